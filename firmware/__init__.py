@@ -1,0 +1,1 @@
+"""Forecourt's firmware: pay-at-pump for EV chargers in MicroPython; it knows no board and no simulator."""
