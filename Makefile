@@ -1,0 +1,51 @@
+# Forecourt's one front door. `make help` explains every target.
+PYTHON ?=
+PY := .venv/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-long test-board check bench build flash doctor soak lock clean
+
+help: ## explain every target (this list)
+	@echo 'make <target>; ARGS="..." is handed on to run, test, bench, soak, flash and doctor.'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-13s %s\n", $$1, $$2}'
+
+setup: ## fetch what is needed into .venv and build/ (no root, first time about a minute, then nothing)
+	@PYTHON="$(PYTHON)" sh hostsim/setup/setup.sh
+
+build: setup ## compile the firmware: build/mpy/ (.mpy for RAM), build/rom.img (ROMFS), build/manifest.json
+	@$(PY) -m hostsim.setup.compile
+
+run: build ## the charger and the world around it; prints the address of the charger's front; Ctrl-C ends all
+	@$(PY) -m hostsim run $(ARGS)
+
+test: build ## all tests: CPython, both MicroPython builds, end to end
+	@$(PY) -m pytest $(ARGS)
+
+test-long: build ## the tests marked long as well: every byte of a power cut, long seeds
+	@$(PY) -m pytest -m "long or not long" $(ARGS)
+
+test-board: ## the tests on a real board or an emulated one (not there yet)
+	@echo 'make test-board comes with a later issue of the plan: there is no board firmware to test yet.' >&2; exit 1
+
+check: build ## ruff, types of both halves, mpy-cross over firmware and board, house rules, spelling
+	@$(PY) -m hostsim.setup.check
+
+bench: build ## measure: polls per second, tap to power, loop stalls, heap, .mpy size, time to ready
+	@$(PY) -m hostsim bench $(ARGS)
+
+soak: build ## a long run with faults; ends with the three books
+	@$(PY) -m hostsim soak $(ARGS)
+
+flash: ## put the firmware on a real board (not there yet)
+	@echo 'make flash comes with issue 6 of the plan: no board module exists yet, nothing was flashed.' >&2; exit 1
+
+doctor: ## examine a real board and its wiring (not there yet)
+	@echo 'make doctor comes with issue 6 of the plan: there is no board to examine yet.' >&2; exit 1
+
+lock: setup ## write the lock files anew from pyproject.toml (needs the network)
+	@sh hostsim/setup/lock.sh
+
+clean: ## remove .venv and build/ (make setup brings them back)
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find boot.py main.py firmware board hostsim tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

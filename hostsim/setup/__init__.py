@@ -1,0 +1,21 @@
+"""Set-up of this checkout: fetches tools, makes `.venv`, compiles the firmware.
+
+Runs on the machine's own Python, before `.venv` exists: standard library only, and nothing else of hostsim.
+Everything it makes lies under `.venv` and `build`; nothing outside the checkout is changed and no root is needed.
+"""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+TOOLS = BUILD / "tools"
+TOOLS_BIN = TOOLS / "bin"
+LIB = BUILD / "lib"
+TYPINGS = BUILD / "typings"
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+MICROPYTHON = TOOLS_BIN / "micropython"
+MICROPYTHON32 = TOOLS_BIN / "micropython32"
+MOSQUITTO = TOOLS_BIN / "mosquitto"
+POINTER_BITS32 = TOOLS / "pointer_bits32"
+"""Exists, and says 32, when this host has a 32-bit MicroPython. Its absence means: 64-bit with twice the heap."""

