@@ -1,0 +1,3 @@
+"""What the driver reads: words in the driver's language, laid out for the display the board
+has.
+"""

@@ -1,0 +1,208 @@
+"""The screen: a view of the session becomes words on the board's display.
+
+Promises: the price is shown before a card is asked for, in the order the tariff gives it (EU AFIR
+art. 5: per kWh, per minute, per session, other); nothing that must be said is lost on a small
+display, it comes in pages; the port is called only when something changed. Call `show` at least
+once a second: pages and languages turn with it.
+"""
+
+import time
+
+from firmware.screen import figures
+from firmware.screen.layout import compose, pages_of, pair, wrap
+from firmware.screen.texts import Words
+
+_PAGE_MS = 4000
+_TICKS_MASK = 0x3FFFFFFF
+_WIDE = 32
+
+# states in which nobody has begun yet: languages take turns
+_IDLE = ("booting", "free", "plugged", "out_of_service", "safe_mode")
+# states in which the message is the reason and the line at the bottom says what to do all the same
+_REASONED = ("booting", "declined", "out_of_service", "recovering", "safe_mode", "receipt")
+
+_LIGHTS = {
+    "booting": "white",
+    "free": "green",
+    "plugged": "green",
+    "reading": "blink-green",
+    "authorising": "blink-blue",
+    "wait_plug": "blink-blue",
+    "starting": "blink-blue",
+    "charging": "blue",
+    "paused": "blink-blue",
+    "finished": "white",
+    "settling": "white",
+    "receipt": "green",
+    "declined": "yellow",
+    "out_of_service": "red",
+    "recovering": "yellow",
+    "safe_mode": "blink-red",
+}
+
+
+class Screen:
+    """`port` is a ScreenPort; `languages` the configured codes in order, the first one is the
+    charger's own.
+
+    `ticks_ms` is real time (a person reads at the same pace whatever the charger's clock does).
+    Raises ConfigError for a language there are no words for.
+    """
+
+    def __init__(
+        self, port: object, languages: "tuple[str, ...]", ticks_ms: object = None
+    ) -> None:
+        self._port = port
+        self._words = [Words(code) for code in languages or ("en",)]
+        self._ticks = ticks_ms or time.ticks_ms
+        self._state = ""
+        self._turned = 0
+        self._page = 0
+        self._turn = 0
+        self._last = None
+
+    def show(self, view: dict) -> None:
+        """Show `view`: a dict whose keys are the session's public state (all but `state` may be
+        missing).
+
+        state, message (text key or words), price_lines (tuple of words, or a function language ->
+        tuple), energy_wh, power_w, price_minor, currency, hold_minor, elapsed_ms, stop_reason,
+        captured_minor and released_minor (None: not known yet), receipt_no, receipt_url, card
+        (masked), language ("": none chosen), online, clock (text).
+        """
+        state = view["state"]
+        now = self._ticks()
+        if state != self._state:
+            self._state = state
+            self._turned = now
+            self._page = 0
+            self._turn = 0
+        elif (now - self._turned) & _TICKS_MASK >= _PAGE_MS:
+            self._turned = now
+            self._page += 1
+        port = self._port
+        words = self._choose(view)
+        body, foot = self._say(view, words)
+        if self._turns(view) and self._page >= pages_of(len(body), len(foot), port.rows):
+            self._page = 0
+            self._turn += 1
+            words = self._choose(view)
+            body, foot = self._say(view, words)
+        head = self._head(view, words)
+        lines = compose(head, body, foot, port.rows, port.columns, self._page)
+        qr = view.get("receipt_url") or "" if state == "receipt" else ""
+        shown = (lines, qr, _LIGHTS.get(state, "white"))
+        if shown != self._last:
+            self._last = shown
+            port.show(*shown)
+
+    def _turns(self, view: dict) -> bool:
+        return len(self._words) > 1 and view["state"] in _IDLE and not view.get("language")
+
+    def _choose(self, view: dict) -> Words:
+        wanted = view.get("language")
+        for words in self._words:
+            if words.code == wanted:
+                return words
+        if view["state"] in _IDLE:
+            return self._words[self._turn % len(self._words)]
+        return self._words[0]
+
+    def _head(self, view: dict, words: Words) -> str:
+        columns = self._port.columns
+        title = words.say(view["state"])
+        corner = view.get("clock") or ""
+        if not view.get("online", True):
+            corner = (words.find("offline") + "  " + corner).strip()
+        if len(title) + 1 + len(corner) > columns:
+            corner = view.get("clock") or ""
+        if not corner or len(title) + 1 + len(corner) > columns:
+            return title
+        return pair(title, corner, columns)
+
+    def _say(self, view: dict, words: Words) -> "tuple[list[str], list[str]]":
+        """(body, foot): lines no longer than the display is wide."""
+        state = view["state"]
+        columns = self._port.columns
+        message = words.say(view.get("message") or "")
+        prompt = words.find(
+            "do_receipt_code" if state == "receipt" and view.get("receipt_url") else "do_" + state
+        )
+        body = []
+        if message and state in _REASONED:
+            body.extend(wrap(message, columns))
+        elif message:
+            prompt = message
+        if state in ("free", "plugged", "reading"):
+            body.extend(_offer(view, words, columns))
+        elif state in ("authorising", "wait_plug", "starting"):
+            body.extend(_rows(view, words, columns, ("hold", "card")))
+        elif state in ("charging", "paused"):
+            body.extend(_rows(view, words, columns, ("energy", "price", "time", "power", "hold")))
+        elif state in ("finished", "settling"):
+            body.extend(wrap(_why(view, words), columns))
+            body.extend(_rows(view, words, columns, ("energy", "price", "time", "hold")))
+        elif state == "receipt":
+            body.extend(
+                _rows(view, words, columns, ("energy", "price", "paid", "released", "time"))
+            )
+            body.extend(_paper(view, words, columns))
+        return body, wrap(prompt, columns)
+
+
+def _why(view: dict, words: Words) -> str:
+    reason = view.get("stop_reason")
+    return words.find("stop_" + reason) or words.find(reason) if reason else ""
+
+
+def _offer(view: dict, words: Words, columns: int) -> "list[str]":
+    """The tariff in words, then what a tap will hold."""
+    lines = view.get("price_lines") or ()
+    if callable(lines):
+        lines = lines(words.code)
+    out = []
+    for line in lines:
+        out.extend(wrap(line, columns))
+    out.extend(_rows(view, words, columns, ("hold",)))
+    return out
+
+
+def _paper(view: dict, words: Words, columns: int) -> "list[str]":
+    """Receipt number and card: in one line where there is room for both."""
+    if columns < _WIDE or not view.get("receipt_no"):
+        return _rows(view, words, columns, ("receipt_no", "card"))
+    number = words.find("receipt_no") + " " + str(view["receipt_no"])
+    return [pair(number, view.get("card") or "", columns)]
+
+
+def _rows(view: dict, words: Words, columns: int, keys: "tuple[str, ...]") -> "list[str]":
+    out = []
+    for key in keys:
+        value = _figure(view, key, words.code)
+        if value:
+            out.append(pair(words.find(key), value, columns))
+    return out
+
+
+_MONEY = {
+    "price": "price_minor",
+    "hold": "hold_minor",
+    "paid": "captured_minor",
+    "released": "released_minor",
+}
+
+
+def _figure(view: dict, key: str, language: str) -> str:
+    """The figure a row shows, "" for no such row."""
+    if key in _MONEY:
+        minor = view.get(_MONEY[key])
+        if minor is None or (key == "hold" and not minor):
+            return ""
+        return figures.money(minor, view.get("currency") or "", language)
+    if key == "energy":
+        return figures.energy(view.get("energy_wh") or 0, language)
+    if key == "power":
+        return figures.power(view.get("power_w") or 0, language)
+    if key == "time":
+        return figures.span(view.get("elapsed_ms") or 0)
+    return str(view.get(key) or "")

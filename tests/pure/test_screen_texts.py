@@ -1,0 +1,73 @@
+"""Every key has words in every language, and they fit. Runs on CPython and MicroPython."""
+
+from firmware.errors import ConfigError
+from firmware.screen.texts import LANGUAGES, Words
+
+STATES = (
+    "booting free plugged reading authorising wait_plug starting charging paused finished settling receipt "
+    "declined out_of_service recovering safe_mode"
+).split()
+REASONS = (
+    "tap button vehicle unplug hold_reached remote fault emergency meter_lost plug_timeout "
+    "power_cut"
+).split()
+RESULTS = (
+    "try_another_card pin_needed no_network cancelled out_of_service card_unreadable no_card "
+    "amount_refused already_reversed not_possible terminal_off terminal_busy terminal_error"
+).split()
+LABELS = "energy power time price hold paid released receipt_no card".split()
+
+
+def test_every_language_has_the_same_keys_each_once():
+    reference = Words("en").keys()
+    for code in LANGUAGES:
+        keys = Words(code).keys()
+        assert keys == reference, [code] + [k for k in keys if k not in reference]
+        assert len(set(keys)) == len(keys)
+
+
+def test_every_state_reason_and_terminal_result_has_words():
+    for code in LANGUAGES:
+        words = Words(code)
+        for state in STATES:
+            assert words.find(state) and words.find("do_" + state), (code, state)
+        for reason in REASONS:
+            assert words.find("stop_" + reason) or words.find(reason), (code, reason)
+        for key in RESULTS + LABELS:
+            assert words.find(key), (code, key)
+
+
+def test_all_words_fit_forty_columns_and_labels_ten():
+    for code in LANGUAGES:
+        words = Words(code)
+        for key in words.keys():
+            limit = 10 if key in LABELS else 40
+            assert 0 < len(words.find(key)) <= limit, (code, key, words.find(key))
+
+
+def test_a_state_and_the_clock_fit_one_line():
+    for code in LANGUAGES:
+        for state in STATES:
+            assert len(Words(code).find(state)) + len(" 14:32") <= 40, (code, state)
+
+
+def test_a_key_is_found_whole_only():
+    words = Words("en")
+    assert words.find("ree") == ""
+    assert words.find("fre") == ""
+    assert words.find("") == ""
+    assert words.find("free=Ready\nplugged") == ""
+
+
+def test_what_is_no_key_is_said_as_it_came():
+    assert Words("de").say("Karte bitte stecken") == "Karte bitte stecken"
+    assert Words("de").say("no_card") == "Keine Karte vorgehalten"
+
+
+def test_a_language_without_words_is_refused_with_the_choice():
+    try:
+        Words("xx")
+    except ConfigError as error:
+        assert "en, de, fr" in str(error) and "xx" in str(error)
+    else:
+        raise AssertionError("xx was accepted")
