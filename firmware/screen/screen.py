@@ -8,13 +8,21 @@ once a second: pages and languages turn with it.
 
 import time
 
+from micropython import const
+
 from firmware.screen import figures
 from firmware.screen.layout import compose, pages_of, pair, wrap
 from firmware.screen.texts import Words
 
-_PAGE_MS = 4000
-_TICKS_MASK = 0x3FFFFFFF
-_WIDE = 32
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware.ports import ScreenPort
+
+_PAGE_MS = const(4000)
+_TICKS_MASK = const(0x3FFFFFFF)
+_WIDE = const(32)
 
 # states in which nobody has begun yet: languages take turns
 _IDLE = ("booting", "free", "plugged", "out_of_service", "safe_mode")
@@ -50,7 +58,10 @@ class Screen:
     """
 
     def __init__(
-        self, port: object, languages: "tuple[str, ...]", ticks_ms: object = None
+        self,
+        port: "ScreenPort",
+        languages: "tuple[str, ...]",
+        ticks_ms: "Callable[[], int] | None" = None,
     ) -> None:
         self._port = port
         self._words = [Words(code) for code in languages or ("en",)]
@@ -59,7 +70,7 @@ class Screen:
         self._turned = 0
         self._page = 0
         self._turn = 0
-        self._last = None
+        self._last: object = None
 
     def show(self, view: dict) -> None:
         """Show `view`: a dict whose keys are the session's public state (all but `state` may be
