@@ -1,0 +1,240 @@
+"""An MQTT link that never blocks the loop and comes back by itself.
+
+One task reads, one sends; every packet is one write. A peer that is gone without a word is found by an unanswered
+ping, by a QoS 1 packet without its PUBACK, or by a write that does not move. The session is always clean: packet ids
+mean nothing after a reconnect, no message waits in the broker, and what was not acknowledged is its owner's to send
+again (`on_down` tells). Source: MQTT 3.1.1, sections 3.1.2.10 (keep alive) and 4.4 (delivery retry).
+"""
+
+import asyncio
+import os
+import time
+
+from firmware.errors import LinkError
+from firmware.sync import codec as mqtt
+from firmware.sync.wire import Wire
+from micropython import const
+
+_CONNECT_MS = const(15000)
+_PUBACK_MS = const(20000)
+_IDLE_MS = const(250)
+_RETRY_MIN_MS = const(500)
+_RETRY_MAX_MS = const(30000)
+_SETTLED_MS = const(5000)  # a connection this old starts the next back-off anew
+_MAX_PID = const(65534)  # umqtt cannot write a greater one
+UNACKED = 24  # QoS 1 packets in flight
+_REFUSED = ("", "protocol version", "client id", "server unavailable", "user name or password", "not authorised")
+
+
+class Link:
+    """`will` (topic, payload); `topics` to subscribe at QoS 1.
+
+    `owner`: `feed(link) -> bool` publishes at most one packet, False: nothing to send; `on_message(topic, payload)`,
+    `on_up()`, `on_down(reason)`, `on_puback(pid)`. None of them may block.
+    """
+
+    def __init__(self, config, files: str, will: tuple, topics: tuple, network, owner) -> None:
+        self._client_id = config.charger.encode()
+        self._keepalive_s = config.mqtt_keepalive_s
+        self._will = will
+        self._topics = topics
+        self._network = network
+        self._owner = owner
+        self._wire = Wire(config, files)
+        self._codec = None
+        self._wake = asyncio.Event()
+        self._pid = 0
+        self._unacked = {}  # packet id: when it was sent
+        self._retry_ms = _RETRY_MIN_MS
+        self._closing = False
+        self._failure = None
+        self._answered = 0  # CONNACK or SUBACK, until it was seen
+        self._heard = self._sent = 0
+        self._pinged = False
+        self._pinged_ms = 0
+        self.up = False
+        self.connections = 0
+        self.reason = "not connected yet"
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._wake.set()
+
+    @property
+    def room(self) -> int:
+        """How many more QoS 1 packets may be in flight."""
+        return UNACKED - len(self._unacked)
+
+    def publish(self, topic: bytes, payload: bytes, retain: bool = False, qos: int = 0) -> int:
+        """Encodes one packet, sent when feed() returns; answers its packet id, 0 for QoS 0. Only within feed()."""
+        pid = 0
+        if qos:
+            pid = self._new_pid()
+            self._unacked[pid] = time.ticks_ms()
+        self._codec.publish(topic, payload, retain, pid)
+        return pid
+
+    def _new_pid(self) -> int:
+        while True:
+            self._pid = self._pid % _MAX_PID + 1
+            if self._pid not in self._unacked:
+                return self._pid
+
+    async def run(self) -> None:
+        """Connects, serves and comes back, until close()."""
+        while not self._closing:
+            if self._network.ready():
+                began = time.ticks_ms()
+                await self._connection()
+                if time.ticks_diff(time.ticks_ms(), began) > _SETTLED_MS:
+                    self._retry_ms = self.__RETRY_MIN_MS
+            await self._back_off()
+
+    def close(self) -> None:
+        """Ends run() after what is waiting was sent, with a goodbye to the broker."""
+        self._closing = True
+        self._wake.set()
+
+    async def _back_off(self) -> None:
+        """Half to all of the wait at random, so that a fleet does not come back in step."""
+        wait = self._retry_ms
+        if self._network.ready():
+            self._retry_ms = min(wait * 2, _RETRY_MAX_MS)
+        wait -= wait * os.urandom(1)[0] // 512
+        while wait > 0 and not self._closing:
+            await asyncio.sleep_ms(min(wait, 200))
+            wait -= 200
+
+    async def _connection(self) -> None:
+        reader = None
+        self._failure = None
+        self._codec = mqtt.Codec(self._client_id, self._keepalive_s, self._owner.on_message)
+        try:
+            await asyncio.wait_for_ms(self._open(), _CONNECT_MS)
+            reader = asyncio.create_task(self._read())
+            await asyncio.wait_for_ms(self._hello(), _CONNECT_MS)
+            self.up = True
+            self.connections += 1
+            self._owner.on_up()
+            await self._serve(reader)
+            self.reason = "closed"
+        except asyncio.TimeoutError:
+            self.reason = "the broker did not answer in time"
+        except (LinkError, OSError) as error:
+            self.reason = str(error) or "the connection broke"
+        finally:
+            await self._end(reader)
+
+    async def _end(self, reader) -> None:
+        if reader is not None:
+            reader.cancel()
+            await asyncio.sleep_ms(0)
+        self._wire.close()
+        self._codec = None
+        self._unacked = {}
+        if self.up:
+            self.up = False
+            self._owner.on_down(self.reason)
+
+    async def _open(self) -> None:
+        """Connection, handshake and CONNECT; the answer is the reader's."""
+        await self._wire.open()
+        self._codec.connect(self._will[0], self._will[1])
+        await self._flush()
+
+    async def _hello(self) -> None:
+        """Waits for CONNACK, then subscribes to one topic after the other."""
+        await self._answer(mqtt.CONNACK)
+        for topic in self._topics:
+            self._codec.subscribe(topic, self._new_pid())
+            await self._flush()
+            await self._answer(mqtt.SUBACK)
+
+    async def _answer(self, kind: int) -> None:
+        while self._answered != kind:
+            if self._failure:
+                raise self._failure
+            await self._wake.wait()
+            self._wake.clear()
+        self._answered = 0
+
+    # -- sending
+
+    async def _serve(self, reader) -> None:
+        self._pinged = False
+        while True:
+            if self._failure:
+                raise self._failure
+            if reader.done():
+                await reader  # a programming error: the supervisor's business
+            await self._flush()
+            if self._owner.feed(self):
+                await asyncio.sleep_ms(0)
+            elif self._closing:
+                self._codec.disconnect()
+                await self._flush()
+                return
+            else:
+                self._check_timers()
+                if not self._codec.waiting:
+                    await self._idle()
+
+    async def _idle(self) -> None:
+        try:
+            await asyncio.wait_for_ms(self._wake.wait(), _IDLE_MS)
+        except asyncio.TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _flush(self) -> None:
+        if self._codec.waiting:
+            await self._wire.write(self._codec.take())
+            self._sent = time.ticks_ms()
+
+    def _check_timers(self) -> None:
+        now = time.ticks_ms()
+        half = self._keepalive_s * 500
+        if not self._network.ready():
+            raise LinkError("the network is down")
+        if self._pinged:
+            if time.ticks_diff(now, self._pinged_ms) > half:
+                raise LinkError("no answer to a ping")
+        elif time.ticks_diff(now, self._heard) > half or time.ticks_diff(now, self._sent) > half:
+            self._codec.ping()
+            self._pinged = True
+            self._pinged_ms = now
+        for sent in self._unacked.values():
+            if time.ticks_diff(now, sent) > _PUBACK_MS:
+                raise LinkError("a message was not acknowledged")
+
+    # -- receiving
+
+    async def _read(self) -> None:
+        codec = self._codec
+        try:
+            while True:
+                kind = codec.took(await self._wire.read_into(codec.room()))
+                if kind:
+                    self._heard = time.ticks_ms()
+                    self._handle(kind, codec)
+                    await asyncio.sleep_ms(0)
+        except (LinkError, OSError) as error:
+            self._failure = error
+            self._wake.set()
+
+    def _handle(self, kind: int, codec) -> None:
+        if kind == mqtt.PUBACK:
+            if self._unacked.pop(codec.pid, None) is not None:
+                self._owner.on_puback(codec.pid)
+        elif kind == mqtt.PINGRESP:
+            self._pinged = False
+        elif kind != mqtt.PUBLISH:
+            self._check_answer(kind, codec.code)
+        self._wake.set()
+
+    def _check_answer(self, kind: int, code: int) -> None:
+        if kind == mqtt.CONNACK and code:
+            raise LinkError("the broker refused: " + _REFUSED[code if code < 6 else 0])
+        if code & 0x80:
+            raise LinkError("the broker refused a subscription")
+        self._answered = kind

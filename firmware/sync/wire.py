@@ -1,0 +1,119 @@
+"""One TLS connection whose every step leaves the loop free: connect, handshake, read, write, close.
+
+asyncio's own streams poll the socket before they read; a TLS layer may hold decrypted bytes that no poll shows, and its
+handshake may want to read while asyncio waits to write. Here the read or write is tried first.
+Limit: a host given by name is resolved by getaddrinfo, which blocks on a board; the address is kept for the next time.
+"""
+
+import asyncio
+import errno
+import socket
+import time
+
+import tls
+from firmware.errors import LinkError
+from micropython import const
+
+try:
+    from asyncio import core as _core
+except ImportError:  # the type checker's CPython
+    _core = None
+
+_STALL_MS = const(10000)
+_POLL_MS = const(5)
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
+
+
+class Wire:
+    """`config`: mqtt_host, mqtt_port, mqtt_server_name (in the broker's certificate); `files`: the directory of ca.der,
+    cert.der and key.der."""
+
+    def __init__(self, config, files: str) -> None:
+        self._config = config
+        self._files = files
+        self._context = None
+        self._address = None
+        self._sock = None
+        self._stream = None
+
+    async def open(self) -> None:
+        """Connects; the handshake runs within the first write. OSError, LinkError."""
+        context = self._tls()
+        config = self._config
+        if self._address is None:
+            self._address = socket.getaddrinfo(config.mqtt_host, config.mqtt_port, 0, socket.SOCK_STREAM)[0]
+        kind = self._address
+        self._sock = sock = socket.socket(kind[0], kind[1], kind[2])
+        sock.setblocking(False)
+        try:
+            sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        except OSError:
+            pass  # not every port's stack knows it
+        try:
+            sock.connect(kind[-1])
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                raise
+        yield _core._io_queue.queue_write(sock)
+        self._stream = context.wrap_socket(
+            sock, server_hostname=config.mqtt_server_name, do_handshake_on_connect=False
+        )
+
+    def _tls(self):
+        """Made once: certificates are parsed once, and a board's heap is not split again at every reconnect."""
+        if self._context is None:
+            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+            context.verify_mode = tls.CERT_REQUIRED
+            try:
+                context.load_verify_locations(self._file("ca"))
+                context.load_cert_chain(self._file("cert"), self._file("key"))
+            except ValueError as error:
+                raise LinkError(f"certificate or key: {error}")
+            self._context = context
+        return self._context
+
+    def _file(self, name: str) -> bytes:
+        with open(f"{self._files}/{name}.der", "rb") as file:
+            return file.read()
+
+    async def write(self, data) -> None:
+        """All of it, as one write where the buffers hold it. LinkError when nothing moves for 10 s."""
+        view = memoryview(data)
+        moved = time.ticks_ms()
+        while view:
+            n = self._write(view)
+            if n:
+                view = view[n:]
+                moved = time.ticks_ms()
+            elif time.ticks_diff(time.ticks_ms(), moved) > _STALL_MS:
+                raise LinkError("the connection takes no more bytes")
+            else:
+                await asyncio.sleep_ms(_POLL_MS)
+
+    def _write(self, view):
+        try:
+            return self._stream.write(view)
+        except ValueError as error:  # how tls reports a certificate it does not accept
+            raise LinkError(f"tls: {error}")
+
+    async def read_into(self, view) -> int:
+        """At least one byte, at most len(view). LinkError when the peer closed."""
+        while True:
+            n = self._stream.readinto(view)
+            if n:
+                return n
+            if n is not None:
+                raise LinkError("the broker closed the connection")
+            yield _core._io_queue.queue_read(self._sock)
+
+    def close(self) -> None:
+        """Frees the socket, in whatever state; a task still reading must have been cancelled."""
+        for stream in (self._stream, self._sock):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    continue  # closed with the other one
+        self._stream = None
+        self._sock = None

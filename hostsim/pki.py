@@ -1,0 +1,211 @@
+"""A throw-away certificate authority: one certificate for the broker, one per charger, one for the back office.
+
+EC P-256 throughout. Each identity is a directory with cert.pem, key.pem, cert.der and key.der; the authority's own
+certificate is ca.pem and ca.der in the top directory. The DER files (keys in RFC 5915 form) are what MicroPython's
+mbedTLS reads on every board. Keys have mode 0600 and never leave the directory. What is there and still valid is
+used again.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+BACK_OFFICE = "backoffice"
+BROKER = "broker"
+
+_VALID_DAYS = 3650
+_RENEW_DAYS = 30
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+
+
+class PkiError(Exception):
+    """A certificate cannot be made or read; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One name's certificate and key, as files."""
+
+    name: str
+    folder: Path
+    ca: Path
+
+    @property
+    def cert(self) -> Path:
+        """The certificate as PEM."""
+        return self.folder / "cert.pem"
+
+    @property
+    def key(self) -> Path:
+        """The private key as PEM."""
+        return self.folder / "key.pem"
+
+    def install(self, folder: Path | str) -> None:
+        """Copy ca.der, cert.der and key.der to where a charger's files are."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.ca.with_suffix(".der"), folder / "ca.der")
+        shutil.copyfile(self.folder / "cert.der", folder / "cert.der")
+        _write_key(folder / "key.der", (self.folder / "key.der").read_bytes())
+
+
+class Pki:
+    """The authority in `folder`, made when it is not there.
+
+    `pki.broker`, `pki.back_office` and `pki.charger(name)` give identities, made at the first request.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        """Open or make the authority. Raises PkiError when the directory cannot be used."""
+        self.folder = Path(folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._cert, self._key = self._load("ca", self.folder, ca=True) or self._make_ca()
+        except OSError as exc:
+            raise PkiError(f"certificates in {self.folder}: {exc.strerror}") from exc
+
+    @property
+    def ca(self) -> Path:
+        """The authority's certificate as PEM."""
+        return self.folder / "ca.pem"
+
+    @property
+    def broker(self) -> Identity:
+        """For 127.0.0.1, ::1 and localhost."""
+        return self._identity(BROKER, server=True)
+
+    @property
+    def back_office(self) -> Identity:
+        """The back office's client certificate."""
+        return self._identity(BACK_OFFICE)
+
+    def charger(self, name: str) -> Identity:
+        """A charger's client certificate; its name becomes the broker's user name. Raises PkiError for a bad name."""
+        if not _NAME.fullmatch(name) or name in (BROKER, BACK_OFFICE, "ca"):
+            raise PkiError(f"charger name {name!r}: 1 to 32 of A-Z a-z 0-9 _ . -, and not a name of the system's own")
+        return self._identity(name)
+
+    def _identity(self, name: str, server: bool = False) -> Identity:
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._load("cert", folder) is None:
+            self._issue(name, folder, server)
+        return Identity(name, folder, self.ca)
+
+    def _load(
+        self, stem: str, folder: Path, ca: bool = False
+    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
+        """What is on disk, unless it is missing, broken, about to expire or of another authority."""
+        key_name = "ca-key.pem" if ca else "key.pem"
+        try:
+            cert = x509.load_pem_x509_certificate((folder / f"{stem}.pem").read_bytes())
+            key = serialization.load_pem_private_key((folder / key_name).read_bytes(), None)
+            if not isinstance(key, ec.EllipticCurvePrivateKey) or not (folder / f"{stem}.der").is_file():
+                return None
+            if cert.not_valid_after_utc < _now() + datetime.timedelta(days=_RENEW_DAYS):
+                return None
+            cert.verify_directly_issued_by(cert if ca else self._cert)
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+        except Exception as exc:  # noqa: BLE001 - InvalidSignature derives from Exception only
+            if type(exc).__name__ != "InvalidSignature":
+                raise
+            return None
+        return cert, key
+
+    def _make_ca(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _name("Forecourt simulator CA")
+        cert = (
+            _builder(name, name, key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(ca=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        _write_pair(self.folder, "ca", "ca-key", cert, key)
+        return cert, key
+
+    def _issue(self, name: str, folder: Path, server: bool) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
+        builder = (
+            _builder(_name(name), self._cert.subject, key.public_key())
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(ca=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+        )
+        if server:
+            addresses = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
+            names = x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses])
+            builder = builder.add_extension(names, critical=False)
+        _write_pair(folder, "cert", "key", builder.sign(self._key, hashes.SHA256()), key)
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_now() - datetime.timedelta(days=1))
+        .not_valid_after(_now() + datetime.timedelta(days=_VALID_DAYS))
+    )
+
+
+def _usage(ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _write_pair(
+    folder: Path, cert_name: str, key_name: str, cert: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> None:
+    """Both forms of both; the certificate last, because its presence says that the pair is whole."""
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    none = serialization.NoEncryption()
+    _write_key(folder / f"{key_name}.pem", key.private_bytes(serialization.Encoding.PEM, form, none))
+    if cert_name != "ca":
+        _write_key(folder / f"{key_name}.der", key.private_bytes(serialization.Encoding.DER, form, none))
+    (folder / f"{cert_name}.der").write_bytes(cert.public_bytes(serialization.Encoding.DER))
+    (folder / f"{cert_name}.pem").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+
+
+def _write_key(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
