@@ -1,0 +1,3 @@
+"""The energy meter: Modbus RTU codec, bus, register types, profiles (data), and a meter that says
+when it does not know.
+"""

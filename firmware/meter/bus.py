@@ -1,0 +1,199 @@
+"""Modbus RTU master on an asynchronous serial line; several devices share it through one lock.
+
+Promises: one request is on the line at a time, after 3.5 characters of silence (MODBUS over
+Serial Line V1.02, 2.5.1.1). An answer that is late, foreign, damaged or only our own echo is
+never taken for the answer. RTU answers carry no number, so after a time-out the line is left
+alone until the answer cannot come any more (`late_ms` after the request); only then is the next
+request sent, whatever it asks. All times here are real time (time.ticks_ms), never the charger's
+clock."""
+
+import asyncio
+import time
+
+from micropython import const
+
+from firmware.errors import (
+    ModbusCrcError,
+    ModbusError,
+    ModbusException,
+    ModbusReplyError,
+    ModbusTimeout,
+)
+from firmware.meter.modbus import MAX_REPLY, REQUEST_SIZE, build_read, check_reply, reply_size
+
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware.serialio import Serial
+
+# a USB adapter hands bytes on every 16 ms, so 1.5 characters cannot be held to
+_GAP_MS = const(30)
+_BUSY_CODES = (5, 6)  # acknowledge, server device busy: worth another try
+
+
+class ModbusBus:
+    """`data` holds the last answer's registers, high byte first, valid until the caller's next
+    await.
+
+    `direction(sending)` drives the RS-485 transceiver; None where the board does that by itself.
+    Counters: `requests` (sent, retries included), `answers`, `retries`, `timeouts`, `damaged`
+    (CRC), `foreign` (not an answer to the request), `exceptions`, `echoes`, `strays` (bytes
+    nobody asked for)."""
+
+    def __init__(
+        self,
+        serial: "Serial",
+        baud: int = 9600,
+        bits_per_char: int = 10,
+        timeout_ms: int = 300,
+        late_ms: int = 1000,
+        attempts: int = 3,
+        direction: "Callable[[bool], None] | None" = None,
+    ) -> None:
+        self._serial = serial
+        self._direction = direction
+        self.timeout_ms = timeout_ms
+        self.late_ms = late_ms
+        self.attempts = attempts
+        self._lock = asyncio.Lock()
+        self._tx = bytearray(REQUEST_SIZE)
+        self._rx = bytearray(MAX_REPLY + REQUEST_SIZE + 1)
+        self._view = memoryview(self._rx)
+        self.data = self._view[3:]
+        self._quiet_at = time.ticks_ms()
+        self._sent_at = self._quiet_at
+        self._owed = False
+        self.requests = self.answers = self.retries = self.timeouts = 0
+        self.damaged = self.foreign = self.exceptions = self.echoes = self.strays = 0
+        self.set_line(baud, bits_per_char)
+
+    def set_line(self, baud: int, bits_per_char: int) -> None:
+        """Times that follow from the line: 8N1 has 10 bits per character, 8E1 and 8N2 have 11."""
+        self.baud = baud
+        self._bits = bits_per_char
+        # 3.5 characters, above 19200 baud fixed 1.75 ms; ticks are whole milliseconds
+        self._silence_ms = (3500 * bits_per_char // baud if baud <= 19200 else 1) + 2
+
+    def line_ms(self, size: int) -> int:
+        """Time `size` characters take on the line, rounded up."""
+        return size * self._bits * 1000 // self.baud + 1
+
+    async def request(self, unit: int, function: int, address: int, count: int) -> "memoryview":
+        """Read `count` registers; gives `data`. Raises a ModbusError when `attempts` brought no
+        answer.
+
+        A refusal (ModbusException) is final at once, except codes 5 and 6 which say "busy".
+        """
+        async with self._lock:
+            left = self.attempts
+            while True:
+                left -= 1
+                try:
+                    await self._once(unit, function, address, count)
+                    return self.data
+                except ModbusException as exc:
+                    self.exceptions += 1
+                    if not left or exc.code not in _BUSY_CODES:
+                        raise
+                except ModbusError as exc:
+                    self._note(exc)
+                    if not left:
+                        raise
+                self.retries += 1
+
+    def _note(self, exc: ModbusError) -> None:
+        if isinstance(exc, ModbusTimeout):
+            self.timeouts += 1
+        elif isinstance(exc, ModbusCrcError):
+            self.damaged += 1
+        else:
+            self.foreign += 1
+
+    async def _once(self, unit: int, function: int, address: int, count: int) -> None:
+        build_read(self._tx, unit, function, address, count)
+        await self._silence()
+        self.requests += 1
+        await self._send()
+        try:
+            size = await self._receive(count)
+            check_reply(self._rx, size, unit, function, count)
+        except (ModbusCrcError, ModbusReplyError):
+            self._owed = True  # the true answer may be behind it
+            raise
+        self.answers += 1
+
+    async def _silence(self) -> None:
+        """Wait until nothing is on the line and no earlier answer can come."""
+        if self._owed:
+            await self._wait_out()
+            self._owed = False
+        while True:
+            stray = self._serial.discard(self._view)
+            now = time.ticks_ms()
+            if stray:
+                self.strays += stray
+                self._quiet_at = now
+            left = self._silence_ms - time.ticks_diff(now, self._quiet_at)
+            if left <= 0 or left > self._silence_ms:
+                return
+            await asyncio.sleep_ms(left)
+
+    async def _wait_out(self) -> None:
+        """Discard until `late_ms` after the request that was given up."""
+        while True:
+            left = self.late_ms - time.ticks_diff(time.ticks_ms(), self._sent_at)
+            if left <= 0 or left > self.late_ms:
+                return
+            n = await self._serial.read_into(self._view, left)
+            if n:
+                self.strays += n
+                self._quiet_at = time.ticks_ms()
+
+    async def _send(self) -> None:
+        if self._direction is None:
+            self._serial.write(self._tx)
+        else:
+            self._direction(True)
+            self._serial.write(self._tx)
+            await asyncio.sleep_ms(self.line_ms(REQUEST_SIZE))
+            self._direction(False)
+        self._sent_at = time.ticks_ms()
+
+    async def _receive(self, count: int) -> int:
+        """Bytes of the frame that is now at the start of `_rx`. The line's own time is slept
+        through, not polled.
+        """
+        want = 5 + 2 * count
+        await asyncio.sleep_ms(
+            self.line_ms(want + (REQUEST_SIZE if self._direction is None else 0))
+        )
+        size = 0
+        limit = self.timeout_ms
+        while size < want:
+            n = await self._serial.read_into(self._view if not size else self._view[size:], limit)
+            if not n:
+                self._owed = True
+                raise ModbusTimeout(f"{size} of {want} bytes came in time")
+            size = self._without_echo(size + n)
+            if size:
+                limit = _GAP_MS
+            want = reply_size(self._rx, size, count)
+        self._quiet_at = time.ticks_ms()
+        if size > want:
+            raise ModbusReplyError(f"{size} bytes instead of {want}")
+        return size
+
+    def _without_echo(self, size: int) -> int:
+        """Take our own request away from the front: a two-wire line whose receiver stays on hears
+        itself.
+        """
+        if size < REQUEST_SIZE:
+            return size
+        for i in range(REQUEST_SIZE):
+            if self._rx[i] != self._tx[i]:
+                return size
+        self.echoes += 1
+        for i in range(REQUEST_SIZE, size):
+            self._rx[i - REQUEST_SIZE] = self._rx[i]
+        return size - REQUEST_SIZE

@@ -1,0 +1,218 @@
+"""One energy meter: reads it, believes it only when it can be true, and says when it does not
+know.
+
+Promises: `read()` gives figures of one round of requests or raises; it never gives an older or a
+guessed register value. The Reading is one object used again and again. Energy is the register in
+whole Wh, rounded down. Plausibility uses the charger's clock; timing on the line is the bus's
+business and is real time."""
+
+from micropython import const
+
+from firmware.errors import MeterError, ModbusError
+from firmware.meter.plausible import Plausibility
+from firmware.meter.profiles import load
+from firmware.meter.registers import FLOAT32, TEXT, decode, float32_step, text
+
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from firmware.meter.bus import ModbusBus
+    from firmware.meter.profiles import Field, Group, Profile
+    from firmware.ports import Clock
+
+UNKNOWN = "unknown"
+OK = "ok"
+SILENT = "silent"
+IMPLAUSIBLE = "implausible"
+SWAPPED = "swapped"
+
+_WHY = {
+    "back": "the energy register stepped back",
+    "beyond": "the energy register gained more than the supply can give",
+    "power": "the power shown is more than the supply can give",
+    "still": "the energy register stands still while power flows",
+    "pace": "the energy register and the power shown disagree",
+}
+
+
+class Reading:
+    """`energy_wh` (import register), `power_w`, `current_ma` (largest phase), `voltage_mv` (first
+    phase), `at_ms` (charger time of the answer). -1 in current and voltage: this meter does not
+    say.
+    """
+
+    def __init__(self) -> None:
+        self.energy_wh = 0
+        self.power_w = 0
+        self.current_ma = -1
+        self.voltage_mv = -1
+        self.at_ms = 0
+
+
+def _note_line(now: Reading, what: str, value: "int | None") -> None:
+    if value is None:
+        return
+    if what == "V":
+        if now.voltage_mv < 0:
+            now.voltage_mv = value
+    elif value > now.current_ma:
+        now.current_ma = value
+
+
+class Meter:
+    """`state` is unknown, ok, silent, implausible or swapped; `problem` says why in one line, ""
+    when ok.
+
+    `max_power_w`: the most the supply can give (config). `serial`: the number expected; "" takes
+    the first one read. `resolution_wh`: step of the energy register at its present size, for
+    receipt and screen."""
+
+    def __init__(
+        self,
+        bus: "ModbusBus",
+        profile: "Profile | str",
+        unit: int,
+        clock: "Clock",
+        max_power_w: int = 23000,
+        serial: str = "",
+    ) -> None:
+        self._bus = bus
+        self.profile = load(profile) if isinstance(profile, str) else profile
+        self.unit = unit
+        self._clock = clock
+        self._check = Plausibility(max_power_w, self.profile.resolution_wh)
+        self.serial = serial
+        self.state = UNKNOWN
+        self.problem = ""
+        self.reading = Reading()
+        self._round = Reading()
+        self._exponent = 0
+        self._verify = False
+
+    @property
+    def max_power_w(self) -> int:
+        return self._check.limit_w
+
+    @max_power_w.setter
+    def max_power_w(self, value: int) -> None:
+        self._check.limit_w = value
+
+    @property
+    def resolution_wh(self) -> int:
+        return self._check.resolution_wh
+
+    def expect(self, serial: str, energy_wh: int) -> None:
+        """After a power cut: the meter and the register the ledger knows. What flowed while the
+        charger was off is not limited by time, so the first step forward is taken as it is.
+        """
+        self.serial = serial
+        self._check.expect(energy_wh)
+
+    def forget(self) -> None:
+        """A technician or the idle charger takes the meter as it is now: another meter, a
+        register set back.
+        """
+        self.serial = ""
+        self.state = UNKNOWN
+        self.problem = ""
+        self._check.forget()
+
+    async def identify(self) -> str:
+        """The meter's serial number, "" where the model has none. Raises a ModbusError when it
+        does not answer, a MeterError when it is not the one expected; an empty `serial` takes the
+        number as it is.
+        """
+        number = ""
+        group = self.profile.serial
+        if group is not None:
+            try:
+                data = await self._bus.request(
+                    self.unit, group.function, group.address, group.count
+                )
+            except ModbusError as exc:
+                raise self._lost(exc)
+            number = self._number(group.fields[0], data)
+            if not self.serial:
+                self.serial = number
+            elif number != self.serial:
+                self.state = SWAPPED
+                self.problem = f"meter {number} answers instead of {self.serial}"
+                raise MeterError(self.problem)
+        self._verify = False
+        if self.state == SWAPPED:
+            self.state = UNKNOWN
+        return number
+
+    def _number(self, field: "Field", data: "memoryview") -> str:
+        if field.kind == TEXT:
+            return text(data, 0, 2 * field.words)
+        value = decode(data, 0, field.kind, self.profile.low_first, 0)
+        return "" if value is None else str(value)
+
+    async def read(self) -> Reading:
+        """The figures of now. Raises a ModbusError when the meter does not answer and a
+        MeterError when what it says cannot be true; `state` and `problem` tell which. After a
+        silence the serial number is asked for first.
+        """
+        asked_ms = self._clock.uptime_ms()
+        try:
+            if self._verify:
+                await self.identify()
+                asked_ms = self._clock.uptime_ms()
+            now = self._round
+            now.power_w = 0
+            now.current_ma = -1
+            now.voltage_mv = -1
+            for group in self.profile.groups:
+                data = await self._bus.request(
+                    self.unit, group.function, group.address, group.count
+                )
+                self._take(group, data, now)
+        except ModbusError as exc:
+            raise self._lost(exc)
+        now.at_ms = self._clock.uptime_ms()
+        if not self._check.accept(now.energy_wh, now.power_w, asked_ms, now.at_ms):
+            raise self._refuse(_WHY[self._check.refused])
+        self._round = self.reading
+        self.reading = now
+        self.state = OK
+        self.problem = ""
+        return now
+
+    def _take(self, group: "Group", data: "memoryview", now: Reading) -> None:
+        low_first = self.profile.low_first
+        for field in group.fields:
+            what = field.quantity
+            power = field.power + (self._exponent if what == "E" else 0)
+            value = decode(data, field.pos, field.kind, low_first, power)
+            if what == "I" or what == "V":
+                _note_line(now, what, value)
+            elif value is None:
+                raise self._refuse(
+                    "the meter has no value for "
+                    + ("its energy register" if what == "E" else "power")
+                )
+            elif what == "E":
+                now.energy_wh = value
+                if field.kind == FLOAT32:
+                    step = float32_step(data, field.pos, low_first, power)
+                    if step > self._check.resolution_wh:
+                        self._check.resolution_wh = step
+            elif what == "P":
+                now.power_w += value
+            elif what == "Q":
+                now.power_w -= value
+            else:
+                self._exponent = value
+
+    def _refuse(self, why: str) -> MeterError:
+        self.state = IMPLAUSIBLE
+        self.problem = why
+        return MeterError(why)
+
+    def _lost(self, exc: ModbusError) -> ModbusError:
+        """A silence may hide a change of meters: verify before the next figures are believed."""
+        if self.state != SWAPPED:
+            self.state = SILENT
+        self.problem = str(exc)
+        self._verify = self.profile.serial is not None and bool(self.serial)
+        return exc

@@ -1,0 +1,205 @@
+"""Register types: the bits of a register to an integer, exactly, without a float (a board's
+floats have 32 bits).
+
+A value is scaled by a power of ten into the unit we keep (Wh, W, mA, mV) and its magnitude is
+rounded down: a register of 12.3459 kWh is 12345 Wh. What means "not available" is None: NaN and
+infinity, all bits set in an unsigned type, the largest and smallest value of a signed type (mbmd
+meters/rs485/abb.go, wrapTransform). The usual sizes stay within 31-bit small ints on the way, so
+that a poll allocates nothing."""
+
+from micropython import const
+
+INT16 = const(1)
+UINT16 = const(2)
+INT32 = const(3)
+UINT32 = const(4)
+INT64 = const(5)
+UINT64 = const(6)
+FLOAT32 = const(7)
+FLOAT64 = const(8)
+DECADE_U = const(9)
+DECADE_S = const(10)
+BCD32 = const(11)
+TEXT = const(12)
+
+# letter in a profile: type. Upper case is unsigned; t, T: decade types T6, T5 of the Iskra WM3M4.
+CODES = "hHiIqQfdtTbs"
+_TYPES = bytes((1, 2, 3, 4, 5, 6, 7, 8, 10, 9, 11, 12))
+_WORDS = bytes((0, 1, 1, 2, 2, 4, 4, 2, 4, 2, 2, 2, 0))
+
+
+def type_of(code: str) -> int:
+    """Type number of a profile's letter; raises ValueError."""
+    return _TYPES[CODES.index(code)]
+
+
+def words_of(kind: int) -> int:
+    """Registers a value of this type takes; 0 for text, whose length is in the profile."""
+    return _WORDS[kind]
+
+
+def decode(
+    buf: "bytes | bytearray | memoryview", pos: int, kind: int, low_first: bool, power: int
+) -> "int | None":
+    """The value at byte `pos` times 10**power, magnitude rounded down; None when it is not
+    available.
+    """
+    if kind <= UINT16:
+        a = buf[pos] << 8 | buf[pos + 1]
+        return _scaled(_signed16(a) if kind == INT16 else _unsigned(a, 0xFFFF), power)
+    step = 2
+    n = _WORDS[kind]
+    if low_first:
+        pos += 2 * (n - 1)
+        step = -2
+    a = buf[pos] << 8 | buf[pos + 1]
+    b = buf[pos + step] << 8 | buf[pos + step + 1]
+    if n == 2:
+        return _two(kind, a, b, power)
+    pos += 2 * step
+    c = buf[pos] << 8 | buf[pos + 1]
+    d = buf[pos + step] << 8 | buf[pos + step + 1]
+    if kind == FLOAT64:
+        return _float64(a, b, c, d, power)
+    return _scaled(_whole64(kind, a, b, c, d), power)
+
+
+def _two(kind: int, a: int, b: int, power: int) -> "int | None":
+    if kind == FLOAT32:
+        return _float32(a, b, power)
+    if kind == INT32:
+        return _scaled(_signed32(a, b), power)
+    if kind == UINT32:
+        return None if a & b == 0xFFFF else _scaled(a << 16 | b, power)
+    if kind == BCD32:
+        return _scaled(_bcd(a << 16 | b), power)
+    mantissa = (a & 0xFF) << 16 | b
+    if kind == DECADE_S and mantissa & 0x800000:
+        mantissa -= 0x1000000
+    exponent = a >> 8
+    return _scaled(mantissa, power + (exponent - 256 if exponent & 0x80 else exponent))
+
+
+def _unsigned(value: int, missing: int) -> "int | None":
+    return None if value == missing else value
+
+
+def _signed16(a: int) -> "int | None":
+    if 0x7FFF <= a <= 0x8000:
+        return None
+    return a - 0x10000 if a & 0x8000 else a
+
+
+def _signed32(a: int, b: int) -> "int | None":
+    if (a == 0x7FFF and b == 0xFFFF) or (a == 0x8000 and b == 0):
+        return None
+    return (a - 0x10000 if a & 0x8000 else a) << 16 | b
+
+
+def _whole64(kind: int, a: int, b: int, c: int, d: int) -> "int | None":
+    if kind == UINT64 and a & b & c & d == 0xFFFF:
+        return None
+    if kind == INT64:
+        if (a == 0x7FFF and b & c & d == 0xFFFF) or (a == 0x8000 and b | c | d == 0):
+            return None
+        if a & 0x8000:
+            a -= 0x10000
+    return ((a << 16 | b) << 16 | c) << 16 | d
+
+
+def _bcd(raw: int) -> "int | None":
+    value = 0
+    for shift in range(28, -1, -4):
+        digit = raw >> shift & 0xF
+        if digit > 9:
+            return None
+        value = value * 10 + digit
+    return value
+
+
+def _scaled(value: "int | None", power: int) -> "int | None":
+    if value is None or power == 0:
+        return value
+    if power > 0:
+        return value * 10**power if power < 19 else None
+    if value < 0:
+        return -(-value // 10**-power)
+    return value // 10**-power
+
+
+def _float32(a: int, b: int, power: int) -> "int | None":
+    """IEEE 754 binary32 from its two words. The 24-bit significand goes through in two halves of
+    12 bits.
+    """
+    exponent = a >> 7 & 0xFF
+    if exponent == 0xFF:
+        return None
+    high = a & 0x7F
+    if exponent:
+        high |= 0x80
+    else:
+        exponent = 1
+    top = high << 4 | b >> 12
+    low = b & 0xFFF
+    shift = 150 - exponent
+    if power > 0:
+        top *= 10**power
+        low *= 10**power
+    if shift >= 12:
+        value = (top + (low >> 12)) >> (shift - 12)
+    elif shift >= 0:
+        value = (top << (12 - shift)) + (low >> shift)
+    else:
+        value = ((top << 12) + low) << -shift
+    if power < 0:
+        value //= 10**-power
+    return -value if a & 0x8000 else value
+
+
+def _float64(a: int, b: int, c: int, d: int, power: int) -> "int | None":
+    """IEEE 754 binary64 from its four words; the lowest word is looked at only where it can
+    matter.
+    """
+    exponent = a >> 4 & 0x7FF
+    if exponent == 0x7FF:
+        return None
+    top = (a & 0xF) << 16 | b
+    if exponent:
+        top |= 0x100000
+    else:
+        exponent = 1
+    shift = 1075 - exponent
+    if power <= 0 and shift >= 16:
+        value = top >> (shift - 32) if shift >= 32 else (top << (32 - shift)) + (c >> (shift - 16))
+    else:
+        whole = (top << 16 | c) << 16 | d
+        if power > 0:
+            whole *= 10**power
+        value = whole >> shift if shift >= 0 else whole << -shift
+    if power < 0:
+        value //= 10**-power
+    return -value if a & 0x8000 else value
+
+
+def float32_step(
+    buf: "bytes | bytearray | memoryview", pos: int, low_first: bool, power: int
+) -> int:
+    """Distance to the next value a float32 at `pos` can show, rounded up, at least 1: its
+    resolution at this size.
+    """
+    hi = pos + 2 if low_first else pos
+    exponent = (buf[hi] << 1 & 0xFF) | buf[hi + 1] >> 7
+    shift = 150 - (exponent or 1)
+    unit = 10**power if power > 0 else 1
+    if shift < 0:
+        return unit << -shift
+    return 1 if shift > 30 else ((unit - 1) >> shift) + 1
+
+
+def text(buf: "bytes | bytearray | memoryview", pos: int, size: int) -> str:
+    """Printable ASCII of `size` bytes, without what pads it."""
+    out = ""
+    for i in range(pos, pos + size):
+        if 0x20 < buf[i] < 0x7F:
+            out += chr(buf[i])
+    return out

@@ -1,0 +1,139 @@
+"""A simulated meter, ready to use: device, line, bridge and a task that counts energy whether or
+not anybody asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from hostsim.clock import WorldClock
+from hostsim.line import BytePort, PtyLine
+from hostsim.meter.bridge import MeterBridge, OnEvent
+from hostsim.meter.device import MeterDevice
+from hostsim.meter.models import model as find_model
+
+_STEP_S = 0.02
+
+
+class MeterSim:
+    """`source()` gives the watts flowing now. `path` is the pty the firmware opens (also before
+    start()).
+
+    `register_wh` is the meter's own book: what its import register says, whole Wh, rounded down.
+    """
+
+    def __init__(
+        self,
+        clock: WorldClock,
+        source: Callable[[], int],
+        model: str = "SDM630",
+        serial: str = "21034567",
+        start_wh: int = 0,
+        unit: int | None = None,
+        baud: int = 9600,
+        state_file: Path | None = None,
+        port: BytePort | None = None,
+        on_event: OnEvent | None = None,
+        seed: int = 1,
+        others: list[MeterDevice] | None = None,
+    ) -> None:
+        """Raises ValueError for an unknown model. `port` replaces the pty; `others` share the
+        line.
+        """
+        facts = find_model(model)
+        self.device = MeterDevice(
+            clock, source, facts, serial, start_wh, unit or facts.unit, state_file
+        )
+        self._devices = [self.device, *(others or [])]
+        self._own_line = PtyLine(baud) if port is None else None
+        self._port: BytePort = port if port is not None else self._own_line  # type: ignore[assignment]
+        self._bridge = MeterBridge(self._port, self._devices, baud, 10, on_event, seed)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def path(self) -> str:
+        """The device the firmware opens."""
+        return (
+            self._own_line.path
+            if self._own_line is not None
+            else str(getattr(self._port, "path", ""))
+        )
+
+    @property
+    def line(self) -> PtyLine | None:
+        """The pty line with its plug (`connected`), None when a port was given."""
+        return self._own_line
+
+    @property
+    def requests(self) -> int:
+        """Requests the meter has heard."""
+        return self._bridge.requests
+
+    async def start(self) -> None:
+        """Answer requests and count energy."""
+        await self._bridge.start()
+        self._task = asyncio.create_task(self._count())
+
+    async def stop(self) -> None:
+        """End, with the counter saved."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        await self._bridge.stop()
+        if self._own_line is not None:
+            self._own_line.close()
+        for device in self._devices:
+            device.step()
+            device.save()
+
+    async def _count(self) -> None:
+        rounds = 0
+        while True:
+            await asyncio.sleep(_STEP_S)
+            rounds += 1
+            for device in self._devices:
+                device.step()
+                if rounds % 50 == 0:
+                    device.save()
+
+    def step(self) -> None:
+        """Book energy up to this moment: to be called when the power is about to change."""
+        self.device.step()
+
+    @property
+    def register_wh(self) -> int:
+        """The import register now, whole Wh."""
+        return self.device.register_wh
+
+    @property
+    def power_w(self) -> int:
+        """Watts flowing."""
+        return self.device.power_w
+
+    def set_fault(self, name: str, param: int | str | None = None) -> None:
+        """One of hostsim.meter.faults.FAULTS; raises FaultError."""
+        self.device.set_fault(name, param)
+
+    def clear_fault(self, name: str | None = None) -> None:
+        """One fault, or all."""
+        self.device.clear_fault(name)
+
+    @property
+    def faults(self) -> dict[str, int | str]:
+        """The faults that are on, with their parameters."""
+        return self.device.faults
+
+    def registers(self) -> dict[str, object]:
+        """Decoded registers for the engineers' view."""
+        return {
+            "model": self.device.model.title,
+            "serial": self.device.shown_serial(),
+            "unit": self.device.unit,
+            "register_wh": self.register_wh,
+            **self.device.values(),
+        }
