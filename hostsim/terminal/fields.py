@@ -1,0 +1,259 @@
+"""The data inside an APDU: bitmaps (BMP), TLV containers, BCD numbers, masked card data.
+
+Source: PA00P015 chapters "Bitmaps" and "TLV-container", as collected in facts/zvt.md; lengths of bitmaps that facts/zvt.md does
+not list follow the same chapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hostsim.terminal.codec import CodecError
+
+LL, LLL, TLV = -2, -3, -1
+
+#: BMP -> fixed length in bytes, or LL / LLL / TLV
+LENGTHS: dict[int, int] = {
+    0x01: 1, 0x02: 1, 0x03: 1, 0x04: 6, 0x05: 1, 0x06: TLV, 0x0B: 3, 0x0C: 3, 0x0D: 2, 0x0E: 2, 0x17: 2,
+    0x19: 1, 0x22: LL, 0x23: LL, 0x24: LLL, 0x27: 1, 0x29: 4, 0x2A: 15, 0x2D: LL, 0x2E: LLL, 0x37: 3,
+    0x3A: 2, 0x3B: 8, 0x3C: LLL, 0x3D: 3, 0x49: 2, 0x60: LLL, 0x87: 2, 0x88: 3, 0x8A: 1, 0x8B: LL,
+    0x8C: 1, 0x92: LLL, 0x9A: LLL, 0xA0: 1, 0xA7: LL, 0xAA: 3, 0xAF: LLL, 0xBA: 5, 0xD0: 1, 0xD1: 1,
+    0xD2: 1, 0xD3: 1, 0xE0: 1, 0xE1: LL, 0xE2: LL, 0xE3: LL, 0xE4: LL, 0xE5: LL, 0xE6: LL, 0xE7: LL,
+    0xE8: LL, 0xE9: 1, 0xEA: 1, 0xEB: 8, 0xF0: LLL, 0xF1: LL, 0xF2: LL, 0xF3: LL, 0xF4: LL, 0xF5: LL,
+    0xF6: LL, 0xF7: LL, 0xF8: LL, 0xF9: 1, 0xFA: 1, 0xFC: 1,
+}  # fmt: skip
+
+_TWO_BYTE_TAGS = (0x1FF2,)  # has the continuation bit set, yet is two bytes long (Feig)
+_MAX_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Tlv:
+    """One TLV object; `offset` from the start of the APDU; `children` of a constructed one."""
+
+    tag: int
+    value: bytes
+    offset: int
+    children: tuple[Tlv, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bmp:
+    """One bitmap with its plain value (length bytes taken off)."""
+
+    tag: int
+    value: bytes
+    offset: int
+    value_offset: int
+
+
+@dataclass
+class Fields:
+    """All bitmaps of an APDU's data, and the TLV container of BMP 06."""
+
+    bmps: dict[int, Bmp] = field(default_factory=dict)
+    tlvs: tuple[Tlv, ...] = ()
+    has_tlv: bool = False
+
+    def raw(self, tag: int) -> bytes | None:
+        """The bitmap's bytes, None if it is not there."""
+        bmp = self.bmps.get(tag)
+        return None if bmp is None else bmp.value
+
+    def number(self, tag: int) -> int | None:
+        """The bitmap as a BCD number; raises CodecError when a nibble is no digit."""
+        bmp = self.bmps.get(tag)
+        return None if bmp is None else from_bcd(bmp.value, bmp.value_offset)
+
+    def tlv(self, *path: int) -> bytes | None:
+        """The value of the first TLV object along a path of tags."""
+        found = find(self.tlvs, path)
+        return None if found is None else found.value
+
+
+def find(tlvs: Iterable[Tlv], path: tuple[int, ...]) -> Tlv | None:
+    """First object along the path of tags."""
+    for item in tlvs:
+        if item.tag == path[0]:
+            return item if len(path) == 1 else find(item.children, path[1:])
+    return None
+
+
+def find_all(tlvs: Iterable[Tlv], tag: int) -> list[Tlv]:
+    """Every object with that tag, however deep."""
+    out: list[Tlv] = []
+    for item in tlvs:
+        if item.tag == tag:
+            out.append(item)
+        out += find_all(item.children, tag)
+    return out
+
+
+def to_bcd(value: int, size: int) -> bytes:
+    """A decimal number as `size` BCD bytes; raises CodecError when it does not fit."""
+    text = f"{value:0{2 * size}d}"
+    if value < 0 or len(text) > 2 * size:
+        raise CodecError(0, f"{value} does not fit into {size} BCD bytes")
+    return bytes.fromhex(text)
+
+
+def from_bcd(data: bytes, offset: int = 0) -> int:
+    """BCD bytes as a number; raises CodecError."""
+    text = data.hex()
+    if not text.isdecimal():
+        raise CodecError(offset, f"{text.upper()} is not BCD")
+    return int(text)
+
+
+def parse(body: bytes, start: int = 0) -> Fields:
+    """Read bitmaps in any order; `start` is the offset of `body` within the APDU. Raises CodecError."""
+    fields = Fields()
+    pos = 0
+    while pos < len(body):
+        tag, begin = body[pos], pos
+        if tag not in LENGTHS:
+            raise CodecError(start + pos, f"unknown bitmap {tag:02X}")
+        size, pos = _size(body, pos + 1, LENGTHS[tag], start)
+        if pos + size > len(body):
+            raise CodecError(start + begin, f"bitmap {tag:02X} needs {size} bytes, {len(body) - pos} are left")
+        value = body[pos : pos + size]
+        fields.bmps[tag] = Bmp(tag, value, start + begin, start + pos)
+        if tag == 0x06:
+            fields.has_tlv = True
+            fields.tlvs += parse_tlv(value, start + pos)
+        pos += size
+    return fields
+
+
+def _size(body: bytes, pos: int, kind: int, start: int) -> tuple[int, int]:
+    if kind >= 0:
+        return kind, pos
+    if kind == TLV:
+        return _ber_length(body, pos, start)
+    digits = body[pos : pos - kind]
+    if len(digits) != -kind:
+        raise CodecError(start + pos, "the length of a bitmap is cut off")
+    size = 0
+    for index, byte in enumerate(digits):
+        if byte >> 4 != 0xF or byte & 0xF > 9:
+            raise CodecError(start + pos + index, f"{byte:02X} is not a length digit F0 to F9")
+        size = size * 10 + (byte & 0xF)
+    return size, pos - kind
+
+
+def _ber_length(data: bytes, pos: int, start: int) -> tuple[int, int]:
+    if pos >= len(data):
+        raise CodecError(start + pos, "a TLV length is missing")
+    first = data[pos]
+    if first < 0x80:
+        return first, pos + 1
+    count = first & 0x7F
+    if count not in (1, 2):
+        raise CodecError(start + pos, f"{first:02X} is not a TLV length")
+    if pos + 1 + count > len(data):
+        raise CodecError(start + pos, "a TLV length is cut off")
+    return int.from_bytes(data[pos + 1 : pos + 1 + count], "big"), pos + 1 + count
+
+
+def parse_tlv(data: bytes, start: int = 0, depth: int = 0) -> tuple[Tlv, ...]:
+    """Read TLV objects, constructed ones (bit 6 of the tag) with their children. Raises CodecError."""
+    if depth > _MAX_DEPTH:
+        raise CodecError(start, "TLV objects are nested too deep")
+    out: list[Tlv] = []
+    pos = 0
+    while pos < len(data):
+        begin = pos
+        tag, pos = _tag(data, pos, start)
+        size, pos = _ber_length(data, pos, start)
+        if pos + size > len(data):
+            raise CodecError(start + begin, f"TLV {tag:X} needs {size} bytes, {len(data) - pos} are left")
+        value = data[pos : pos + size]
+        constructed = data[begin] & 0x20
+        children = parse_tlv(value, start + pos, depth + 1) if constructed else ()
+        out.append(Tlv(tag, value, start + begin, children))
+        pos += size
+    return tuple(out)
+
+
+def _tag(data: bytes, pos: int, start: int) -> tuple[int, int]:
+    tag = data[pos]
+    pos += 1
+    if tag & 0x1F != 0x1F:
+        return tag, pos
+    while True:
+        if pos >= len(data):
+            raise CodecError(start + pos, "a TLV tag is cut off")
+        byte = data[pos]
+        tag = tag << 8 | byte
+        pos += 1
+        if not byte & 0x80 or tag in _TWO_BYTE_TAGS:
+            return tag, pos
+        if tag > 0xFFFFFF:
+            raise CodecError(start + pos, "a TLV tag is longer than four bytes")
+
+
+def bmp(tag: int, value: bytes | int) -> bytes:
+    """Write one bitmap; a number becomes BCD in a bitmap of fixed length (one byte: as it is)."""
+    kind = LENGTHS[tag]
+    if isinstance(value, int):
+        value = bytes((value,)) if kind == 1 else to_bcd(value, kind)
+    if kind == TLV:
+        return bytes((tag,)) + _ber(len(value)) + value
+    if kind < 0:
+        digits = f"{len(value):0{-kind}d}"
+        if len(digits) > -kind:
+            raise CodecError(0, f"{len(value)} bytes do not fit into bitmap {tag:02X}")
+        return bytes((tag, *(0xF0 | int(digit) for digit in digits))) + value
+    if len(value) != kind:
+        raise CodecError(0, f"bitmap {tag:02X} takes {kind} bytes, not {len(value)}")
+    return bytes((tag,)) + value
+
+
+def tlv(tag: int, value: bytes) -> bytes:
+    """Write one TLV object."""
+    return tag.to_bytes((tag.bit_length() + 7) // 8, "big") + _ber(len(value)) + value
+
+
+def container(*objects: bytes) -> bytes:
+    """Write BMP 06 around TLV objects; nothing when there are none."""
+    inside = b"".join(objects)
+    return bmp(0x06, inside) if inside else b""
+
+
+def _ber(size: int) -> bytes:
+    if size < 0x80:
+        return bytes((size,))
+    if size < 0x100:
+        return bytes((0x81, size))
+    return b"\x82" + size.to_bytes(2, "big")
+
+
+def pan_bytes(pan: str, *, masked: bool) -> bytes:
+    """A card number as BMP 22 carries it: E nibbles for hidden digits, F pads an odd one."""
+    if masked:
+        pan = pan[:6] + "E" * (len(pan) - 10) + pan[-4:]
+    return bytes.fromhex(pan + "F" * (len(pan) % 2))
+
+
+def pan_text(data: bytes) -> str:
+    """A card number as a person may see it: first six and last four digits at most, whatever the wire carried."""
+    text = data.hex().upper().rstrip("F")
+    for mark in "D=":
+        text = text.split(mark)[0]
+    if len(text) < 10:
+        return "*" * len(text)
+    return text[:6].replace("E", "*") + "*" * (len(text) - 10) + text[-4:].replace("E", "*")
+
+
+def hide_cards(apdu: bytes, fields: Fields) -> bytes:
+    """The same APDU with the middle of card numbers and all of track 2 after them made unreadable, for a log."""
+    out = bytearray(apdu)
+    for tag in (0x22, 0x23, 0x24, 0x2D, 0x2E):
+        item = fields.bmps.get(tag)
+        if item is not None:
+            begin, size = item.value_offset, len(item.value)
+            keep_tail = 2 if tag == 0x22 else 0
+            for index in range(begin + 3, begin + size - keep_tail):
+                out[index] = 0xEE
+    return bytes(out)
