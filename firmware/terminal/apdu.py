@@ -1,0 +1,257 @@
+"""Reads ZVT application data, pure (PA00P015, "Data blocks", "Summary of utilised BMPs").
+
+`parse` masks card data in the buffer it is given (masking.py): what it returns and what is left
+in the buffer may be shown. What is not understood is refused with its offset, never skipped by
+guess.
+"""
+
+from firmware.errors import FrameError
+from firmware.terminal import commands, masking
+from firmware.terminal.walker import Walker, fail
+
+_BCD = {
+    0x04: "amount_minor",
+    0x0B: "trace",
+    0x0C: "time",
+    0x0D: "date",
+    0x49: "currency",
+    0xAA: "day",
+}
+_PLAIN = {0x19: "status", 0x27: "code", 0xA0: "as_code"}
+# values besides those that are read that are no card data; the rest is wiped
+_SHOWN = b"\x01\x02\x03\x05\x17\x29\x37\x88\x8a\x8c\xf0\xfc"
+_TAGS_SHOWN = b"\x09\x0a\x14\x1a\x1b"
+_TAGS_1F_SHOWN = b"\x06\x07\x10\x11\x12\x15\x1f\x40\x41\x43\x44\x4c\x4d\x4f\x50\x60\x62\x63\x70"
+_PASSWORD_FIRST = (
+    commands.REGISTER,
+    commands.REVERSE,
+    commands.REFUND,
+    commands.END_OF_DAY,
+    commands.INITIALISE,
+    commands.ENQUIRY,
+)
+
+
+class Apdu:
+    """What was read; the values here mean "was not there"."""
+
+    command = 0
+    code = -1  # 27, or the code of 061E; 0 is success
+    as_code = -1  # A0
+    ext_code = -1  # TLV 1F16, explains code FF
+    amount_minor = -1  # 04
+    currency = 0
+    receipt = 0  # 87; commands.NONE_PENDING for FFFF
+    receipts = ()  # all of 87 and TLV 08
+    trace = 0  # 0B, or TLV 1F2B
+    time = -1  # HHMMSS as a decimal number
+    date = -1  # MMDD
+    day = -1  # YYMMDD
+    status = -1  # 19: status byte, payment type or card kind
+    condition = -1  # 060F after 0501: terminal status code; 04FF: the status
+    minutes = -1  # 04FF: how long to wait
+    terminal_id = ""
+    vu = ""
+    auth_code = ""
+    pan = ""  # masked
+    card = ""
+    card_hash = ""
+    has_uid = False
+    aid = False  # a payment application answered
+    receipt_type = 0  # print block: 1 merchant, 2 customer, 3 administration
+    totals = b""  # 60
+    lines = ()  # texts: print lines, display texts
+
+    @property
+    def bank(self) -> bool:
+        """A payment card answered, by its number or its application."""
+        return self.aid or bool(self.pan)
+
+
+def parse(data: "bytearray | memoryview", salt: bytes = b"") -> Apdu:
+    """Reads a whole APDU and masks card data in `data`; FrameError tells reason and offset."""
+    view = memoryview(data)
+    start = _header(view)
+    reader = _Reader(view, salt)
+    try:
+        reader.read(start)
+    except FrameError:
+        masking.wipe(view[start:])  # what was not understood is not shown either
+        raise
+    return reader.apdu
+
+
+def _header(view: "memoryview") -> int:
+    size = len(view)
+    start = 3
+    if size < 3:
+        raise FrameError("APDU too short")
+    length = view[2]
+    if length == 0xFF:
+        start = 5
+        if size < 5:
+            raise FrameError("APDU too short")
+        length = view[3] | view[4] << 8
+    if start + length != size:
+        raise FrameError(f"APDU length {length} at 2, {size - start} came")
+    return start
+
+
+class _Reader(Walker):
+    def __init__(self, view: "memoryview", salt: bytes) -> None:
+        super().__init__(view)
+        self.apdu = Apdu()
+        self.salt = salt
+        self.uid = b""
+
+    def read(self, p: int) -> None:
+        a = self.apdu
+        view = self.view
+        a.command = command = view[0] << 8 | view[1]
+        end = len(view)
+        if command >> 8 >= 0x80:
+            masking.wipe(view[p:])
+            return
+        if command == commands.PRINT_LINE:
+            if p < end:
+                a.lines = (masking.take_text(view[p + 1 :]),)
+            return
+        self.fields(self.bare(command, p, end), end)
+        if a.pan:
+            a.card_hash = masking.card_hash(self.salt, a.pan.encode())
+        elif self.uid:
+            a.card_hash = masking.card_hash(self.salt, self.uid)
+
+    def bare(self, command: int, p: int, end: int) -> int:
+        """Takes the bytes that stand before the BMPs; gives where those begin."""
+        view = self.view
+        a = self.apdu
+        if p == end:
+            return p
+        if command in _PASSWORD_FIRST:
+            masking.wipe(view[p : p + 3], 0)
+            return min(end, p + (6 if command == commands.REGISTER else 3))
+        if command == commands.ABORTED:
+            a.code = view[p]
+            # a wrong currency is followed by the right one, without its BMP
+            return (
+                p + 3
+                if a.code == 0x6F and p + 3 <= end and view[p + 1] not in b"\x06\x49"
+                else p + 1
+            )
+        if command == commands.STATUS:
+            return self.intermediate(p, end)
+        if command == commands.COMPLETION:
+            return self.completion(p, end)
+        return p + 1 if command == commands.READ_CARD else p
+
+    def intermediate(self, p: int, end: int) -> int:
+        view = self.view
+        self.apdu.condition = view[p]
+        p += 1
+        if p == end or (view[p] == 6 and p + 1 < end and view[p + 1] == end - p - 2):
+            return p
+        self.apdu.minutes = (view[p] >> 4) * 10 + (view[p] & 15)
+        return p + 1
+
+    def completion(self, p: int, end: int) -> int:
+        """After a status enquiry: software version as LLLVAR without BMP, then the terminal's
+        status code.
+        """
+        view = self.view
+        if end - p > 3 and view[p] & view[p + 1] & view[p + 2] & 0xF0 == 0xF0:
+            size, p = self.digits(p, 3, end)
+            p += size
+        elif end - p > 1:
+            return p
+        if p >= end:
+            fail("status code missing", p)
+        self.apdu.condition = view[p]
+        return p + 1
+
+    def fields(self, p: int, end: int) -> None:
+        while p < end:
+            tag = self.view[p]
+            size, p = self.extent(tag, p + 1, end)
+            if tag == 0x06:
+                self.tlv(p, p + size, 0)
+            else:
+                self.field(tag, p, p + size)
+            p += size
+
+    def field(self, tag: int, p: int, q: int) -> None:
+        a = self.apdu
+        view = self.view[p:q]
+        if tag in _BCD:
+            value = self.number(p, q)
+            if tag != 0x0B or value:
+                setattr(a, _BCD[tag], value)
+        elif tag in _PLAIN:
+            setattr(a, _PLAIN[tag], view[0])
+        elif tag == 0x87:
+            self.receipt(p)
+        elif tag == 0x22 or tag == 0x23:
+            a.pan = masking.take_pan(view, tag == 0x23) or a.pan
+        else:
+            self.text_field(tag, view)
+
+    def text_field(self, tag: int, view: "memoryview") -> None:
+        a = self.apdu
+        if tag == 0x29:
+            a.terminal_id = bytes(view).hex()
+        elif tag == 0x2A:
+            a.vu = masking.take_token(view)
+        elif tag == 0x3B:
+            a.auth_code = masking.take_token(view)
+        elif tag == 0x8B:
+            a.card = masking.take_name(view)
+        elif tag == 0x60:
+            a.totals = bytes(view)
+            if len(view) != 53:
+                masking.wipe(view)
+        elif tag not in _SHOWN:
+            masking.wipe(view, 0 if len(view) < 5 else 0x2A)
+
+    def receipt(self, p: int) -> None:
+        a = self.apdu
+        if self.view[p] == 0xFF and self.view[p + 1] == 0xFF:
+            number = commands.NONE_PENDING
+        else:
+            number = self.number(p, p + 2)
+            if number not in a.receipts:
+                a.receipts += (number,)
+        a.receipt = number
+
+    def tag(self, tag: int, p: int, q: int) -> None:
+        a = self.apdu
+        view = self.view[p:q]
+        if tag == 0x07:
+            a.lines += (masking.take_text(view),)
+        elif tag == 0x4C:
+            self.uid = bytes(view).lstrip(b"\x00")
+            a.has_uid = True
+            masking.wipe(view, 0xEE)
+        elif tag == 0x08 and q - p == 2:
+            self.receipt(p)
+        elif tag == 0x1F2B and q - p < 5:
+            a.trace = self.number(p, q) or a.trace
+        elif tag == 0x1F16 and q - p < 5:
+            a.ext_code = int.from_bytes(view, "big")
+        else:
+            self.other_tag(tag, view)
+
+    def other_tag(self, tag: int, view: "memoryview") -> None:
+        a = self.apdu
+        if tag == 0x1F07 and view:
+            a.receipt_type = view[0]
+        if tag == 0x43:
+            a.aid = True
+            shown = len(view) > 0 and view[0] >= 0xA0  # an application's number, not a card's
+        elif tag < 0x100:
+            shown = tag in _TAGS_SHOWN
+        else:
+            shown = tag >> 8 == 0x1F and tag & 0xFF in _TAGS_1F_SHOWN
+        if not shown:
+            masking.wipe(view)
+        elif len(view) > 4 and tag != 0x43:
+            masking.take_text(view)

@@ -1,0 +1,191 @@
+"""Card data ends here: digits are masked and texts scrubbed in the receive buffer itself, before
+anything is kept.
+
+What may leave: at most the first six and last four digits of a PAN, and a salted hash. Tracks,
+names and unknown texts do not (PCI DSS 4.0, 3.3 and 3.4). The hash of a bank card is taken over
+the masked digits, so that a tap answered with the whole PAN and a payment answered with a masked
+one name the same card, and no hash holds a whole PAN; two cards of one bank share it once in ten
+thousand.
+"""
+
+import hashlib
+
+_STAR = 0x2A
+_WIDE = 0xEE
+# a card name is kept only when it is a scheme's, not what else a terminal may write there
+_SCHEMES = (
+    "mastercard maestro visa v_pay vpay girocard american amex jcb diners discover "
+    "union eurocard ec- bancontact carte_banc debit credit"
+)
+_HIGH = {0x81: "ü", 0x84: "ä", 0x8E: "Ä", 0x94: "ö", 0x99: "Ö", 0x9A: "Ü", 0xE1: "ß"}  # CP 437
+
+
+def card_hash(salt: bytes, identity: bytes) -> str:
+    """sha256(salt + identity), 16 hex digits: recognises a card again, gives nothing back without
+    the salt.
+    """
+    return hashlib.sha256(salt + identity).digest()[:8].hex()
+
+
+def wipe(view: "memoryview", filler: int = _STAR) -> None:
+    """Overwrites all of it."""
+    for i in range(len(view)):
+        view[i] = filler
+
+
+def hidden(position: int, digits: int) -> bool:
+    """Whether a PAN's digit at this position has to be masked; a number under 13 digits shows its
+    last four only.
+    """
+    return position < digits - 4 and (position >= 6 or digits < 13)
+
+
+def take_pan(view: "memoryview", track: bool) -> str:
+    """Masked text of a packed PAN, "" when it is none (PA00P015, BMP 22; `track`: the digits
+    before the separator of BMP 23).
+
+    The view is masked in place: hidden digits become nibble E, a track becomes EE throughout.
+    """
+    digits = []
+    separated = not track
+    for i in range(2 * len(view)):
+        nibble = view[i >> 1] & 15 if i & 1 else view[i >> 1] >> 4
+        if nibble == 15 or (track and nibble == 13):
+            separated = True
+            break
+        digits.append(nibble)
+    count = len(digits)
+    if track or count > 19:
+        wipe(view, _WIDE)
+    if not separated or count > 19:
+        return ""
+    text = ""
+    for i, nibble in enumerate(digits):
+        if nibble > 9 or hidden(i, count):
+            text += "*"
+            keep = 0xF0 if i & 1 else 0x0F
+            view[i >> 1] = view[i >> 1] & keep | 0xEE & ~keep
+        else:
+            text += str(nibble)
+    return text
+
+
+def take_text(view: "memoryview") -> str:
+    """The text, scrubbed in place of card numbers, tracks and names as cards carry them; NUL and
+    end blanks are off, characters that cannot be shown are "?".
+    """
+    _scrub(view)
+    return _decode(view)
+
+
+def take_name(view: "memoryview") -> str:
+    """A card scheme's name, or "card" (and nothing left in the view) when it is none known."""
+    text = take_text(view).strip()
+    low = text.lower()
+    for scheme in _SCHEMES.split(" "):
+        if scheme.replace("_", " ") in low:
+            if len(text) <= 16:
+                return text
+            wipe(view)
+            return scheme
+    wipe(view)
+    return "card"
+
+
+def take_token(view: "memoryview") -> str:
+    """A number-like text (authorisation code, merchant number): letters and digits, at least one
+    digit, and no card number; else "", and nothing left in the view.
+    """
+    text = _decode(view).strip()
+    figures = 0
+    for char in text:
+        if "0" <= char <= "9":
+            figures += 1
+        elif not ("A" <= char <= "Z" or "a" <= char <= "z"):
+            figures = 0
+            break
+    if not figures or (figures >= 13 and _luhn(text)):
+        wipe(view)
+        return ""
+    return text
+
+
+def _decode(view: "memoryview") -> str:
+    text = ""
+    for i, byte in enumerate(view):
+        if 32 <= byte < 127:
+            text += chr(byte)
+        elif byte in _HIGH:
+            text += _HIGH[byte]
+        elif byte:
+            view[i] = 0x3F
+            text += "?"
+    return text.rstrip()
+
+
+def _luhn(text: str) -> bool:
+    """Whether the digits in it end in a card number's check digit (ISO/IEC 7812-1, annex B)."""
+    total = 0
+    double = False
+    for i in range(len(text) - 1, -1, -1):
+        if "0" <= text[i] <= "9":
+            digit = int(text[i]) * (2 if double else 1)
+            total += digit - 9 if digit > 9 else digit
+            double = not double
+    return total % 10 == 0
+
+
+def _is_digit(byte: int) -> bool:
+    return 0x30 <= byte <= 0x39
+
+
+def _names_at(view: "memoryview", i: int) -> bool:
+    """SURNAME/FIRST, as tracks carry it: a slash between capitals."""
+    if view[i] != 0x2F or i == 0 or i == len(view) - 1:
+        return False
+    return 0x41 <= view[i - 1] <= 0x5A and 0x41 <= view[i + 1] <= 0x5A
+
+
+def _scrub(view: "memoryview") -> None:
+    i = 0
+    while i < len(view):
+        if _names_at(view, i):
+            wipe(view)
+            return
+        if 0x31 <= view[i] <= 0x39:  # a card number does not begin with 0
+            i = _scrub_run(view, i)
+        else:
+            i += 1
+
+
+def _run(view: "memoryview", start: int) -> "tuple[int, int]":
+    """(digits, end) of the digit run at `start`; one separator between digits does not end it."""
+    count = 0
+    end = i = start
+    while i < len(view):
+        if _is_digit(view[i]):
+            count += 1
+            end = i + 1
+        elif i != end or view[i] not in b" -.":
+            break
+        i += 1
+    return count, end
+
+
+def _scrub_run(view: "memoryview", start: int) -> int:
+    """Masks the digit run at `start` if it is long enough for a card number; gives where to go
+    on.
+    """
+    count, end = _run(view, start)
+    if count < 13:
+        return end
+    digit = 0
+    for i in range(start, end):
+        if _is_digit(view[i]):
+            if count > 19 or hidden(digit, count):
+                view[i] = _STAR
+            digit += 1
+    if end < len(view) and view[end] in b"=^Dd":  # a track goes on behind its number
+        wipe(view[end:])
+        return len(view)
+    return end
