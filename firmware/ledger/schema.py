@@ -49,4 +49,8 @@ ROWS = (
     (22, "end_of_day", 1, (("count", "u"), ("terminal_minor", "u"), ("ledger_minor", "u"), ("result", "s"))),
     # own notes, never synced
     (128, "acked", 1, (("seq", "u"),)),
+    # at every sector's start: the books as they stood; `needed` is the first record that something open needs
+    (129, "books", 1, (("acked", "u"), ("needed", "u"), ("open_sess", "u"), ("next_session", "u"), ("next_receipt", "u"),
+                       ("next_credit", "u"), ("counter", "u"), ("eod_count", "u"), ("eod_captured", "u"),
+                       ("eod_refunded", "u"), ("settled", "l"), ("refunds", "l"))),
 )

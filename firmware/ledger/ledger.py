@@ -1,0 +1,278 @@
+"""The ledger: every decision about money or power, in flash before it is acted on, until the back office has it.
+
+Goals: `append` returns when the record is in flash and read back, and a power cut leaves it whole or absent. Nothing is
+erased before the back office acknowledged it and nothing open needs it. When space runs short the charger first refuses
+new sessions, then checkpoints, then what is no money; a running session and a refund can always be finished.
+
+Limits: what is not acknowledged fills the ring (docs/reliability.md says how many sessions that is). A mount reads the
+sectors' headers and replays from the sector that the newest `books` note names, all records only when asked to.
+Memory: two frame buffers of 1 KB, the books (bounded) and about 0.5 KB; nothing grows with the number of records.
+"""
+
+import os
+import struct
+
+from firmware.errors import LedgerFull, RecordError
+from firmware.ledger.books import Books
+from firmware.ledger.codec import LOST, NOTE, Record, decode, encode, row_of
+from firmware.ledger.sector import FIRST
+from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, Place, Ring
+
+# Sectors that must be free for a record; what is not listed may use the last one.
+_SESSION = 6
+_ROOM = {
+    "hold_asked": _SESSION, "checkpoint": 5, "extend_asked": 5, "refund_asked": 5,
+    "boot": 4, "tariff": 4, "command": 4, "alarm": 4, "security": 4, "end_of_day": 4, "period": 2,
+}
+_ACK_STEP = 32  # records acknowledged before that is noted in flash
+
+
+class Ledger:
+    """`flash`: firmware.ports.Flash; `now_ms()`: wall clock, epoch ms, 0 while unknown. `books` is always up to date.
+
+    After `mount`: `epoch`, `next_seq`, `acked_seq`, `lost` (records missing between others), `new` (flash was empty).
+    """
+
+    def __init__(self, flash, now_ms) -> None:
+        self.ring = Ring(flash)
+        self.ring.on_open = self._write_note
+        self.books = Books()
+        self.next_seq = 1
+        self.acked_seq = 0
+        self.lost = 0
+        self.new = False
+        self._now_ms = now_ms
+        self._frame = memoryview(bytearray(FRAME))
+        self._noted = 0  # acknowledged position that is in flash
+        self._out = Place()
+        self._out_seq = -1  # the record before _out
+        self._room_key = None
+        self._room_free = 0
+
+    @property
+    def epoch(self) -> int:
+        return self.ring.epoch
+
+    # --- mount ---------------------------------------------------------------------------------------------------
+
+    def mount(self, on_record=None) -> None:
+        """Reads what is in flash and brings the books up to date. `on_record(Record)` gets every record in flash, oldest
+        first, notes included; without it only what the books need is read. Raises LedgerCorrupt when a later firmware's
+        format is there, FlashError."""
+        if not self.ring.find():
+            self.new = True
+            self.ring.create(_new_epoch())
+            return
+        place = Place()
+        start = self._start()
+        if on_record:
+            self.ring.enter(place, self.ring.tail)
+            while place.sector != start and self.ring.step(place):
+                if place.sector != start:
+                    on_record(self._decode())
+        self.ring.enter(place, start)
+        self.next_seq = self.ring.sectors.first_seq
+        self.acked_seq = self._noted = self.ring.first_seq(self.ring.tail) - 1
+        while self.ring.step(place):
+            record = self._decode()
+            self.ring.strengthen(place)
+            self._replay(record)
+            if on_record:
+                on_record(record)
+        self.ring.settle(place)
+        if not self.ring.closed and self.ring.pos == FIRST:
+            self._write_note()
+
+    def _start(self) -> int:
+        """The newest sector from which the books can be made: its note stands before everything that is needed."""
+        ring = self.ring
+        place = Place()
+        sector = ring.head
+        needed = -1
+        while sector != ring.tail:
+            ring.enter(place, sector)
+            first = ring.sectors.first_seq
+            if ring.step_in(place):
+                note = self._decode()
+                if note.kind == "books":
+                    if needed < 0:
+                        needed = note.fields["needed"] or first
+                    if first <= needed:
+                        break
+            before = ring.neighbour(sector, -1)
+            if before < 0:
+                break
+            sector = before
+        return sector
+
+    def _decode(self) -> Record:
+        """The frame in the ring's buffer. Bytes that are no record (no firmware wrote them) are kept as unknown."""
+        ring = self.ring
+        try:
+            return decode(ring.seq, ring.payload, ring.plain)
+        except RecordError:
+            return decode(ring.seq, ring.payload, False)
+
+    def _replay(self, record: Record) -> None:
+        if not self._is_note():
+            if record.seq < self.next_seq:
+                return  # written twice: the first did not verify then
+            self.lost += record.seq - self.next_seq
+            self.next_seq = record.seq + 1
+        elif record.kind == "acked":
+            self._acked(record.fields["seq"])
+        elif record.kind == "books":
+            self._acked(record.fields["acked"])
+        self.books.apply(record)
+
+    def _acked(self, seq: int) -> None:
+        if seq > self.acked_seq:
+            self.acked_seq = self._noted = seq
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def append(self, kind: str, **fields) -> int:
+        """Writes one record and returns its number when it is in flash.
+
+        RecordError: fields do not fit the schema. BooksError: it would break an invariant. LedgerFull: no room for this
+        kind. FlashError: flash cannot be written. After any of these nothing was written."""
+        row = row_of(kind)
+        if row[0] >= NOTE:
+            raise RecordError("%s: a note of the ledger's own" % kind)
+        at = self._now_ms()
+        length = encode(self._frame[HEAD : HEAD + PAYLOAD], at, row, fields)
+        self.books.refuse(kind, fields)
+        need = _ROOM.get(kind, 0)
+        if need and self.free_sectors() < need:
+            raise LedgerFull("%s: fewer than %d sectors are free" % (kind, need))
+        seq = self.next_seq
+        self.ring.append(self.ring.frame(self._frame, length, seq), seq, self._keep())
+        self.next_seq = seq + 1
+        self.books.apply(Record(seq, kind, row[2], at, fields))
+        return seq
+
+    def _write_note(self) -> None:
+        """The first frame of every sector. Built in the ring's read buffer: the record that waits is in the other."""
+        buf = self.ring.buf
+        fields = self.books.note(self.acked_seq)
+        length = encode(buf[HEAD : HEAD + PAYLOAD], 0, row_of("books"), fields)
+        if self.ring.write(self.ring.frame(buf, length, self.next_seq - 1)):
+            self._noted = self.acked_seq
+
+    def _keep(self) -> int:
+        """Records from this one on may not be erased."""
+        keep = self.acked_seq + 1
+        needed = self.books.oldest_needed()
+        return needed if needed and needed < keep else keep
+
+    # --- space ---------------------------------------------------------------------------------------------------
+
+    def free_sectors(self) -> int:
+        """Sectors that can be written without losing anything, counted up to about 16; the one in use not counted."""
+        key = (self._keep(), self.ring.head, self.ring.tail, len(self.ring.bad))
+        if key != self._room_key:
+            self._room_free = self.ring.free(key[0])
+            self._room_key = key
+        return self._room_free
+
+    def room_for_session(self) -> bool:
+        """False: no new session; said on the screen and to the operator."""
+        return self.free_sectors() >= _SESSION
+
+    def idle(self) -> bool:
+        """Housekeeping for a quiet moment: at most one erase, or one note. True when there was something to do."""
+        if self.acked_seq - self._noted >= _ACK_STEP and not self.ring.closed:
+            length = encode(self._frame[HEAD : HEAD + PAYLOAD], 0, row_of("acked"), {"seq": self.acked_seq})
+            if self.ring.write(self.ring.frame(self._frame, length, self.next_seq - 1)):
+                self._noted = self.acked_seq
+                return True
+        return self.ring.erase_ahead(self._keep())
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def read_after(self, seq: int) -> "Record | None":
+        """The record after number `seq`, None at the end: in order, for sync. Kind "lost" where flash lost one."""
+        if seq + 1 >= self.next_seq:
+            return None
+        ring = self.ring
+        if seq != self._out_seq or not ring.valid(self._out):
+            self._seek(seq + 1)
+        self._out_seq = -1
+        while ring.step(self._out):
+            if ring.seq > seq and not self._is_note():
+                if ring.seq > seq + 1 and seq + 1 >= ring.first_seq(ring.tail):
+                    break
+                self._out_seq = ring.seq
+                return self._decode()
+        return Record(seq + 1, LOST, 0, 0, {})
+
+    def _seek(self, seq: int) -> None:
+        """Puts the reading place before record `seq`."""
+        ring = self.ring
+        sector = ring.head
+        while ring.first_seq(sector) > seq:
+            before = ring.neighbour(sector, -1)
+            if before < 0:
+                break
+            sector = before
+        ring.enter(self._out, sector)
+
+    def _is_note(self) -> bool:
+        ring = self.ring
+        return ring.plain and len(ring.payload) > 0 and ring.payload[0] >= NOTE
+
+    def scan(self, kinds):
+        """Generator, newest sector first: for each a list of the records of these kinds, oldest first. For searches that
+        must not hold up the charger: one sector at a time."""
+        ring = self.ring
+        place = Place()
+        sector = ring.head if ring.tail >= 0 else -1
+        while sector >= 0:
+            found = []
+            ring.enter(place, sector)
+            while ring.step_in(place):
+                if ring.plain and ring.payload and ring.payload[0] in kinds:
+                    found.append(self._decode())
+            yield found
+            sector = ring.neighbour(sector, -1)
+
+    def recent(self, kind: str, n: int) -> list:
+        """The newest `n` records of a kind that are still in flash, newest first, acknowledged or not."""
+        out = []
+        for found in self.scan((row_of(kind)[0],)):
+            for record in reversed(found):
+                if len(out) == n:
+                    return out
+                out.append(record)
+        return out
+
+    def recall(self, sess: int):
+        """Generator: looks for an old session's figures in flash, one sector a step, and puts them into the books, so
+        that it can be refunded."""
+        captured = -1
+        refunded = 0
+        for found in self.scan((row_of("captured")[0], row_of("refunded")[0])):
+            for record in found:
+                if record.fields["sess"] == sess:
+                    if record.kind == "captured":
+                        captured = record.fields["captured_minor"]
+                    else:
+                        refunded += record.fields["amount_minor"]
+            if captured >= 0:
+                break
+            yield
+        if captured >= 0 and self.books.settled(sess) is None:
+            self.books.remember(sess, captured, refunded)
+
+    def acknowledge(self, epoch: int, seq: int) -> bool:
+        """The back office has everything up to `seq`. False (and nothing done) for another epoch or a number that was
+        never given."""
+        if epoch != self.epoch or seq >= self.next_seq or seq < 0:
+            return False
+        if seq > self.acked_seq:
+            self.acked_seq = seq
+        return True
+
+
+def _new_epoch() -> int:
+    return struct.unpack("<I", os.urandom(4))[0] | 1

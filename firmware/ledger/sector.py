@@ -1,0 +1,160 @@
+"""Sectors of the ledger's flash: verified programs and erases, and the marks at a sector's start.
+
+    0  "FcEr"  erases u32  CRC-32 of the 8 bytes before            erase mark: all of the sector was seen blank
+   16  "FcLg"  format u8  ff ff ff  epoch u32  generation u32  first seq u64  CRC-32 of 16..39     header: in use
+   48  8 zero bytes                                                retire mark: may be erased
+   64  frames
+
+All numbers are little-endian. Every mark is programmed once, alone, so that a cut leaves it whole or invalid:
+no valid erase mark, or a retire mark, means the sector's bits may be unstable, and it is erased again before use.
+
+Limits: bits of a mark that is valid are taken as stable (Ring programs the newest once more at mount).
+Memory: the class keeps 64 bytes for marks and 64 for comparing.
+"""
+
+import struct
+
+from micropython import const
+
+from firmware.errors import FlashError
+
+try:
+    from binascii import crc32
+except ImportError:  # a build without it
+
+    def crc32(data, crc=0):
+        """CRC-32 (ISO 3309, as in zlib), bit by bit: small, slow."""
+        crc ^= 0xFFFFFFFF
+        for b in data:
+            crc ^= b
+            for _ in range(8):
+                crc = (crc >> 1) ^ 0xEDB88320 if crc & 1 else crc >> 1
+        return crc ^ 0xFFFFFFFF
+
+
+FIRST = const(64)  # where frames begin
+FORMAT = const(1)
+
+DIRTY = const(0)  # unknown or unstable: erase before use
+CLEAN = const(1)  # erased, verified, not in use
+USED = const(2)
+NEWER = const(3)  # in use by a later format: not ours to touch
+
+_HEADER = const(16)
+_RETIRE = const(48)
+_CHUNK = const(64)
+_BLANK = b"\xff" * 64
+_ZERO = b"\x00" * 8
+
+
+class Sectors:
+    """`flash`: firmware.ports.Flash. After `look(n)`: `epoch`, `generation`, `first_seq` of a USED sector and `erases`.
+    `worst`: most erases seen. Raises FlashError when the device reports an error."""
+
+    def __init__(self, flash) -> None:
+        self._flash = flash
+        self.count = flash.ioctl(4, 0)
+        self.size = flash.ioctl(5, 0)
+        self.epoch = 0
+        self.generation = 0
+        self.first_seq = 0
+        self.erases = 0
+        self.worst = 0
+        self._head = memoryview(bytearray(64))
+        self._chunk = memoryview(bytearray(_CHUNK))
+
+    def read(self, n: int, off: int, view) -> None:
+        try:
+            self._flash.readblocks(n, view, off)
+        except OSError as e:
+            raise FlashError("read of sector %d: %s" % (n, e))
+
+    def program(self, n: int, off: int, view) -> bool:
+        """Programs and reads back; False when flash does not hold what was given."""
+        try:
+            self._flash.writeblocks(n, view, off)
+        except OSError:
+            return False
+        return self.holds(n, off, view)
+
+    def holds(self, n: int, off: int, view) -> bool:
+        at = 0
+        while at < len(view):
+            part = view[at : at + _CHUNK]
+            got = self._chunk[: len(part)]
+            self.read(n, off + at, got)
+            if got != part:
+                return False
+            at += _CHUNK
+        return True
+
+    def starts(self, n: int, off: int, byte: int) -> bool:
+        """The byte at `off` is `byte`; False at the sector's end."""
+        got = self._chunk[:1]
+        if off >= self.size:
+            return False
+        self.read(n, off, got)
+        return got[0] == byte
+
+    def blank(self, n: int, off: int) -> bool:
+        """All bits from `off` to the end of the sector are set."""
+        while off < self.size:
+            got = self._chunk[: min(_CHUNK, self.size - off)]
+            self.read(n, off, got)
+            if got != _BLANK[: len(got)]:
+                return False
+            off += _CHUNK
+        return True
+
+    def look(self, n: int) -> int:
+        """What a sector is: DIRTY, CLEAN, USED or NEWER."""
+        h = self._head
+        self.read(n, 0, h)
+        magic, self.erases, crc = struct.unpack_from("<4sII", h, 0)
+        if magic != b"FcEr" or crc != crc32(h[:8]):
+            self.erases = 0
+            return DIRTY
+        self.worst = max(self.worst, self.erases)
+        if h[_RETIRE:] != _BLANK[:16]:
+            return DIRTY
+        if h[_HEADER:_RETIRE] == _BLANK[:32]:
+            return CLEAN
+        magic, form, self.epoch, self.generation, low, high, crc = struct.unpack_from(
+            "<4sB3xIIIII", h, _HEADER
+        )
+        if magic != b"FcLg" or crc != crc32(h[_HEADER:40]):
+            return DIRTY
+        self.first_seq = (high << 32) | low
+        return USED if form == FORMAT else NEWER
+
+    def start(self, n: int, epoch: int, generation: int, first_seq: int) -> bool:
+        """Puts a CLEAN sector in use; False when its header does not hold."""
+        h = self._head[:32]
+        h[:] = _BLANK[:32]
+        struct.pack_into(
+            "<4sBBBBIIII", h, 0, b"FcLg", FORMAT, 255, 255, 255,
+            epoch, generation, first_seq & 0xFFFFFFFF, first_seq >> 32,
+        )
+        struct.pack_into("<I", h, 24, crc32(h[:24]))
+        return self.program(n, _HEADER, h[:28])
+
+    def refresh(self, n: int) -> None:
+        """Programs a USED sector's header once more: its last bits may have been cut short."""
+        self.read(n, 0, self._head)
+        self.program(n, _HEADER, self._head[_HEADER:44])
+
+    def erase(self, n: int) -> bool:
+        """Erases, sees that all of it is blank, marks it CLEAN; False: a bad sector."""
+        self.look(n)
+        erases = max(self.erases, 0 if self.erases else self.worst) + 1
+        try:
+            self._flash.writeblocks(n, _ZERO, _RETIRE)
+            self._flash.ioctl(6, n)
+        except OSError:
+            return False
+        if not self.blank(n, 0):
+            return False
+        h = self._head[:12]
+        struct.pack_into("<4sI", h, 0, b"FcEr", erases)
+        struct.pack_into("<I", h, 8, crc32(h[:8]))
+        return self.program(n, 0, h)
