@@ -12,6 +12,7 @@ import datetime
 import ipaddress
 import os
 import re
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +52,21 @@ class Identity:
         """The private key as PEM."""
         return self.folder / "key.pem"
 
+    @property
+    def command_key(self) -> str:
+        """The charger's key for signed commands, 32 bytes as hex; made at the first request."""
+        path = self.folder / "command.key"
+        if not path.exists():
+            _write_key(path, secrets.token_hex(32).encode())
+        return path.read_text()
+
     def install(self, folder: Path | str) -> None:
-        """Copy ca.der, cert.der and key.der to where a charger's files are."""
+        """Put ca.crt, charger.crt and charger.key (all DER) where a charger keeps its files."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self.ca.with_suffix(".der"), folder / "ca.der")
-        shutil.copyfile(self.folder / "cert.der", folder / "cert.der")
-        _write_key(folder / "key.der", (self.folder / "key.der").read_bytes())
+        shutil.copyfile(self.ca.with_suffix(".der"), folder / "ca.crt")
+        shutil.copyfile(self.folder / "cert.der", folder / "charger.crt")
+        _write_key(folder / "charger.key", (self.folder / "key.der").read_bytes())
 
 
 class Pki:

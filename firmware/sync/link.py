@@ -18,8 +18,6 @@ from micropython import const
 _CONNECT_MS = const(15000)
 _PUBACK_MS = const(20000)
 _IDLE_MS = const(250)
-_RETRY_MIN_MS = const(500)
-_RETRY_MAX_MS = const(30000)
 _SETTLED_MS = const(5000)  # a connection this old starts the next back-off anew
 _MAX_PID = const(65534)  # umqtt cannot write a greater one
 UNACKED = 24  # QoS 1 packets in flight
@@ -27,25 +25,27 @@ _REFUSED = ("", "protocol version", "client id", "server unavailable", "user nam
 
 
 class Link:
-    """`will` (topic, payload); `topics` to subscribe at QoS 1.
+    """`settings`: keepalive_s, retry_min_ms, retry_max_ms and the wire's; `will` (topic, payload); `topics` to
+    subscribe at QoS 1.
 
     `owner`: `feed(link) -> bool` publishes at most one packet, False: nothing to send; `on_message(topic, payload)`,
     `on_up()`, `on_down(reason)`, `on_puback(pid)`. None of them may block.
     """
 
-    def __init__(self, config, files: str, will: tuple, topics: tuple, network, owner) -> None:
-        self._client_id = config.charger.encode()
-        self._keepalive_s = config.mqtt_keepalive_s
+    def __init__(self, settings: dict, charger: str, will: tuple, topics: tuple, network, owner) -> None:
+        self._settings = settings
+        self._client_id = charger.encode()
+        self._keepalive_s = settings["keepalive_s"]
         self._will = will
         self._topics = topics
         self._network = network
         self._owner = owner
-        self._wire = Wire(config, files)
+        self._wire = Wire(settings)
         self._codec = None
         self._wake = asyncio.Event()
         self._pid = 0
         self._unacked = {}  # packet id: when it was sent
-        self._retry_ms = _RETRY_MIN_MS
+        self._retry_ms = settings["retry_min_ms"]
         self._closing = False
         self._failure = None
         self._answered = 0  # CONNACK or SUBACK, until it was seen
@@ -87,7 +87,7 @@ class Link:
                 began = time.ticks_ms()
                 await self._connection()
                 if time.ticks_diff(time.ticks_ms(), began) > _SETTLED_MS:
-                    self._retry_ms = self.__RETRY_MIN_MS
+                    self._retry_ms = self._settings["retry_min_ms"]
             await self._back_off()
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class Link:
         """Half to all of the wait at random, so that a fleet does not come back in step."""
         wait = self._retry_ms
         if self._network.ready():
-            self._retry_ms = min(wait * 2, _RETRY_MAX_MS)
+            self._retry_ms = min(wait * 2, self._settings["retry_max_ms"])
         wait -= wait * os.urandom(1)[0] // 512
         while wait > 0 and not self._closing:
             await asyncio.sleep_ms(min(wait, 200))

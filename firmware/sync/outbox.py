@@ -26,9 +26,7 @@ class Outbox:
         self._moved = 0
         self._wait_ms = _FIRST_WAIT_MS
         self.sent = 0
-        self.resent = 0
         self.acked = 0
-        self._high = 0
 
     def rewind(self) -> None:
         """Begin again behind the last acknowledged record (a new connection)."""
@@ -51,10 +49,6 @@ class Outbox:
         self._flying += 1
         self._last = record.seq
         self.sent += 1
-        if record.seq <= self._high:
-            self.resent += 1
-        else:
-            self._high = record.seq
         return record.to_json(self._ledger.epoch)
 
     def _again(self) -> None:
@@ -64,7 +58,8 @@ class Outbox:
         self._wait_ms = wait
 
     def on_ack(self, message: dict) -> int:
-        """Frees what the back office has; answers how many records. FieldError: not an acknowledgement of ours."""
+        """Frees what the back office has; answers how many records. `again`: it may have missed some after these (it
+        restarted, or saw a gap). FieldError: not an acknowledgement of ours."""
         ledger = self._ledger
         epoch = natural(message, "epoch")
         seq = natural(message, "seq")
@@ -73,6 +68,9 @@ class Outbox:
         if seq >= ledger.next_seq:
             raise FieldError("seq", f"must be less than {ledger.next_seq}", seq)
         freed = seq - ledger.acked_seq
+        if message.get("again"):
+            self._last = max(seq, ledger.acked_seq)
+            self._flying = 0
         self._moved = time.ticks_ms()
         self._wait_ms = _FIRST_WAIT_MS
         if freed <= 0:

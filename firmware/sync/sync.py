@@ -6,7 +6,7 @@ is counted, and the command's record in the ledger says the same.
 
 `handlers` (none may block): on_tariff(bytes) and on_config(bytes) -> answer dict; on_command(command dict) -> answer
 dict, which records the command's counter with its effect; command_counter() -> the last one recorded;
-on_time(epoch_ms); on_security(code, detail). An answer has ok, id, code, detail, data, as far as they apply. They
+on_time(epoch_ms); on_security(code, detail), at most once a minute. An answer has ok, id, code, detail, data, as far as they apply. They
 raise ForecourtError for what they refuse.
 """
 
@@ -14,7 +14,7 @@ import asyncio
 import binascii
 import time
 
-from firmware.errors import FieldError, ForecourtError
+from firmware.errors import CommandError, FieldError, ForecourtError
 from firmware.sync import commands, messages
 from firmware.sync.link import Link
 from firmware.sync.outbox import Outbox
@@ -29,12 +29,11 @@ _SECURITY_MS = const(60000)
 
 
 class Sync:
-    """`config`: charger, mqtt_host, mqtt_port, mqtt_server_name, mqtt_keepalive_s, mqtt_command_key, time_server_host,
-    time_server_port; `clock`: the WallClock; `files`: the directory of ca.der, cert.der and key.der."""
+    """`config`: charger_id, command_key (hex), mqtt (link.py, wire.py), time (timesync.py); `clock`: the WallClock."""
 
-    def __init__(self, config, ledger, clock, network, handlers, files: str = ".") -> None:
-        self._id = config.charger
-        self._key = binascii.unhexlify(config.mqtt_command_key)
+    def __init__(self, config: dict, ledger, clock, network, handlers) -> None:
+        self._id = config["charger_id"]
+        self._key = binascii.unhexlify(config["command_key"])
         self._ledger = ledger
         self._clock = clock
         self._handlers = handlers
@@ -43,9 +42,9 @@ class Sync:
         self._prefix = len(messages.topic(self._id, ""))
         will = (self._topics["status"], messages.dump(messages.STATUS, {"online": False, "reason": "lost"}))
         inbound = tuple(messages.topic(self._id, name) for name in ("ack", "tariff", "config", "command"))
-        self._link = Link(config, files, will, inbound, network, self)
+        self._link = Link(config["mqtt"], self._id, will, inbound, network, self)
         self._outbox = Outbox(ledger)
-        self._time = TimeSync(config, clock, network, handlers.on_time, self.log)
+        self._time = TimeSync(config["time"], clock, network, handlers.on_time, self.log)
         self._status = {}
         self._session = None
         self._status_due = False
@@ -55,6 +54,8 @@ class Sync:
         self._log = []
         self._log_gap = 0
         self._taken = {}  # name of a retained message: check sum of what was handled
+        self._counter = 0
+        self._answered = None  # the last command's id and result
         self._security_at = None
         self.log_dropped = 0
         self.results_dropped = 0
@@ -192,12 +193,12 @@ class Sync:
             if name == "ack":
                 self._outbox.on_ack(messages.parse(payload))
             elif name == "command":
-                self._command(payload)
+                self._verified(payload)
             elif self._is_new(name, payload):
                 handler = self._handlers.on_tariff if name == "tariff" else self._handlers.on_config
                 self._answer(name, handler(payload))
         except ForecourtError as error:
-            self._refuse(name, payload, error)
+            self._refuse(name, error)
 
     def _is_new(self, name: str, payload) -> bool:
         """A retained message comes again with every connection; it is handled once. Empty: it was taken back."""
@@ -209,38 +210,51 @@ class Sync:
         self._taken[name] = check
         return True
 
-    def _command(self, payload) -> None:
-        last = self._handlers.command_counter()
-        command = commands.verify(payload, self._id, self._key, last, self._clock.epoch_ms())
-        answer = self._handlers.on_command(command)
-        self._answer("command", dict(answer, id=command["id"]))
+    def _verified(self, payload) -> None:
+        """A command is used up when its signature and time were good, whether it could be done or not."""
+        last = max(self._counter, self._handlers.command_counter())
+        try:
+            command = commands.verify(payload, self._id, self._key, last, self._clock.epoch_ms())
+        except CommandError as error:
+            self._rejected(payload, error)
+            return
+        self._counter = command["counter"]
+        try:
+            self._answer("command", dict(self._handlers.on_command(command), id=command["id"]))
+        except ForecourtError as error:
+            self._refuse("command", error, command["id"], "refused")
+        self._answered = self._results[-1]
+
+    def _rejected(self, payload, error) -> None:
+        """Not a command for us, now. The last one once more is no attack: its result was lost on the way."""
+        identity = _identity(payload)
+        code = commands.code_of(error)
+        if code == "replayed" and self._answered and self._answered["id"] == identity:
+            self.publish_result(self._answered)
+            return
+        self._refuse("command", error, identity, code)
+        now = time.ticks_ms()
+        if self._security_at is None or time.ticks_diff(now, self._security_at) > _SECURITY_MS:
+            self._security_at = now
+            self._handlers.on_security("command_" + code, str(error)[:120])
 
     def _answer(self, about: str, answer: dict) -> None:
         result = {"about": about, "ok": True}
         result.update(answer)
         self.publish_result(result)
 
-    def _refuse(self, about: str, payload, error) -> None:
-        result = {"about": about, "ok": False, "code": "refused", "reason": str(error)}
+    def _refuse(self, about: str, error, identity: str = "", code: str = "refused") -> None:
+        self.log("warning", f"{about} {code}: {error}")
+        result = {"about": about, "ok": False, "code": code, "reason": str(error)}
+        if identity:
+            result["id"] = identity
         if isinstance(error, FieldError):
             result["field"] = error.field
             result["reason"] = error.reason
             if error.given is not None:
                 result["given"] = str(error.given)[:60]
-        if about == "command":
-            result["code"] = commands.code_of(error)
-            result["id"] = _identity(payload)
-            self._security(result["code"], str(error))
-        self.log("warning", f"{about} refused: {error}")
         if about != "ack":
             self.publish_result(result)
-
-    def _security(self, code: str, detail: str) -> None:
-        """At most one record a minute: whoever can send commands must not be able to fill the ledger."""
-        now = time.ticks_ms()
-        if self._security_at is None or time.ticks_diff(now, self._security_at) > _SECURITY_MS:
-            self._security_at = now
-            self._handlers.on_security("command_" + code, detail[:200])
 
 
 def _identity(payload) -> str:

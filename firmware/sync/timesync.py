@@ -18,7 +18,6 @@ _TO_UNIX_S = 2208988800  # 1900 to 1970
 _ERA_S = 4294967296
 _ANSWER_MS = const(2000)
 _POLL_MS = const(2)
-_INTERVAL_MS = const(3600000)
 _FIRST_RETRY_MS = const(2000)
 _LAST_RETRY_MS = const(64000)
 
@@ -51,10 +50,10 @@ def transmit_ms(answer: bytes, nonce: bytes) -> int:
 
 
 class TimeSync:
-    """`config`: time_server_host ("": none) and time_server_port; `on_time(epoch_ms)`; `log(level, text)`."""
+    """`settings`: server ("": none), port, interval_s; `on_time(epoch_ms)`; `log(level, text)`."""
 
-    def __init__(self, config, clock, network, on_time, log) -> None:
-        self._config = config
+    def __init__(self, settings: dict, clock, network, on_time, log) -> None:
+        self._settings = settings
         self._clock = clock
         self._network = network
         self._on_time = on_time
@@ -62,12 +61,12 @@ class TimeSync:
         self.answers = 0
 
     async def run(self) -> None:
-        """Asks at once, again soon while there is no answer, then every hour."""
+        """Asks at once, again soon while there is no answer, then every interval_s."""
         retry = _FIRST_RETRY_MS
-        while self._config.time_server_host:
+        while self._settings["server"]:
             if self._network.ready() and await self._tried():
                 retry = _FIRST_RETRY_MS
-                await asyncio.sleep_ms(_INTERVAL_MS)
+                await asyncio.sleep_ms(self._settings["interval_s"] * 1000)
             else:
                 await asyncio.sleep_ms(retry)
                 retry = min(retry * 2, _LAST_RETRY_MS)
@@ -76,7 +75,7 @@ class TimeSync:
         try:
             epoch_ms = await self.ask()
         except (FieldError, OSError) as error:
-            self._log("warning", f"no time from {self._config.time_server_host}: {error}")
+            self._log("warning", f"no time from {self._settings['server']}: {error}")
             return False
         self.answers += 1
         self._on_time(epoch_ms)
@@ -84,8 +83,8 @@ class TimeSync:
 
     async def ask(self) -> int:
         """Epoch ms now, half of the way there and back added. OSError or FieldError."""
-        config = self._config
-        kind = socket.getaddrinfo(config.time_server_host, config.time_server_port, 0, socket.SOCK_DGRAM)[0]
+        settings = self._settings
+        kind = socket.getaddrinfo(settings["server"], settings["port"], 0, socket.SOCK_DGRAM)[0]
         sock = socket.socket(kind[0], kind[1], kind[2])
         try:
             sock.setblocking(False)

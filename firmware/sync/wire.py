@@ -26,12 +26,10 @@ _TCP_NODELAY = const(1)
 
 
 class Wire:
-    """`config`: mqtt_host, mqtt_port, mqtt_server_name (in the broker's certificate); `files`: the directory of ca.der,
-    cert.der and key.der."""
+    """`settings`: host, port, server_name (in the broker's certificate), ca, cert, key (files, DER or PEM)."""
 
-    def __init__(self, config, files: str) -> None:
-        self._config = config
-        self._files = files
+    def __init__(self, settings: dict) -> None:
+        self._settings = settings
         self._context = None
         self._address = None
         self._sock = None
@@ -40,9 +38,9 @@ class Wire:
     async def open(self) -> None:
         """Connects; the handshake runs within the first write. OSError, LinkError."""
         context = self._tls()
-        config = self._config
+        settings = self._settings
         if self._address is None:
-            self._address = socket.getaddrinfo(config.mqtt_host, config.mqtt_port, 0, socket.SOCK_STREAM)[0]
+            self._address = socket.getaddrinfo(settings["host"], settings["port"], 0, socket.SOCK_STREAM)[0]
         kind = self._address
         self._sock = sock = socket.socket(kind[0], kind[1], kind[2])
         sock.setblocking(False)
@@ -57,7 +55,7 @@ class Wire:
                 raise
         yield _core._io_queue.queue_write(sock)
         self._stream = context.wrap_socket(
-            sock, server_hostname=config.mqtt_server_name, do_handshake_on_connect=False
+            sock, server_hostname=settings["server_name"], do_handshake_on_connect=False
         )
 
     def _tls(self):
@@ -74,7 +72,7 @@ class Wire:
         return self._context
 
     def _file(self, name: str) -> bytes:
-        with open(f"{self._files}/{name}.der", "rb") as file:
+        with open(self._settings[name], "rb") as file:
             return file.read()
 
     async def write(self, data) -> None:
