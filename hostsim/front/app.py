@@ -48,6 +48,15 @@ __all__ = ["PortInUse", "PortInUseError", "World", "create_app", "serve"]
 
 _HERE = Path(__file__).parent
 _MAX_QR = 512
+_KINDS = (
+    ("zvt", "Terminal"),
+    ("modbus", "Meter"),
+    ("mqtt", "MQTT"),
+    ("lines", "Lines"),
+    ("ledger", "Ledger"),
+    ("log", "Log"),
+    ("device", "Device"),
+)
 _POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
 
 
@@ -87,7 +96,11 @@ def _routes(world: World, backoffice: bool) -> APIRouter:
 
     @router.get("/", response_class=HTMLResponse)
     async def page(request: Request) -> Response:
-        context = {"charger": world.snapshot().get("charger", ""), "backoffice": backoffice}
+        context = {
+            "charger": world.snapshot().get("charger", ""),
+            "backoffice": backoffice,
+            "kinds": _KINDS,
+        }
         headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store"}
         return templates.TemplateResponse(request, "index.html", context, headers=headers)
 

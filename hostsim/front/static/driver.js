@@ -1,0 +1,131 @@
+// What the driver sees: screen, light, terminal, figures, car.
+import { $, el, mark, put } from "./dom.js";
+import { kw, kwh, money, span } from "./format.js";
+
+const WORDS = {
+  booting: "starting up", free: "free", plugged: "vehicle connected", reading: "waiting for a card",
+  authorising: "checking the card", wait_plug: "waiting for the plug", starting: "power comes on", charging: "charging",
+  paused: "paused by the vehicle", finished: "ended, still plugged", settling: "settling", receipt: "receipt",
+  declined: "declined", out_of_service: "out of service", recovering: "resuming", safe_mode: "safe mode",
+};
+const ROWS = 8;
+
+export class Driver {
+  constructor(act) {
+    this.act = act;
+    this.shown = "";
+    this.codes = "";
+    this.emergencyOn = false;
+    $("stop").addEventListener("click", () => act("stop"));
+    $("emergency").addEventListener("click", () => act("emergency", { on: !this.emergencyOn }));
+    $("plug").addEventListener("click", () => this.plug("plug", "unplug"));
+    $("unplug").addEventListener("click", () => this.plug("unplug", "plug"));
+    $("vehicle-full").addEventListener("click", () => act("vehicle_full"));
+    $("vehicle-pause").addEventListener("click", (event) =>
+      act("vehicle_pause", { on: event.currentTarget.getAttribute("aria-pressed") !== "true" }),
+    );
+  }
+
+  // The button that was pressed goes away; focus follows to the one that takes its place.
+  async plug(name, other) {
+    const focused = document.activeElement === $(name);
+    if ((await this.act(name)) && focused) setTimeout(() => $(other).focus(), 120);
+  }
+
+  paint(state) {
+    this.screen(state.screen ?? {});
+    this.terminal(state.terminal ?? {});
+    this.figures(state.session, state.vehicle ?? {});
+    this.car(state.vehicle ?? {}, state.lines ?? {});
+    this.languages(state.languages ?? []);
+    this.emergencyOn = Boolean(state.lines?.emergency);
+    mark($("emergency"), "aria-pressed", this.emergencyOn);
+    const plugs = {
+      network: state.network?.connected, meter: state.meter?.connected,
+      terminal: state.terminal?.powered ?? state.terminal?.connected, power: state.power ?? state.up,
+    };
+    for (const button of document.querySelectorAll("[data-switch]")) {
+      mark(button, "aria-checked", plugs[button.dataset.switch] ?? true);
+    }
+  }
+
+  screen({ lines = [], qr = "", light = "off" }) {
+    const text = lines.join("\n");
+    if (text !== this.shown) {
+      this.shown = text;
+      const last = lines.findLastIndex((line) => line.trim());
+      const rows = lines.map((line, index) =>
+        el("span", { class: index === 0 ? "first" : index === last ? "last" : null }, line.padEnd(40)),
+      );
+      $("screen").replaceChildren(...rows.flatMap((row, index) => (index ? ["\n", row] : [row])));
+      while (lines.length && rows.length < ROWS && rows.push(null)) $("screen").append("\n");
+      const title = (lines[0] ?? "").split("   ")[0].trim();
+      mark($("screen"), "aria-label", `Screen: ${lines.map((line) => line.trim()).filter(Boolean).join(". ") || "dark"}`);
+      put($("announce"), lines.length ? `${title}. ${(lines[last] ?? "").trim()}` : "The screen is dark");
+      document.querySelector(".lcd").classList.toggle("dark", !lines.length);
+    }
+    const image = $("qr");
+    if (qr !== (image.dataset.text ?? "")) {
+      image.dataset.text = qr;
+      image.hidden = !qr;
+      if (qr) image.src = `/api/qr.svg?text=${encodeURIComponent(qr)}`;
+      image.alt = qr ? `QR code: ${qr}` : "";
+    }
+    const colour = light.replace("blink-", "");
+    mark($("light"), "data-light", light);
+    mark($("light"), "aria-label", `Status light: ${light.replace("blink-", "blinking ")}`);
+    mark($("charger"), "data-light", colour);
+    $("light").classList.toggle("blink", light.startsWith("blink-"));
+  }
+
+  terminal({ powered, connected, display = "", card = "" }) {
+    const on = powered ?? connected ?? true;
+    mark($("terminal"), "data-on", on);
+    mark($("terminal"), "data-card", Boolean(card));
+    put($("terminal-display"), Array.isArray(display) ? display.join("\n") : String(display ?? ""));
+    mark($("slot"), "data-card", card || "");
+    put($("slot"), card || "");
+  }
+
+  figures(session, vehicle) {
+    const s = session ?? {};
+    put($("figure-power"), kw(s.power_w ?? vehicle.power_w ?? 0));
+    put($("figure-energy"), kwh(s.energy_wh ?? 0));
+    put($("figure-price"), session ? money(s.price_minor ?? 0, s.currency) : "–");
+    put($("currency"), session ? (s.currency ?? "") : "");
+    put($("figure-time"), span(s.elapsed_ms ?? 0));
+    const hold = s.hold_minor ?? 0;
+    put($("figure-hold"), hold ? `of ${money(hold, s.currency)} ${s.currency ?? ""} reserved` : "nothing reserved");
+    $("hold-bar").style.width = hold ? `${Math.min(100, ((s.price_minor ?? 0) * 100) / hold)}%` : "0";
+    put($("session-state"), session ? (WORDS[s.state] ?? s.state ?? "") : "no session");
+  }
+
+  car(vehicle, lines) {
+    const plugged = Boolean(vehicle.plugged);
+    const charging = plugged && (vehicle.power_w ?? 0) > 0;
+    mark($("car"), "data-plugged", plugged);
+    mark($("car"), "data-charging", charging);
+    const soc = Math.round(vehicle.soc_pct ?? 0);
+    mark($("battery-fill"), "width", (142 * soc) / 100);
+    put($("battery-pct"), `${soc} %`);
+    const what = vehicle.full ? "battery full" : charging ? `takes ${kw(vehicle.power_w)} kW` : plugged ? "plugged in" : "not plugged in";
+    const of = vehicle.wanted_wh ? ` · ${kwh(vehicle.energy_wh ?? 0)} of ${kwh(vehicle.wanted_wh)} kWh` : "";
+    put($("fill"), `Car: ${what}${of}${lines.pilot ? ` · pilot ${lines.pilot}` : ""}`);
+    $("plug").hidden = plugged;
+    $("unplug").hidden = !plugged;
+    mark($("vehicle-pause"), "aria-pressed", Boolean(vehicle.paused));
+  }
+
+  languages(codes) {
+    if (codes.join() === this.codes) return;
+    this.codes = codes.join();
+    const names = new Intl.DisplayNames(["en"], { type: "language" });
+    $("languages").replaceChildren(
+      ...codes.map((code) => {
+        const button = el("button", { type: "button", "data-testid": `language-${code}`, "aria-label": names.of(code) }, code.toUpperCase());
+        button.addEventListener("click", () => this.act("language", { code }));
+        return button;
+      }),
+    );
+  }
+}
