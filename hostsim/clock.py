@@ -1,7 +1,7 @@
 """Simulated wall time that can run faster than real time.
 
-Vehicles, tariffs and receipt dates live in this time. Protocol timers (T1, ACK, Modbus turnaround) never do: they
-measure a wire, and the wire does not run faster when the demo does.
+Vehicles, tariffs and receipt dates live in this time. Protocol timers (T1, ACK, Modbus
+turnaround) never do: they measure a wire, and the wire does not run faster when the demo does.
 """
 
 from __future__ import annotations
@@ -14,10 +14,14 @@ MAX_SPEED = 60.0
 
 
 class WorldClock:
-    """Epoch milliseconds = base + real monotonic time * speed, without a jump when the speed changes."""
+    """Epoch milliseconds = base + real monotonic time * speed, without a jump when the speed
+    changes.
+    """
 
     def __init__(self, start_epoch_ms: int | None = None, speed: float = 1.0) -> None:
-        """Start at `start_epoch_ms` (default: the host's own time), running `speed` times real time."""
+        """Start at `start_epoch_ms` (default: the host's own time), running `speed` times real
+        time.
+        """
         self._base_ms = time.time() * 1000.0 if start_epoch_ms is None else float(start_epoch_ms)
         self._anchor_s = time.monotonic()
         self._speed = _checked(speed)

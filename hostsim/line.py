@@ -1,7 +1,8 @@
 """Byte lines: what a simulated peer (meter, terminal, reader) talks through.
 
-`PtyLine` gives the firmware a device path to open and stays at the other end itself, paced like a real UART, with a
-plug that can be pulled. `StreamPort` is a TCP connection, `SerialPort` a real device. All three are a `BytePort`.
+`PtyLine` gives the firmware a device path to open and stays at the other end itself, paced like a
+real UART, with a plug that can be pulled. `StreamPort` is a TCP connection, `SerialPort` a real
+device. All three are a `BytePort`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _CHUNK = 4096
 _TICK_S = 0.004
 
 
-class LineClosed(ConnectionError):
+class LineClosed(ConnectionError):  # noqa: N818 - it is an event more than an error
     """The line was closed, here or by the peer; nothing more can be read from it."""
 
 

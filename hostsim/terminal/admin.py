@@ -1,6 +1,8 @@
-"""The commands that move no money: registration, status, read card, end of day, diagnosis and the like.
+"""The commands that move no money: registration, status, read card, end of day, diagnosis and
+the like.
 
-Sources: PA00P015 2.1, 2.15 to 2.21, 2.55; the answers of the feig profile follow captures published with EVerest/zvt.
+Sources: PA00P015 2.1, 2.15 to 2.21, 2.55; the answers of the feig profile follow captures
+published with EVerest/zvt.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from hostsim.terminal import fields as f
 from hostsim.terminal.books import Kind, Record, State
 from hostsim.terminal.cards import CARDS
 from hostsim.terminal.codec import CodecError
-from hostsim.terminal.dialogue import Dialogue, NotAccepted, Refusal
+from hostsim.terminal.dialogue import Dialogue, NotAcceptedError, RefusalError
 from hostsim.terminal.money import pending_list
 from hostsim.terminal.registration import Registration, registration
 
@@ -24,7 +26,7 @@ async def register(d: Dialogue) -> None:
     """0600: password, config byte, currency, then bitmaps in any order."""
     d.check_password(d.body[:3])
     if len(d.body) < 4:
-        raise Refusal(0x9A)
+        raise RefusalError(0x9A)
     # The currency is two bytes without a tag, and optional.
     plain = 6 if len(d.body) >= 6 and d.body[4] not in (0x03, 0x06) else 4
     currency = d.sim.profile.currency
@@ -32,7 +34,7 @@ async def register(d: Dialogue) -> None:
         try:
             currency = f.from_bcd(d.body[4:6])
         except CodecError as exc:
-            raise Refusal(0x9A) from exc
+            raise RefusalError(0x9A) from exc
     fields = d.parse(plain)
     d.sim.register(registration(d.body[3], currency, fields))
     await d.complete(terminal_fields(d))
@@ -41,7 +43,11 @@ async def register(d: Dialogue) -> None:
 def terminal_fields(d: Dialogue) -> bytes:
     """Status byte, terminal id and currency, as a completion carries them."""
     status = bytes((d.sim.status_byte(),))
-    return f.bmp(0x19, status) + f.bmp(0x29, d.sim.terminal_id) + f.bmp(0x49, d.sim.registration.currency)
+    return (
+        f.bmp(0x19, status)
+        + f.bmp(0x29, d.sim.terminal_id)
+        + f.bmp(0x49, d.sim.registration.currency)
+    )
 
 
 async def log_off(d: Dialogue) -> None:
@@ -85,8 +91,10 @@ async def read_card(d: Dialogue) -> None:
         d.abortable = False
     d.sim.tell("card", {"what": "read", "card": card.name})
     if not card.readable:
-        raise Refusal(0x64)
-    await d.finish(answers.card_read(card, tlv=d.tlv_wanted, unmasked=d.sim.faults.active("unmasked")))
+        raise RefusalError(0x64)
+    await d.finish(
+        answers.card_read(card, tlv=d.tlv_wanted, unmasked=d.sim.faults.active("unmasked"))
+    )
 
 
 async def diagnosis(d: Dialogue) -> None:
@@ -111,14 +119,14 @@ async def _host_call(d: Dialogue, status: int) -> None:
     await d.status(status)
     await asyncio.sleep(d.sim.bank_delay(None))
     if d.sim.faults.active("acquirer-down"):
-        raise Refusal(0x7D)
+        raise RefusalError(0x7D)
     d.sim.faults.set("out-of-service", None)
 
 
 async def _print_admin(d: Dialogue, lines: list[str]) -> None:
     try:
         await d.print([*lines, f"Terminal {d.sim.terminal_id:08d}"], printing.ADMIN, admin=True)
-    except NotAccepted as exc:
+    except NotAcceptedError as exc:
         d.sim.tell("line", {"what": "receipt not taken", "reason": str(exc)})
 
 
@@ -126,11 +134,11 @@ async def end_of_day(d: Dialogue) -> None:
     """0650: totals of the batch; refused while holds are open."""
     d.parse_with_password()
     if d.sim.books.pending():
-        raise Refusal(0xB8, pending_list(d))
+        raise RefusalError(0xB8, pending_list(d))
     await d.status(0x0F)
     await asyncio.sleep(d.sim.bank_delay(None))
     if d.sim.faults.active("acquirer-down"):
-        raise Refusal(0x7D)
+        raise RefusalError(0x7D)
     records = [r for r in d.sim.books.records if not r.batch and r.state is not State.UNCONFIRMED]
     batch = _batch(d, records)
     total = max(0, batch["total_minor"])
@@ -141,8 +149,8 @@ async def end_of_day(d: Dialogue) -> None:
     try:
         await d.insist(codec.join(0x040F, body))
         await d.print(_totals_lines(d, batch), printing.ADMIN, admin=True)
-    except NotAccepted as exc:
-        raise Refusal(0x77) from exc
+    except NotAcceptedError as exc:
+        raise RefusalError(0x77) from exc
     for record in records:
         record.batch = batch["number"]
     d.sim.books.batches.append(batch)
@@ -201,7 +209,7 @@ async def set_terminal_id(d: Dialogue) -> None:
     """061B: only while the turnover memory is empty."""
     d.parse_with_password()
     if any(not record.batch for record in d.sim.books.records):
-        raise Refusal(0xF0)
+        raise RefusalError(0xF0)
     number = d.number(0x29)
     if number is not None:
         d.sim.terminal_id = number
@@ -216,6 +224,6 @@ async def select_language(d: Dialogue) -> None:
 async def functions(d: Dialogue) -> None:
     """0FA1 0001 (Feig): device id, software, terminal id and temperature as plain text."""
     if d.body[-2:] != b"\x00\x01":
-        raise Refusal(0x83)
+        raise RefusalError(0x83)
     text = f"17FD1E3C{d.sim.profile.software:<17.17}{d.sim.terminal_id:08d}24.4"
     await d.complete(text.encode("ascii"))

@@ -1,6 +1,7 @@
 """Status information (040F) and the other answers that carry figures.
 
-Sources: PA00P015 3.1.1 to 3.1.3; the order of the bitmaps is that of the captures in cases/zvt (any order is allowed).
+Sources: PA00P015 3.1.1 to 3.1.3; the order of the bitmaps is that of the captures in cases/zvt
+(any order is allowed).
 """
 
 from __future__ import annotations
@@ -85,10 +86,14 @@ def _card_fields(card: Card | None, expiry: str) -> bytes:
 
 
 def card_read(card: Card, *, tlv: bool, unmasked: bool) -> bytes:
-    """040F after read card (06C0): the UID, and what a bank card says of itself (captured layout)."""
+    """040F after read card (06C0): the UID, and what a bank card says of itself (captured
+    layout).
+    """
     out = f.bmp(0x27, b"\x00")
     if card.pan and unmasked:
-        out += f.bmp(0x22, f.pan_bytes(card.pan, masked=False)) + f.bmp(0x23, bytes.fromhex(card.track2))
+        out += f.bmp(0x22, f.pan_bytes(card.pan, masked=False)) + f.bmp(
+            0x23, bytes.fromhex(card.track2)
+        )
     elif card.pan and not tlv:
         out += f.bmp(0x22, f.pan_bytes(card.pan, masked=True))
     if not tlv:
@@ -117,7 +122,9 @@ def totals(first: int, last: int, per_scheme: dict[str, tuple[int, int]]) -> byt
 
 
 def pending(receipts: list[int], *, tlv: bool) -> bytes:
-    """What follows B8 in 061E: one open hold in BMP 87 (FFFF: none), all of them in TLV 23 when there are several."""
+    """What follows B8 in 061E: one open hold in BMP 87 (FFFF: none), all of them in TLV 23 when
+    there are several.
+    """
     if not receipts:
         return f.bmp(0x87, b"\xff\xff")
     out = f.bmp(0x87, receipts[0])

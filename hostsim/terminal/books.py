@@ -1,9 +1,10 @@
 """The terminal's own books: every hold, payment and refund it ever made, safe from power cuts.
 
-Goal: what `summary` says can be compared to the charger's ledger to the cent. A record is written when the money is authorised
-and becomes valid when the ECR has acknowledged it (`confirm`); one that was not is void (`void`), also after a power cut. The
-file is replaced as a whole (write, flush, rename), so a torn file cannot come about. No card number is ever written, only
-its masked form.
+Goal: what `summary` says can be compared to the charger's ledger to the cent. A record is written
+when the money is authorised and becomes valid when the ECR has acknowledged it (`confirm`); one
+that was not is void (`void`), also after a power cut. The file is replaced as a whole (write,
+flush, rename), so a torn file cannot come about. No card number is ever written, only its masked
+form.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class State(StrEnum):
 
 @dataclass
 class Record:
-    """One transaction. Amounts in minor units; `receipts` are all receipt numbers it ever got, the first is its own."""
+    """One transaction. Amounts in minor units; `receipts` are all receipt numbers it ever got,
+    the first is its own.
+    """
 
     seq: int
     kind: Kind
@@ -135,7 +138,10 @@ class Books:
     def last_with_card(self) -> Record | None:
         """The newest hold or payment that the terminal kept."""
         for record in self._newest_first():
-            if record.kind is not Kind.REFUND and record.state not in (State.UNCONFIRMED, State.AUTO_REVERSED):
+            if record.kind is not Kind.REFUND and record.state not in (
+                State.UNCONFIRMED,
+                State.AUTO_REVERSED,
+            ):
                 return record
         return None
 
@@ -154,12 +160,15 @@ class Books:
         self.save()
 
     def summary(self) -> dict[str, Any]:
-        """Totals over everything valid, open holds, and the list of receipts; amounts in minor units.
+        """Totals over everything valid, open holds, and the list of receipts; amounts in minor
+        units.
 
-        authorised = captured + released + held, always. refunded_minor is all money that went back after a capture or
-        payment: reversed_minor (0630) + unreferenced_refund_minor (0631).
+        authorised = captured + released + held, always. refunded_minor is all money that went back
+        after a capture or payment: reversed_minor (0630) + unreferenced_refund_minor (0631).
         """
-        valid = [r for r in self.records if r.state not in (State.UNCONFIRMED, State.AUTO_REVERSED)]
+        valid = [
+            r for r in self.records if r.state not in (State.UNCONFIRMED, State.AUTO_REVERSED)
+        ]
         sold = [r for r in valid if r.kind is not Kind.REFUND]
         held = [r for r in sold if r.state is State.PENDING]
         reversed_minor = sum(r.returned_minor for r in sold)
@@ -203,7 +212,9 @@ class Books:
             self.counters.update(data["counters"])
             self.batches = list(data["batches"])
             for item in data["records"]:
-                self.records.append(Record(**{**item, "kind": Kind(item["kind"]), "state": State(item["state"])}))
+                self.records.append(
+                    Record(**{**item, "kind": Kind(item["kind"]), "state": State(item["state"])})
+                )
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise BooksError(f"{path} does not hold a terminal's books: {exc}") from exc
 

@@ -1,7 +1,7 @@
 """Cards to hold to the reader, and what becomes of them.
 
-Numbers are test numbers that card schemes and acquirers publish, or carry the range of one with a made-up account; no real
-account has them.
+Numbers are test numbers that card schemes and acquirers publish, or carry the range of one with a
+made-up account; no real account has them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Card:
-    """A card and the outcome it was made for; `result` is a ZVT result code (facts/zvt.md), 0 for approval."""
+    """A card and the outcome it was made for; `result` is a ZVT result code (facts/zvt.md), 0 for
+    approval.
+    """
 
     name: str
     about: str
@@ -26,9 +28,7 @@ class Card:
     approves_percent: int = 100
     extends: bool = True
     readable: bool = True
-    pays: bool = True
     slow: bool = False
-    network: bool = False
 
     @property
     def track2(self) -> str:
@@ -57,11 +57,47 @@ CARDS: dict[str, Card] = {
         Card("girocard", "approved", "6725900000000000003", *_GIROCARD, "08ff6914"),
         Card("amex", "approved", "378282246310005", *_AMEX, "04a1b2c3d4e504"),
         Card("maestro", "approved", "6799998900000060018", *_MAESTRO, "04a1b2c3d4e505"),
-        Card("declined", "declined by the bank (05)", "4000000000000002", *_VISA, "04a1b2c3d4e506", 0x05),
-        Card("insufficient", "no money left (71)", "4000000000009995", *_VISA, "04a1b2c3d4e507", 0x71),
-        Card("expired", "expired (78)", "4000000000000069", *_VISA, "04a1b2c3d4e508", 0x78, "2001"),
-        Card("blocked", "blocked or stolen (04)", "4000000000009979", *_VISA, "04a1b2c3d4e509", 0x04),
-        Card("pin", "wants a PIN, there is no pad (41)", "4000002760003184", *_VISA, "04a1b2c3d4e50a", 0x41),
+        Card(
+            "declined",
+            "declined by the bank (05)",
+            "4000000000000002",
+            *_VISA,
+            "04a1b2c3d4e506",
+            result=0x05,
+        ),
+        Card(
+            "insufficient",
+            "no money left (71)",
+            "4000000000009995",
+            *_VISA,
+            "04a1b2c3d4e507",
+            result=0x71,
+        ),
+        Card(
+            "expired",
+            "expired (78)",
+            "4000000000000069",
+            *_VISA,
+            "04a1b2c3d4e508",
+            result=0x78,
+            expiry="2001",
+        ),
+        Card(
+            "blocked",
+            "blocked or stolen (04)",
+            "4000000000009979",
+            *_VISA,
+            "04a1b2c3d4e509",
+            result=0x04,
+        ),
+        Card(
+            "pin",
+            "wants a PIN, there is no pad (41)",
+            "4000002760003184",
+            *_VISA,
+            "04a1b2c3d4e50a",
+            result=0x41,
+        ),
         Card(
             "partial",
             "half of the amount where TLV 1F70 allows it, else declined (05)",
@@ -70,9 +106,31 @@ CARDS: dict[str, Card] = {
             "04a1b2c3d4e50b",
             approves_percent=50,
         ),
-        Card("unreadable", "cannot be read (64)", "4000000000000119", *_VISA, "04a1b2c3d4e50c", 0x64, readable=False),
-        Card("network", "the bank cannot be reached (A0)", "4012888888881881", *_VISA, "04a1b2c3d4e50d", 0xA0, network=True),
-        Card("slow", "approved after 20 s", "5200828282828210", *_MASTERCARD, "04a1b2c3d4e50e", slow=True),
+        Card(
+            "unreadable",
+            "cannot be read (64)",
+            "4000000000000119",
+            *_VISA,
+            "04a1b2c3d4e50c",
+            result=0x64,
+            readable=False,
+        ),
+        Card(
+            "network",
+            "the bank cannot be reached (A0)",
+            "4012888888881881",
+            *_VISA,
+            "04a1b2c3d4e50d",
+            result=0xA0,
+        ),
+        Card(
+            "slow",
+            "approved after 20 s",
+            "5200828282828210",
+            *_MASTERCARD,
+            "04a1b2c3d4e50e",
+            slow=True,
+        ),
         Card(
             "extension-refused",
             "approved, but refuses to extend the hold (05)",
@@ -81,9 +139,16 @@ CARDS: dict[str, Card] = {
             "04a1b2c3d4e50f",
             extends=False,
         ),
-        Card("member", "no bank card: a UID only (7A when it shall pay)", "", *_NONE, "63c8b2ae4f80", 0x7A, pays=False),
+        Card(
+            "member",
+            "no bank card: a UID only (7A when it shall pay)",
+            "",
+            *_NONE,
+            "63c8b2ae4f80",
+            result=0x7A,
+        ),
     )
-}  # fmt: skip
+}
 
 
 def card_named(name: str) -> Card:

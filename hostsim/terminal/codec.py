@@ -1,7 +1,7 @@
 """ZVT on the wire: serial frames and APDUs.
 
-Sources: PA00P016 (transport: DLE framing, CRC, timers) and PA00P015 chapter 1 (APDU, length field), as collected in
-facts/zvt.md. Written for the simulator alone; the firmware has its own.
+Sources: PA00P016 (transport: DLE framing, CRC, timers) and PA00P015 chapter 1 (APDU, length
+field), as collected in facts/zvt.md. Written for the simulator alone; the firmware has its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ MAX_APDU = 5 + 0xFFFF
 
 
 class CodecError(ValueError):
-    """Bytes that are not what they claim to be; `offset` is where, counted from the start of the APDU."""
+    """Bytes that are not what they claim to be; `offset` is where, counted from the start of the
+    APDU.
+    """
 
     def __init__(self, offset: int, reason: str) -> None:
         super().__init__(f"at byte {offset}: {reason}")
@@ -33,14 +35,18 @@ def crc(data: bytes) -> int:
 
 
 def frame(apdu: bytes) -> bytes:
-    """Wrap an APDU for the serial line; the CRC is over the plain APDU and ETX and is never doubled itself."""
+    """Wrap an APDU for the serial line; the CRC is over the plain APDU and ETX and is never
+    doubled itself.
+    """
     doubled = apdu.replace(b"\x10", b"\x10\x10")
     check = crc(apdu + bytes((ETX,)))
     return bytes((DLE, STX)) + doubled + bytes((DLE, ETX, check & 0xFF, check >> 8))
 
 
 def join(command: int, body: bytes = b"") -> bytes:
-    """Make an APDU from class and instruction (0x0622) and its data, with the long length where needed."""
+    """Make an APDU from class and instruction (0x0622) and its data, with the long length where
+    needed.
+    """
     head = command.to_bytes(2, "big")
     if len(body) < 0xFF:
         return head + bytes((len(body),)) + body
@@ -49,8 +55,10 @@ def join(command: int, body: bytes = b"") -> bytes:
     return head + b"\xff" + len(body).to_bytes(2, "little") + body
 
 
-def needed(data: bytes) -> int:
-    """How long the APDU starting here is, as far as its first bytes tell; at least one more than `data` if unsure."""
+def needed(data: bytes | bytearray) -> int:
+    """How long the APDU starting here is, as far as its first bytes tell; at least one more than
+    `data` if unsure.
+    """
     if len(data) < 3:
         return 3
     if data[2] != 0xFF:
@@ -72,7 +80,9 @@ def split(apdu: bytes) -> tuple[int, int, bytes]:
 
 
 def split_loosely(apdu: bytes) -> tuple[int, int, bytes, CodecError | None]:
-    """As `split`, but a serial frame's own end counts: a wrong length field is handed back, not raised."""
+    """As `split`, but a serial frame's own end counts: a wrong length field is handed back, not
+    raised.
+    """
     try:
         return (*split(apdu), None)
     except CodecError as exc:

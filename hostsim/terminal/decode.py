@@ -1,7 +1,7 @@
 """An APDU in words, as JSON-ready data: for `zvt decode`, the engineer's view and the live log.
 
-Card numbers come out masked whatever the wire carried, track data never. Nothing here raises on bad input: what does not fit
-is listed under "errors" with its offset and the reason.
+Card numbers come out masked whatever the wire carried, track data never. Nothing here raises on
+bad input: what does not fit is listed under "errors" with its offset and the reason.
 """
 
 from __future__ import annotations
@@ -95,7 +95,12 @@ def _plain_length(command: int, body: bytes) -> int:
         return 3 if body[:1] == b"\x6f" and len(body) >= 3 else min(1, len(body))
     if command == 0x060F:
         return _completion_plain(body)
-    return {0x06C0: min(1, len(body)), 0x06D1: len(body), 0x0FA1: len(body), 0x0830: len(body)}.get(command, 0)
+    return {
+        0x06C0: min(1, len(body)),
+        0x06D1: len(body),
+        0x0FA1: len(body),
+        0x0830: len(body),
+    }.get(command, 0)
 
 
 def _completion_plain(body: bytes) -> int:
@@ -167,7 +172,9 @@ def _completion(out: dict[str, Any], plain: bytes, start: int) -> None:
         if len(plain) == 4 + size:
             out["status"] = plain[-1]
         else:
-            raise CodecError(start, f"the version should have {size} characters and a status code after it")
+            raise CodecError(
+                start, f"the version should have {size} characters and a status code after it"
+            )
     else:
         out["text"] = _text(plain)
 
@@ -212,7 +219,13 @@ def _bitmaps(out: dict[str, Any], command: int, fields: Fields) -> None:
         number = fields.number(tag)
         if number is not None:
             out[name] = number
-    for tag, name in ((0x0C, "time"), (0x0D, "date"), (0x0E, "expiry"), (0x29, "terminal_id"), (0xAA, "date")):
+    for tag, name in (
+        (0x0C, "time"),
+        (0x0D, "date"),
+        (0x0E, "expiry"),
+        (0x29, "terminal_id"),
+        (0xAA, "date"),
+    ):
         raw = fields.raw(tag)
         if raw is not None:
             out[name] = raw.hex()
@@ -225,7 +238,14 @@ def _bitmaps(out: dict[str, Any], command: int, fields: Fields) -> None:
 
 
 def _codes(out: dict[str, Any], command: int, fields: Fields) -> None:
-    names = {0x27: "result", 0x8A: "card_type", 0x8C: "card_type_id", 0xA0: "as_result", 0x03: "service_byte", 0xFC: "dialog_control"}
+    names = {
+        0x27: "result",
+        0x8A: "card_type",
+        0x8C: "card_type_id",
+        0xA0: "as_result",
+        0x03: "service_byte",
+        0xFC: "dialog_control",
+    }
     names[0x19] = {0x060F: "status_byte", 0x06C0: "card_reader"}.get(command, "payment_type")
     for tag, name in names.items():
         raw = fields.raw(tag)
@@ -267,7 +287,9 @@ def _end_of_day(out: dict[str, Any], fields: Fields) -> None:
     if len(value) < 4 or (len(value) - 4) % 7:
         raise CodecError(offset, f"totals of {len(value)} bytes: must be 4 and 7 per kind of card")
     out["receipts"] = [f.from_bcd(value[0:2], offset), f.from_bcd(value[2:4], offset + 2)]
-    amounts = [f.from_bcd(value[at + 1 : at + 7], offset + at + 1) for at in range(4, len(value), 7)]
+    amounts = [
+        f.from_bcd(value[at + 1 : at + 7], offset + at + 1) for at in range(4, len(value), 7)
+    ]
     out["total_minor"] = sum(amounts)
     out["counts"] = [value[at] for at in range(4, len(value), 7)]
 
@@ -280,11 +302,21 @@ def _tlvs(out: dict[str, Any], fields: Fields) -> None:
         out["text"] = "\n".join(lines)
     receipts = f.find(fields.tlvs, (0x23,))
     if receipts is not None:
-        out["receipts"] = [f.from_bcd(item.value, item.offset + 2) for item in f.find_all(receipts.children, 0x08)]
+        out["receipts"] = [
+            f.from_bcd(item.value, item.offset + 2) for item in f.find_all(receipts.children, 0x08)
+        ]
     error = fields.tlv(0x1F17)
     if error is not None:
         out["text"] = _text(error)
-    names = {0x4C: "uid", 0x43: "aid", 0x1F45: "ats", 0x1F4F: "atqa", 0x1F50: "sak", 0x1F2B: "long_trace", 0x1F1F: "last_receipt"}
+    names = {
+        0x4C: "uid",
+        0x43: "aid",
+        0x1F45: "ats",
+        0x1F4F: "atqa",
+        0x1F50: "sak",
+        0x1F2B: "long_trace",
+        0x1F1F: "last_receipt",
+    }
     for tag, name in names.items():
         found = f.find_all(fields.tlvs, tag)
         if found and name not in out:

@@ -1,6 +1,7 @@
 """One command of the ECR and everything the terminal says until it is done.
 
-Source: PA00P015 chapter 1 (master and slave, 80-00-00, 84-xx-00, T3) and 2.2 (sequence of an authorisation).
+Source: PA00P015 chapter 1 (master and slave, 80-00-00, 84-xx-00, T3) and 2.2 (sequence of an
+authorisation).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 WAIT_S = 2.0  # after 84 9C 00
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The command ends with 061E and this code; `extra` follows the code."""
 
     def __init__(self, code: int, extra: bytes = b"") -> None:
@@ -30,7 +31,7 @@ class Refusal(Exception):
         self.extra = extra
 
 
-class NotAccepted(Exception):
+class NotAcceptedError(Exception):
     """The ECR did not acknowledge, or refused, what had to be acknowledged."""
 
 
@@ -43,41 +44,48 @@ class Dialogue:
         self._session = session
         self.command, self._start, self.body, problem = codec.split_loosely(apdu)
         if problem is not None:
-            sim.tell("error", {"what": "length field is wrong, frame taken as it is", "reason": str(problem)})
+            sim.tell(
+                "error",
+                {"what": "length field is wrong, frame taken as it is", "reason": str(problem)},
+            )
         self.fields = Fields()
         self.abortable = False
         self.closing = False  # the last word is being said
 
     def parse(self, skip: int = 0) -> Fields:
-        """Read the bitmaps after `skip` bytes; raises Refusal 9A when they make no sense."""
+        """Read the bitmaps after `skip` bytes; raises RefusalError 9A when they make no sense."""
         try:
             self.fields = f.parse(self.body[skip:], self._start + skip)
         except CodecError as exc:
             self.sim.tell("error", {"what": "command not understood", "reason": str(exc)})
-            raise Refusal(0x9A) from exc
+            raise RefusalError(0x9A) from exc
         return self.fields
 
     def parse_with_password(self) -> Fields:
-        """Read a command that begins with three bytes of password; raises Refusal when it is wrong."""
+        """Read a command that begins with three bytes of password; raises RefusalError when it is
+        wrong.
+        """
         self.check_password(self.body[:3])
         return self.parse(3)
 
     def check_password(self, password: bytes) -> None:
-        """Compare; a wrong or missing one is a Refusal."""
+        """Compare; a wrong or missing one is a RefusalError."""
         if password.hex() != f"{self.sim.password:06d}":
             self.sim.tell("error", {"what": "wrong password"})
-            raise Refusal(0x83)
+            raise RefusalError(0x83)
 
     def number(self, tag: int) -> int | None:
-        """A BCD bitmap of the command; raises Refusal 9A when it is no number."""
+        """A BCD bitmap of the command; raises RefusalError 9A when it is no number."""
         try:
             return self.fields.number(tag)
         except CodecError as exc:
-            raise Refusal(0x9A) from exc
+            raise RefusalError(0x9A) from exc
 
     @property
     def tlv_wanted(self) -> bool:
-        """Whether this ECR takes TLV: it said so at registration or uses it now, or the terminal does not ask."""
+        """Whether this ECR takes TLV: it said so at registration or uses it now, or the terminal
+        does not ask.
+        """
         return self.sim.profile.tlv_always or self.sim.registration.tlv or self.fields.has_tlv
 
     async def ack(self) -> None:
@@ -88,11 +96,11 @@ class Dialogue:
         await self._session.send(codec.join(0x8000))
 
     async def say(self, apdu: bytes) -> bytes:
-        """Send and wait for the ECR's answer within T3; raises NotAccepted."""
+        """Send and wait for the ECR's answer within T3; raises NotAcceptedError."""
         return await self._session.ask(apdu)
 
     async def insist(self, apdu: bytes) -> None:
-        """Send what must be acknowledged; 84 9C 00 makes it be repeated. Raises NotAccepted."""
+        """Send what must be acknowledged; 84 9C 00 repeats it. Raises NotAcceptedError."""
         left = self.fields.raw(0x02)
         tries = left[0] if left else 0
         while True:
@@ -100,17 +108,17 @@ class Dialogue:
             if reply[:2] in (b"\x80\x00", b"\x84\x00"):
                 return
             if reply[:2] != b"\x84\x9c":
-                raise NotAccepted(f"the ECR answered {reply.hex().upper()}")
+                raise NotAcceptedError(f"the ECR answered {reply.hex().upper()}")
             tries -= 1
             if tries == 0:
-                raise NotAccepted("the ECR asked for more time too often")
+                raise NotAcceptedError("the ECR asked for more time too often")
             await asyncio.sleep(WAIT_S)
 
     async def mention(self, apdu: bytes) -> None:
         """Send something that does not matter enough to stop for."""
         try:
             await self.say(apdu)
-        except NotAccepted as exc:
+        except NotAcceptedError as exc:
             self.sim.tell("line", {"what": "not acknowledged", "reason": str(exc)})
 
     async def finish(self, apdu: bytes) -> None:
@@ -119,7 +127,9 @@ class Dialogue:
         await self.mention(apdu)
 
     async def status(self, code: int) -> None:
-        """Show a state on the display, and tell the ECR by 04FF if it asked for that (config bit 0x08)."""
+        """Show a state on the display, and tell the ECR by 04FF if it asked for that (config bit
+        0x08).
+        """
         text = STATUS_TEXTS.get(code, "")
         self.sim.show(text)
         if not self.sim.registration.intermediate:
@@ -131,7 +141,7 @@ class Dialogue:
         await self.mention(codec.join(0x04FF, body))
 
     async def print(self, lines: list[str], kind: int, *, admin: bool = False) -> None:
-        """Let the ECR print, if registration says it does; raises NotAccepted."""
+        """Let the ECR print, if registration says it does; raises NotAcceptedError."""
         registration = self.sim.registration
         if not (registration.prints_admin if admin else registration.prints_payment):
             return

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """`takes` says what a parameter means; `default` is used when none is given ("times" 0: until switched off)."""
+    """`takes` says what a parameter means; `default` is used when none is given ("times" 0: until
+    switched off).
+    """
 
     takes: str
     default: float | str
@@ -18,10 +20,26 @@ FAULTS: dict[str, Fault] = {
     "silence": Fault("-", 1, "answers nothing at all, on the line or above it"),
     "nak": Fault("times", 1, "rejects that many good frames with NAK"),
     "bad-crc": Fault("times", 1, "sends that many frames with a wrong CRC"),
-    "drop-ack": Fault("times", 1, "does not acknowledge that many frames on the serial line, though it takes them"),
-    "drop-040f": Fault("times", 1, "the result is never sent: the payment is reversed by the terminal itself"),
-    "lose-confirm": Fault("times", 1, "does not see the ECR's acknowledgement of the result, and reverses"),
-    "lose-completion": Fault("times", 1, "the money is booked, but completion (060F) is never sent"),
+    "drop-ack": Fault(
+        "times",
+        1,
+        "does not acknowledge that many frames on the serial line, though it takes them",
+    ),
+    "drop-040f": Fault(
+        "times",
+        1,
+        "the result is never sent: the payment is reversed by the terminal itself",
+    ),
+    "lose-confirm": Fault(
+        "times",
+        1,
+        "does not see the ECR's acknowledgement of the result, and reverses",
+    ),
+    "lose-completion": Fault(
+        "times",
+        1,
+        "the money is booked, but completion (060F) is never sent",
+    ),
     "duplicate": Fault("times", 1, "sends that many frames twice"),
     "collision": Fault("times", 1, "talks first: sends 0401 before it answers the next command"),
     "slow-answer": Fault("seconds", 3.0, "waits that long before it acknowledges a command"),
@@ -29,16 +47,28 @@ FAULTS: dict[str, Fault] = {
     "garbage": Fault("bytes", 16, "noise before every frame (serial only)"),
     "fragment": Fault("seconds", 0.15, "sends in small pieces with that gap between them"),
     "unmasked": Fault("-", 1, "card number and track 2 in clear, as captured terminals did"),
-    "unknown-command": Fault("times", 1, "asks the ECR something it cannot know (06E7) in the middle"),
-    "reversed-reservation": Fault("receipt", 0, "the acquirer drops an open hold at once (0: the newest)"),
+    "unknown-command": Fault(
+        "times",
+        1,
+        "asks the ECR something it cannot know (06E7) in the middle",
+    ),
+    "reversed-reservation": Fault(
+        "receipt",
+        0,
+        "the acquirer drops an open hold at once (0: the newest)",
+    ),
     "acquirer-down": Fault("-", 1, "no connection to the bank: result A0"),
     "decline-next": Fault("code", "05", "the next card is refused with that result code (hex)"),
     "long-apdu": Fault("-", 1, "the result has so much text that it needs the long length"),
     "long-trace": Fault("-", 1, "trace number 000000 and the real one in TLV 1F2B"),
-    "out-of-service": Fault("code", "51", "refuses money with that code (hex) until initialisation or diagnosis"),
+    "out-of-service": Fault(
+        "code",
+        "51",
+        "refuses money with that code (hex) until initialisation or diagnosis",
+    ),
     "busy": Fault("times", 1, "answers that many commands with 84 9C 00"),
     "wait-card": Fault("-", 1, "sees no card, whatever is held to it"),
-}  # fmt: skip
+}
 
 
 class Faults:

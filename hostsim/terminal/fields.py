@@ -1,7 +1,7 @@
 """The data inside an APDU: bitmaps (BMP), TLV containers, BCD numbers, masked card data.
 
-Source: PA00P015 chapters "Bitmaps" and "TLV-container", as collected in facts/zvt.md; lengths of bitmaps that facts/zvt.md does
-not list follow the same chapter.
+Source: PA00P015 chapters "Bitmaps" and "TLV-container", as collected in facts/zvt.md; lengths of
+bitmaps that facts/zvt.md does not list follow the same chapter.
 """
 
 from __future__ import annotations
@@ -13,16 +13,27 @@ from hostsim.terminal.codec import CodecError
 
 LL, LLL, TLV = -2, -3, -1
 
-#: BMP -> fixed length in bytes, or LL / LLL / TLV
-LENGTHS: dict[int, int] = {
-    0x01: 1, 0x02: 1, 0x03: 1, 0x04: 6, 0x05: 1, 0x06: TLV, 0x0B: 3, 0x0C: 3, 0x0D: 2, 0x0E: 2, 0x17: 2,
-    0x19: 1, 0x22: LL, 0x23: LL, 0x24: LLL, 0x27: 1, 0x29: 4, 0x2A: 15, 0x2D: LL, 0x2E: LLL, 0x37: 3,
-    0x3A: 2, 0x3B: 8, 0x3C: LLL, 0x3D: 3, 0x49: 2, 0x60: LLL, 0x87: 2, 0x88: 3, 0x8A: 1, 0x8B: LL,
-    0x8C: 1, 0x92: LLL, 0x9A: LLL, 0xA0: 1, 0xA7: LL, 0xAA: 3, 0xAF: LLL, 0xBA: 5, 0xD0: 1, 0xD1: 1,
-    0xD2: 1, 0xD3: 1, 0xE0: 1, 0xE1: LL, 0xE2: LL, 0xE3: LL, 0xE4: LL, 0xE5: LL, 0xE6: LL, 0xE7: LL,
-    0xE8: LL, 0xE9: 1, 0xEA: 1, 0xEB: 8, 0xF0: LLL, 0xF1: LL, 0xF2: LL, 0xF3: LL, 0xF4: LL, 0xF5: LL,
-    0xF6: LL, 0xF7: LL, 0xF8: LL, 0xF9: 1, 0xFA: 1, 0xFC: 1,
+_TAGS: dict[int, tuple[int, ...]] = {
+    1: (
+        0x01, 0x02, 0x03, 0x05, 0x19, 0x27, 0x8A, 0x8C, 0xA0, 0xD0, 0xD1, 0xD2, 0xD3, 0xE0, 0xE9,
+        0xEA, 0xF0, 0xF9, 0xFA, 0xFC,
+    ),
+    6: (0x04,),
+    TLV: (0x06,),
+    3: (0x0B, 0x0C, 0x37, 0x3D, 0x88, 0xAA),
+    2: (0x0D, 0x0E, 0x17, 0x3A, 0x49, 0x87),
+    LL: (
+        0x22, 0x23, 0x2D, 0x8B, 0xA7, 0xE1, 0xE2, 0xE3, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8, 0xF1, 0xF2,
+        0xF3, 0xF4, 0xF5, 0xF6, 0xF7, 0xF8,
+    ),
+    LLL: (0x24, 0x2E, 0x3C, 0x60, 0x92, 0x9A, 0xAF),
+    4: (0x29,),
+    15: (0x2A,),
+    8: (0x3B, 0xEB),
+    5: (0xBA,),
 }  # fmt: skip
+#: bitmap -> fixed length in bytes, or LL / LLL / TLV
+LENGTHS = {tag: size for size, tags in _TAGS.items() for tag in tags}
 
 _TWO_BYTE_TAGS = (0x1FF2,)  # has the continuation bit set, yet is two bytes long (Feig)
 _MAX_DEPTH = 8
@@ -107,7 +118,9 @@ def from_bcd(data: bytes, offset: int = 0) -> int:
 
 
 def parse(body: bytes, start: int = 0) -> Fields:
-    """Read bitmaps in any order; `start` is the offset of `body` within the APDU. Raises CodecError."""
+    """Read bitmaps in any order; `start` is the offset of `body` within the APDU. Raises
+    CodecError.
+    """
     fields = Fields()
     pos = 0
     while pos < len(body):
@@ -116,7 +129,9 @@ def parse(body: bytes, start: int = 0) -> Fields:
             raise CodecError(start + pos, f"unknown bitmap {tag:02X}")
         size, pos = _size(body, pos + 1, LENGTHS[tag], start)
         if pos + size > len(body):
-            raise CodecError(start + begin, f"bitmap {tag:02X} needs {size} bytes, {len(body) - pos} are left")
+            raise CodecError(
+                start + begin, f"bitmap {tag:02X} needs {size} bytes, {len(body) - pos} are left"
+            )
         value = body[pos : pos + size]
         fields.bmps[tag] = Bmp(tag, value, start + begin, start + pos)
         if tag == 0x06:
@@ -157,7 +172,9 @@ def _ber_length(data: bytes, pos: int, start: int) -> tuple[int, int]:
 
 
 def parse_tlv(data: bytes, start: int = 0, depth: int = 0) -> tuple[Tlv, ...]:
-    """Read TLV objects, constructed ones (bit 6 of the tag) with their children. Raises CodecError."""
+    """Read TLV objects, constructed ones (bit 6 of the tag) with their children. Raises
+    CodecError.
+    """
     if depth > _MAX_DEPTH:
         raise CodecError(start, "TLV objects are nested too deep")
     out: list[Tlv] = []
@@ -167,7 +184,9 @@ def parse_tlv(data: bytes, start: int = 0, depth: int = 0) -> tuple[Tlv, ...]:
         tag, pos = _tag(data, pos, start)
         size, pos = _ber_length(data, pos, start)
         if pos + size > len(data):
-            raise CodecError(start + begin, f"TLV {tag:X} needs {size} bytes, {len(data) - pos} are left")
+            raise CodecError(
+                start + begin, f"TLV {tag:X} needs {size} bytes, {len(data) - pos} are left"
+            )
         value = data[pos : pos + size]
         constructed = data[begin] & 0x20
         children = parse_tlv(value, start + pos, depth + 1) if constructed else ()
@@ -237,7 +256,9 @@ def pan_bytes(pan: str, *, masked: bool) -> bytes:
 
 
 def pan_text(data: bytes) -> str:
-    """A card number as a person may see it: first six and last four digits at most, whatever the wire carried."""
+    """A card number as a person may see it: first six and last four digits at most, whatever the
+    wire carried.
+    """
     text = data.hex().upper().rstrip("F")
     for mark in "D=":
         text = text.split(mark)[0]
@@ -247,7 +268,9 @@ def pan_text(data: bytes) -> str:
 
 
 def hide_cards(apdu: bytes, fields: Fields) -> bytes:
-    """The same APDU with the middle of card numbers and all of track 2 after them made unreadable, for a log."""
+    """The same APDU with the middle of card numbers and all of track 2 after them made
+    unreadable, for a log.
+    """
     out = bytearray(apdu)
     for tag in (0x22, 0x23, 0x24, 0x2D, 0x2E):
         item = fields.bmps.get(tag)

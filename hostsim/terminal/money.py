@@ -1,7 +1,9 @@
-"""The commands that move money: payment, reservation and its extension, capture, cancel, reversal, refund.
+"""The commands that move money: payment, reservation and its extension, capture, cancel,
+reversal, refund.
 
-Sources: PA00P015 2.2 and 2.8 to 2.14, as in facts/zvt.md ("Where money is decided"). The rule behind all of them: a change is
-valid only after the ECR acknowledged its result and every print command; otherwise it is undone here, without being asked.
+Sources: PA00P015 2.2 and 2.8 to 2.14, as in facts/zvt.md ("Where money is decided"). The rule
+behind all of them: a change is valid only after the ECR acknowledged its result and every print
+command; otherwise it is undone here, without being asked.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import replace
 from hostsim.terminal import answers
 from hostsim.terminal.books import Kind, Record, State
 from hostsim.terminal.cards import Card
-from hostsim.terminal.dialogue import Dialogue, Refusal
+from hostsim.terminal.dialogue import Dialogue, RefusalError
 from hostsim.terminal.settle import Settlement, settle
 
 _EXTENSION = b"\x03"
@@ -41,16 +43,18 @@ async def refund(d: Dialogue) -> None:
 
 
 async def partial_reversal(d: Dialogue) -> None:
-    """0623: BMP 04 is the amount to release (default 0: capture all); 87 FFFF asks for open holds."""
+    """0623: BMP 04 is the amount to release (default 0: capture all); 87 FFFF asks for open
+    holds.
+    """
     d.parse()
     if d.fields.raw(0x87) in (None, _PENDING_QUERY):
-        raise Refusal(0xB8, pending_list(d))
+        raise RefusalError(0xB8, pending_list(d))
     if not d.sim.profile.releases:
-        raise Refusal(0x83)
+        raise RefusalError(0x83)
     record = _open_hold(d)
     released = d.number(0x04) or 0
     if released > record.authorised_minor:
-        raise Refusal(0xB7)
+        raise RefusalError(0xB7)
     await _capture(d, record, record.authorised_minor - released)
 
 
@@ -60,7 +64,7 @@ async def book_total(d: Dialogue) -> None:
     record = _open_hold(d)
     used = _amount(d)
     if used > record.authorised_minor:
-        raise Refusal(0xB7)
+        raise RefusalError(0xB7)
     await _capture(d, record, used)
 
 
@@ -78,12 +82,14 @@ async def cancel(d: Dialogue) -> None:
 
 
 async def reverse(d: Dialogue) -> None:
-    """0630: a payment or capture by receipt, in full, before end of day; without a receipt the last one."""
+    """0630: a payment or capture by receipt, in full, before end of day; without a receipt the
+    last one.
+    """
     d.parse_with_password()
     record = _sold(d)
     amount = d.number(0x04)
     if amount is not None and amount != _sum(record):
-        raise Refusal(0xB7)
+        raise RefusalError(0xB7)
     await _authorise_without_card(d)
     money = _sum(record)
 
@@ -107,15 +113,15 @@ def _sum(record: Record) -> int:
 
 
 def _open_hold(d: Dialogue) -> Record:
-    """The hold named by BMP 87; raises Refusal 9A, B4, B5 as the record stands."""
+    """The hold named by BMP 87; raises RefusalError 9A, B4, B5 as the record stands."""
     receipt = d.number(0x87)
     if receipt is None:
-        raise Refusal(0x9A)
+        raise RefusalError(0x9A)
     record = d.sim.books.newest(receipt)
     if record is None or record.kind is not Kind.RESERVATION:
-        raise Refusal(0xB5)
+        raise RefusalError(0xB5)
     if record.state is not State.PENDING:
-        raise Refusal(0xB4)
+        raise RefusalError(0xB4)
     _check_currency(d)
     return record
 
@@ -126,16 +132,16 @@ def _sold(d: Dialogue) -> Record:
     if receipt is not None:
         record = d.sim.books.newest(receipt)
     if record is None or record.batch or record.state is State.PENDING:
-        raise Refusal(0xB5)
+        raise RefusalError(0xB5)
     if record.state not in (State.PAID, State.CAPTURED, State.REFUNDED):
-        raise Refusal(0xB4)
+        raise RefusalError(0xB4)
     return record
 
 
 def _amount(d: Dialogue) -> int:
     amount = d.number(0x04)
     if amount is None:
-        raise Refusal(0x9A)
+        raise RefusalError(0x9A)
     return amount
 
 
@@ -143,14 +149,14 @@ def _check_currency(d: Dialogue) -> int:
     currency = d.number(0x49)
     expected = d.sim.registration.currency
     if currency is not None and currency != expected:
-        raise Refusal(0x6F, bytes.fromhex(f"{expected:04d}"))
+        raise RefusalError(0x6F, bytes.fromhex(f"{expected:04d}"))
     return expected
 
 
 def _check_service(d: Dialogue) -> None:
     code = d.sim.faults.code("out-of-service", once=False)
     if code is not None:
-        raise Refusal(code)
+        raise RefusalError(code)
 
 
 async def _card_transaction(d: Dialogue, kind: Kind) -> None:
@@ -158,15 +164,15 @@ async def _card_transaction(d: Dialogue, kind: Kind) -> None:
     currency = _check_currency(d)
     _check_service(d)
     if amount == 0:
-        raise Refusal(0xC8)
+        raise RefusalError(0xC8)
     if amount > d.sim.profile.max_hold_minor:
-        raise Refusal(0xC3)
+        raise RefusalError(0xC3)
     mirror(d)
     card = await _card(d)
     result, approved = await _ask_bank(d, card, amount, kind)
     if result:
         await _declined(d, card, result, amount)
-        raise Refusal(result)
+        raise RefusalError(result)
     record = d.sim.new_record(kind, card, approved, currency, _reference(d))
     title = {Kind.RESERVATION: "Reservation", Kind.PAYMENT: "Payment", Kind.REFUND: "Refund"}[kind]
 
@@ -199,7 +205,7 @@ async def _card(d: Dialogue) -> Card:
     if not card.readable:
         await d.status(0x0C)
         d.sim.reader.remove()
-        raise Refusal(card.result)
+        raise RefusalError(card.result)
     return card
 
 
@@ -233,7 +239,7 @@ async def _authorise_without_card(d: Dialogue) -> None:
     await d.status(0x17)
     await asyncio.sleep(d.sim.bank_delay(None))
     if d.sim.faults.active("acquirer-down"):
-        raise Refusal(0xA0)
+        raise RefusalError(0xA0)
 
 
 async def _declined(d: Dialogue, card: Card, result: int, amount: int) -> None:
@@ -254,17 +260,17 @@ async def _extend(d: Dialogue) -> None:
     if record is None and receipt:
         record = d.sim.books.newest(receipt)
     if record is None or record.kind is not Kind.RESERVATION:
-        raise Refusal(0xB8, pending_list(d))
+        raise RefusalError(0xB8, pending_list(d))
     named = (d.fields.raw(0x3B) or b"").rstrip(b"\x00 ").decode("ascii", "replace")
     if record.state is not State.PENDING or (named and named != record.authorisation):
-        raise Refusal(0xB8, pending_list(d))
+        raise RefusalError(0xB8, pending_list(d))
     if amount == 0 or record.authorised_minor + amount > d.sim.profile.max_hold_minor:
-        raise Refusal(0xC3 if amount else 0xC8)
+        raise RefusalError(0xC3 if amount else 0xC8)
     await _authorise_without_card(d)
     card = answers.card_of(record.card)
     forced = d.sim.faults.code("decline-next", once=True)
     if forced or (card is not None and not card.extends):
-        raise Refusal(forced or 0x05)
+        raise RefusalError(forced or 0x05)
 
     def apply() -> None:
         record.authorised_minor += amount
@@ -289,7 +295,9 @@ def _reference(d: Dialogue) -> str:
 
 
 def mirror(d: Dialogue) -> None:
-    """TLV 1F1F: the ECR's last receipt. If the terminal's last hold or payment came later, the ECR lost it: undo it."""
+    """TLV 1F1F: the ECR's last receipt. If the terminal's last hold or payment came later, the
+    ECR lost it: undo it.
+    """
     value = d.fields.tlv(0x1F1F)
     last = d.sim.books.last_with_card()
     if value is None or last is None or last.batch:
@@ -301,5 +309,3 @@ def mirror(d: Dialogue) -> None:
     if last.state is State.PENDING or last.state is State.PAID:
         d.sim.books.void(last, "lost by the ECR (1F1F)", d.sim.clock.now_ms())
         d.sim.tell("book", {"what": "reversed by mirror", "receipt": last.receipt})
-
-

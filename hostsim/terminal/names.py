@@ -1,6 +1,7 @@
 """Words for the numbers of ZVT.
 
-Sources: PA00P015 chapters on commands, intermediate status and error messages (as in facts/zvt.md); the words are ours.
+Sources: PA00P015 chapters on commands, intermediate status and error messages (as in
+facts/zvt.md); the words are ours.
 """
 
 from __future__ import annotations

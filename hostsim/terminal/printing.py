@@ -1,6 +1,8 @@
-"""Receipts, and how they travel: print lines (06D1) or blocks (06D3), in pieces where the ECR takes only short APDUs.
+"""Receipts, and how they travel: print lines (06D1) or blocks (06D3), in pieces where the ECR
+takes only short APDUs.
 
-Source: PA00P015 3.5 and 3.6, tags 25, 07, 09, 1F07; the block's layout is that of the captured one in cases/zvt.
+Source: PA00P015 3.5 and 3.6, tags 25, 07, 09, 1F07; the block's layout is that of the captured
+one in cases/zvt.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ def line(text: str, *, last: bool = False) -> bytes:
     return codec.join(0x06D1, bytes((_LAST_LINE if last else 0x00,)) + encode(text))
 
 
-def apdus(lines: list[str], kind: int, registration: Registration, profile: Profile) -> list[bytes]:
+def apdus(
+    lines: list[str], kind: int, registration: Registration, profile: Profile
+) -> list[bytes]:
     """The receipt as this ECR wants it."""
     if not (profile.blocks_always or registration.blocks):
         return [line(text) for text in lines] + [line("", last=True)]
@@ -59,7 +63,9 @@ def apdus(lines: list[str], kind: int, registration: Registration, profile: Prof
 def money(minor: int, currency: int) -> str:
     """An amount for a receipt."""
     sign = "-" if minor < 0 else ""
-    name = {978: "EUR", 756: "CHF", 826: "GBP", 752: "SEK", 208: "DKK"}.get(currency, f"{currency:03d}")
+    name = {978: "EUR", 756: "CHF", 826: "GBP", 752: "SEK", 208: "DKK"}.get(
+        currency, f"{currency:03d}"
+    )
     return f"{name} {sign}{abs(minor) // 100},{abs(minor) % 100:02d}"
 
 
@@ -67,7 +73,9 @@ def _row(left: str, right: str, width: int) -> str:
     return f"{left}{right:>{max(1, width - len(left))}}"
 
 
-def receipt(title: str, record: Record, facts: dict[str, str], when: datetime, width: int) -> list[str]:
+def receipt(
+    title: str, record: Record, facts: dict[str, str], when: datetime, width: int
+) -> list[str]:
     """A customer's receipt; `facts` are further rows."""
     rows = [
         ("Terminal", facts.pop("terminal")),

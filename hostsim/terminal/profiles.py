@@ -1,7 +1,7 @@
 """What differs between terminals on the market, as data.
 
-feig-cvend follows captures published with EVerest/zvt; ccv-opm-c60 and generic follow facts/zvt.md and PA00P015, and wait for
-a real device.
+feig-cvend follows captures published with EVerest/zvt; ccv-opm-c60 and generic follow
+facts/zvt.md and PA00P015, and wait for a real device.
 """
 
 from __future__ import annotations

@@ -1,19 +1,18 @@
 """The simulated payment terminal: what it is, what it remembers, and its ways in and out.
 
-Volatile: registration, the card at the reader, a command that runs. Persistent: the books. What it does on a command is in
-admin.py and money.py.
+Volatile: registration, the card at the reader, a command that runs. Persistent: the books. What
+it does on a command is in admin.py and money.py.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hostsim.clock import WorldClock
-from hostsim.line import BytePort, StreamPort
+from hostsim.line import BytePort
 from hostsim.terminal import admin, money
 from hostsim.terminal import fields as f
 from hostsim.terminal.answers import Outcome
@@ -25,6 +24,7 @@ from hostsim.terminal.profiles import Profile, profile_named
 from hostsim.terminal.reader import Reader
 from hostsim.terminal.registration import Registration
 from hostsim.terminal.session import Handler, Session
+from hostsim.terminal.tcp import DEFAULT_PORT, TcpDoor
 from hostsim.terminal.transport import BareLink, FramedLink, Link, Timers
 
 EventHook = Callable[[str, dict[str, Any]], None]
@@ -72,7 +72,7 @@ class TerminalSim:
         bank_s: float = 0.8,
         slow_s: float = 20.0,
     ) -> None:
-        """A terminal with power on. Waiting times are real seconds; only dates come from `clock`."""
+        """A terminal with power on. Waits are real seconds; only dates come from `clock`."""
         self.clock = clock
         self.profile = profile_named(profile) if isinstance(profile, str) else profile
         self.books = books if books is not None else Books()
@@ -105,7 +105,9 @@ class TerminalSim:
 
     async def serve(self, port: BytePort, framed: bool) -> None:
         """Be the terminal at the end of this line, until cancelled or (TCP) the line closes."""
-        link: Link = (FramedLink if framed else BareLink)(port, self.timers, self.faults, self.tell)
+        link: Link = (FramedLink if framed else BareLink)(
+            port, self.timers, self.faults, self.tell
+        )
         link.off = not self.powered
         session = Session(self, link, HANDLERS)
         self._session, self._port, self._framed = session, port, framed
@@ -115,25 +117,18 @@ class TerminalSim:
             if self._session is session:
                 self._session = self._port = None
 
-    async def serve_tcp(self, host: str = "127.0.0.1", port: int = 20007) -> asyncio.Server:
-        """Listen; give the running server. Without power, connections are refused at once."""
-        return await asyncio.start_server(self._connected, host, port)
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        port = StreamPort(reader, writer)
-        if self._port is not None:
-            self._port.close()
-        if self._session is not None:
-            await self._session.drop()
-        try:
-            if self.powered:
-                self.tell("line", {"what": "connected"})
-                await self.serve(port, framed=False)
-        finally:
-            port.close()
+    async def serve_tcp(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> TcpDoor:
+        """Listen; without power, connections are hung up at once. Raises OSError when the port is
+        taken.
+        """
+        door = TcpDoor(self)
+        await door.open(host, port)
+        return door
 
     def present_card(self, name: str) -> str:
-        """Hold a card to the reader; gives what the person sees on the display. Raises ValueError."""
+        """Hold a card to the reader; gives what the person sees on the display. Raises
+        ValueError.
+        """
         card = card_named(name)
         if not self.powered:
             return "(the display is dark)"
@@ -157,7 +152,9 @@ class TerminalSim:
             self.faults.set(name, None)
 
     def power_off(self) -> None:
-        """Cut the power: registration and the running command are lost, an unacknowledged payment is void."""
+        """Cut the power: registration and the running command are lost, an unacknowledged payment
+        is void.
+        """
         self.powered = False
         self.registration = Registration()
         self.reader.remove()
@@ -168,7 +165,9 @@ class TerminalSim:
             self._session.cut()
         if self._port is not None and not self._framed:
             self._port.close()
-        self.books.void_unconfirmed("power was lost before the ECR acknowledged", self.clock.now_ms())
+        self.books.void_unconfirmed(
+            "power was lost before the ECR acknowledged", self.clock.now_ms()
+        )
 
     def power_on(self) -> None:
         """Start again: not registered, books as they were."""
@@ -195,7 +194,9 @@ class TerminalSim:
         return self.faults.code("out-of-service", once=False) or 0
 
     def status_byte(self) -> int:
-        """Status byte of the completion: vending mode, and bit 0 or 1 when initialisation or diagnosis is due."""
+        """Status byte of the completion: vending mode, and bit 0 or 1 when initialisation or
+        diagnosis is due.
+        """
         due = {0x51: 0x01, 0xC2: 0x02}.get(self.service_code(), 0)
         return self.profile.status_byte | due
 
@@ -221,7 +222,9 @@ class TerminalSim:
             terminal_id=self.terminal_id,
             vu_number=self.profile.vu_number,
             currency=self.registration.currency,
-            turnover=self.books.next_turnover() if self.profile.turnover_number and not result else None,
+            turnover=self.books.next_turnover()
+            if self.profile.turnover_number and not result
+            else None,
             unmasked=self.faults.active("unmasked"),
             long_trace=self.faults.active("long-trace"),
             **known,
@@ -231,7 +234,9 @@ class TerminalSim:
         """TLV 1F16 and 1F17 that explain result FF."""
         return (f.tlv(0x1F16, b"\x01\x17"), f.tlv(0x1F17, b"Host error 117"))
 
-    def new_record(self, kind: Kind, card: Card, amount_minor: int, currency: int, reference: str) -> Record:
+    def new_record(
+        self, kind: Kind, card: Card, amount_minor: int, currency: int, reference: str
+    ) -> Record:
         """Write an authorised, not yet acknowledged transaction into the books."""
         receipt, trace = self.books.next_receipt(), self.books.next_trace()
         return self.books.add(

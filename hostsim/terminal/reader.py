@@ -1,7 +1,8 @@
 """The card reader: who holds what to it, and when.
 
-A card stays at the reader until the person takes it away, the payment is over, or ten seconds have passed. Reading it with
-0x06C0 reports it once per presentation, so that one tap is one tap; a payment may still use the card while it is held.
+A card stays at the reader until the person takes it away, the payment is over, or ten seconds
+have passed. Reading it with 0x06C0 reports it once per presentation, so that one tap is one tap;
+a payment may still use the card while it is held.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ HOLD_S = 10.0
 AUTO_TAP_S = 0.05
 
 
-class CardTimeout(Exception):
+class CardTimeoutError(Exception):
     """Nobody presented a card in time."""
 
 
-class CardAborted(Exception):
+class CardAbortedError(Exception):
     """The ECR gave up waiting (06B0)."""
 
 
@@ -55,12 +56,14 @@ class Reader:
         self._held = None
 
     def abort(self) -> None:
-        """End a wait; it raises CardAborted."""
+        """End a wait; it raises CardAbortedError."""
         self._abort = True
         self._change.set()
 
     async def wait(self, timeout_s: float, *, once: bool = False) -> Card:
-        """The next card; raises CardTimeout or CardAborted. `once`: not one that was reported already."""
+        """The next card; raises CardTimeoutError or CardAbortedError. `once`: not one that was
+        reported already.
+        """
         self.awaiting = True
         self._abort = False
         tap = asyncio.create_task(self._tap()) if self.auto_tap is not None else None
@@ -68,7 +71,7 @@ class Reader:
             async with asyncio.timeout(timeout_s):
                 return await self._next(once)
         except TimeoutError:
-            raise CardTimeout from None
+            raise CardTimeoutError from None
         finally:
             self.awaiting = False
             if tap is not None:
@@ -77,7 +80,7 @@ class Reader:
     async def _next(self, once: bool) -> Card:
         while True:
             if self._abort:
-                raise CardAborted
+                raise CardAbortedError
             card = self.held
             if card is not None and not self.blind and not (once and self._reported):
                 self._reported = True

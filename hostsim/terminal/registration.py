@@ -1,4 +1,5 @@
-"""What the ECR said about itself at registration (0600). Source: PA00P015 2.1, config byte and TLV tags 12, 1A, 26."""
+"""What the ECR said about itself at registration (0600). Source: PA00P015 2.1, config byte and
+TLV tags 12, 1A, 26."""
 
 from __future__ import annotations
 

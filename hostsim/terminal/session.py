@@ -11,9 +11,9 @@ from hostsim.line import LineClosed
 from hostsim.terminal import codec
 from hostsim.terminal import fields as f
 from hostsim.terminal.codec import CodecError
-from hostsim.terminal.dialogue import Dialogue, NotAccepted, Refusal
-from hostsim.terminal.reader import CardAborted, CardTimeout
-from hostsim.terminal.transport import Link, NotDelivered
+from hostsim.terminal.dialogue import Dialogue, NotAcceptedError, RefusalError
+from hostsim.terminal.reader import CardAbortedError, CardTimeoutError
+from hostsim.terminal.transport import Link, NotDeliveredError
 
 if TYPE_CHECKING:
     from hostsim.terminal.pt import TerminalSim
@@ -54,7 +54,9 @@ class Session:
                 await pump
 
     async def drop(self) -> None:
-        """Give up the running command; what the ECR did not acknowledge is reversed by its handler."""
+        """Give up the running command; what the ECR did not acknowledge is reversed by its
+        handler.
+        """
         task = self._running
         if task is not None and not task.done():
             task.cancel()
@@ -67,15 +69,15 @@ class Session:
             self._running.cancel()
 
     async def send(self, apdu: bytes) -> None:
-        """Deliver an APDU; raises NotAccepted when the line does not take it."""
+        """Deliver an APDU; raises NotAcceptedError when the line does not take it."""
         self._sim.tell_apdu("out", apdu)
         try:
             await self.link.send(apdu)
-        except (NotDelivered, LineClosed) as exc:
-            raise NotAccepted(str(exc)) from exc
+        except (NotDeliveredError, LineClosed) as exc:
+            raise NotAcceptedError(str(exc)) from exc
 
     async def ask(self, apdu: bytes) -> bytes:
-        """Deliver, and wait T3 for 80 or 84; raises NotAccepted."""
+        """Deliver, and wait T3 for 80 or 84; raises NotAcceptedError."""
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._reply = reply
         try:
@@ -84,7 +86,7 @@ class Session:
                 return await reply
         except TimeoutError:
             self._sim.tell("line", {"what": "timeout", "timer": "T3"})
-            raise NotAccepted("no answer within T3") from None
+            raise NotAcceptedError("no answer within T3") from None
         finally:
             self._reply = None
 
@@ -120,7 +122,7 @@ class Session:
 
     async def _short(self, command: int) -> None:
         """Answer with nothing but 80 00 00 or 84 xx 00."""
-        with suppress(NotAccepted):
+        with suppress(NotAcceptedError):
             await self.send(codec.join(command))
 
     async def _start(self, apdu: bytes) -> None:
@@ -147,19 +149,19 @@ class Session:
             if self._sim.faults.take("unknown-command"):
                 await dialogue.mention(_UNKNOWN_TO_ECR)
             if not self._sim.registration.active and dialogue.command not in _ANYTIME:
-                raise Refusal(0x6B)
+                raise RefusalError(0x6B)
             await handler(dialogue)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             await dialogue.abort(refusal.code, self._extra(dialogue, refusal))
-        except (CardTimeout, CardAborted):
+        except (CardTimeoutError, CardAbortedError):
             await dialogue.abort(0x6C)
-        except NotAccepted as exc:
+        except NotAcceptedError as exc:
             self._sim.tell("line", {"what": "dialogue given up", "reason": str(exc)})
         finally:
             self._current = None
             self._sim.show_idle()
 
-    def _extra(self, dialogue: Dialogue, refusal: Refusal) -> bytes:
+    def _extra(self, dialogue: Dialogue, refusal: RefusalError) -> bytes:
         if refusal.code != 0xFF or refusal.extra or not dialogue.tlv_wanted:
             return refusal.extra
         return f.container(f.tlv(0x1F16, b"\x01\x17"), f.tlv(0x1F17, b"Host error 117"))

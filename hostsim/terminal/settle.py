@@ -1,4 +1,5 @@
-"""The commit point: a change of the books becomes valid when the ECR has acknowledged its result and its receipt.
+"""The commit point: a change of the books becomes valid when the ECR has acknowledged its result
+and its receipt.
 
 Source: PA00P015 2.2.6 to 2.2.9 (status information, reversal, receipt, store) as in facts/zvt.md.
 """
@@ -11,14 +12,16 @@ from dataclasses import dataclass, replace
 
 from hostsim.terminal import answers, printing
 from hostsim.terminal.books import Record
-from hostsim.terminal.dialogue import Dialogue, NotAccepted, Refusal
+from hostsim.terminal.dialogue import Dialogue, NotAcceptedError, RefusalError
 
 _LONG_TEXT = "This line is repeated to make the APDU long. " * 7
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """A change about to be made: `apply` makes it; `fresh` for a record that did not exist before this command."""
+    """A change about to be made: `apply` makes it; `fresh` for a record that did not exist before
+    this command.
+    """
 
     record: Record
     title: str
@@ -29,17 +32,19 @@ class Settlement:
 
 
 async def settle(d: Dialogue, change: Settlement) -> None:
-    """Tell the result; keep the change only if it was acknowledged. Raises Refusal 6C after undoing it."""
+    """Tell the result; keep the change only if it was acknowledged. Raises RefusalError 6C after
+    undoing it.
+    """
     record = change.record
     receipt, trace = _numbers(d, change)
     kept = False
     try:
         await _tell(d, change, receipt, trace)
         kept = True
-    except NotAccepted as exc:
+    except NotAcceptedError as exc:
         d.sim.tell("book", {"what": "reversed", "receipt": record.receipt, "reason": str(exc)})
         await d.status(0x05)
-        raise Refusal(0x6C) from exc
+        raise RefusalError(0x6C) from exc
     finally:
         _close(d, change, receipt, trace, kept=kept)
     await d.complete()
@@ -79,11 +84,11 @@ async def _tell(d: Dialogue, change: Settlement, receipt: int, trace: int) -> No
     await d.status(0x1B if change.fresh else 0x17)
     if sim.faults.take("drop-040f"):
         await asyncio.sleep(d.sim.timers.t3)
-        raise NotAccepted("fault: the result was never sent")
+        raise NotAcceptedError("fault: the result was never sent")
     await d.insist(_result(d, change, receipt, trace))
     if sim.faults.take("lose-confirm"):
         await asyncio.sleep(d.sim.timers.t3)
-        raise NotAccepted("fault: the acknowledgement was not seen")
+        raise NotAcceptedError("fault: the acknowledgement was not seen")
     if change.title == "Reservation" and not sim.profile.prints_reservation:
         return
     await d.print(_receipt(d, change, receipt, trace), printing.CUSTOMER)
@@ -100,7 +105,9 @@ def _result(d: Dialogue, change: Settlement, receipt: int, trace: int) -> bytes:
         authorisation=record.authorisation,
     )
     if not change.fresh:
-        outcome = replace(outcome, original_trace=record.trace if d.sim.profile.turnover_number else None)
+        outcome = replace(
+            outcome, original_trace=record.trace if d.sim.profile.turnover_number else None
+        )
     if sim.faults.active("long-apdu"):
         outcome = replace(outcome, text=_LONG_TEXT)
     return answers.status_information(outcome)

@@ -1,7 +1,7 @@
 """APDUs over a line: framed on serial (ACK, NAK, T1, T2, resends, duplicates), bare over TCP.
 
-Source: PA00P016 (transport), as in facts/zvt.md. All timers are real time. A link never invents an APDU and never hands the
-same transmission up twice.
+Source: PA00P016 (transport), as in facts/zvt.md. All timers are real time. A link never invents
+an APDU and never hands the same transmission up twice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Timers:
     resends: int = 2
 
 
-class NotDelivered(ConnectionError):
+class NotDeliveredError(ConnectionError):
     """A frame was never acknowledged, resends included."""
 
 
@@ -56,7 +56,7 @@ class Link:
         return apdu
 
     async def send(self, apdu: bytes) -> None:
-        """Deliver an APDU; raises NotDelivered or LineClosed."""
+        """Deliver an APDU; raises NotDeliveredError or LineClosed."""
         if self._dumb:
             return
         async with self._lock:
@@ -116,7 +116,9 @@ class BareLink(Link):
 
 
 class FramedLink(Link):
-    """Serial: every frame waits for its ACK; what comes twice is acknowledged twice but counts once."""
+    """Serial: every frame waits for its ACK; what comes twice is acknowledged twice but counts
+    once.
+    """
 
     def __init__(self, port: BytePort, timers: Timers, faults: Faults, listen: Listener) -> None:
         """Sit on a serial port."""
@@ -134,7 +136,7 @@ class FramedLink(Link):
             if await self._attempt(apdu):
                 self._last_in = None
                 return
-        raise NotDelivered("no acknowledgement from the ECR")
+        raise NotDeliveredError("no acknowledgement from the ECR")
 
     async def _attempt(self, apdu: bytes) -> bool:
         verdict: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -170,7 +172,10 @@ class FramedLink(Link):
         if self._faults.take("duplicate"):
             data += data
         if self._faults.active("garbage"):
-            noise = (self._noise.choice(b"\x00\x55\xff\xa5\x7f") for _ in range(int(self._faults.number("garbage"))))
+            noise = (
+                self._noise.choice(b"\x00\x55\xff\xa5\x7f")
+                for _ in range(int(self._faults.number("garbage")))
+            )
             data = bytes(noise) + data
         return data
 
