@@ -23,7 +23,7 @@ class PowerCut(BaseException):
     """The power failed. No Exception: no firmware code can catch it, as with the real thing."""
 
 
-class HostFlash:
+class FileFlash:
     """The extended block device of `firmware.ports.Flash` over a file.
 
     `cut_after_bytes`: the power fails after so many more bytes were programmed or erased (-1: never), an erase counting

@@ -46,6 +46,9 @@ class Clock:
     def uptime_ms(self) -> int:
         """Charger time since power-on, ms; never steps back."""
 
+    def real_ms(self, ms: int) -> int:
+        """How long that much charger time lasts on the machine: the same on a board."""
+
 
 class Network:
     """`ready()`: the link is up. Sockets are MicroPython's own (asyncio.open_connection)."""
@@ -70,5 +73,6 @@ class Watchdog:
 class Board:
     """`name`, `uart(role, baudrate, bits, parity, stop)` for the roles meter, terminal, rfid (None when not fitted),
     `lines`, `flash`, `clock`, `network`, `screen`, `watchdog`, `files` (the directory of config.json, tariff.json and
-    certificates), `reset()` restarts the charger, `trace(kind, text)` shows an engineer what happens (may do nothing).
+    certificates), `reset()` restarts the charger, `trace(kind, fields)` shows an engineer what happens (may do nothing),
+    `tasks()` gives (name, coroutine maker) pairs of the board's own work.
     """

@@ -93,7 +93,7 @@ class Vehicle:
         return self.plugged and not self.paused and not self.full and not satisfied
 
     def pilot(self, offered_ma: int) -> str:
-        """IEC 61851-1 table A.2: A no vehicle, B connected, C asks for power; E or F by `fault`."""
+        """IEC 61851-1: A no vehicle, B connected, C asks for power; E or F by `fault`."""
         if self.fault:
             return self.fault
         if not self.plugged:

@@ -1,0 +1,1 @@
+"""The session: a pure state machine, the bill it keeps, and the runner that performs what it decides."""

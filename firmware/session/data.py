@@ -1,0 +1,22 @@
+"""What one session is: numbers and text only, so that recovery can fill it from records."""
+
+
+class Session:
+    def __init__(self, number: int, hold_minor: int, method: str, reference: str):
+        self.number = number
+        self.hold_minor = hold_minor
+        self.method = method
+        self.reference = reference
+        self.uid_hash = ""
+        self.pan = ""
+        self.card = ""
+        self.authorised_minor = 0
+        self.receipt = 0
+        self.start_at = 0  # epoch ms at power-on, 0 unknown
+        self.reason = ""
+        self.receipt_no = 0
+        self.total_minor = 0
+        self.captured_minor = 0
+        self.released_minor = 0
+        self.billed_wh = 0
+        self.elapsed_ms = 0

@@ -1,0 +1,117 @@
+"""One delivery of energy: from the contactor's closing to the bill. Pure; what must be in flash goes to `out`.
+
+Three times matter: power on (`start_ms`), power off (`off_ms`, elapsed) and the last register reading after it. Between
+power off and settlement only time for standing is added.
+"""
+
+from firmware.session.running import RunningBill
+from firmware.session.decisions import RECORD
+
+
+class Delivery:
+    """`out`: list the records are added to; `start_ms`: charger time at power-on."""
+
+    def __init__(self, out: list, session, bill, start_ms: int, checkpoint_ms: int):
+        self.bill = bill
+        self.off_ms = -1  # elapsed ms at which power went off; -1 while it is on
+        self.final = False  # the register was read after that
+        self._out = out
+        self._s = session
+        self._start_ms = start_ms
+        self._checkpoint_ms = checkpoint_ms
+        self._checkpoint_at = checkpoint_ms
+        self._charging = True
+
+    @classmethod
+    def start(cls, out: list, session, prices, register_wh: int, serial: str, now_ms: int, cfg):
+        """Register and start go to flash before anybody closes the contactor."""
+        bill = RunningBill(prices.tariff, prices.tz, session.authorised_minor, register_wh, session.start_at or now_ms,
+                    cfg.max_power_w)
+        self = cls(out, session, bill, now_ms, cfg.checkpoint_s * 1000)
+        self._record("energising", {"register_wh": register_wh, "serial": serial})
+        return self
+
+    @classmethod
+    def recovered(cls, out: list, session, bill, now_ms: int):
+        """After a power cut: time ended at the last checkpoint; the register is still to be read."""
+        self = cls(out, session, bill, now_ms - bill.elapsed_ms - 1, 0)
+        self.off_ms = bill.elapsed_ms
+        return self
+
+    def _record(self, kind: str, fields: dict) -> None:
+        fields["sess"] = self._s.number
+        self._out.append((RECORD, kind, fields))
+
+    def elapsed_ms(self, now_ms: int) -> int:
+        """Session time for the screen, ms: runs until the bill is final."""
+        return max(now_ms - self._start_ms, 0) if self.off_ms < 0 else self.bill.elapsed_ms
+
+    def running(self, r, charging: bool) -> None:
+        """A reading while power is on."""
+        elapsed = r.at_ms - self._start_ms
+        if elapsed <= self.bill.elapsed_ms:
+            return
+        self._charging = charging
+        self.bill.reading(elapsed, r.energy_wh, charging, r.power_w, r.current_ma)
+        self._periods()
+        if elapsed >= self._checkpoint_at:
+            self._checkpoint(elapsed)
+
+    def _checkpoint(self, elapsed: int) -> None:
+        self._checkpoint_at = elapsed + self._checkpoint_ms
+        b = self.bill
+        fields = {"register_wh": b.register_wh, "elapsed_ms": b.elapsed_ms, "state": list(b.engine.state())}
+        self._record("checkpoint", fields)
+
+    def _periods(self) -> None:
+        start = self.bill.start_ms
+        for p in self.bill.periods:
+            self._record("period", {
+                "start_ms": p[0] - start, "end_ms": p[1] - start, "energy_mwh": p[2], "charging_ms": p[3], "parking_ms": p[4],
+                "min_ma": p[5], "max_ma": p[6], "min_w": p[7], "max_w": p[8],
+            })
+        self.bill.periods.clear()
+
+    def power_off(self, now_ms: int) -> None:
+        self.off_ms = now_ms - self._start_ms
+        self.final = False
+
+    def after_off(self, r) -> bool:
+        """A reading after power off; True when it was the one that gives the final register."""
+        if self.final or r.at_ms - self._start_ms <= self.off_ms:
+            return False
+        self.final_register(r.energy_wh)
+        return True
+
+    def final_register(self, register_wh: int) -> None:
+        """What the driver pays for is known: in flash with the reason."""
+        self.final = True
+        b = self.bill
+        b.reading(max(self.off_ms, b.elapsed_ms), max(register_wh, b.register_wh), self._charging, -1, -1)
+        self._periods()
+        self._record("power_off", {"register_wh": b.register_wh, "elapsed_ms": b.elapsed_ms, "reason": self._s.reason})
+
+    def standing(self, now_ms: int) -> None:
+        """Plugged in without power: time for an occupancy fee, no energy."""
+        elapsed = now_ms - self._start_ms
+        if elapsed > self.bill.elapsed_ms:
+            self.bill.reading(elapsed, self.bill.register_wh, False, 0, 0)
+            self._periods()
+
+    def price(self, receipt_no: int, currency: str) -> None:
+        """Every figure is final; the `priced` record goes to flash."""
+        s = self._s
+        b = self.bill
+        b.finish(b.elapsed_ms, b.register_wh, False)
+        self._periods()
+        fields = b.priced()
+        s.receipt_no = receipt_no
+        s.total_minor = fields["total_minor"]
+        s.billed_wh = fields["billed_wh"]
+        s.elapsed_ms = b.elapsed_ms
+        fields["receipt_no"] = receipt_no
+        fields["start_at"] = s.start_at
+        fields["end_at"] = s.start_at + b.elapsed_ms if s.start_at else 0
+        fields["currency"] = currency
+        fields["reason"] = s.reason
+        self._record("priced", fields)

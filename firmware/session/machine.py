@@ -1,0 +1,415 @@
+"""The session's state machine. Pure: events in with the charger's time, decisions out; no I/O and no clock of its own.
+
+    free -> authorising -> wait_plug -> starting -> charging <-> paused -> finished -> settling -> receipt -> free
+    plugged -> authorising (plug first);  any fault with power on -> finished -> settling;  recovering at boot
+
+Every method `on_...` returns the list of decisions (decisions.py) to perform in order. Times are Clock.uptime_ms().
+"""
+
+from firmware.pricing.tariff import PARKING
+from firmware.session.contactor import FREED, NOT_CLOSING, ContactorWatch
+from firmware.session.data import Session
+from firmware.session.decisions import ABORT, AUTHORISE, CONTACTOR, OFFER, RECORD
+from firmware.session.delivery import Delivery
+from firmware.session.settlement import DONE, IDLE, Settlement
+
+FREE = "free"
+PLUGGED = "plugged"
+AUTHORISING = "authorising"
+WAIT_PLUG = "wait_plug"
+STARTING = "starting"
+CHARGING = "charging"
+PAUSED = "paused"
+FINISHED = "finished"
+SETTLING = "settling"
+RECEIPT = "receipt"
+OUT = "out_of_service"
+RECOVERING = "recovering"
+
+_POWERED = (STARTING, CHARGING, PAUSED)
+_OPEN_TO_CARDS = (FREE, PLUGGED, RECEIPT)
+_METER_TRIES = 5
+# Stops that are the charger's own fault: the time after them costs nothing.
+_OWN_FAULTS = ("fault", "emergency", "meter_lost", "power_cut")
+
+
+class Machine:
+    """`cfg`: firmware.config.Config; `prices`: .tariff, .tz and .crc in force (app.Prices); `numbers`: .next_session
+    and .next_receipt (the ledger's books); `epoch_ms()`: wall clock, 0 while unknown."""
+
+    def __init__(self, cfg, prices, numbers, epoch_ms):
+        self.state = FREE
+        self.session = None
+        self.delivery = None
+        self.message = ""  # text key for the driver beside the state
+        self.pilot = "A"
+        self.blocked = ""  # why no new session may start; "" when one may
+        self.power_w = 0
+        self.register_wh = -1  # the meter's last word; -1: it never spoke
+        self.serial = ""
+        self.out = []
+        self.settlement = Settlement(self.out)
+        self.contactor = ContactorWatch()
+        self._cfg = cfg
+        self._prices = prices
+        self._numbers = numbers
+        self._epoch_ms = epoch_ms
+        self._since = 0  # when the state was entered
+        self._meter_ok_at = 0
+        self._meter_fails = 0
+        self._stopping = ""  # stop asked while the terminal is at work
+
+    # --- what the others ask -------------------------------------------------------------------------------------
+
+    @property
+    def wants_card(self) -> bool:
+        """The reader waits for a tap: to start a session, or to stop one's own."""
+        if self.state in _OPEN_TO_CARDS:
+            return not self.blocked
+        return self.state in (WAIT_PLUG, CHARGING, PAUSED, FINISHED)
+
+    @property
+    def busy(self) -> bool:
+        """A session is open: no flashing, no config change, no reboot."""
+        return self.session is not None and self.state != RECEIPT
+
+    @property
+    def meter_known(self) -> bool:
+        return self.register_wh >= 0 and self._meter_fails < _METER_TRIES
+
+    def _enter(self, state: str, now_ms: int, message: str = "") -> None:
+        self.state = state
+        self.message = message
+        self._since = now_ms
+
+    def _take(self) -> list:
+        taken = self.out[:]
+        self.out.clear()
+        return taken
+
+    def _record(self, kind: str, fields: dict) -> None:
+        fields["sess"] = self.session.number if self.session else 0
+        self.out.append((RECORD, kind, fields))
+
+    def _alarm(self, code: str) -> None:
+        self._record("alarm", {"code": code, "detail": ""})
+
+    def _go_idle(self, now_ms: int, message: str = "") -> None:
+        self.session = None
+        if self.contactor.welded:
+            self._enter(OUT, now_ms, "contactor_welded")
+        else:
+            self._enter(PLUGGED if self.pilot in "BCD" else FREE, now_ms, message)
+
+    # --- cards ---------------------------------------------------------------------------------------------------
+
+    def on_card(self, now_ms: int, card) -> list:
+        """A card was tapped (terminal.base.CardResult)."""
+        if card.kind == "unreadable":
+            self._say(now_ms, card.text or "card_unreadable")
+        elif self.state in _OPEN_TO_CARDS:
+            if not self.blocked:
+                self._ask_hold(now_ms, card)
+        elif not self._same_card(card):
+            self._say(now_ms, "other_card")
+        elif self.state == WAIT_PLUG:
+            self._give_back(now_ms, "tap")
+        elif self.state in _POWERED:
+            self._stop(now_ms, "tap")
+        return self._take()
+
+    def _say(self, now_ms: int, text: str) -> None:
+        self.message = text
+        if self.state in _OPEN_TO_CARDS:
+            self._since = now_ms
+
+    def _same_card(self, card) -> bool:
+        s = self.session
+        if s is None:
+            return False
+        if s.uid_hash and card.uid_hash:
+            return s.uid_hash == card.uid_hash
+        return bool(s.pan) and s.pan == card.pan
+
+    def _ask_hold(self, now_ms: int, card) -> None:
+        if card.kind != "bank":
+            self._say(now_ms, "card_not_accepted")
+            return
+        number = self._numbers.next_session
+        s = Session(number, self._cfg.hold_minor, "card", "S%d" % number)
+        s.uid_hash = card.uid_hash
+        s.pan = card.pan
+        self.session = s
+        self._stopping = ""
+        self._enter(AUTHORISING, now_ms)
+        tariff = self._prices.tariff
+        self._record("hold_asked", {
+            "hold_minor": s.hold_minor, "currency": tariff.currency, "tariff": tariff.id,
+            "tariff_crc": self._prices.crc, "method": s.method, "connector": self._cfg.connector,
+            "reference": s.reference, "uid_hash": s.uid_hash,
+        })
+        self.out.append((AUTHORISE, s.hold_minor, s.reference))
+
+    def on_authorised(self, now_ms: int, a) -> list:
+        """The hold is placed and its record is in flash already (the runner wrote it at the commit point)."""
+        s = self.session
+        s.authorised_minor = a.amount_minor
+        s.receipt = a.receipt
+        s.pan = a.pan or s.pan
+        s.card = a.card
+        if a.amount_minor < self._cfg.min_hold_minor:
+            self._give_back(now_ms, "hold_too_small")
+        elif self._stopping or self.blocked:
+            self._give_back(now_ms, self._stopping or self.blocked)
+        elif self.pilot in "BCD":
+            self._energise(now_ms)
+        else:
+            self._enter(WAIT_PLUG, now_ms)
+        return self._take()
+
+    def on_declined(self, now_ms: int, a) -> list:
+        """No hold was placed; `a.text` is for the driver, `a.code` for the operator."""
+        self._record("declined", {"code": a.code, "text": a.text})
+        self._go_idle(now_ms, a.text)
+        return self._take()
+
+    def on_hold_unknown(self, now_ms: int) -> list:
+        """The terminal went away while a hold was asked: when it is back, what it still holds is given back."""
+        self.session.reason = "terminal_off"
+        self._enter(SETTLING, now_ms, "terminal_off")
+        self.settlement.recover_cancel(self.session, "terminal_off")
+        return self._take()
+
+    def _give_back(self, now_ms: int, reason: str) -> None:
+        """A hold of which nothing was used is cancelled."""
+        self.session.reason = reason
+        self._enter(SETTLING, now_ms, reason)
+        self.settlement.cancel(self.session, reason)
+
+    # --- power ---------------------------------------------------------------------------------------------------
+
+    def _energise(self, now_ms: int) -> None:
+        """Record first, then current: register and start are in flash before the contactor closes."""
+        if not self.meter_known:
+            self._give_back(now_ms, "meter_lost")
+            return
+        s = self.session
+        s.start_at = self._epoch_ms()
+        self.delivery = Delivery.start(self.out, s, self._prices, self.register_wh, self.serial, now_ms, self._cfg)
+        self._switch(True)
+        self.out.append((OFFER, self._cfg.max_current_ma))
+        self._enter(STARTING, now_ms)
+
+    def _switch(self, closed: bool) -> None:
+        self.contactor.command(closed)
+        self.out.append((CONTACTOR, closed))
+
+    def _stop(self, now_ms: int, reason: str) -> None:
+        """Power off, now; the last register reading comes after the contactor is open."""
+        if self.state not in _POWERED:
+            return
+        self.session.reason = reason
+        self._switch(False)
+        self.out.append((OFFER, 0))
+        self.delivery.power_off(now_ms)
+        self._enter(FINISHED, now_ms, reason)
+
+    def on_pilot(self, now_ms: int, letter: str) -> list:
+        """The control pilot changed its state (A to F)."""
+        was = self.pilot
+        self.pilot = letter
+        if letter in "EF":
+            self._stop(now_ms, "fault")
+        elif letter == "A":
+            self._unplugged(now_ms)
+        elif self.state in (CHARGING, PAUSED):
+            self._follow_vehicle(now_ms)
+        elif was not in "BCD":
+            self._plugged(now_ms)
+        return self._take()
+
+    def _plugged(self, now_ms: int) -> None:
+        if self.state == FREE:
+            self._enter(PLUGGED, now_ms)
+        elif self.state == WAIT_PLUG:
+            self._energise(now_ms)
+
+    def _unplugged(self, now_ms: int) -> None:
+        if self.state in _POWERED:
+            self._stop(now_ms, "vehicle" if self.state == PAUSED else "unplug")
+        elif self.state == PLUGGED:
+            self._enter(FREE, now_ms)
+        elif self.state == FINISHED and self.delivery.final:
+            self.delivery.standing(now_ms)
+            self._price(now_ms)
+
+    def _follow_vehicle(self, now_ms: int) -> None:
+        state = PAUSED if self.pilot == "B" else CHARGING
+        if state != self.state:
+            self._enter(state, now_ms)
+            self.delivery.bill.recheck()
+
+    def on_feedback(self, now_ms: int, closed: bool) -> list:
+        """One look at the contactor's auxiliary contact (about every 20 ms)."""
+        fault = self.contactor.look(closed)
+        if fault:
+            self._contactor_changed(now_ms, fault)
+        elif closed and self.state == STARTING:
+            self._enter(PAUSED if self.pilot == "B" else CHARGING, now_ms)
+        return self._take()
+
+    def _contactor_changed(self, now_ms: int, fault: str) -> None:
+        self._alarm(fault)
+        if fault == NOT_CLOSING:
+            self._stop(now_ms, "fault")
+        elif fault == FREED:
+            if self.state == OUT:
+                self._go_idle(now_ms)
+        elif self.state in _OPEN_TO_CARDS:
+            self._go_idle(now_ms)
+        elif self.delivery and not self.delivery.final:
+            self.delivery.final_register(self.register_wh)  # what flows through a welded contactor is not billed
+            self._after_final(now_ms)
+
+    # --- buttons -------------------------------------------------------------------------------------------------
+
+    def on_stop(self, now_ms: int, reason: str) -> list:
+        """Stop asked by "button" or "remote"."""
+        if self.state in _POWERED:
+            self._stop(now_ms, reason)
+        elif self.state == WAIT_PLUG:
+            self._give_back(now_ms, reason)
+        elif self.state == AUTHORISING:
+            self._stopping = reason
+            self.out.append((ABORT,))
+        elif self.state == RECEIPT:
+            self._go_idle(now_ms)
+        return self._take()
+
+    def on_emergency(self, now_ms: int) -> list:
+        """Emergency stop pressed: power off first, then the record."""
+        if self.state in _POWERED:
+            self._stop(now_ms, "emergency")
+            self._alarm("emergency_stop")
+        elif self.state == WAIT_PLUG:
+            self._give_back(now_ms, "emergency")
+        elif self.state == AUTHORISING:
+            self._stopping = "emergency"
+            self.out.append((ABORT,))
+        return self._take()
+
+    # --- meter ---------------------------------------------------------------------------------------------------
+
+    def on_reading(self, now_ms: int, r) -> list:
+        """A plausible reading; `r.at_ms` is when it was taken."""
+        self.register_wh = r.energy_wh
+        self._meter_ok_at = now_ms
+        self._meter_fails = 0
+        self.power_w = r.power_w
+        d = self.delivery
+        if d is None:
+            return self._take()
+        if self.state in (CHARGING, PAUSED):
+            d.running(r, self.state == CHARGING)
+            if d.bill.must_stop():
+                self._stop(now_ms, "hold_reached")
+        elif d.off_ms >= 0 and d.after_off(r):
+            self._after_final(now_ms)
+        return self._take()
+
+    def _after_final(self, now_ms: int) -> None:
+        if self._settle_now():
+            self._price(now_ms)
+
+    def _settle_now(self) -> bool:
+        """No fee for standing can follow: gone, no such price, or the charger's own fault."""
+        if self.state == RECOVERING or self.pilot not in "BCD" or self.session.reason in _OWN_FAULTS:
+            return True
+        return not self._prices.tariff.has(PARKING) or self.delivery.bill.engine.frozen
+
+    def on_meter_failed(self, now_ms: int) -> list:
+        """One read failed after its retries; the meter is lost when it stays so for a time and a number of tries."""
+        self._meter_fails += 1
+        silent_ms = now_ms - self._meter_ok_at
+        if self._meter_fails >= _METER_TRIES and silent_ms > self._cfg.meter_lost_s * 1000 and self.state in _POWERED:
+            self._alarm("meter_lost")
+            self._stop(now_ms, "meter_lost")
+        return self._take()
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def _price(self, now_ms: int) -> None:
+        """Priced in flash, then captured."""
+        self.delivery.price(self._numbers.next_receipt, self._prices.tariff.currency)
+        self._enter(SETTLING, now_ms, self.session.reason)
+        self.settlement.capture(self.session)
+
+    def on_outcome(self, now_ms: int, outcome) -> list:
+        """The terminal's answer to CAPTURE or CANCEL."""
+        self.settlement.on_outcome(outcome, now_ms)
+        return self._settled(now_ms)
+
+    def on_pending(self, now_ms: int, receipts) -> list:
+        """The terminal's open holds (receipt numbers), None when it could not say."""
+        self.settlement.on_pending(receipts, now_ms)
+        return self._settled(now_ms)
+
+    def _settled(self, now_ms: int) -> list:
+        if self.settlement.state == DONE:
+            self.settlement.state = IDLE
+            self.delivery = None
+            self._enter(RECEIPT, now_ms, self.session.reason)
+        return self._take()
+
+    def on_tick(self, now_ms: int) -> list:
+        """Once a second: every time limit."""
+        cfg = self._cfg
+        waited = now_ms - self._since
+        self.settlement.on_tick(now_ms)
+        if self.state == WAIT_PLUG and waited > cfg.plug_timeout_s * 1000:
+            self._give_back(now_ms, "plug_timeout")
+        elif self.state == PAUSED and waited > cfg.pause_limit_s * 1000:
+            self._stop(now_ms, "vehicle")
+        elif self.state in (FINISHED, RECOVERING) and self.delivery:
+            self._wait_to_settle(now_ms, waited)
+        elif self.state == RECEIPT and waited > cfg.receipt_show_s * 1000:
+            self._go_idle(now_ms)
+        elif self.state in (FREE, PLUGGED) and self.message and waited > cfg.message_show_s * 1000:
+            self.message = ""
+        return self._take()
+
+    def _wait_to_settle(self, now_ms: int, waited: int) -> None:
+        d = self.delivery
+        if d.final:
+            d.standing(now_ms)
+            if self._settle_now() or waited > self._cfg.settle_after_s * 1000:
+                self._price(now_ms)
+        elif waited > self._cfg.meter_wait_s * 1000:
+            self._alarm("billed_without_final_reading")
+            d.final_register(d.bill.register_wh)
+            self._after_final(now_ms)
+
+    # --- after a power cut (recovery.py finds out which) ----------------------------------------------------------
+
+    def recover_hold(self, now_ms: int, session) -> list:
+        """Nothing was delivered: what the terminal holds is given back."""
+        self.session = session
+        session.reason = "power_cut"
+        self._enter(RECOVERING, now_ms, "power_cut")
+        self.settlement.recover_cancel(session, "power_cut")
+        return self._take()
+
+    def recover_delivery(self, now_ms: int, session, bill) -> list:
+        """Energy flowed: bill it as soon as the meter speaks."""
+        self.session = session
+        session.reason = session.reason or "power_cut"
+        self.delivery = Delivery.recovered(self.out, session, bill, now_ms)
+        self._enter(RECOVERING, now_ms, "power_cut")
+        return self._take()
+
+    def recover_priced(self, now_ms: int, session) -> list:
+        """The bill is in flash; whether it was captured, the terminal knows."""
+        self.session = session
+        self._enter(RECOVERING, now_ms, session.reason)
+        self.settlement.recover_capture(session)
+        return self._take()

@@ -1,0 +1,62 @@
+"""After a power cut: the ledger's open session becomes the machine's again. Pure; the table is in docs/architecture.md.
+
+What the last record says decides: nothing delivered (the hold goes back), energy delivered (the register decides the
+bill, the last checkpoint the time), or priced already (only the capture is open).
+"""
+
+from firmware.errors import ForecourtError
+from firmware.session.running import RunningBill
+from firmware.session.data import Session
+
+
+def begin(machine, opened, prices, now_ms: int) -> list:
+    """Decisions for the open session `opened` (ledger.books.OpenSession), [] when there is none.
+
+    Raises ForecourtError when the tariff the driver accepted is gone: then nothing is guessed and the charger stays out
+    of service with the session open.
+    """
+    if opened is None:
+        return []
+    session = session_of(opened)
+    if opened.priced:
+        return machine.recover_priced(now_ms, session)
+    if not opened.energising:
+        return machine.recover_hold(now_ms, session)
+    tariff = prices.for_crc(opened.hold["tariff_crc"])
+    if tariff is None:
+        raise ForecourtError("session %d: its tariff is not stored any more" % session.number)
+    if opened.power_off:
+        session.reason = opened.power_off["reason"]
+    return machine.recover_delivery(now_ms, session, _bill(opened, session, tariff, prices.tz))
+
+
+def session_of(opened) -> Session:
+    """What the records say about a session that was not settled."""
+    hold = opened.hold
+    s = Session(opened.sess, hold["hold_minor"], hold["method"], hold["reference"])
+    s.uid_hash = hold["uid_hash"]
+    s.start_at = opened.energised_at
+    if opened.authorised:
+        s.authorised_minor = opened.amount_minor
+        s.receipt = opened.authorised["receipt"]
+        s.pan = opened.authorised["pan"]
+        s.card = opened.authorised["card"]
+    priced = opened.priced
+    if priced:
+        s.receipt_no = priced["receipt_no"]
+        s.total_minor = priced["total_minor"]
+        s.billed_wh = priced["billed_wh"]
+        s.elapsed_ms = priced["elapsed_ms"]
+        s.reason = priced["reason"]
+    return s
+
+
+def _bill(opened, session, tariff, tz) -> RunningBill:
+    """The bill as of the last checkpoint; without one, as of the contactor's closing."""
+    start_wh = opened.energising["register_wh"]
+    bill = RunningBill(tariff, tz, session.authorised_minor, start_wh, session.start_at, 0,
+                opened.checkpoint["state"] if opened.checkpoint else None)  # fmt: skip
+    if opened.checkpoint:
+        bill.register_wh = opened.checkpoint["register_wh"]
+        bill.elapsed_ms = opened.checkpoint["elapsed_ms"]
+    return bill

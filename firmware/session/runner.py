@@ -1,0 +1,247 @@
+"""Performs what the machine decides, and tells it what happens. The only place where the session meets the world.
+
+Order is the promise: decisions are performed one after the other, a RECORD returns when it is on flash, and the first
+failure ends the list. Work that takes the terminal's time goes to a queue of jobs that one task performs in order.
+Flash that fails leaves no truth to go on from: the contactor is opened and the charger restarts into recovery.
+"""
+
+import asyncio
+
+from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
+from firmware.session import decisions as do
+from firmware.terminal.base import Outcome
+
+_LOOK_MS = 20
+_FLASH_FAULT_PAUSE_MS = 5000
+
+
+class Runner:
+    """`parts`: app.Parts: board, cfg, ledger, terminal, meter, machine, log(level, text), trace(kind, fields)."""
+
+    def __init__(self, parts):
+        self._p = parts
+        self._m = parts.machine
+        self._lines = parts.board.lines
+        self._uptime = parts.board.clock.uptime_ms
+        self._jobs = []
+        self._job_set = asyncio.Event()
+        self._emergency = False
+        self._committed = None
+        self._reading_card = False
+        self._flash_failed = False
+        self._tapped_ms = 0
+        self.tap_to_power_ms = 0
+        self.terminal_ms = 0  # of the last authorisation, the terminal's own time
+
+    # --- decisions -----------------------------------------------------------------------------------------------
+
+    def perform(self, decided: list) -> None:
+        """Performs a list in order; see the module's promise."""
+        for d in decided:
+            what = d[0]
+            if what == do.RECORD:
+                if not self.record(d[1], d[2]):
+                    return
+            elif what == do.CONTACTOR:
+                self._lines.contactor(d[1])
+                self._p.trace("contactor", {"closed": d[1]})
+            elif what == do.OFFER:
+                self._lines.offer(d[1])
+            elif what == do.ABORT:
+                self._p.terminal.abort()
+            else:
+                self._jobs.append(d)
+                self._job_set.set()
+
+    def record(self, kind: str, fields: dict) -> bool:
+        """One ledger record; False when flash refused it (and the charger is on its way to a restart)."""
+        try:
+            self._p.append(kind, **fields)
+            return True
+        except LedgerError as e:
+            self._flash_fault(e)
+            return False
+
+    def _flash_fault(self, e) -> None:
+        self._lines.contactor(False)
+        self._lines.offer(0)
+        self._p.log("error", "ledger: %s; restarting" % e)
+        self._m.blocked = "ledger_fault"
+        self._flash_failed = True
+
+    # --- tasks ---------------------------------------------------------------------------------------------------
+
+    async def watch_lines(self) -> None:
+        """Pilot, contactor feedback and buttons, about 50 times a second."""
+        m = self._m
+        lines = self._lines
+        while True:
+            now = self._uptime()
+            if lines.emergency() != self._emergency:
+                self._emergency = not self._emergency
+                if self._emergency:
+                    self.perform(m.on_emergency(now))
+            if lines.pilot() != m.pilot:
+                self.perform(m.on_pilot(now, lines.pilot()))
+            if lines.stop_pressed():
+                self.perform(m.on_stop(now, "button"))
+            was = m.state
+            self.perform(m.on_feedback(now, lines.feedback()))
+            if was == "starting" and m.state in ("charging", "paused"):
+                self._powered(now)
+            if self._flash_failed:
+                await asyncio.sleep_ms(_FLASH_FAULT_PAUSE_MS)
+                self._p.board.reset()
+            await asyncio.sleep_ms(_LOOK_MS)
+
+    def _powered(self, now: int) -> None:
+        if self._tapped_ms:
+            self.tap_to_power_ms = now - self._tapped_ms
+            self._tapped_ms = 0
+
+    async def watch_meter(self) -> None:
+        """One reading every poll period of charger time, as near as the line allows."""
+        m = self._m
+        clock = self._p.board.clock
+        period = self._p.cfg.meter_poll_ms
+        while True:
+            due = self._uptime() + period
+            try:
+                if not m.serial and not m.busy:
+                    m.serial = await self._p.meter.identify()
+                reading = await self._p.meter.read()
+                self.perform(m.on_reading(self._uptime(), reading))
+            except (MeterError, ModbusError) as e:
+                if m.meter_known:
+                    self._p.log("warning", "meter: %s: %s" % (type(e).__name__, e))
+                self.perform(m.on_meter_failed(self._uptime()))
+            await asyncio.sleep_ms(max(clock.real_ms(due - self._uptime()), 5))
+
+    async def watch_cards(self) -> None:
+        """A card read is open whenever the machine wants one and the terminal has nothing else to do."""
+        terminal = self._p.terminal
+        while True:
+            if self._jobs or not self._m.wants_card or not terminal.ready:
+                await asyncio.sleep_ms(50)
+                continue
+            self._reading_card = True
+            try:
+                card = await terminal.read_card(60)
+            except TerminalError as e:
+                self._p.log("warning", "card reader: %s" % e)
+                card = None
+                await asyncio.sleep_ms(500)
+            finally:
+                self._reading_card = False
+            if card is not None:
+                now = self._uptime()
+                self._p.trace("card", {"kind": card.kind, "pan": card.pan, "text": card.text})
+                if self._m.state in ("free", "plugged", "receipt"):
+                    self._tapped_ms = now
+                self.perform(self._m.on_card(now, card))
+
+    async def watch_reader(self) -> None:
+        """Ends a card read nobody wants any more, so that money commands need not wait for it."""
+        while True:
+            if self._reading_card and (self._jobs or not self._m.wants_card):
+                self._p.terminal.abort()
+            await asyncio.sleep_ms(100)
+
+    async def do_jobs(self) -> None:
+        """The terminal's money commands, one after the other."""
+        while True:
+            if not self._jobs:
+                self._job_set.clear()
+                await self._job_set.wait()
+            await self._job(self._jobs[0])
+            self._jobs.pop(0)
+
+    async def tick(self) -> None:
+        """Time limits, once a second of charger time."""
+        clock = self._p.board.clock
+        while True:
+            self.perform(self._m.on_tick(self._uptime()))
+            self._m.blocked = self._why_blocked()
+            await asyncio.sleep_ms(max(clock.real_ms(1000), 50))
+
+    def _why_blocked(self) -> str:
+        p = self._p
+        if self._flash_failed:
+            return "ledger_fault"
+        if self._emergency:
+            return "emergency"
+        if not p.ledger.room_for_session():
+            return "ledger_full"
+        if p.prices.tariff is None:
+            return "no_tariff"
+        if p.prices.tariff.time_dependent and not p.clock.known:
+            return "clock_unknown"
+        if p.clock.known and not p.prices.tariff.valid_at(p.clock.epoch_ms() // 1000):
+            return "no_tariff"
+        if not self._m.meter_known:
+            return "meter_lost"
+        return "" if p.terminal.ready or self._m.busy else "terminal_off"
+
+    # --- jobs ----------------------------------------------------------------------------------------------------
+
+    async def _job(self, job) -> None:
+        if job[0] == do.AUTHORISE:
+            await self._authorise(job[1], job[2])
+        elif job[0] == do.PENDING:
+            await self._pending()
+        else:
+            await self._settle(job)
+
+    async def _free_terminal(self) -> None:
+        """Waits until the terminal is there and no card read is open."""
+        while self._reading_card or not self._p.terminal.ready:
+            await asyncio.sleep_ms(20)
+
+    def _commit(self, a) -> None:
+        """The commit point: the approval is in flash before the terminal hears that we have it."""
+        self._p.append(
+            "authorised", sess=self._m.session.number, amount_minor=a.amount_minor, receipt=a.receipt, trace=a.trace,
+            terminal_id=a.terminal_id, vu=a.vu, auth_code=a.auth_code, pan=a.pan, card=a.card,
+        )
+        self._committed = a
+
+    async def _authorise(self, hold_minor: int, reference: str) -> None:
+        self._committed = None
+        m = self._m
+        await self._free_terminal()
+        began = self._uptime()
+        try:
+            a = await self._p.terminal.authorise(hold_minor, reference, self._commit)
+        except TerminalError as e:
+            self._p.log("warning", "authorisation: %s" % e)
+            a = None
+        self.terminal_ms = self._uptime() - began
+        now = self._uptime()
+        if self._committed is not None:
+            self.perform(m.on_authorised(now, self._committed))
+        elif a is None:
+            self.perform(m.on_hold_unknown(now))
+        else:
+            self.perform(m.on_declined(now, a))
+
+    async def _settle(self, job) -> None:
+        terminal = self._p.terminal
+        await self._free_terminal()
+        try:
+            if job[0] == do.CANCEL:
+                outcome = await terminal.cancel(job[1])
+            else:
+                outcome = await terminal.capture(job[1], job[2], job[3])
+        except TerminalError as e:
+            self._p.log("warning", "%s: %s" % (job[0], e))
+            outcome = Outcome(False, False, 0, "terminal_off")
+        self.perform(self._m.on_outcome(self._uptime(), outcome))
+
+    async def _pending(self) -> None:
+        await self._free_terminal()
+        try:
+            receipts = await self._p.terminal.pending()
+        except TerminalError as e:
+            self._p.log("warning", "pending holds: %s" % e)
+            receipts = None
+        self.perform(self._m.on_pending(self._uptime(), receipts))

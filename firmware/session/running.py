@@ -1,0 +1,119 @@
+"""The bill of one session: feeds the tariff engine from the meter's register, guards the hold, gives the final figures.
+
+Goals: billed Wh is always the difference of the meter's own register; the price never passes the hold (the engine is
+frozen at it, and energy is stopped before it by the worst case until the contactor is open).
+Times are ms since the session's start; the engine sees them on top of the start's wall clock.
+"""
+
+from firmware.pricing.engine import Engine
+from firmware.pricing.limits import gross_price
+
+_CONTACTOR_OPEN_MS = 1500  # from the decision to open until no current flows, worst case
+_NEVER = -1
+
+
+class RunningBill:
+    """`start_ms`: wall clock at the start (epoch ms), or any fixed number where the tariff does not need the time.
+    `state`: the engine's state at a checkpoint, to go on from."""
+
+    def __init__(self, tariff, tz, hold_minor: int, start_wh: int, start_ms: int, max_power_w: int, state=None):
+        self.periods = []  # closed OCPI charging periods, taken by the machine
+        self.hold_minor = hold_minor
+        self.start_wh = start_wh
+        self.register_wh = start_wh
+        self.elapsed_ms = 0
+        self.start_ms = start_ms
+        self._max_power_w = max_power_w
+        self._check_at = 0
+        self._gap_ms = 1000
+        if state:
+            self.engine = Engine.restore(tariff, tz, state, self._period)
+        else:
+            self.engine = Engine(tariff, tz, self._period)
+            self.engine.start(start_ms, True)
+        self.engine.freeze_at(hold_minor)
+
+    def _period(self, *figures) -> None:
+        self.periods.append(figures)
+
+    def reading(self, elapsed_ms: int, register_wh: int, charging: bool, power_w: int, current_ma: int) -> None:
+        """One meter reading; the interval since the last one was of the given kind."""
+        gap = elapsed_ms - self.elapsed_ms
+        self._gap_ms = max(gap, self._gap_ms - (self._gap_ms >> 3))
+        self.elapsed_ms = elapsed_ms
+        self.register_wh = register_wh
+        mwh = (register_wh - self.start_wh) * 1000
+        self.engine.update(self.start_ms + elapsed_ms, mwh, charging, power_w, current_ma)
+
+    def recheck(self) -> None:
+        """The prices or the kind of time changed: the hold must be looked at with the next reading."""
+        self._check_at = 0
+
+    def must_stop(self) -> bool:
+        """True when the price could pass the hold before the contactor is open.
+
+        Looks ahead by two reading gaps and the contactor's own time at full power. How far away the hold is is computed
+        only when half the shortest way to it has gone by, so a meter tick costs one comparison.
+        """
+        if self.elapsed_ms < self._check_at:
+            return False
+        if self.engine.frozen:
+            return True
+        energy_mwh, time_ms = self.engine.left(self.hold_minor)
+        worst_ms = 2 * self._gap_ms + _CONTACTOR_OPEN_MS
+        used, whole = self._share(worst_ms, energy_mwh, time_ms)
+        if used >= whole:
+            return True
+        if used:
+            until = worst_ms * whole // used - worst_ms
+            self._check_at = self.elapsed_ms + min(until // 2, 60000)
+        return False
+
+    def _share(self, ms: int, energy_mwh: int, time_ms: int):
+        """The share of what is left that `ms` at full power would use, as a fraction (used, whole)."""
+        energy = self._max_power_w * ms // 3600  # W * ms / 3600 = mWh
+        if energy_mwh == 0 or time_ms == 0:
+            return 1, 1
+        if energy_mwh == _NEVER:
+            return (ms, time_ms) if time_ms != _NEVER else (0, 1)
+        if time_ms == _NEVER:
+            return energy, energy_mwh
+        return energy * time_ms + ms * energy_mwh, energy_mwh * time_ms
+
+    def finish(self, elapsed_ms: int, register_wh: int, charging: bool) -> None:
+        """The last word of the meter; closes the open period."""
+        self.elapsed_ms = max(elapsed_ms, self.elapsed_ms)
+        self.register_wh = register_wh
+        mwh = (register_wh - self.start_wh) * 1000
+        self.engine.finish(self.start_ms + self.elapsed_ms, mwh, charging)
+
+    def price_minor(self) -> int:
+        """Gross price so far, minor units, as the receipt would print it."""
+        return self.engine.price_minor()
+
+    def priced(self) -> dict:
+        """The figures of the `priced` record (without session, numbers and reason)."""
+        total = self.engine.totals()
+        net = 0
+        for group in total.vat_groups():
+            net += group[1]
+        gross = total.gross_minor()
+        return {
+            "start_wh": self.start_wh,
+            "end_wh": self.register_wh,
+            "billed_wh": self.register_wh - self.start_wh,
+            "elapsed_ms": self.elapsed_ms,
+            "total_minor": gross,
+            "net_minor": net,
+            "vat_minor": gross - net,
+            "lines": flat_lines(total),
+        }
+
+
+def flat_lines(bill) -> list:
+    """Printed lines as five integers each: kind (pricing.receipt.KINDS), quantity, gross price per unit in 1e-4 (-1:
+    no price of its own), VAT in 1e-4 percent (-1: none known), gross amount in minor units."""
+    flat = []
+    for kind, index, quantity, vat, gross in bill.lines():
+        flat.extend((kind, quantity, gross_price(bill.tariff, index) if index >= 0 else -1, vat, gross))
+    return flat

@@ -1,0 +1,138 @@
+"""Giving a hold back, or capturing from it, until the terminal has said so for certain. Pure: answers in, decisions out.
+
+A lost answer is never repeated blindly: the terminal's pending reservations tell which side of the line it was on
+(design.md, "After a power cut"). Refusals are retried with back-off; nothing is dropped.
+"""
+
+from firmware.session.decisions import CANCEL, CAPTURE, PENDING, RECORD
+
+_BACKOFF_MS = 5000
+_BACKOFF_MAX_MS = 300000
+
+IDLE = "idle"
+CANCELLING = "cancelling"
+CAPTURING = "capturing"
+ASKING = "asking"  # pending reservations asked
+WAITING = "waiting"  # for the next try
+DONE = "done"
+
+
+class Settlement:
+    """Settles one session `s` (session/machine.Session). `out`: the list decisions are added to."""
+
+    def __init__(self, out: list):
+        self.state = IDLE
+        self._out = out
+        self._s = None
+        self._goal = CANCELLING
+        self._attempt = 0
+        self._retry_at = 0
+        self._reason = ""
+        self._how = ""
+        self.last_text = ""
+
+    def cancel(self, s, reason: str) -> None:
+        """Nothing was delivered or it cost nothing: the whole hold goes back."""
+        self._begin(s, CANCELLING, reason)
+        self._act()
+
+    def capture(self, s) -> None:
+        """The price is in flash: take it, release the rest. Nothing to take: cancel."""
+        if s.total_minor == 0:
+            self.cancel(s, "free")
+            return
+        self._begin(s, CAPTURING, "")
+        self._act()
+
+    def recover_cancel(self, s, reason: str) -> None:
+        """A hold of which nothing was used, or whose approval we never saw: asked after first, it may be gone already."""
+        self._begin(s, CANCELLING, reason)
+        self._ask()
+
+    def recover_capture(self, s) -> None:
+        """Priced, capture not confirmed: the terminal knows whether it was done."""
+        self._begin(s, CAPTURING if s.total_minor else CANCELLING, "" if s.total_minor else "free")
+        self._ask()
+
+    def _begin(self, s, goal: str, reason: str) -> None:
+        self._s = s
+        self._goal = goal
+        self._reason = reason
+        self._attempt = 0
+        self._how = "direct"
+
+    def _ask(self) -> None:
+        self.state = ASKING
+        self._out.append((PENDING,))
+
+    def _act(self) -> None:
+        s = self._s
+        self.state = self._goal
+        if self._goal == CANCELLING:
+            self._out.append((CANCEL, s.receipt))
+        else:
+            self._out.append((CAPTURE, s.receipt, s.authorised_minor, s.total_minor))
+
+    def on_outcome(self, outcome, now_ms: int) -> None:
+        """The terminal's answer to CANCEL or CAPTURE."""
+        if self.state not in (CANCELLING, CAPTURING):
+            return
+        if outcome.ok:
+            self._close(outcome.receipt, outcome.trace)
+        elif not outcome.certain:
+            self._ask()
+        else:
+            self._failed(outcome.code, outcome.text, now_ms)
+
+    def on_pending(self, receipts, now_ms: int) -> None:
+        """Receipt numbers of the holds the terminal still has; None when it could not say."""
+        if self.state != ASKING:
+            return
+        s = self._s
+        if receipts is None:
+            self._failed(0, "terminal_off", now_ms)
+        elif not s.receipt and receipts:
+            s.receipt = receipts[0]  # a hold whose approval we never saw: one connector, so it is ours
+            self._adopt()
+            self._act()
+        elif s.receipt in receipts:
+            self._act()
+        else:
+            self._how = "pending_query"
+            self._close(s.receipt, 0)
+
+    def _adopt(self) -> None:
+        s = self._s
+        s.authorised_minor = s.hold_minor
+        fields = {"sess": s.number, "amount_minor": s.hold_minor, "receipt": s.receipt, "trace": 0, "terminal_id": "",
+                  "vu": "", "auth_code": "", "pan": "", "card": ""}
+        self._out.append((RECORD, "authorised", fields))
+
+    def _close(self, receipt: int, trace: int) -> None:
+        s = self._s
+        if self._goal == CANCELLING:
+            s.released_minor = s.authorised_minor
+            fields = {"sess": s.number, "released_minor": s.released_minor, "receipt": receipt, "reason": self._reason}
+            self._out.append((RECORD, "cancelled", fields))
+        else:
+            s.captured_minor = s.total_minor
+            s.released_minor = s.authorised_minor - s.total_minor
+            fields = {"sess": s.number, "captured_minor": s.captured_minor, "released_minor": s.released_minor,
+                      "receipt": receipt, "trace": trace, "how": self._how}
+            self._out.append((RECORD, "captured", fields))
+        self.state = DONE
+
+    def _failed(self, code: int, text: str, now_ms: int) -> None:
+        self._attempt += 1
+        self.last_text = text
+        if self._attempt & (self._attempt - 1) == 0:  # 1st, 2nd, 4th, ...: flash is not worn by a terminal that is away
+            fields = {"sess": self._s.number, "attempt": self._attempt, "code": code, "text": text}
+            self._out.append((RECORD, "settle_failed", fields))
+        wait = min(_BACKOFF_MS << min(self._attempt - 1, 6), _BACKOFF_MAX_MS)
+        self._retry_at = now_ms + wait
+        self.state = WAITING
+
+    def on_tick(self, now_ms: int) -> None:
+        """Repeats what failed when its time has come; asks first, so that nothing is done twice."""
+        if self.state == WAITING and now_ms >= self._retry_at:
+            self._ask()

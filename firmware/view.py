@@ -1,0 +1,156 @@
+"""The session's public state once a second: on the screen, as retained MQTT messages, and for whoever looks.
+
+Prices are computed here and not in the metering path: this is where large integers may appear.
+"""
+
+import asyncio
+import gc
+
+from firmware.pricing.words import tariff_lines
+
+_STATUS_EVERY = 30
+_SESSION_EVERY = 3
+
+
+class View:
+    """`app`: firmware.app.App."""
+
+    def __init__(self, app):
+        self._app = app
+        self._said = ""
+        self._turn = 0
+        self._words_crc = 0
+        self._words = {}
+        self.language = ""
+
+    async def run(self) -> None:
+        while True:
+            self.refresh()
+            for _ in range(5):  # a change of state is shown within 200 ms of real time
+                await asyncio.sleep_ms(200)
+                if self._key() != self._said:
+                    break
+
+    def _key(self) -> str:
+        m = self._app.machine
+        return m.state + m.message + m.blocked
+
+    def refresh(self) -> None:
+        key = self._key()
+        changed = key != self._said
+        self._said = key
+        view = self.view()
+        self._app.screen.show(view)
+        self._turn += 1
+        if changed or self._turn % _SESSION_EVERY == 0:
+            self._publish_session(view)
+        if changed or self._turn % _STATUS_EVERY == 1:
+            self._publish_status(view)
+        self._trace(view)
+
+    def view(self) -> dict:
+        """What firmware/screen shows; see Screen.show for the keys."""
+        app = self._app
+        m = app.machine
+        s = m.session
+        view = {
+            "state": m.state, "message": m.message, "online": app.sync.online, "language": self.language,
+            "currency": app.cfg.currency, "hold_minor": app.cfg.hold_minor, "clock": self._clock(),
+            "price_lines": self._price_lines, "power_w": 0, "energy_wh": 0, "price_minor": 0, "elapsed_ms": 0,
+        }
+        if m.blocked and m.state in ("free", "plugged"):
+            view["state"] = "out_of_service"
+            view["message"] = m.blocked
+        elif m.message and m.state in ("free", "plugged"):
+            view["state"] = "declined" if m.state == "free" else m.state
+        if s:
+            self._session(view, m, s)
+        return view
+
+    def _session(self, view: dict, m, s) -> None:
+        view["hold_minor"] = s.authorised_minor or s.hold_minor
+        view["card"] = s.pan
+        view["stop_reason"] = s.reason
+        if m.delivery:
+            bill = m.delivery.bill
+            view["energy_wh"] = bill.register_wh - bill.start_wh
+            view["elapsed_ms"] = m.delivery.elapsed_ms(self._app.board.clock.uptime_ms())
+            view["price_minor"] = bill.price_minor()
+            view["power_w"] = m.power_w if m.delivery.off_ms < 0 else 0
+        elif s.receipt_no:
+            view["energy_wh"] = s.billed_wh
+            view["elapsed_ms"] = s.elapsed_ms
+            view["price_minor"] = s.total_minor
+        if m.state == "receipt":
+            view["message"] = "" if s.receipt_no else m.message
+            view["captured_minor"] = s.captured_minor
+            view["released_minor"] = s.released_minor
+            view["receipt_no"] = s.receipt_no
+            view["receipt_url"] = self._receipt_url(s)
+
+    def _receipt_url(self, s) -> str:
+        base = self._app.cfg.receipt_url
+        if not base or not s.receipt_no:
+            return ""
+        return "%s%s/%d/%d" % (base, self._app.cfg.charger, s.receipt_no, s.total_minor)
+
+    def _price_lines(self, language: str):
+        prices = self._app.prices
+        if prices.tariff is None:
+            return ()
+        if self._words_crc != prices.crc:
+            self._words_crc = prices.crc
+            self._words.clear()
+        if language not in self._words:
+            fast = self._app.cfg.max_power_w >= 50000
+            self._words[language] = tariff_lines(prices.tariff, language, fast)
+        return self._words[language]
+
+    def _clock(self) -> str:
+        clock = self._app.clock
+        if not clock.known:
+            return "--:--"
+        _, second = self._app.prices.tz.local(clock.epoch_ms() // 1000)
+        return "%02d:%02d" % (second // 3600, second % 3600 // 60)
+
+    def _publish_session(self, view: dict) -> None:
+        app = self._app
+        m = app.machine
+        s = m.session
+        fields = {"state": view["state"], "session": s.number if s else 0}
+        if s:
+            fields.update({
+                "started_at": s.start_at, "elapsed_ms": view["elapsed_ms"], "energy_wh": view["energy_wh"],
+                "register_wh": max(m.register_wh, 0), "power_w": view["power_w"], "price_minor": view["price_minor"],
+                "hold_minor": view["hold_minor"], "currency": view["currency"], "reason": s.reason,
+            })
+        app.sync.publish_session(fields)
+
+    def _publish_status(self, view: dict) -> None:
+        app = self._app
+        app.sync.publish_status({
+            "state": view["state"], "connector": app.cfg.connector, "version": app.version,
+            "reason": view["message"], "tariff": app.prices.tariff.id if app.prices.tariff else "",
+            "uptime_ms": app.board.clock.uptime_ms(), "heap_free": gc.mem_free(),
+        })
+
+    def _trace(self, view: dict) -> None:
+        """For the simulator's front: the same figures, and the charger's own measurements."""
+        app = self._app
+        sup = app.supervisor
+        r = app.runner
+        s = app.machine.session
+        app.trace("view", {
+            "session": None if s is None else {
+                "number": s.number, "state": view["state"], "energy_wh": view["energy_wh"],
+                "power_w": view["power_w"], "price_minor": view["price_minor"], "currency": view["currency"],
+                "hold_minor": view["hold_minor"], "elapsed_ms": view["elapsed_ms"], "reason": s.reason,
+                "receipt_no": s.receipt_no,
+            },
+            "state": view["state"], "message": view["message"],
+            "sync": {"sent": app.sync.records_sent, "acked": app.sync.records_acked, "online": app.sync.online,
+                     "next_seq": app.ledger.next_seq, "acked_seq": app.ledger.acked_seq},
+            "heap": {"used": gc.mem_alloc(), "peak": sup.peak_heap, "total": gc.mem_alloc() + gc.mem_free()},
+            "stall_ms": sup.max_stall_ms, "restarts": sup.restarts, "tap_to_power_ms": r.tap_to_power_ms,
+            "terminal_ms": r.terminal_ms, "meter": app.meter.state, "terminal": app.terminal.state,
+        })

@@ -1,0 +1,111 @@
+"""The three books side by side: the charger's ledger, the terminal's own, the back office's. They agree to the cent.
+
+The charger's book is read from its flash image by a reader of its own (hostsim.ledgerimage), so that what is compared is
+what a power cut would leave. `reconcile` names every difference, receipt by receipt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+FIGURES = ("authorised_minor", "captured_minor", "released_minor", "refunded_minor")
+
+
+@dataclass
+class Entry:
+    """One payment, by the terminal's receipt number."""
+
+    authorised_minor: int = 0
+    captured_minor: int = 0
+    released_minor: int = 0
+    refunded_minor: int = 0
+    open: bool = False
+
+    def figures(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in FIGURES}
+
+
+@dataclass
+class Book:
+    """A party's view of all payments."""
+
+    name: str
+    entries: dict[int, Entry] = field(default_factory=dict)
+
+    def totals(self) -> dict[str, Any]:
+        totals: dict[str, Any] = {name: sum(getattr(e, name) for e in self.entries.values()) for name in FIGURES}
+        totals["payments"] = len(self.entries)
+        totals["open"] = sorted(receipt for receipt, e in self.entries.items() if e.open)
+        return totals
+
+
+def from_records(name: str, records: list[dict[str, Any]]) -> Book:
+    """A book from ledger records, as flash or the back office has them (type or kind, and the schema's fields)."""
+    book = Book(name)
+    receipts: dict[int, int] = {}
+    refunds: dict[str, int] = {}
+    for record in records:
+        kind = record.get("kind") or record.get("type")
+        fields = record.get("fields", record)
+        sess = fields.get("sess", 0)
+        if kind in ("authorised", "extended"):
+            receipts[sess] = fields["receipt"]
+            entry = book.entries.setdefault(fields["receipt"], Entry(open=True))
+            entry.authorised_minor = fields["amount_minor"]
+        elif kind in ("captured", "cancelled") and sess in receipts:
+            entry = book.entries[receipts[sess]]
+            entry.captured_minor = fields.get("captured_minor", 0)
+            entry.released_minor = fields["released_minor"]
+            entry.open = False
+        elif kind == "refunded" and sess in receipts and fields["refund"] not in refunds:
+            refunds[fields["refund"]] = fields["amount_minor"]
+            book.entries[receipts[sess]].refunded_minor += fields["amount_minor"]
+    return book
+
+
+def from_terminal(summary: dict[str, Any]) -> Book:
+    """A book from hostsim.terminal's own; holds it reversed by itself never counted."""
+    book = Book("terminal")
+    for view in summary["receipts"]:
+        if view["state"] in ("unconfirmed", "auto_reversed", "auto-reversed") or view["kind"] == "refund":
+            continue
+        book.entries[view["receipt"]] = Entry(
+            view["authorised_minor"],
+            view["captured_minor"],
+            view["released_minor"],
+            view["returned_minor"],
+            view["state"] == "pending",
+        )
+    return book
+
+
+def differences(books: list[Book]) -> list[str]:
+    """Every difference between the first book and the others, one sentence each; none when they agree."""
+    found = []
+    first = books[0]
+    for other in books[1:]:
+        for receipt in sorted(set(first.entries) | set(other.entries)):
+            found.extend(_compare(receipt, first, other))
+    for book in books:
+        for receipt, e in book.entries.items():
+            if not e.open and e.captured_minor + e.released_minor != e.authorised_minor:
+                found.append(f"{book.name}, receipt {receipt}: captured and released are not what was authorised")
+            if e.refunded_minor > e.captured_minor:
+                found.append(f"{book.name}, receipt {receipt}: more refunded than captured")
+    return found
+
+
+def _compare(receipt: int, first: Book, other: Book) -> list[str]:
+    a, b = first.entries.get(receipt), other.entries.get(receipt)
+    if a is None or b is None:
+        here, there = (other, first) if a is None else (first, other)
+        return [f"receipt {receipt} is in the {here.name}'s book and not in the {there.name}'s"]
+    found = []
+    for name in FIGURES:
+        mine, theirs = getattr(a, name), getattr(b, name)
+        if mine != theirs:
+            found.append(f"receipt {receipt}: {name} is {mine} for the {first.name}, {theirs} for the {other.name}")
+    if a.open != b.open:
+        found.append(f"receipt {receipt}: the hold is {'open' if a.open else 'closed'} for the {first.name} only")
+    return found

@@ -1,0 +1,22 @@
+"""Builds the board this firmware runs on and hands it to the firmware. The only file that knows both."""
+
+import sys
+
+
+def board_name() -> str:
+    """`host` in the simulator, else what `make flash` wrote into board.txt."""
+    if sys.platform == "linux":
+        return "host"
+    with open("board.txt") as f:
+        return f.read().strip()
+
+
+def main() -> None:
+    name = board_name()
+    module = __import__("board." + name, None, None, ("Board",))
+    from firmware.app import start
+
+    start(module.Board())
+
+
+main()

@@ -1,0 +1,415 @@
+"""The session's machine: events in, decisions out. Runs on CPython and on both MicroPython builds."""
+
+from firmware.pricing.calendar import TimeZone
+from firmware.pricing.tariff import Tariff
+from firmware.session import decisions as do
+from firmware.session.machine import Machine
+
+ENERGY = '{"id":"T","currency":"EUR","elements":[{"price_components":[{"type":"ENERGY","price":0.50,"step_size":1}]}]}'
+PARKING = (
+    '{"id":"P","currency":"EUR","elements":[{"price_components":[{"type":"ENERGY","price":0.50,"step_size":1},'
+    '{"type":"PARKING_TIME","price":6.00,"step_size":1}]}]}'
+)
+
+
+class Settings:
+    hold_minor = 2000
+    min_hold_minor = 100
+    connector = 1
+    max_power_w = 22000
+    max_current_ma = 32000
+    checkpoint_s = 60
+    plug_timeout_s = 120
+    pause_limit_s = 3600
+    settle_after_s = 43200
+    receipt_show_s = 60
+    message_show_s = 8
+    meter_lost_s = 10
+    meter_wait_s = 600
+
+
+class Prices:
+    def __init__(self, text):
+        self.tariff = Tariff.from_json(text)
+        self.tz = TimeZone("UTC0")
+        self.crc = 7
+
+
+class Numbers:
+    next_session = 1
+    next_receipt = 1
+
+
+class Card:
+    def __init__(self, uid="u1", kind="bank"):
+        self.kind = kind
+        self.pan = "411111******1111"
+        self.uid_hash = uid
+        self.card = "VISA"
+        self.text = ""
+
+
+class Hold:
+    def __init__(self, amount=2000):
+        self.amount_minor = amount
+        self.receipt = 231
+        self.pan = "411111******1111"
+        self.card = "VISA"
+
+
+class Answer:
+    def __init__(self, ok=True, certain=True, code=0, text=""):
+        self.ok = ok
+        self.certain = certain
+        self.code = code
+        self.text = text
+        self.receipt = 231
+        self.trace = 5
+
+
+class Reading:
+    def __init__(self, at_ms, energy_wh, power_w=0):
+        self.at_ms = at_ms
+        self.energy_wh = energy_wh
+        self.power_w = power_w
+        self.current_ma = -1
+
+
+class Bench:
+    """A machine, and everything it ever decided."""
+
+    def __init__(self, tariff=ENERGY):
+        self.all = []
+        self.now = 1000
+        self.m = Machine(Settings(), Prices(tariff), Numbers(), lambda: 1700000000000)
+        self.meter(1000)
+
+    def do(self, decided):
+        self.all.extend(decided)
+        return decided
+
+    def meter(self, wh, power_w=0):
+        return self.do(self.m.on_reading(self.now, Reading(self.now, wh, power_w)))
+
+    def later(self, seconds):
+        self.now += seconds * 1000
+        return self.do(self.m.on_tick(self.now))
+
+    def charge(self):
+        """Tap, hold, plug, contactor closed, vehicle asks."""
+        self.do(self.m.on_card(self.now, Card()))
+        self.do(self.m.on_authorised(self.now, Hold()))
+        self.do(self.m.on_pilot(self.now, "B"))
+        self.do(self.m.on_feedback(self.now, True))
+        self.do(self.m.on_pilot(self.now, "C"))
+
+    def power_off(self, wh):
+        """The contactor opened and the register was read."""
+        self.do(self.m.on_feedback(self.now, False))
+        self.now += 1000
+        self.meter(wh)
+
+    def kinds(self):
+        return [d[1] for d in self.all if d[0] == do.RECORD]
+
+    def record(self, kind):
+        return [d[2] for d in self.all if d[0] == do.RECORD and d[1] == kind][-1]
+
+    def did(self, what):
+        return [d for d in self.all if d[0] == what]
+
+
+def test_every_decision_is_recorded_before_it_is_acted_on():
+    b = Bench()
+    asked = b.do(b.m.on_card(b.now, Card()))
+    assert [d[0] for d in asked] == [do.RECORD, do.AUTHORISE]
+    b.do(b.m.on_authorised(b.now, Hold()))
+    powered = b.do(b.m.on_pilot(b.now, "B"))
+    assert [d[0] for d in powered] == [do.RECORD, do.CONTACTOR, do.OFFER]
+    assert powered[0][1] == "energising" and powered[0][2]["register_wh"] == 1000
+
+
+def test_whole_session_bills_the_register_difference_and_captures_it():
+    b = Bench()
+    b.charge()
+    assert b.m.state == "charging"
+    for i in range(1, 11):
+        b.now += 1000
+        b.meter(1000 + i * 3, 11000)
+    b.do(b.m.on_pilot(b.now, "A"))
+    assert b.did(do.CONTACTOR)[-1] == (do.CONTACTOR, False)
+    b.power_off(1031)
+    priced = b.record("priced")
+    assert priced["billed_wh"] == 31 and priced["start_wh"] == 1000 and priced["end_wh"] == 1031
+    assert priced["total_minor"] == 2 and priced["reason"] == "unplug"
+    assert b.did(do.CAPTURE) == [(do.CAPTURE, 231, 2000, 2)]
+    b.do(b.m.on_outcome(b.now, Answer()))
+    captured = b.record("captured")
+    assert (captured["captured_minor"], captured["released_minor"]) == (2, 1998)
+    assert b.m.state == "receipt"
+    b.later(61)
+    assert b.m.state == "free" and b.m.session is None
+
+
+def test_plug_first_then_tap_starts_at_once():
+    b = Bench()
+    b.do(b.m.on_pilot(b.now, "B"))
+    assert b.m.state == "plugged"
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_authorised(b.now, Hold()))
+    assert b.m.state == "starting"
+
+
+def test_nobody_plugs_in_and_the_hold_goes_back():
+    b = Bench()
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_authorised(b.now, Hold()))
+    b.later(121)
+    assert b.did(do.CANCEL) == [(do.CANCEL, 231)]
+    b.do(b.m.on_outcome(b.now, Answer()))
+    assert b.record("cancelled") == {"sess": 1, "released_minor": 2000, "receipt": 231, "reason": "plug_timeout"}
+    assert "priced" not in b.kinds()
+
+
+def test_declined_card_leaves_the_charger_free_with_the_reason():
+    b = Bench()
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_declined(b.now, Answer(False, True, 5, "try_another_card")))
+    assert b.m.state == "free" and b.m.message == "try_another_card"
+    assert b.record("declined")["code"] == 5
+    b.later(9)
+    assert b.m.message == ""
+
+
+def test_price_never_passes_the_hold_and_energy_stops_before_it():
+    b = Bench()
+    b.charge()
+    wh = 1000
+    while b.m.state == "charging" and wh < 60000:
+        b.now += 10000
+        wh += 22000 * 10 // 3600
+        b.meter(wh, 22000)
+    assert b.m.state == "finished" and b.m.session.reason == "hold_reached"
+    assert 38000 < wh - 1000 < 40000
+    b.power_off(wh + 40)
+    assert b.record("priced")["total_minor"] <= 2000
+
+
+def test_same_card_stops_and_another_does_not():
+    b = Bench()
+    b.charge()
+    b.now += 1000
+    b.do(b.m.on_card(b.now, Card("other")))
+    assert b.m.state == "charging" and b.m.message == "other_card"
+    b.do(b.m.on_card(b.now, Card("u1")))
+    assert b.m.state == "finished" and b.m.session.reason == "tap"
+
+
+def test_button_emergency_and_vehicle_fault_stop_power():
+    for event, reason in (
+        (lambda m, t: m.on_stop(t, "button"), "button"),
+        (lambda m, t: m.on_stop(t, "remote"), "remote"),
+        (lambda m, t: m.on_emergency(t), "emergency"),
+        (lambda m, t: m.on_pilot(t, "F"), "fault"),
+    ):
+        b = Bench()
+        b.charge()
+        b.now += 1000
+        b.do(event(b.m, b.now))
+        assert b.did(do.CONTACTOR)[-1] == (do.CONTACTOR, False), reason
+        assert b.m.session.reason == reason
+
+
+def test_standing_costs_only_while_plugged_and_freezes_at_the_hold():
+    b = Bench(PARKING)
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    b.do(b.m.on_stop(b.now, "button"))
+    b.power_off(1100)
+    assert b.m.state == "finished"
+    b.later(600)
+    b.do(b.m.on_pilot(b.now, "A"))
+    assert b.record("priced")["total_minor"] == 5 + 100
+    b = Bench(PARKING)
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    b.do(b.m.on_stop(b.now, "button"))
+    b.power_off(1100)
+    for _ in range(300):
+        b.later(60)
+    assert b.record("priced")["total_minor"] == 2000
+    assert b.did(do.CAPTURE) == [(do.CAPTURE, 231, 2000, 2000)]
+
+
+def test_own_fault_costs_no_standing_time():
+    b = Bench(PARKING)
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    b.do(b.m.on_emergency(b.now))
+    b.power_off(1100)
+    assert b.record("priced")["total_minor"] == 5
+
+
+def test_contactor_that_does_not_close_bills_nothing_and_gives_the_hold_back():
+    b = Bench()
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_authorised(b.now, Hold()))
+    b.do(b.m.on_pilot(b.now, "B"))
+    for _ in range(60):
+        b.now += 20
+        b.do(b.m.on_feedback(b.now, False))
+    assert b.record("alarm")["code"] == "contactor_not_closing"
+    b.now += 1000
+    b.meter(1000)
+    assert b.record("priced")["total_minor"] == 0
+    assert b.did(do.CANCEL) == [(do.CANCEL, 231)] and not b.did(do.CAPTURE)
+
+
+def test_welded_contactor_bills_up_to_the_stop_and_takes_the_charger_out_of_service():
+    b = Bench()
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    b.do(b.m.on_stop(b.now, "button"))
+    for _ in range(60):
+        b.now += 20
+        b.do(b.m.on_feedback(b.now, True))
+    assert b.record("alarm")["code"] == "contactor_welded"
+    assert b.record("power_off")["register_wh"] == 1100
+    b.do(b.m.on_outcome(b.now, Answer()))
+    b.later(61)
+    assert b.m.state == "out_of_service"
+    b.do(b.m.on_feedback(b.now, False))
+    assert b.m.state == "plugged"
+
+
+def test_lost_meter_stops_power_and_waits_for_the_register():
+    b = Bench()
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    for _ in range(12):
+        b.now += 1000
+        b.do(b.m.on_meter_failed(b.now))
+    assert b.m.session.reason == "meter_lost" and b.record("alarm")["code"] == "meter_lost"
+    assert "priced" not in b.kinds()
+    b.now += 5000
+    b.meter(1140)
+    assert b.record("priced")["billed_wh"] == 140
+
+
+def test_meter_that_never_comes_back_bills_what_was_known_after_the_limit():
+    b = Bench()
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    for _ in range(12):
+        b.now += 1000
+        b.do(b.m.on_meter_failed(b.now))
+    b.later(601)
+    assert b.record("alarm")["code"] == "billed_without_final_reading"
+    assert b.record("priced")["billed_wh"] == 100
+
+
+def test_lost_capture_answer_is_settled_by_the_pending_list_and_never_repeated_blindly():
+    for pending, captures, how in (((231,), 2, "direct"), ((), 1, "pending_query")):
+        b = Bench()
+        b.charge()
+        b.now += 1000
+        b.meter(1100, 11000)
+        b.do(b.m.on_stop(b.now, "button"))
+        b.power_off(1100)
+        b.do(b.m.on_outcome(b.now, Answer(False, False)))
+        assert len(b.did(do.CAPTURE)) == 1 and len(b.did(do.PENDING)) == 1
+        b.do(b.m.on_pending(b.now, pending))
+        assert len(b.did(do.CAPTURE)) == captures
+        if b.m.state != "receipt":
+            b.do(b.m.on_outcome(b.now, Answer()))
+        assert b.record("captured")["captured_minor"] == 5
+
+
+def test_refused_capture_is_retried_with_backoff_and_flash_is_spared():
+    b = Bench()
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    b.do(b.m.on_stop(b.now, "button"))
+    b.power_off(1100)
+    b.do(b.m.on_outcome(b.now, Answer(False, True, 0xB5, "not_possible")))
+    for _ in range(40):
+        b.later(301)
+        if b.m.settlement.state == "asking":
+            b.do(b.m.on_pending(b.now, (231,)))
+            b.do(b.m.on_outcome(b.now, Answer(False, True, 0xB5, "not_possible")))
+    failed = b.kinds().count("settle_failed")
+    assert 4 <= failed <= 7 and len(b.did(do.CAPTURE)) > 30
+    b.later(301)
+    b.do(b.m.on_pending(b.now, (231,)))
+    b.do(b.m.on_outcome(b.now, Answer()))
+    assert b.m.state == "receipt"
+
+
+def test_stop_during_authorisation_gives_the_hold_back():
+    b = Bench()
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_stop(b.now, "button"))
+    assert b.did(do.ABORT)
+    b.do(b.m.on_authorised(b.now, Hold()))
+    assert b.did(do.CANCEL) == [(do.CANCEL, 231)] and not b.did(do.CONTACTOR)
+
+
+def test_partial_approval_is_the_hold_and_too_little_is_given_back():
+    b = Bench()
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_authorised(b.now, Hold(500)))
+    b.do(b.m.on_pilot(b.now, "B"))
+    b.do(b.m.on_feedback(b.now, True))
+    b.do(b.m.on_pilot(b.now, "C"))
+    wh = 1000
+    while b.m.state == "charging":
+        b.now += 10000
+        wh += 60
+        b.meter(wh, 21600)
+    b.power_off(wh)
+    assert b.record("priced")["total_minor"] <= 500
+    b = Bench()
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_authorised(b.now, Hold(50)))
+    assert b.did(do.CANCEL)
+
+
+def test_blocked_charger_takes_no_card():
+    b = Bench()
+    b.m.blocked = "ledger_full"
+    assert not b.m.wants_card
+    assert b.do(b.m.on_card(b.now, Card())) == []
+
+
+def test_terminal_lost_while_a_hold_is_asked_is_asked_about_later():
+    b = Bench()
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_hold_unknown(b.now))
+    assert b.did(do.PENDING)
+    b.do(b.m.on_pending(b.now, (231,)))
+    assert b.kinds()[-1] == "authorised" and b.did(do.CANCEL) == [(do.CANCEL, 231)]
+    b.do(b.m.on_outcome(b.now, Answer()))
+    assert b.record("cancelled")["released_minor"] == 2000
+
+
+def test_checkpoints_come_every_minute_and_periods_with_the_vehicle():
+    b = Bench(PARKING)
+    b.charge()
+    for i in range(1, 131):
+        b.now += 1000
+        b.meter(1000 + i * 3, 11000)
+    assert b.kinds().count("checkpoint") == 2
+    b.do(b.m.on_pilot(b.now, "B"))
+    assert b.m.state == "paused"
+    for _ in range(5):
+        b.now += 1000
+        b.meter(1390)
+    assert b.kinds().count("period") == 1
+    assert b.record("period")["energy_mwh"] == 390000
