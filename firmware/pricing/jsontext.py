@@ -34,10 +34,10 @@ class Num:
 class Reader:
     """Reads one JSON document from bytes or text; every refusal is a FieldError with the position."""
 
-    def __init__(self, source: str | bytes) -> None:
-        data = source.encode() if isinstance(source, str) else bytes(source)
-        if len(data) > MAX_BYTES:
-            raise FieldError("json", f"longer than {MAX_BYTES} bytes", len(data))
+    def __init__(self, source: str | bytes, longest: int = MAX_BYTES) -> None:
+        data = source.encode() if isinstance(source, str) else source
+        if len(data) > longest:
+            raise FieldError("json", f"longer than {longest} bytes", len(data))
         self._data = data
         self._at = 3 if data[:3] == b"\xef\xbb\xbf" else 0
         self._depth = 0

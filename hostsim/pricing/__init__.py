@@ -1,0 +1,1 @@
+"""Prices finished charging records with the firmware's own engine, under MicroPython."""
