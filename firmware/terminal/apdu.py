@@ -61,6 +61,7 @@ class Apdu:
     receipt_type = 0  # print block: 1 merchant, 2 customer, 3 administration
     totals = b""  # 60
     lines = ()  # texts: print lines, display texts
+    broken = ""  # why nothing else was read
 
     @property
     def bank(self) -> bool:
@@ -71,12 +72,11 @@ class Apdu:
 def parse(data: "bytearray | memoryview", salt: bytes = b"") -> Apdu:
     """Reads a whole APDU and masks card data in `data`; FrameError tells reason and offset."""
     view = memoryview(data)
-    start = _header(view)
     reader = _Reader(view, salt)
     try:
-        reader.read(start)
+        reader.read(_header(view))
     except FrameError:
-        masking.wipe(view[start:])  # what was not understood is not shown either
+        masking.wipe(view[3:])  # what was not understood is not shown either
         raise
     return reader.apdu
 

@@ -1,4 +1,5 @@
-"""What a session sees of any payment terminal: results and the contract. ZVT fulfils it in zvt.py.
+"""What a session sees of any payment terminal: results and the contract. ZVT fulfils it in
+zvt.py.
 
 `text` is a driver's text key (firmware/screen has the words), `code` the terminal's own result
 code for the operator, -1 where the terminal said none. Amounts are minor units of the terminal's

@@ -1,7 +1,7 @@
 """Serial framing of ZVT, pure: bytes in, whole APDUs out (PA00P016, "Transport protocol RS232").
 
-Frame: `DLE STX | APDU, each DLE doubled | DLE ETX | CRC low, CRC high`. The CRC runs over the
-un-doubled APDU and the ETX; its own two bytes are never doubled and may look like any control
+Frame: `DLE STX | APDU, each DLE doubled | DLE ETX | CRC low, CRC high`. The CRC runs over the un-
+doubled APDU and the ETX; its own two bytes are never doubled and may look like any control
 sequence. Goals: one buffer, made at start, never grows; a frame comes out whole and checked or as
 FrameError with its reason; after noise the next `DLE STX` is found. Limit: a frame whose APDU is
 longer than the buffer is refused.

@@ -3,9 +3,9 @@
 `SerialLink`: frames answered by ACK or NAK. T1 200 ms between the bytes of a frame, then NAK; T2
 5 s to the ACK; a frame is sent again at most twice. A frame that comes while an ACK is awaited is
 kept and acknowledged (the terminal talked first); when it answers ours, it stands for the ACK.
-`TcpLink`: bare APDUs on a connection that is opened when needed.
-All timers are real time. Goals: nothing is allocated per byte, the buffers are made at start; an
-APDU is whole or it is not seen. Limit: CAPACITY, told to the terminal at registration.
+`TcpLink`: bare APDUs on a connection that is opened when needed. All timers are real time. Goals:
+nothing is allocated per byte, the buffers are made at start; an APDU is whole or it is not seen.
+Limit: CAPACITY, told to the terminal at registration.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _GONE_MS = const(50)
 
 
 class _Line:
-    """Bytes from a Serial in chunks, without a turn of the loop per byte."""
+    """Bytes from a Serial in chunks, without a turn of the loop or an allocation per byte."""
 
     def __init__(self, serial: "Serial | None") -> None:
         self.serial = serial
@@ -35,33 +35,36 @@ class _Line:
         self._at = 0
         self._end = 0
 
-    async def byte(self, timeout_ms: int) -> int:
-        """The next byte, -1 after `timeout_ms` without one; TerminalGone when the line hung up."""
+    def byte(self) -> int:
+        """The next byte that has come, -1 when there is none."""
         if self._at == self._end:
             self._at = 0
             self._end = self.serial.take(self._view)
-            if not self._end and timeout_ms > 0:
-                self._end = await self._wait(timeout_ms)
             if not self._end:
                 return -1
         self._at += 1
         return self._view[self._at - 1]
 
-    async def _wait(self, timeout_ms: int) -> int:
+    async def wait(self, timeout_ms: int) -> bool:
+        """Until more has come; False after the time; TerminalGone when the line hung up."""
+        if timeout_ms <= 0:
+            return False
         try:
             await asyncio.wait_for_ms(self.serial.wait(), timeout_ms)
         except asyncio.TimeoutError:
-            return 0
-        count = self.serial.take(self._view)
-        if not count:  # readable and nothing to read: the other side closed
+            return False
+        self._at = 0
+        self._end = self.serial.take(self._view)
+        if not self._end:  # readable and nothing to read: the other side closed
             await asyncio.sleep_ms(_GONE_MS)
             raise TerminalGone("line closed")
-        return count
+        return True
 
-    async def drain(self) -> None:
-        """Throws away what comes until the line is quiet."""
-        self._at = self._end
-        while await self._wait(_T1_MS):
+    async def drain(self, timeout_ms: int) -> None:
+        """Throws away what comes until the line was quiet for T1, or for `timeout_ms` at most."""
+        began = time.ticks_ms()
+        self._end = self._at
+        while time.ticks_diff(time.ticks_ms(), began) < timeout_ms and await self.wait(_T1_MS):
             pass
         self._end = self._at
 
@@ -85,46 +88,49 @@ class SerialLink:
         self._receiver.reset()
         self._kept = 0
         self._last = -1
-        await self._line.drain()
+        await self._line.drain(_T2_MS)
 
     def close(self) -> None:
         """Nothing to close."""
 
-    async def send(self, apdu: bytes) -> None:
-        """Until it is acknowledged; TerminalTimeout after the last try, TerminalGone."""
+    async def send(self, apdu: bytes) -> bool:
+        """Until it is acknowledged; TerminalTimeout after the last try, TerminalGone.
+
+        False: both talked at once. The terminal goes first: `receive` gives what it said, and a
+        command of ours has to be sent again after that was answered.
+        """
         n = framing.encode(apdu, self._tx)
-        answer = apdu[0] & 0x80
         for attempt in range(_SENDS):
             self.repeats += attempt > 0
             self._line.serial.write(memoryview(self._tx)[:n])
-            if await self._acknowledged(answer):
-                return
-        raise TerminalTimeout("not acknowledged")
-
-    async def _acknowledged(self, answer: int) -> bool:
-        began = time.ticks_ms()
-        while True:
-            left = _T2_MS - time.ticks_diff(time.ticks_ms(), began)
-            got = await self._next(left) if left > 0 else framing.NOTHING
+            got = await self._next_within(_T2_MS)
             if got == framing.GOT_ACK:
                 return True
-            if got <= 0:  # NAK, or T2 is over
-                return False
-            # a frame instead of the ACK: ours may have arrived all the same
-            if self._repeated(got):
-                continue
-            self._kept = got
-            if answer or self._data[0] & 0x80:
-                return True
-            # both talked: the terminal goes first, ours waits for its turn
-            return await self._yielded()
+            # a NAK, silence, or the frame before once more because our ACK to it was lost: again
+            if got > 0 and not self._repeated(got):
+                self._kept = got
+                return await self._crossed(apdu[0] & 0x80)
+        raise TerminalTimeout("not acknowledged")
 
-    async def _yielded(self) -> bool:
-        """After a collision our frame was not taken unless its ACK still follows at once."""
-        return await self._next(_T1_MS) == framing.GOT_ACK
+    async def _next_within(self, timeout_ms: int) -> int:
+        """As _next, with an end to it while the line is noisy."""
+        try:
+            return await asyncio.wait_for_ms(self._next(timeout_ms), timeout_ms + _T1_MS)
+        except asyncio.TimeoutError:
+            self._receiver.reset()
+            return framing.NOTHING
+
+    async def _crossed(self, ours_is_answer: int) -> bool:
+        """A frame came instead of the ACK. It stands for the ACK when it follows from ours."""
+        if ours_is_answer or self._data[0] & 0x80:
+            return True
+        got = await self._next(_T1_MS)
+        if got > 0:
+            self._kept = got
+        return got == framing.GOT_ACK
 
     def _repeated(self, n: int) -> bool:
-        """Whether this frame is the one before once more, because our ACK was lost."""
+        """Whether this frame is the one before once more."""
         mark = framing.crc16(self._data[:n]) << 11 | n
         same = mark == self._last
         self._last = mark
@@ -137,8 +143,7 @@ class SerialLink:
         self._kept = 0
         began = time.ticks_ms()
         while n <= 0:
-            left = max(0, timeout_ms - time.ticks_diff(time.ticks_ms(), began))
-            n = await self._next(left)
+            n = await self._next(timeout_ms - time.ticks_diff(time.ticks_ms(), began))
             if n > 0:
                 self._repeated(n)
             elif n == framing.NOTHING:
@@ -149,19 +154,21 @@ class SerialLink:
         """An APDU's length (acknowledged here), GOT_ACK, GOT_NAK, or NOTHING after the time."""
         receiver = self._receiver
         while True:
-            in_frame = receiver.in_frame
-            byte = await self._line.byte(_T1_MS if in_frame else timeout_ms)
+            byte = self._line.byte()
             if byte < 0:
+                in_frame = receiver.in_frame
+                if await self._line.wait(_T1_MS if in_frame else timeout_ms):
+                    continue
                 if not in_frame:
                     return framing.NOTHING
-                receiver.reset()
+                receiver.reset()  # T1: torn
                 self._answer(framing.NAK)
                 continue
             try:
                 got = receiver.feed(byte)
             except FrameError:
                 self.errors += 1
-                await self._line.drain()
+                await self._line.drain(_T2_MS)
                 self._answer(framing.NAK)
                 continue
             if got:
@@ -181,9 +188,7 @@ class TcpLink:
         self._address = (host, port)
         self._line = _Line(None)
         self._writer = None
-        self._buffer = bytearray(CAPACITY)
-        self._data = memoryview(self._buffer)
-        self._n = 0
+        self._data = memoryview(bytearray(CAPACITY))
         self.errors = 0
         self.repeats = 0
 
@@ -195,9 +200,8 @@ class TcpLink:
                 asyncio.open_connection(*self._address), _T2_MS
             )
         except (OSError, asyncio.TimeoutError) as exc:
-            raise TerminalGone(f"no connection: {exc}")
+            raise TerminalGone(f"no connection: {exc}") from exc
         self._line = _Line(Serial(reader.s))
-        self._n = 0
 
     def close(self) -> None:
         """Ends the connection."""
@@ -205,8 +209,8 @@ class TcpLink:
             self._writer.close()
             self._writer = None
 
-    async def send(self, apdu: bytes) -> None:
-        """One write; TerminalGone when the connection broke."""
+    async def send(self, apdu: bytes) -> bool:
+        """True; TerminalGone when the connection broke."""
         if self._writer is None:
             raise TerminalGone("not connected")
         try:
@@ -214,30 +218,39 @@ class TcpLink:
             await self._writer.drain()
         except OSError as exc:
             self.close()
-            raise TerminalGone(f"connection: {exc}")
+            raise TerminalGone(f"connection: {exc}") from exc
+        return True
 
     async def receive(self, timeout_ms: int) -> "memoryview | None":
         """The next APDU, valid until the next call; None after the time; TerminalGone."""
         if self._writer is None:
             raise TerminalGone("not connected")
-        data = self._data
-        self._n = 0
-        need = 3
-        while self._n < need:
-            try:
-                byte = await self._line.byte(timeout_ms if not self._n else _T2_MS)
-            except OSError as exc:
-                raise TerminalGone(f"connection: {exc}")
-            if byte < 0 and not self._n:
+        try:
+            n = await self._read(0, 3, timeout_ms)
+            if not n:
                 return None
-            if byte < 0 or self._n >= CAPACITY:
-                self.errors += 1
-                self.close()
-                raise TerminalGone("torn or overlong APDU")
-            data[self._n] = byte
-            self._n += 1
-            if self._n == 3:
-                need = 5 if byte == 0xFF else 3 + byte
-            elif self._n == 5 and data[2] == 0xFF:
-                need = 5 + (data[3] | byte << 8)
-        return data[: self._n]
+            need = 3 + self._data[2]
+            if self._data[2] == 0xFF:
+                await self._read(3, 5, _T2_MS)
+                need = 5 + (self._data[3] | self._data[4] << 8)
+            if need > CAPACITY:
+                raise TerminalGone("overlong APDU")
+            await self._read(5 if self._data[2] == 0xFF else 3, need, _T2_MS)
+        except (OSError, TerminalGone) as exc:
+            self.errors += 1
+            self.close()
+            raise TerminalGone(f"connection: {exc}") from exc
+        return self._data[:need]
+
+    async def _read(self, at: int, need: int, timeout_ms: int) -> int:
+        """Fills the buffer from `at` to `need`; 0 when nothing at all came in time."""
+        while at < need:
+            byte = self._line.byte()
+            if byte >= 0:
+                self._data[at] = byte
+                at += 1
+            elif not await self._line.wait(_T2_MS if at else timeout_ms):
+                if not at:
+                    return 0
+                raise TerminalGone("torn APDU")
+        return at

@@ -1,6 +1,5 @@
 """Finds where fields begin and end in ZVT data: BMP lengths, TLV tags and BER lengths, pure
-(PA00P015, "Summary of utilised BMPs", "TLV container"). What the fields say: apdu.py.
-"""
+(PA00P015, "Summary of utilised BMPs", "TLV container"). What the fields say: apdu.py."""
 
 from firmware.errors import FrameError
 

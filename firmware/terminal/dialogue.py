@@ -1,0 +1,258 @@
+"""A conversation with the terminal: one command, its answers, until the terminal gives the line
+back (PA00P015, "Communication"; T3 and T4 of PA00P016).
+
+Here lies the commit point of every payment: the terminal keeps it only when its 040F was answered
+with 80 00 00. An approval is therefore handed to `commit` first, and what `commit` refuses is
+never answered, so that the terminal takes it back by itself (PA00P015, "Status information").
+"""
+
+import asyncio
+import time
+
+from micropython import const
+
+from firmware.errors import ForecourtError, FrameError, TerminalRefused, TerminalTimeout
+from firmware.terminal import commands, results
+from firmware.terminal.apdu import Apdu, parse
+
+_T3_MS = const(5000)
+_T4_MS = const(180000)
+_BUSY_TRIES = const(5)
+_BUSY_MS = const(1000)
+_SLICE_MS = const(100)  # how soon an abort is noticed
+_ABORT_MS = const(10000)  # to the end of an aborted or refused command
+_SLOW_MS = const(3000)  # a commit longer than this has perhaps outlived T3: ask for a repetition
+_MAX_LINES = const(48)
+
+_ABORT = b"\x06\xb0\x00"
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+class Answer:
+    """What a conversation has given so far; complete or not, it holds what is known."""
+
+    def __init__(self) -> None:
+        self.result = None  # the last 040F
+        self.acknowledged = False  # and we said 80 00 00 to it
+        self.committed = False
+        self.veto = ""  # why the approval was not acknowledged
+        self.end = None  # 060F or 061E
+        self.last_status = -1
+
+    @property
+    def aborted(self) -> bool:
+        """The terminal ended with 061E."""
+        return self.end is not None and self.end.command == commands.ABORTED
+
+    @property
+    def code(self) -> int:
+        """The terminal's word: that of 061E, else of 040F, else -1. FF has its explanation added:
+        FF00 + TLV 1F16.
+        """
+        last = self.result
+        if self.aborted and (last is None or last.code <= 0):
+            last = self.end
+        if last is None:
+            return -1
+        return 0xFF00 + last.ext_code if last.code == 0xFF and last.ext_code > 0 else last.code
+
+
+class Dialogue:
+    """Owner of the line. `on_text` and `on_time` as in base.PaymentTerminal."""
+
+    def __init__(self, link, salt: bytes, trace=None) -> None:
+        self.on_text = _nothing
+        self.on_time = _nothing
+        self.receipt_lines = []  # the driver's part of what the terminal printed last
+        self._link = link
+        self._salt = salt
+        self._trace = trace
+        self._lock = asyncio.Lock()
+        self._open = False  # the terminal may still be in a command of ours
+        self._abort = False
+        self._early = None
+        self._wait_ms = _T4_MS
+        self._spoke = time.ticks_ms()
+
+    async def _converse(
+        self, command: bytes, answer: Answer, commit=None, abortable=False
+    ) -> None:
+        """One command to its end. Fills `answer` as it goes; `commit(apdu)` decides on a 040F that
+        approves. Raises TerminalRefused, TerminalTimeout, TerminalGone. The caller has the lock.
+        """
+        if self._open:
+            await self._clear()
+        self.receipt_lines = []
+        self._early = None
+        self._open = True
+        await self._command(command)
+        await self._serve(answer, commit, abortable)
+        self._open = False
+
+    async def _command(self, command: bytes) -> None:
+        for _ in range(_BUSY_TRIES):
+            await self._send(command)
+            apdu = await self._receive(_T3_MS)
+            if apdu is None:
+                raise TerminalTimeout("no answer in T3")
+            kind = apdu.command
+            if kind >> 8 != 0x84 or kind == 0x8400:
+                if kind < 0x8000:  # it goes on at once, which says yes as well
+                    self._early = apdu
+                return
+            if kind & 0xFF != results.BUSY:
+                break
+            await asyncio.sleep_ms(_BUSY_MS)
+        self._open = False
+        raise TerminalRefused(kind & 0xFF, results.classify(kind & 0xFF)[0])
+
+    async def _serve(self, answer: Answer, commit, abortable: bool) -> None:
+        self._wait_ms = _T4_MS
+        while answer.end is None:
+            apdu = self._early or await self._heard(abortable)
+            self._early = None
+            if apdu is not None:
+                await self._handle(apdu, answer, commit)
+            elif answer.veto:
+                return  # silence after our silence: it has reversed
+            else:
+                raise TerminalTimeout("no answer in T4")
+
+    async def _heard(self, abortable: bool) -> "Apdu | None":
+        """The next APDU within the time that runs; sends the abort that was asked for."""
+        began = time.ticks_ms()
+        while True:
+            left = self._wait_ms - time.ticks_diff(time.ticks_ms(), began)
+            if left <= 0:
+                return None
+            apdu = await self._receive(min(left, _SLICE_MS) if abortable else left)
+            if apdu is not None:
+                return apdu
+            if self._abort and abortable:
+                self._abort = abortable = False
+                await self._send(_ABORT)
+                self._wait_ms = _ABORT_MS
+                began = time.ticks_ms()
+
+    async def _handle(self, apdu: Apdu, answer: Answer, commit) -> None:
+        kind = apdu.command
+        if kind == commands.RESULT:
+            self._wait_ms = _T4_MS
+            await self._result(apdu, answer, commit)
+        elif kind == commands.COMPLETION or kind == commands.ABORTED:
+            answer.end = apdu
+            try:
+                await self._send(commands.DONE)
+            except TerminalTimeout:
+                pass  # the command is over all the same
+        elif kind == commands.STATUS:
+            answer.last_status = apdu.condition
+            if apdu.minutes > 0:
+                self._wait_ms = apdu.minutes * 60000
+            elif not answer.veto:
+                self._wait_ms = _T4_MS
+            await self._other(apdu)
+        elif kind < 0x8000:
+            await self._other(apdu)
+
+    async def _result(self, apdu: Apdu, answer: Answer, commit) -> None:
+        if apdu.broken and not answer.committed:
+            answer.veto = "result not understood: " + apdu.broken
+        if answer.veto:
+            self._wait_ms = _ABORT_MS
+            return
+        answer.result = apdu
+        self._tell_time(apdu)
+        if commit is not None and apdu.code == 0 and not answer.committed:
+            began = time.ticks_ms()
+            try:
+                commit(apdu)
+            except (ForecourtError, OSError, ValueError, MemoryError) as exc:
+                answer.veto = str(exc) or "not written"
+                self._wait_ms = _ABORT_MS
+                return
+            answer.committed = True
+            if time.ticks_diff(time.ticks_ms(), began) > _SLOW_MS:
+                await self._send(commands.MORE_TIME)
+                return
+        await self._send(commands.DONE)
+        answer.acknowledged = True
+
+    async def _other(self, apdu: Apdu) -> None:
+        """What a terminal may say at any time."""
+        kind = apdu.command
+        if kind == commands.STATUS:
+            text = results.status_key(apdu.condition) or " ".join(apdu.lines).strip()
+            if text:
+                self.on_text(text)
+        elif kind == commands.PRINT_LINE or kind == commands.PRINT_BLOCK:
+            if apdu.receipt_type in (0, 2):
+                self.receipt_lines.extend(apdu.lines[: _MAX_LINES - len(self.receipt_lines)])
+        elif kind == commands.SET_TIME:
+            self._tell_time(apdu)
+        elif kind == commands.RESULT:
+            return  # a payment nobody here asked for: not ours to keep
+        elif kind != commands.COMPLETION and kind != commands.ABORTED:
+            await self._send(commands.UNKNOWN_COMMAND)
+            return
+        await self._send(commands.DONE)
+
+    def _tell_time(self, apdu: Apdu) -> None:
+        date = apdu.day if apdu.day >= 0 else apdu.date
+        if date < 0 or apdu.time < 0:
+            return
+        year = 2000 + date // 10000 if apdu.day >= 0 else None
+        month, day = date // 100 % 100, date % 100
+        hour, minute, second = apdu.time // 10000, apdu.time // 100 % 100, apdu.time % 100
+        if 0 < month < 13 and 0 < day < 32 and hour < 24 and minute < 60 and second < 60:
+            self.on_time(year, month, day, hour, minute, second)
+
+    async def _clear(self) -> None:
+        """Ends a command that was left in the middle; TerminalTimeout when the terminal is silent."""
+        await self._send(_ABORT)
+        while True:
+            apdu = await self._receive(_T3_MS)
+            if apdu is None or apdu.command >> 8 == 0x84:
+                break
+            if apdu.command < 0x8000:
+                await self._other(apdu)
+                if apdu.command in (commands.ABORTED, commands.COMPLETION):
+                    break
+        self._open = False
+
+    async def _send(self, apdu: bytes) -> None:
+        self._show("tx", apdu)
+        for _ in range(3):
+            if await self._link.send(apdu):
+                return
+            crossed = await self._receive(0)
+            if crossed is not None and crossed.command < 0x8000:
+                await self._other(crossed)
+        raise TerminalTimeout("the terminal talks all the time")
+
+    async def _receive(self, timeout_ms: int) -> "Apdu | None":
+        """The next APDU, read and masked; one that cannot be read has `broken` set."""
+        data = await self._link.receive(timeout_ms)
+        if data is None:
+            return None
+        self._spoke = time.ticks_ms()
+        command = data[0] << 8 | data[1]
+        try:
+            apdu = parse(data, self._salt)
+        except FrameError as exc:
+            apdu = Apdu()
+            apdu.command = command
+            apdu.broken = str(exc)
+        if self._trace is not None:
+            self._trace("rx", bytes(data).hex(), apdu.broken or commands.name(command))
+        return apdu
+
+    def _show(self, direction: str, apdu: bytes) -> None:
+        if self._trace is not None:
+            data = bytearray(apdu)
+            parse(data)  # passwords go out of sight
+            command = data[0] << 8 | data[1]
+            self._trace(direction, bytes(data).hex(), commands.name(command))

@@ -1,0 +1,200 @@
+"""The PaymentTerminal over ZVT: comes up by itself, keeps watch, reads cards (PA00P015,
+"Registration", "Status-Enquiry", "Read Card"). The money commands are in zvt_money.py.
+
+Promises: after power-on, silence or a reset of the terminal it registers again without a visit;
+one command at a time; a waiting read_card ends within a moment of abort(). Limits: what was on
+the way when the line broke is for pending() to find out.
+"""
+
+import asyncio
+import time
+
+from micropython import const
+
+from firmware.errors import ForecourtError, FrameError, TerminalRefused, TerminalTimeout
+from firmware.terminal import commands, results
+from firmware.terminal.base import CardResult, PaymentTerminal
+from firmware.terminal.commands import build, tlv
+from firmware.terminal.dialogue import Answer
+from firmware.terminal.link import CAPACITY, SerialLink, TcpLink
+from firmware.terminal.zvt_money import Money
+
+_IDLE_MS = const(50)
+_ENQUIRY_MS = const(30000)  # at least once a minute is asked for
+_BACKOFF_S = (1, 2, 4, 8, 15, 30)
+# status byte of a registration's completion
+_INIT_BIT = const(1)
+_DIAGNOSIS_BIT = const(2)
+# terminal status codes with which cards can be taken
+_WELL = (-1, 0x00, 0x9C, 0xDC)
+_ACCEPTED = b"\x26\x04\x0a\x02\x06\xd3"  # we take print blocks
+_MAX_READ_S = 255
+
+
+class ZvtTerminal(Money, PaymentTerminal):
+    """`serial`: firmware.serialio.Serial at the profile's baud rate, 8N2; or `stream` = (host,
+    port) for TCP. `profile` from profiles.get, `currency` ISO 4217 numeric, `password` six digits,
+    `salt` bytes for card hashes, `clock` a ports.Clock. `trace(direction, masked_hex, name)` shows
+    an engineer every APDU with card data masked. Set `last_receipt` from the books after a boot.
+    """
+
+    def __init__(
+        self, serial, profile, currency, password, salt, clock, trace=None, stream=None
+    ) -> None:
+        link = TcpLink(*stream) if stream else SerialLink(serial)
+        super().__init__(link, profile, currency, password, salt, clock, trace)
+        self._currency_code = self._currency[1:]
+        self._state = "off"
+        self._reading = False
+
+    @property
+    def ready(self) -> bool:
+        """Registered and without fault: a card can be taken (also while busy)."""
+        return self._state == "ready"
+
+    @property
+    def state(self) -> str:
+        """ "off", "registering", "ready", "busy", "fault" (then `fault_code` says why)."""
+        return "busy" if self._busy and self._state == "ready" else self._state
+
+    async def run(self) -> None:
+        """The owner's task: never returns."""
+        silent = 0
+        while True:
+            try:
+                await self._come_up()
+                silent = 0
+                await self._stay()
+            except (ForecourtError, OSError):
+                pass
+            self._state = "off"
+            await asyncio.sleep(_BACKOFF_S[silent])
+            silent = min(silent + 1, len(_BACKOFF_S) - 1)
+
+    async def read_card(self, timeout_s: int) -> "CardResult | None":
+        """Waits for a tap, at most `timeout_s` (1 to 255); None when none came, after abort(),
+        and, a second later, while the terminal is not ready.
+        """
+        self._reading = True
+        self._abort = False
+        try:
+            async with self._lock:
+                if not self.ready:
+                    await asyncio.sleep(1)
+                    return None
+                return None if self._abort else await self._read(min(timeout_s, _MAX_READ_S))
+        finally:
+            self._reading = False
+
+    def abort(self) -> None:
+        """Ends a waiting read_card; without one it does nothing."""
+        self._abort = self._reading
+
+    async def _read(self, timeout_s: int) -> "CardResult | None":
+        command = build(
+            commands.READ_CARD,
+            bytes((timeout_s,)),
+            b"\x19\x10\xfc\x02",
+            tlv(0x06, tlv(0x1F15, b"\xd0"), tlv(0x1F60, b"\x07")),
+        )
+        answer = Answer()
+        self._busy = True
+        try:
+            await self._converse(command, answer, None, True)
+        except TerminalRefused as exc:
+            self._lost = exc.code == results.NOT_REGISTERED
+            await asyncio.sleep(1)
+        except (ForecourtError, OSError):
+            self._lost = True
+        finally:
+            self._busy = False
+        return _card(answer)
+
+    async def _come_up(self) -> None:
+        async with self._lock:
+            self._state = "registering"
+            self._lost = False
+            self.fault_code = 0
+            await self._link.open()
+            answer = Answer()
+            try:
+                await self._converse(self._registration(), answer)
+            except TerminalRefused as exc:
+                self._open = exc.code == results.BUSY  # perhaps in a command from before a reset
+                raise
+            if answer.aborted:
+                raise TerminalRefused(answer.code)
+            status = max(0, answer.end.status)
+            if status & _INIT_BIT:
+                await self._maintain(results.NEEDS_INIT)
+            if status & _DIAGNOSIS_BIT:
+                await self._maintain(results.NEEDS_DIAGNOSIS)
+            await self._enquire()
+
+    def _registration(self) -> bytes:
+        tags = tlv(0x1A, bytes((CAPACITY >> 8, CAPACITY & 0xFF))) + _ACCEPTED
+        return build(
+            commands.REGISTER,
+            self._password,
+            bytes((self._profile.config,)),
+            self._currency_code,
+            tlv(0x06, tags),
+        )
+
+    async def _stay(self) -> None:
+        """Listens and asks for the status while nobody else has the line."""
+        while not self._lost:
+            await asyncio.sleep_ms(_IDLE_MS)
+            if self._lock.locked():
+                continue
+            async with self._lock:
+                if time.ticks_diff(time.ticks_ms(), self._spoke) > _ENQUIRY_MS:
+                    await self._enquire()
+                else:
+                    apdu = await self._receive(0)
+                    if apdu is not None and apdu.command < 0x8000:
+                        await self._other(apdu)
+        raise TerminalTimeout("the terminal has to register again")
+
+    async def _enquire(self) -> None:
+        condition = await self._condition()
+        if condition == results.NEEDS_INIT or condition == results.NEEDS_DIAGNOSIS:
+            await self._maintain(condition)
+            condition = await self._condition()
+        if condition == results.NOT_REGISTERED:
+            raise TerminalRefused(condition)
+        self.fault_code = 0 if condition in _WELL else condition
+        self._state = "fault" if self.fault_code else "ready"
+
+    async def _condition(self) -> int:
+        """The terminal's status code; 0 well, -1 when it does not say."""
+        answer = Answer()
+        try:
+            await self._converse(build(commands.ENQUIRY), answer)
+        except TerminalRefused as exc:
+            return exc.code
+        return answer.code if answer.aborted else answer.end.condition
+
+    async def _maintain(self, need: int) -> None:
+        """Initialisation or diagnosis; whether it helped, the next enquiry says."""
+        if need == results.NEEDS_INIT:
+            command = build(commands.INITIALISE, self._password)
+        else:
+            command = build(commands.DIAGNOSE)
+        try:
+            await self._converse(command, Answer())
+        except (TerminalRefused, FrameError):
+            pass
+
+
+def _card(answer: Answer) -> "CardResult | None":
+    apdu = answer.result
+    code = answer.code
+    if code < 0 or code == results.NO_CARD_OR_CANCELLED:
+        return None
+    if code == 0 and apdu.bank:
+        return CardResult("bank", apdu.pan, apdu.card_hash, apdu.card)
+    if code == 0 and apdu.has_uid:
+        return CardResult("rfid", "", apdu.card_hash)
+    text = results.classify(code)[0] if code else "card_unreadable"
+    return CardResult("unreadable", "", "", "", code, text)

@@ -1,0 +1,279 @@
+"""The money commands of a ZVT terminal (PA00P015, "Pre-Authorisation/Reservation" and after).
+
+Every command gives an Outcome that says what is known: done, not done, or lost on the way. A
+command that may have reached the terminal and was not answered is never called failed.
+"""
+
+from firmware.errors import (
+    FrameError,
+    TerminalError,
+    TerminalGone,
+    TerminalRefused,
+    TerminalTimeout,
+)
+from firmware.terminal import base, commands, results
+from firmware.terminal.base import Authorisation, DayTotals, Outcome
+from firmware.terminal.commands import bcd, build, tlv
+from firmware.terminal.dialogue import Answer, Dialogue
+
+_RESERVED = b"\x19\x40"  # payment type of a reservation, as captured terminals take it
+_PRIMARY = b"\x02"
+_EXTENSION = b"\x03"
+_WAITING_FOR_CARD = (-1, 0x0A)  # no 04FF yet, or "insert card"
+
+
+class Money(Dialogue):
+    """Needs of its heir: `ready`, `abort()`, `_lost`, `_busy`, `fault_code`."""
+
+    def __init__(self, link, profile, currency: int, password: str, salt, clock, trace) -> None:
+        super().__init__(link, salt, trace)
+        self.last_receipt = 0  # of the last transaction that was acknowledged; set from the books
+        self.fault_code = 0
+        self._profile = profile
+        self._currency = b"\x49" + bcd(currency, 2)
+        self._password = bytes.fromhex(password)
+        self._clock = clock
+        self._lost = False
+        self._busy = False
+
+    async def authorise(self, hold_minor: int, reference: str, commit) -> Authorisation:
+        """Holds up to `hold_minor` on the card that is presented now. `commit(authorisation)` is
+        called once on approval, before the terminal is told to keep it.
+
+        Raises TerminalError when `commit` raised: the terminal takes the hold back by itself.
+        After a commit `ok` may still be False: the terminal aborted later, nothing is held.
+        """
+        tags = [_reference(reference)]
+        if self._profile.partial:
+            tags.append(tlv(0x1F70, b"\x01"))
+        if self._profile.extend:
+            tags.append(tlv(0x1F06, _PRIMARY))
+        if self._profile.mirror and self.last_receipt:
+            tags.append(tlv(0x1F1F, bcd(self.last_receipt, 2)))
+        command = build(
+            commands.RESERVE, self._amount(hold_minor), self._currency, _RESERVED, _container(tags)
+        )
+        a = Authorisation(False)
+
+        def approve(apdu) -> None:
+            self._describe(a, apdu, hold_minor)
+            commit(a)
+
+        return await self._authorised(a, command, approve)
+
+    async def extend(self, a: Authorisation, add_minor: int, commit) -> Authorisation:
+        """Asks for `add_minor` more on an open hold; no card is needed. `amount_minor` of what
+        comes back is the new whole; otherwise as authorise().
+        """
+        tags = [tlv(0x1F06, _EXTENSION)]
+        if a.trace > 999999:
+            tags.append(tlv(0x1F2B, bcd(a.trace, 4)))
+        command = build(
+            commands.RESERVE,
+            self._amount(add_minor),
+            self._currency,
+            _RESERVED,
+            b"\x0b" + bcd(a.trace if a.trace <= 999999 else 0, 3),
+            b"\x3b" + (a.auth_code.encode() + b"\x00" * 8)[:8],
+            _container(tags),
+        )
+        whole = Authorisation(False)
+
+        def approve(apdu) -> None:
+            self._describe(whole, apdu, add_minor)
+            if whole.amount_minor <= add_minor:  # some tell what was added, some the new sum
+                whole.amount_minor += a.amount_minor
+            whole.receipt = whole.receipt or a.receipt
+            commit(whole)
+
+        return await self._authorised(whole, command, approve)
+
+    async def capture(
+        self, receipt: int, authorised_minor: int, used_minor: int, reference: str = ""
+    ) -> Outcome:
+        """Books `used_minor` of a hold and releases the rest, the way the profile says. Nothing
+        used cancels it. TerminalError when more was used than is held: that is never sent.
+        """
+        if not 0 <= used_minor <= authorised_minor:
+            raise TerminalError(f"capture of {used_minor} from a hold of {authorised_minor}")
+        if not used_minor:
+            return await self.cancel(receipt)
+        if self._profile.capture == "use":
+            kind, amount = commands.BOOK_TOTAL, used_minor
+        else:
+            kind, amount = commands.RELEASE, authorised_minor - used_minor
+        return await self._move(
+            build(
+                kind,
+                _RESERVED,
+                b"\x87" + bcd(receipt, 2),
+                self._currency,
+                self._amount(amount),
+                _container([_reference(reference)]),
+            ),
+            used_minor,
+        )
+
+    async def cancel(self, receipt: int) -> Outcome:
+        """Gives a whole hold back (nothing was delivered)."""
+        return await self._move(
+            build(commands.CANCEL, _RESERVED, b"\x87" + bcd(receipt, 2), self._currency), 0
+        )
+
+    async def reverse(self, receipt: int) -> Outcome:
+        """Takes a booked transaction back whole; the terminal can until its end of day."""
+        return await self._move(
+            build(commands.REVERSE, self._password, b"\x87" + bcd(receipt, 2)), 0
+        )
+
+    async def refund(self, amount_minor: int, reference: str = "") -> Outcome:
+        """Pays `amount_minor` to the card that is presented now, without reference to a payment."""
+        return await self._move(
+            build(
+                commands.REFUND,
+                self._password,
+                self._amount(amount_minor),
+                self._currency,
+                _container([_reference(reference)]),
+            ),
+            amount_minor,
+        )
+
+    async def pending(self) -> "tuple[int, ...]":
+        """Receipt numbers of the open reservations; TerminalError when that could not be learnt."""
+        outcome = Outcome(False)
+        answer = await self._run(build(commands.RELEASE, b"\x87\xff\xff"), outcome)
+        if answer.end is None:
+            raise TerminalTimeout("pending reservations not learnt: " + outcome.text)
+        if answer.aborted and answer.code != results.PENDING_LIST:
+            raise TerminalRefused(answer.code, outcome.text)
+        return answer.end.receipts
+
+    async def end_of_day(self) -> DayTotals:
+        """Closes the terminal's day and sends its batch; may take minutes."""
+        totals = DayTotals(False)
+        answer = await self._run(build(commands.END_OF_DAY, self._password), totals)
+        apdu = answer.result
+        if apdu is not None and apdu.code == 0:
+            totals.trace = apdu.trace
+            _sum_up(totals, apdu.totals)
+            if apdu.amount_minor >= 0:
+                totals.amount_minor = apdu.amount_minor
+        return totals
+
+    def _amount(self, minor: int) -> bytes:
+        return b"\x04" + bcd(minor, 6)
+
+    def _describe(self, a: Authorisation, apdu, asked_minor: int) -> None:
+        a.ok = True
+        a.code = 0
+        a.text = "approved"
+        a.amount_minor = apdu.amount_minor if apdu.amount_minor >= 0 else asked_minor
+        a.receipt = apdu.receipt
+        a.trace = apdu.trace
+        a.terminal_id = apdu.terminal_id
+        a.vu = apdu.vu
+        a.auth_code = apdu.auth_code
+        a.pan = apdu.pan
+        a.card = apdu.card
+        a.uid_hash = apdu.card_hash
+        a.at_ms = self._clock.uptime_ms()
+
+    async def _authorised(self, a: Authorisation, command: bytes, approve) -> Authorisation:
+        answer = await self._run(command, a, approve)
+        if answer.veto:
+            raise TerminalError(answer.veto)
+        a.ok = a.ok and answer.committed
+        if answer.code == results.NO_CARD_OR_CANCELLED and answer.result is None:
+            if answer.last_status in _WAITING_FOR_CARD:
+                a.text = base.NO_CARD
+        return a
+
+    async def _move(self, command: bytes, amount_minor: int) -> Outcome:
+        outcome = Outcome(False)
+        answer = await self._run(command, outcome)
+        if outcome.ok:
+            outcome.amount_minor = amount_minor
+            if answer.result is not None:
+                outcome.receipt = answer.result.receipt
+                outcome.trace = answer.result.trace
+        return outcome
+
+    async def _run(self, command: bytes, outcome: Outcome, commit=None) -> Answer:
+        """Runs one money command alone on the line and says in `outcome` what is known."""
+        answer = Answer()
+        self.abort()  # a card that is awaited for nothing gives way
+        async with self._lock:
+            if not self.ready:
+                outcome.code = self.fault_code or -1
+                outcome.text = "out_of_service" if self.fault_code else base.TERMINAL_OFF
+                return answer
+            self._busy = True
+            try:
+                await self._converse(command, answer, commit)
+                self._judge(outcome, answer)
+            except TerminalRefused as exc:
+                self._say(outcome, exc.code)
+            except (TerminalTimeout, TerminalGone, FrameError, OSError):
+                self._judge_lost(outcome, answer)
+            finally:
+                self._busy = False
+        return answer
+
+    def _judge(self, outcome: Outcome, answer: Answer) -> None:
+        outcome.ok = answer.code <= 0 and not answer.aborted and not answer.veto
+        if outcome.ok:
+            outcome.code = 0
+            outcome.text = "approved"
+            self._remember(answer)
+        else:
+            self._say(outcome, answer.code)
+
+    def _judge_lost(self, outcome: Outcome, answer: Answer) -> None:
+        """The terminal fell silent: its 040F, if it came, is the word that counts."""
+        self._lost = True
+        result = answer.result
+        if result is not None and result.code > 0:
+            outcome.ok = False
+            self._say(outcome, answer.code)
+            return
+        outcome.certain = False
+        outcome.ok = result is not None and (answer.committed or answer.acknowledged)
+        outcome.code = 0 if outcome.ok else -1
+        outcome.text = "approved" if outcome.ok else base.TERMINAL_OFF
+        if outcome.ok:
+            self._remember(answer)
+
+    def _remember(self, answer: Answer) -> None:
+        if answer.result is not None and answer.result.receipt:
+            self.last_receipt = answer.result.receipt
+
+    def _say(self, outcome: Outcome, code: int) -> None:
+        outcome.code = code
+        outcome.text = results.classify(code & 0xFF if code < 0x100 else 0xFF)[0]
+        if code == results.NOT_REGISTERED:
+            self._lost = True
+
+
+def _container(tags: list) -> bytes:
+    body = b"".join(tags)
+    return tlv(0x06, body) if body else b""
+
+
+def _reference(reference: str) -> bytes:
+    """Ours to know a reservation by: two letters as prefix, the rest as number (1F62, 1F63)."""
+    if not reference:
+        return b""
+    text = reference.encode()
+    return tlv(0xE9, tlv(0x1F62, text[:2]), tlv(0x1F63, text[2:]))
+
+
+def _sum_up(totals: DayTotals, data: bytes) -> None:
+    """BMP 60: first and last receipt, then (count, amount) of seven card families."""
+    if len(data) < 4:
+        return
+    totals.first = int(data[:2].hex())
+    totals.last = int(data[2:4].hex())
+    for at in range(4, len(data) - 6, 7):
+        totals.count += data[at]
+        totals.amount_minor += int(data[at + 1 : at + 7].hex())
