@@ -16,8 +16,13 @@ from firmware.ledger.codec import Record
 SETTLED = 40
 REFUNDS = 12
 
-_OF_SESSION = ("authorised", "energising", "checkpoint", "period", "power_off", "priced", "captured", "cancelled",
-               "settle_failed", "declined", "extend_asked", "extended")
+_OF_SESSION = (
+    "authorised", "energising", "checkpoint", "period", "power_off", "priced", "captured", "cancelled",
+    "settle_failed", "declined", "extend_asked", "extended",
+)  # fmt: skip
+_NUMBERS = (
+    "next_session", "next_receipt", "next_credit", "last_counter", "eod_count", "eod_captured", "eod_refunded",
+)  # fmt: skip
 
 
 class BooksError(LedgerError):
@@ -31,31 +36,34 @@ class OpenSession:
 
     `seq`: its first record. `last`: kind of its newest record. `amount_minor`: authorised and extended in all.
     `energised_at`: epoch ms. `extend_minor`: an extension without answer. `attempts`: failed settlements. `periods`,
-    `periods_mwh`: number and energy of closed periods. `whole`: False when its beginning is not in flash any more.
+    `periods_mwh`: number and energy of closed periods. `hold` is None when its beginning is not in flash any more.
     """
 
     def __init__(self, sess: int, seq: int, hold: "dict | None") -> None:
         self.sess = sess
         self.seq = seq
-        self.whole = hold is not None
         self.last = "hold_asked"
         self.hold = hold
-        self.authorised = None
-        self.energising = None
-        self.checkpoint = None
-        self.power_off = None
-        self.priced = None
-        self.amount_minor = 0
-        self.energised_at = 0
-        self.extend_minor = 0
-        self.attempts = 0
-        self.periods = 0
-        self.periods_mwh = 0
+        self.authorised = self.energising = self.checkpoint = self.power_off = self.priced = None
+        self.amount_minor = self.energised_at = self.extend_minor = 0
+        self.attempts = self.periods = self.periods_mwh = 0
 
-
-def refund_key(refund: str) -> int:
-    """What the tables keep of a refund's id: 56 bits of its SHA-256."""
-    return int.from_bytes(hashlib.sha256(refund.encode()).digest()[:7], "big")
+    def add(self, record: Record) -> None:
+        f = record.fields
+        kind = self.last = record.kind
+        if hasattr(self, kind):
+            setattr(self, kind, f)
+        if "amount_minor" in f:  # authorised, extended
+            self.amount_minor = f["amount_minor"]
+        if kind == "period":
+            self.periods += 1
+            self.periods_mwh += f["energy_mwh"]
+        elif kind == "energising":
+            self.energised_at = record.at
+        elif kind == "settle_failed":
+            self.attempts += 1
+        elif kind in ("extend_asked", "extended", "declined"):
+            self.extend_minor = f.get("add_minor", 0)
 
 
 class Books:
@@ -65,57 +73,51 @@ class Books:
 
     def __init__(self) -> None:
         self.open = None
-        self.next_session = 1
-        self.next_receipt = 1
-        self.next_credit = 1
-        self.last_counter = 0
-        self.eod_count = 0
-        self.eod_captured = 0
-        self.eod_refunded = 0
+        self.next_session = self.next_receipt = self.next_credit = 1
+        self.last_counter = self.eod_count = self.eod_captured = self.eod_refunded = 0
         self.asked = {}
         self.faults = 0
         self.fault = ""
-        self._settled = []  # [sess, captured, refunded], newest last
-        self._done = []  # (key, sess, amount), newest last
+        self._settled = []  # (sess, captured, refunded), newest last
+        self._refunds = []  # (key, sess, amount), newest last
         self._fresh = True
 
     # --- questions -----------------------------------------------------------------------------------------------
 
     def settled(self, sess: int) -> "tuple | None":
-        """(captured_minor, refunded_minor) of a settled session; None when it is not in memory."""
+        """(sess, captured_minor, refunded_minor) of a settled session; None when it is not in memory."""
         for entry in self._settled:
             if entry[0] == sess:
-                return entry[1], entry[2]
+                return entry
         return None
 
     def refundable(self, sess: int) -> int:
         """What may still be refunded of a session, refunds without answer counted as done; 0 when it is not known."""
-        figures = self.settled(sess)
-        if figures is None:
-            return 0
-        left = figures[0] - figures[1]
-        for _, fields in self.asked.values():
-            if fields["sess"] == sess:
-                left -= fields["amount_minor"]
+        left = 0
+        entry = self.settled(sess)
+        if entry:
+            left = entry[1] - entry[2]
+            for _, f in self.asked.values():
+                if f["sess"] == sess:
+                    left -= f["amount_minor"]
         return left
 
     def refund_state(self, refund: str) -> str:
         """"asked", "done" or "" (not asked, or failed)."""
         if refund in self.asked:
             return "asked"
-        key = refund_key(refund)
-        for entry in self._done:
+        key = _key(refund)
+        for entry in self._refunds:
             if entry[0] == key:
                 return "done"
         return ""
 
     def oldest_needed(self) -> int:
         """The first record that something open needs; 0 when nothing is open."""
-        seq = self.open.seq if self.open else 0
-        for first, _ in self.asked.values():
-            if not seq or first < seq:
-                seq = first
-        return seq
+        seqs = [seq for seq, _ in self.asked.values()]
+        if self.open:
+            seqs.append(self.open.seq)
+        return min(seqs) if seqs else 0
 
     # --- before a record is written ------------------------------------------------------------------------------
 
@@ -123,204 +125,148 @@ class Books:
         """Raises BooksError for a decision that breaks an invariant."""
         reason = ""
         if kind == "hold_asked":
-            if self.open:
-                reason = "session %d is open" % self.open.sess
-            elif f["sess"] != self.next_session:
-                reason = "next session is %d" % self.next_session
+            if self.open or f["sess"] != self.next_session:
+                reason = "not the next session, or one is open"
         elif kind == "refund_asked":
             if self.refund_state(f["refund"]):
-                reason = "refund is known already"
-            elif f["amount_minor"] <= 0 or f["amount_minor"] > self.refundable(f["sess"]):
-                reason = "only %d can be refunded" % self.refundable(f["sess"])
+                reason = "known already"
+            elif not 0 < f["amount_minor"] <= self.refundable(f["sess"]):
+                reason = "%d can be refunded" % self.refundable(f["sess"])
         elif kind in _OF_SESSION:
-            if self.open is None or self.open.sess != f["sess"]:
+            o = self.open
+            if o is None or o.sess != f["sess"]:
                 reason = "session %d is not open" % f["sess"]
-            elif kind == "energising" and not self.open.authorised and self.open.hold["hold_minor"]:
-                reason = "no hold is authorised"
+            elif kind == "energising" and not o.authorised and o.hold and o.hold["hold_minor"]:
+                reason = "no hold"
             elif kind == "priced":
-                reason = self._price_fault(f)
+                reason = self._price_fault(o, f)
         if reason:
             raise BooksError("%s: %s" % (kind, reason))
 
-    def _price_fault(self, f: dict) -> str:
-        o = self.open
-        if o.priced:
-            return "priced already"
-        if f["receipt_no"] != self.next_receipt:
-            return "next receipt is %d" % self.next_receipt
+    def _price_fault(self, o: OpenSession, f: dict) -> str:
+        if o.priced or f["receipt_no"] != self.next_receipt:
+            return "priced already, or not the next receipt"
         if f["billed_wh"] != f["end_wh"] - f["start_wh"]:
-            return "billed_wh is not the register's difference"
+            return "billed_wh"
         if o.energising and f["start_wh"] != o.energising["register_wh"]:
-            return "start_wh is not the register at energising"
+            return "start_wh"
         if f["net_minor"] + f["vat_minor"] != f["total_minor"]:
-            return "net and VAT do not add up"
+            return "net and VAT"
         if o.amount_minor and f["total_minor"] > o.amount_minor:
-            return "total passes the hold"
+            return "passes the hold"
         return ""
 
     # --- every record --------------------------------------------------------------------------------------------
 
     def apply(self, record: Record) -> None:
         """Adds one record; never raises for a record that decode() gave."""
+        o = self.open
+        if record.kind in _OF_SESSION:
+            if o and o.sess == record.fields["sess"]:
+                o.add(record)
+            else:
+                self._check(record, False, "session not open")
+                o = None
         handler = getattr(self, "_on_" + record.kind, None)
         if handler:
-            handler(record, record.fields)
-        elif record.kind in _OF_SESSION:
-            self._of(record)
+            handler(record, record.fields, o)
         self._fresh = False
 
-    def _wrong(self, record: Record, reason: str) -> None:
-        self.faults += 1
-        self.fault = "%s %d: %s" % (record.kind, record.seq, reason)
+    def _check(self, record: Record, fits: bool, what: str) -> None:
+        if not fits:
+            self.faults += 1
+            self.fault = "%s %d: %s" % (record.kind, record.seq, what)
 
-    def _of(self, record: Record) -> "OpenSession | None":
-        """The open session, which must be the record's; keeps the record's fields where OpenSession has a place."""
-        o = self.open
-        if o is None or o.sess != record.fields["sess"]:
-            self._wrong(record, "its session is not open")
-            return None
-        o.last = record.kind
-        if hasattr(o, record.kind):
-            setattr(o, record.kind, record.fields)
-        return o
-
-    def _on_hold_asked(self, record: Record, f: dict) -> None:
-        if self.open:
-            self._wrong(record, "session %d was open" % self.open.sess)
+    def _on_hold_asked(self, record: Record, f: dict, o: "OpenSession | None") -> None:
+        self._check(record, o is None, "session was open")
         self.open = OpenSession(f["sess"], record.seq, f)
         self.next_session = max(self.next_session, f["sess"] + 1)
 
-    def _on_authorised(self, record: Record, f: dict) -> None:
-        o = self._of(record)
-        if o:
-            o.amount_minor = f["amount_minor"]
+    def _on_declined(self, record: Record, f: dict, o: "OpenSession | None") -> None:
+        if o and not o.authorised:
+            self.open = None  # else it was an extension
 
-    def _on_declined(self, record: Record, f: dict) -> None:
-        o = self._of(record)
-        if o and o.authorised:
-            o.extend_minor = 0
-        elif o:
-            self.open = None
-
-    def _on_energising(self, record: Record, f: dict) -> None:
-        o = self._of(record)
-        if o:
-            o.energised_at = record.at
-
-    def _on_period(self, record: Record, f: dict) -> None:
-        o = self._of(record)
-        if o:
-            o.periods += 1
-            o.periods_mwh += f["energy_mwh"]
-
-    def _on_settle_failed(self, record: Record, f: dict) -> None:
-        o = self._of(record)
-        if o:
-            o.attempts += 1
-
-    def _on_extend_asked(self, record: Record, f: dict) -> None:
-        o = self._of(record)
-        if o:
-            o.extend_minor = f["add_minor"]
-
-    def _on_extended(self, record: Record, f: dict) -> None:
-        o = self._of(record)
-        if o:
-            o.amount_minor = f["amount_minor"]
-            o.extend_minor = 0
-
-    def _on_priced(self, record: Record, f: dict) -> None:
-        self._of(record)
+    def _on_priced(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         self.next_receipt = max(self.next_receipt, f["receipt_no"] + 1)
 
-    def _on_captured(self, record: Record, f: dict) -> None:
-        o = self._of(record)
+    def _on_captured(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         captured = f["captured_minor"]
-        if o and o.whole:
-            if o.amount_minor and captured + f["released_minor"] != o.amount_minor:
-                self._wrong(record, "captured and released are not what was authorised")
-            if o.priced and captured != o.priced["total_minor"]:
-                self._wrong(record, "captured is not the price")
-        self.open = None
+        if o and o.priced:
+            self._check(record, captured == o.priced["total_minor"], "not the price")
+        self._released(record, captured + f["released_minor"], o)
         self.eod_count += 1
         self.eod_captured += captured
         self.remember(f["sess"], captured, 0)
 
-    def _on_cancelled(self, record: Record, f: dict) -> None:
-        o = self._of(record)
-        if o and o.whole and o.amount_minor and f["released_minor"] != o.amount_minor:
-            self._wrong(record, "released is not what was authorised")
-        self.open = None
+    def _on_cancelled(self, record: Record, f: dict, o: "OpenSession | None") -> None:
+        self._released(record, f["released_minor"], o)
 
-    def _on_refund_asked(self, record: Record, f: dict) -> None:
+    def _released(self, record: Record, total: int, o: "OpenSession | None") -> None:
+        if o:
+            self._check(record, not o.amount_minor or total == o.amount_minor, "not what was authorised")
+            self.open = None
+
+    def _on_refund_asked(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         self.asked[f["refund"]] = (record.seq, f)
 
-    def _on_refunded(self, record: Record, f: dict) -> None:
-        if self.refund_state(f["refund"]) == "done":
-            self._wrong(record, "refunded before")
-        asked = self.asked.pop(f["refund"], None)
-        if asked and asked[1]["amount_minor"] != f["amount_minor"]:
-            self._wrong(record, "not the amount that was asked")
-        self._done.append((refund_key(f["refund"]), f["sess"], f["amount_minor"]))
-        del self._done[:-REFUNDS]
+    def _on_refunded(self, record: Record, f: dict, o: "OpenSession | None") -> None:
+        refund, sess, amount = f["refund"], f["sess"], f["amount_minor"]
+        self._check(record, self.refund_state(refund) != "done", "refunded before")
+        asked = self.asked.pop(refund, None)
+        self._check(record, not asked or asked[1]["amount_minor"] == amount, "not what was asked")
+        self._refunds = self._refunds[1 - REFUNDS :] + [(_key(refund), sess, amount)]
         self.next_credit = max(self.next_credit, f["credit_no"] + 1)
-        self.eod_refunded += f["amount_minor"]
-        figures = self.settled(f["sess"])
-        if figures:
-            refunded = figures[1] + f["amount_minor"]
-            if refunded > figures[0]:
-                self._wrong(record, "refunds pass what was captured")
-            self.remember(f["sess"], figures[0], refunded)
+        self.eod_refunded += amount
+        entry = self.settled(sess)
+        if entry:
+            self._check(record, entry[2] + amount <= entry[1], "passes what was captured")
+            self.remember(sess, entry[1], entry[2] + amount)
 
-    def _on_refund_failed(self, record: Record, f: dict) -> None:
+    def _on_refund_failed(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         self.asked.pop(f["refund"], None)
 
-    def _on_command(self, record: Record, f: dict) -> None:
+    def _on_command(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         self.last_counter = max(self.last_counter, f["counter"])
 
-    def _on_end_of_day(self, record: Record, f: dict) -> None:
+    def _on_end_of_day(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         if f["result"] != "failed":
             self.eod_count = self.eod_captured = self.eod_refunded = 0
 
     def remember(self, sess: int, captured: int, refunded: int) -> None:
         """Keeps a settled session's figures as the newest."""
-        self._settled = [e for e in self._settled if e[0] != sess]
-        self._settled.append((sess, captured, refunded))
-        del self._settled[:-SETTLED]
+        kept = [e for e in self._settled if e[0] != sess]
+        self._settled = kept[1 - SETTLED :] + [(sess, captured, refunded)]
 
     # --- the note at every sector's start ------------------------------------------------------------------------
 
     def note(self, acked: int) -> dict:
         """Fields of the `books` note: all but the open session and refunds, whose records stay in flash."""
-        return {
+        fields = {
             "acked": acked,
             "needed": self.oldest_needed(),
             "open_sess": self.open.sess if self.open else 0,
-            "next_session": self.next_session,
-            "next_receipt": self.next_receipt,
-            "next_credit": self.next_credit,
-            "counter": self.last_counter,
-            "eod_count": self.eod_count,
-            "eod_captured": self.eod_captured,
-            "eod_refunded": self.eod_refunded,
             "settled": [v for entry in self._settled for v in entry],
-            "refunds": [v for entry in self._done for v in entry],
+            "refunds": [v for entry in self._refunds for v in entry],
         }
+        for name in _NUMBERS:
+            fields[name] = getattr(self, name)
+        return fields
 
-    def _on_books(self, record: Record, f: dict) -> None:
+    def _on_books(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         """Only the first one in a replay says something new."""
-        if not self._fresh:
-            return
-        self.next_session = f["next_session"]
-        self.next_receipt = f["next_receipt"]
-        self.next_credit = f["next_credit"]
-        self.last_counter = f["counter"]
-        self.eod_count = f["eod_count"]
-        self.eod_captured = f["eod_captured"]
-        self.eod_refunded = f["eod_refunded"]
-        s = f["settled"]
-        self._settled = [(s[i], s[i + 1], s[i + 2]) for i in range(0, len(s) - 2, 3)]
-        r = f["refunds"]
-        self._done = [(r[i], r[i + 1], r[i + 2]) for i in range(0, len(r) - 2, 3)]
-        if f["open_sess"]:
-            self.open = OpenSession(f["open_sess"], f["needed"], None)
+        if self._fresh:
+            for name in _NUMBERS:
+                setattr(self, name, f[name])
+            self._settled = _triples(f["settled"])
+            self._refunds = _triples(f["refunds"])
+            if f["open_sess"]:
+                self.open = OpenSession(f["open_sess"], f["needed"], None)
+
+
+def _key(refund: str) -> int:
+    """What the table keeps of a refund's id: 56 bits of its SHA-256."""
+    return int.from_bytes(hashlib.sha256(refund.encode()).digest()[:7], "big")
+
+
+def _triples(v: list) -> list:
+    return [tuple(v[i : i + 3]) for i in range(0, len(v) - 2, 3)]

@@ -6,7 +6,7 @@ zigzag; s: length byte and UTF-8; l: count byte and that many i. docs/reliabilit
 Goals: what does not fit the schema is refused before anything is written; bytes from flash give a record or RecordError,
 nothing else. A record of a kind this firmware does not know is kept as "unknown" with its bytes; of a known kind in a
 later version the known fields are read and the bytes after them kept in `rest`; of an earlier version the fields that
-did not exist yet are 0, "" or ().
+did not exist yet are 0, "" or [].
 """
 
 import json
@@ -17,15 +17,11 @@ from firmware.errors import RecordError
 from firmware.ledger.schema import ROWS
 
 NOTE = const(128)  # kinds from here are the charger's own notes: without number, never synced
-UNKNOWN = "unknown"
-LOST = "lost"
-
-_EMPTY = {"u": 0, "i": 0, "s": "", "l": ()}
 
 
 class Record:
-    """`seq`; `kind` (name); `version`; `at` (epoch ms, 0 unknown); `fields` by the schema's names; `rest`: bytes of
-    fields this firmware does not know. Kind "unknown": all bytes are in `rest`. Kind "lost": flash lost this one."""
+    """`seq`; `kind` (name); `version`; `at` (epoch ms, 0 unknown); `fields` by the schema's names; `rest`: bytes of fields
+    this firmware does not know. Kind "unknown": all bytes are in `rest`. Kind "lost": flash lost this one."""
 
     def __init__(self, seq: int, kind: str, version: int, at: int, fields: dict, rest: bytes = b""):
         self.seq = seq
@@ -38,76 +34,59 @@ class Record:
     def to_json(self, epoch: int) -> str:
         """The record as JSON text: epoch, seq, type, version, at, then the fields in the schema's order; `payload` (hex)
         holds what this firmware does not know."""
-        parts = [
-            '{"epoch":%d,"seq":%d,"type":"%s","version":%d,"at":%d'
-            % (epoch, self.seq, self.kind, self.version, self.at)
-        ]
+        text = '{"epoch":%d,"seq":%d,"type":"%s","version":%d,"at":%d' % (
+            epoch, self.seq, self.kind, self.version, self.at)  # fmt: skip
         if self.fields:
-            for name, _ in row_of(self.kind)[3]:
-                parts.append(',"%s":%s' % (name, json.dumps(self.fields[name])))
+            for word in find_row(1, self.kind)[3].split():
+                name = word.split(":")[0]
+                text += ',"%s":%s' % (name, json.dumps(self.fields[name]))
         if self.rest:
-            parts.append(',"payload":"%s"' % bytes(self.rest).hex())
-        parts.append("}")
-        return "".join(parts)
+            text += ',"payload":"%s"' % self.rest.hex()
+        return text + "}"
 
 
-def row_of(kind: str) -> tuple:
-    """The schema's row of a kind; RecordError when there is none."""
+def find_row(column: int, value) -> tuple:
+    """The schema's row with this number (column 0) or name (column 1); RecordError when there is none."""
     for row in ROWS:
-        if row[1] == kind:
+        if row[column] == value:
             return row
-    raise RecordError("%s: no such kind" % kind)
+    raise RecordError("%s: no such kind" % value)
 
 
-def encode(buf, at: int, row: tuple, fields: dict, version: int = 0) -> int:
+def _name_type(word: str) -> tuple:
+    name, _, kind = word.partition(":")
+    return name, kind or "u"
+
+
+def encode(buf, row: tuple, at: int, fields: dict) -> int:
     """Writes a payload to the start of `buf` (a memoryview) and gives its length; RecordError names the field that is
-    missing, unknown, of the wrong type or too long. `version` 0: the schema's."""
-    _known(row, fields)
+    missing, unknown, of the wrong type or too long for its type or the frame."""
     buf[0] = row[0]
-    buf[1] = version or row[2]
+    buf[1] = row[2]
     name = "at"
+    words = row[3].split()
     try:
         end = _put_u(buf, 2, at)
-        for name, kind in row[3]:
-            end = _put(buf, end, kind, fields[name])
+        for word in words:
+            name, kind = _name_type(word)
+            end = _PUT[kind](buf, end, fields[name])
+        if len(fields) > len(words):
+            raise ValueError("and a field that is not in the schema")
     except KeyError:
         raise RecordError("%s.%s: missing" % (row[1], name))
     except IndexError:
         raise RecordError("%s.%s: record too long" % (row[1], name))
-    except (TypeError, ValueError, OverflowError) as e:
+    except (AttributeError, TypeError, ValueError) as e:
         raise RecordError("%s.%s: %s" % (row[1], name, e))
     return end
 
 
-def _known(row: tuple, fields: dict) -> None:
-    if len(fields) > len(row[3]):
-        names = [name for name, _ in row[3]]
-        for name in fields:
-            if name not in names:
-                raise RecordError("%s.%s: no such field" % (row[1], name))
-
-
-def _put(buf, at: int, kind: str, value) -> int:
-    if kind == "u":
-        return _put_u(buf, at, value)
-    if kind == "i":
-        return _put_i(buf, at, value)
-    if kind == "s":
-        return _put_s(buf, at, value)
-    if len(value) > 255:
-        raise ValueError("at most 255 numbers")
-    buf[at] = len(value)
-    at += 1
-    for v in value:
-        at = _put_i(buf, at, v)
-    return at
-
-
 def _put_u(buf, at: int, value: int) -> int:
-    if isinstance(value, bool):
-        value = 1 if value else 0
-    if not isinstance(value, int):
+    if value is True:
+        value = 1
+    if not isinstance(value, int) and value is not False:
         raise TypeError("must be an integer")
+    value = value or 0
     if value < 0 or value >> 64:
         raise ValueError("out of range")
     while value > 0x7F:
@@ -119,14 +98,10 @@ def _put_u(buf, at: int, value: int) -> int:
 
 
 def _put_i(buf, at: int, value: int) -> int:
-    if not isinstance(value, int):
-        raise TypeError("must be an integer")
     return _put_u(buf, at, value * 2 if value >= 0 else -value * 2 - 1)
 
 
 def _put_s(buf, at: int, value: str) -> int:
-    if not isinstance(value, str):
-        raise TypeError("must be text")
     raw = value.encode()
     n = len(raw)
     if n > 255:
@@ -138,53 +113,39 @@ def _put_s(buf, at: int, value: str) -> int:
     return at + 1 + n
 
 
+def _put_l(buf, at: int, value) -> int:
+    if len(value) > 255:
+        raise ValueError("at most 255 numbers")
+    buf[at] = len(value)
+    at += 1
+    for v in value:
+        at = _put_i(buf, at, v)
+    return at
+
+
 def decode(seq: int, data, plain: bool = True) -> Record:
     """A record from a payload (a memoryview, copied). `plain` False: the frame is of a later format, so the payload is
     kept as it is. RecordError names the field that does not fit."""
-    row = _row_number(data[0]) if plain and len(data) > 2 else None
-    if row is None:
-        version = data[1] if len(data) > 1 else 0
-        return Record(seq, UNKNOWN, version, 0, {}, bytes(data))
-    version = data[1]
+    version = data[1] if len(data) > 1 else 0
+    try:
+        row = find_row(0, data[0] if plain and version else 0)
+    except RecordError:
+        return Record(seq, "unknown", version, 0, {}, bytes(data))
     name = "at"
     fields = {}
     try:
         at, pos = _get_u(data, 2)
-        for name, kind in row[3]:
+        for word in row[3].split():
+            name, kind = _name_type(word)
             if pos == len(data) and version < row[2]:
-                fields[name] = _EMPTY[kind]
+                fields[name] = {"u": 0, "i": 0, "s": ""}.get(kind, [])
             else:
-                fields[name], pos = _get(data, pos, kind)
-    except (IndexError, ValueError):  # ValueError: not UTF-8
-        raise RecordError("%s.%s: cut short or malformed" % (row[1], name))
-    if pos != len(data) and version <= row[2]:
-        raise RecordError("%s: bytes after the last field" % row[1])
+                fields[name], pos = _GET[kind](data, pos)
+        if pos != len(data) and version <= row[2]:
+            raise ValueError
+    except (IndexError, ValueError):  # a UnicodeError is a ValueError
+        raise RecordError("%s.%s: malformed" % (row[1], name))
     return Record(seq, row[1], version, at, fields, bytes(data[pos:]))
-
-
-def _row_number(number: int) -> "tuple | None":
-    for row in ROWS:
-        if row[0] == number:
-            return row
-    return None
-
-
-def _get(data, at: int, kind: str) -> tuple:
-    if kind == "u":
-        return _get_u(data, at)
-    if kind == "i":
-        return _get_i(data, at)
-    n = data[at]
-    at += 1
-    if kind == "s":
-        if at + n > len(data):
-            raise IndexError
-        return str(bytes(data[at : at + n]), "utf-8"), at + n
-    out = []
-    for _ in range(n):
-        v, at = _get_i(data, at)
-        out.append(v)
-    return out, at
 
 
 def _get_u(data, at: int) -> tuple:
@@ -197,8 +158,6 @@ def _get_u(data, at: int) -> tuple:
         if b < 0x80:
             break
         shift += 7
-        if shift > 63:
-            raise ValueError
     if value >> 64:
         raise ValueError
     return value, at
@@ -207,3 +166,24 @@ def _get_u(data, at: int) -> tuple:
 def _get_i(data, at: int) -> tuple:
     value, at = _get_u(data, at)
     return (-((value + 1) >> 1) if value & 1 else value >> 1), at
+
+
+def _get_s(data, at: int) -> tuple:
+    end = at + 1 + data[at]
+    if end > len(data):
+        raise IndexError
+    return str(bytes(data[at + 1 : end]), "utf-8"), end
+
+
+def _get_l(data, at: int) -> tuple:
+    out = []
+    n = data[at]
+    at += 1
+    for _ in range(n):
+        v, at = _get_i(data, at)
+        out.append(v)
+    return out, at
+
+
+_PUT = {"u": _put_u, "i": _put_i, "s": _put_s, "l": _put_l}
+_GET = {"u": _get_u, "i": _get_i, "s": _get_s, "l": _get_l}

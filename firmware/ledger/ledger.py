@@ -14,16 +14,15 @@ import struct
 
 from firmware.errors import LedgerFull, RecordError
 from firmware.ledger.books import Books
-from firmware.ledger.codec import LOST, NOTE, Record, decode, encode, row_of
+from firmware.ledger.codec import NOTE, Record, decode, encode, find_row
 from firmware.ledger.sector import FIRST
 from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, Place, Ring
 
-# Sectors that must be free for a record; what is not listed may use the last one.
+# Sectors that must be free for a record; what is not listed may use the last one. Without them the first are refused
+# (LedgerFull), the others left out: what is done with power and money then goes on.
 _SESSION = 6
-_ROOM = {
-    "hold_asked": _SESSION, "checkpoint": 5, "extend_asked": 5, "refund_asked": 5,
-    "boot": 4, "tariff": 4, "command": 4, "alarm": 4, "security": 4, "end_of_day": 4, "period": 2,
-}
+_REFUSED = {"hold_asked": _SESSION, "extend_asked": 5, "refund_asked": 5, "command": 4, "end_of_day": 4}
+_LEFT_OUT = {"checkpoint": 5, "boot": 4, "tariff": 4, "alarm": 4, "security": 4, "period": 3}
 _ACK_STEP = 32  # records acknowledged before that is noted in flash
 
 
@@ -31,6 +30,7 @@ class Ledger:
     """`flash`: firmware.ports.Flash; `now_ms()`: wall clock, epoch ms, 0 while unknown. `books` is always up to date.
 
     After `mount`: `epoch`, `next_seq`, `acked_seq`, `lost` (records missing between others), `new` (flash was empty).
+    `left_out`: records for which there was no room, since mount.
     """
 
     def __init__(self, flash, now_ms) -> None:
@@ -40,6 +40,7 @@ class Ledger:
         self.next_seq = 1
         self.acked_seq = 0
         self.lost = 0
+        self.left_out = 0
         self.new = False
         self._now_ms = now_ms
         self._frame = memoryview(bytearray(FRAME))
@@ -119,43 +120,43 @@ class Ledger:
                 return  # written twice: the first did not verify then
             self.lost += record.seq - self.next_seq
             self.next_seq = record.seq + 1
-        elif record.kind == "acked":
-            self._acked(record.fields["seq"])
-        elif record.kind == "books":
-            self._acked(record.fields["acked"])
+        elif record.fields.get("acked", 0) > self.acked_seq:
+            self.acked_seq = self._noted = record.fields["acked"]
         self.books.apply(record)
-
-    def _acked(self, seq: int) -> None:
-        if seq > self.acked_seq:
-            self.acked_seq = self._noted = seq
 
     # --- writing -------------------------------------------------------------------------------------------------
 
     def append(self, kind: str, **fields) -> int:
-        """Writes one record and returns its number when it is in flash.
+        """Writes one record and returns its number when it is in flash; 0 when there was no room for a record of this kind
+        and it was left out (checkpoints, alarms and the like; counted in `left_out`).
 
-        RecordError: fields do not fit the schema. BooksError: it would break an invariant. LedgerFull: no room for this
-        kind. FlashError: flash cannot be written. After any of these nothing was written."""
-        row = row_of(kind)
+        RecordError: fields do not fit the schema. BooksError: it would break an invariant. LedgerFull: no room.
+        FlashError: flash cannot be written. After any of these nothing was written."""
+        row = find_row(1, kind)
         if row[0] >= NOTE:
             raise RecordError("%s: a note of the ledger's own" % kind)
         at = self._now_ms()
-        length = encode(self._frame[HEAD : HEAD + PAYLOAD], at, row, fields)
+        length = encode(self._frame[HEAD : HEAD + PAYLOAD], row, at, fields)
         self.books.refuse(kind, fields)
-        need = _ROOM.get(kind, 0)
-        if need and self.free_sectors() < need:
-            raise LedgerFull("%s: fewer than %d sectors are free" % (kind, need))
+        if not self._has_room(_REFUSED, kind):
+            raise LedgerFull("%s: too few sectors are free" % kind)
+        if not self._has_room(_LEFT_OUT, kind):
+            self.left_out += 1
+            return 0
         seq = self.next_seq
         self.ring.append(self.ring.frame(self._frame, length, seq), seq, self._keep())
         self.next_seq = seq + 1
         self.books.apply(Record(seq, kind, row[2], at, fields))
         return seq
 
+    def _has_room(self, needs: dict, kind: str) -> bool:
+        return kind not in needs or self.free_sectors() >= needs[kind]
+
     def _write_note(self) -> None:
         """The first frame of every sector. Built in the ring's read buffer: the record that waits is in the other."""
         buf = self.ring.buf
         fields = self.books.note(self.acked_seq)
-        length = encode(buf[HEAD : HEAD + PAYLOAD], 0, row_of("books"), fields)
+        length = encode(buf[HEAD : HEAD + PAYLOAD], find_row(1, "books"), 0, fields)
         if self.ring.write(self.ring.frame(buf, length, self.next_seq - 1)):
             self._noted = self.acked_seq
 
@@ -182,7 +183,7 @@ class Ledger:
     def idle(self) -> bool:
         """Housekeeping for a quiet moment: at most one erase, or one note. True when there was something to do."""
         if self.acked_seq - self._noted >= _ACK_STEP and not self.ring.closed:
-            length = encode(self._frame[HEAD : HEAD + PAYLOAD], 0, row_of("acked"), {"seq": self.acked_seq})
+            length = encode(self._frame[HEAD : HEAD + PAYLOAD], find_row(1, "acked"), 0, {"acked": self.acked_seq})
             if self.ring.write(self.ring.frame(self._frame, length, self.next_seq - 1)):
                 self._noted = self.acked_seq
                 return True
@@ -204,7 +205,7 @@ class Ledger:
                     break
                 self._out_seq = ring.seq
                 return self._decode()
-        return Record(seq + 1, LOST, 0, 0, {})
+        return Record(seq + 1, "lost", 0, 0, {})
 
     def _seek(self, seq: int) -> None:
         """Puts the reading place before record `seq`."""
@@ -232,14 +233,16 @@ class Ledger:
             ring.enter(place, sector)
             while ring.step_in(place):
                 if ring.plain and ring.payload and ring.payload[0] in kinds:
-                    found.append(self._decode())
+                    record = self._decode()
+                    if record.fields:
+                        found.append(record)
             yield found
             sector = ring.neighbour(sector, -1)
 
     def recent(self, kind: str, n: int) -> list:
         """The newest `n` records of a kind that are still in flash, newest first, acknowledged or not."""
         out = []
-        for found in self.scan((row_of(kind)[0],)):
+        for found in self.scan((find_row(1, kind)[0],)):
             for record in reversed(found):
                 if len(out) == n:
                     return out
@@ -249,20 +252,19 @@ class Ledger:
     def recall(self, sess: int):
         """Generator: looks for an old session's figures in flash, one sector a step, and puts them into the books, so
         that it can be refunded."""
-        captured = -1
         refunded = 0
-        for found in self.scan((row_of("captured")[0], row_of("refunded")[0])):
+        for found in self.scan((10, 16)):
+            if self.books.settled(sess):
+                return
             for record in found:
-                if record.fields["sess"] == sess:
-                    if record.kind == "captured":
-                        captured = record.fields["captured_minor"]
-                    else:
-                        refunded += record.fields["amount_minor"]
-            if captured >= 0:
-                break
+                f = record.fields
+                if f["sess"] == sess and record.kind == "refunded":
+                    refunded += f["amount_minor"]
+            for record in found:
+                f = record.fields
+                if f["sess"] == sess and record.kind == "captured":
+                    self.books.remember(sess, f["captured_minor"], refunded)
             yield
-        if captured >= 0 and self.books.settled(sess) is None:
-            self.books.remember(sess, captured, refunded)
 
     def acknowledge(self, epoch: int, seq: int) -> bool:
         """The back office has everything up to `seq`. False (and nothing done) for another epoch or a number that was
