@@ -1,4 +1,4 @@
-"""Modbus RTU master on an asynchronous serial line; several devices share it through one lock.
+"""Modbus RTU master on an asynchronous serial line; several devices take turns on it.
 
 Promises: one request is on the line at a time, after 3.5 characters of silence (MODBUS over
 Serial Line V1.02, 2.5.1.1). An answer that is late, foreign, damaged or only our own echo is
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # a USB adapter hands bytes on every 16 ms, so 1.5 characters cannot be held to
 _GAP_MS = const(30)
+_STEP_MS = const(2)
 _BUSY_CODES = (5, 6)  # acknowledge, server device busy: worth another try
 
 
@@ -56,14 +57,17 @@ class ModbusBus:
         self.timeout_ms = timeout_ms
         self.late_ms = late_ms
         self.attempts = attempts
-        self._lock = asyncio.Lock()
+        self._held = False
+        self._waiting = 0
         self._tx = bytearray(REQUEST_SIZE)
         self._rx = bytearray(MAX_REPLY + REQUEST_SIZE + 1)
         self._view = memoryview(self._rx)
         self.data = self._view[3:]
         self._quiet_at = time.ticks_ms()
         self._sent_at = self._quiet_at
+        self._heard_at = self._quiet_at
         self._owed = False
+        self._size = 0
         self.requests = self.answers = self.retries = self.timeouts = 0
         self.damaged = self.foreign = self.exceptions = self.echoes = self.strays = 0
         self.set_line(baud, bits_per_char)
@@ -81,11 +85,12 @@ class ModbusBus:
 
     async def request(self, unit: int, function: int, address: int, count: int) -> "memoryview":
         """Read `count` registers; gives `data`. Raises a ModbusError when `attempts` brought no
-        answer.
-
-        A refusal (ModbusException) is final at once, except codes 5 and 6 which say "busy".
+        answer. A refusal (ModbusException) is final at once, except codes 5 and 6: busy.
         """
-        async with self._lock:
+        if self._held or self._waiting:
+            await self._turn()
+        self._held = True
+        try:
             left = self.attempts
             while True:
                 left -= 1
@@ -101,8 +106,22 @@ class ModbusBus:
                     if not left:
                         raise
                 self.retries += 1
+        finally:
+            self._held = False
+
+    async def _turn(self) -> None:
+        """Wait for the line: whoever comes while others wait sleeps first, so nobody starves."""
+        self._waiting += 1
+        try:
+            while True:
+                await asyncio.sleep_ms(_STEP_MS)
+                if not self._held:
+                    return
+        finally:
+            self._waiting -= 1
 
     def _note(self, exc: ModbusError) -> None:
+        self._owed = True  # the true answer may still come behind what came
         if isinstance(exc, ModbusTimeout):
             self.timeouts += 1
         elif isinstance(exc, ModbusCrcError):
@@ -111,82 +130,71 @@ class ModbusBus:
             self.foreign += 1
 
     async def _once(self, unit: int, function: int, address: int, count: int) -> None:
+        """One request and its answer, in as few coroutines as can be: each one is an allocation.
+        """
         build_read(self._tx, unit, function, address, count)
-        await self._silence()
+        wait = self._quiet_left()
+        while wait:
+            await asyncio.sleep_ms(wait)
+            wait = self._quiet_left()
+        self._owed = False
         self.requests += 1
-        await self._send()
-        try:
-            size = await self._receive(count)
-            check_reply(self._rx, size, unit, function, count)
-        except (ModbusCrcError, ModbusReplyError):
-            self._owed = True  # the true answer may be behind it
-            raise
-        self.answers += 1
-
-    async def _silence(self) -> None:
-        """Wait until nothing is on the line and no earlier answer can come."""
-        if self._owed:
-            await self._wait_out()
-            self._owed = False
-        while True:
-            stray = self._serial.discard(self._view)
-            now = time.ticks_ms()
-            if stray:
-                self.strays += stray
-                self._quiet_at = now
-            left = self._silence_ms - time.ticks_diff(now, self._quiet_at)
-            if left <= 0 or left > self._silence_ms:
-                return
-            await asyncio.sleep_ms(left)
-
-    async def _wait_out(self) -> None:
-        """Discard until `late_ms` after the request that was given up."""
-        while True:
-            left = self.late_ms - time.ticks_diff(time.ticks_ms(), self._sent_at)
-            if left <= 0 or left > self.late_ms:
-                return
-            n = await self._serial.read_into(self._view, left)
-            if n:
-                self.strays += n
-                self._quiet_at = time.ticks_ms()
-
-    async def _send(self) -> None:
+        on_line = self.line_ms(5 + 2 * count)
         if self._direction is None:
             self._serial.write(self._tx)
+            on_line += self.line_ms(REQUEST_SIZE)
         else:
             self._direction(True)
             self._serial.write(self._tx)
             await asyncio.sleep_ms(self.line_ms(REQUEST_SIZE))
             self._direction(False)
-        self._sent_at = time.ticks_ms()
+        self._heard_at = self._sent_at = time.ticks_ms()
+        self._size = 0
+        await asyncio.sleep_ms(on_line)  # the line's own time is slept through, not polled
+        limit = on_line + self.timeout_ms
+        while not self._listen(count, limit):
+            await asyncio.sleep_ms(_STEP_MS)
+        check_reply(self._rx, self._size, unit, function, count)
+        self.answers += 1
 
-    async def _receive(self, count: int) -> int:
-        """Bytes of the frame that is now at the start of `_rx`. The line's own time is slept
-        through, not polled.
+    def _quiet_left(self) -> int:
+        """Milliseconds until the next request may be sent: nothing on the line for 3.5
+        characters, and no earlier answer can come any more. What comes meanwhile is thrown away.
         """
-        want = 5 + 2 * count
-        await asyncio.sleep_ms(
-            self.line_ms(want + (REQUEST_SIZE if self._direction is None else 0))
-        )
-        size = 0
-        limit = self.timeout_ms
-        while size < want:
-            n = await self._serial.read_into(self._view if not size else self._view[size:], limit)
-            if not n:
-                self._owed = True
-                raise ModbusTimeout(f"{size} of {want} bytes came in time")
-            size = self._without_echo(size + n)
-            if size:
-                limit = _GAP_MS
-            want = reply_size(self._rx, size, count)
-        self._quiet_at = time.ticks_ms()
+        stray = self._serial.discard(self._view)
+        now = time.ticks_ms()
+        if stray:
+            self.strays += stray
+            self._quiet_at = now
+        left = _left(self._silence_ms, now, self._quiet_at)
+        if self._owed:
+            late = _left(self.late_ms, now, self._sent_at)
+            return late if late > left else left
+        return left
+
+    def _listen(self, count: int, limit: int) -> bool:
+        """Take what has come; True when the frame at the start of `_rx` is whole. Raises
+        ModbusTimeout after `limit` ms without a byte, or a gap within the frame.
+        """
+        size = self._size
+        n = self._serial.take(self._view if not size else self._view[size:])
+        now = time.ticks_ms()
+        if n:
+            self._heard_at = self._quiet_at = now
+            self._size = size = self._without_echo(size + n)
+        want = reply_size(self._rx, size, count)
         if size > want:
             raise ModbusReplyError(f"{size} bytes instead of {want}")
-        return size
+        if size == want:
+            return True
+        since = time.ticks_diff(now, self._heard_at)
+        if since >= (_GAP_MS if size else limit):
+            raise ModbusTimeout(f"{size} of {want} bytes came in time")
+        return False
 
     def _without_echo(self, size: int) -> int:
-        """Take our own request away from the front: a two-wire line whose receiver stays on hears
-        itself.
+        """Take our own request away from the front: a two-wire line whose receiver stays on
+        hears itself.
         """
         if size < REQUEST_SIZE:
             return size
@@ -197,3 +205,9 @@ class ModbusBus:
         for i in range(REQUEST_SIZE, size):
             self._rx[i - REQUEST_SIZE] = self._rx[i]
         return size - REQUEST_SIZE
+
+
+def _left(span_ms: int, now: int, since: int) -> int:
+    """What is left of a span that began at `since`; ticks wrap, so anything odd means over."""
+    left = span_ms - time.ticks_diff(now, since)
+    return left if 0 < left <= span_ms else 0

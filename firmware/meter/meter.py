@@ -114,6 +114,7 @@ class Meter:
         self.serial = ""
         self.state = UNKNOWN
         self.problem = ""
+        self._verify = False
         self._check.forget()
 
     async def identify(self) -> str:
@@ -135,6 +136,7 @@ class Meter:
                 self.serial = number
             elif number != self.serial:
                 self.state = SWAPPED
+                self._verify = True
                 self.problem = f"meter {number} answers instead of {self.serial}"
                 raise MeterError(self.problem)
         self._verify = False

@@ -8,6 +8,7 @@ at another pace than the power the meter itself shows."""
 
 from micropython import const
 
+_MARGIN_PERCENT = const(120)  # 10 % over the nominal voltage (EN 50160), 10 % over the current
 _STILL_STEPS = const(
     5
 )  # a register may be this many steps behind the power before it counts as frozen
@@ -50,14 +51,15 @@ class Plausibility:
         self._power_ms = at_ms
         self._sum_wh = 0
         self._sum_rest = 0  # W s beyond whole Wh
-        self._unsure_wh = 0  # the power may have changed at either end of an interval
+        self._unsure_ws = 0  # the power may have changed at either end of an interval
 
     def reachable(self, answered_ms: int) -> int:
         """Most the register can have gained by then, Wh: full power since the last good request
         was sent.
         """
         seconds = (answered_ms - self._asked_ms) // 1000 + 1
-        return self.limit_w * seconds // 3600 + 2 * self.resolution_wh
+        most_w = self.limit_w * _MARGIN_PERCENT // 100
+        return most_w * seconds // 3600 + 2 * self.resolution_wh
 
     def accept(self, energy_wh: int, power_w: int, asked_ms: int, answered_ms: int) -> bool:
         """True when the reading can be true and is now the last good one. The meter looked at its
@@ -107,7 +109,7 @@ class Plausibility:
         rest = self._sum_rest + both * seconds // 2
         self._sum_wh += rest // 3600
         self._sum_rest = rest % 3600
-        self._unsure_wh += (change if change > 0 else -change) * seconds // 7200 + 1
+        self._unsure_ws += (change if change > 0 else -change) * seconds // 2
 
     def _pace(self, energy_wh: int) -> str:
         """Register against integrated power since the last mark."""
@@ -115,14 +117,13 @@ class Plausibility:
             self._from_wh = energy_wh
             return ""
         gained = energy_wh - self._from_wh
+        unsure = self._unsure_ws // 3600 + 1
         still = _STILL_STEPS * self.resolution_wh
-        if gained == 0 and self._sum_wh - self._unsure_wh > (
-            still if still > _STILL_WH else _STILL_WH
-        ):
+        if gained == 0 and self._sum_wh - unsure > (still if still > _STILL_WH else _STILL_WH):
             return "still"
         if gained < _PACE_WH and self._sum_wh < _PACE_WH:
             return ""
-        slack = self._sum_wh * _PACE_PERCENT // 100 + 2 * self.resolution_wh + self._unsure_wh
+        slack = self._sum_wh * _PACE_PERCENT // 100 + 2 * self.resolution_wh + unsure
         difference = gained - self._sum_wh
         if difference > slack or difference < -slack:
             return "pace"

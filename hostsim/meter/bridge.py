@@ -29,7 +29,7 @@ _UNUSED = 0xFFFF
 
 
 class MeterBridge:
-    """Serves one or several meters on a BytePort. `faults` are those of the line, shared by all."""
+    """Serves one or several meters on a BytePort. Faults of the line hit all that share it."""
 
     def __init__(
         self,

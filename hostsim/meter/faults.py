@@ -1,4 +1,4 @@
-"""The faults a simulated meter can be given, in one table: name, default parameter, what happens."""
+"""The faults a simulated meter can be given, in one table."""
 
 from __future__ import annotations
 

@@ -1,0 +1,99 @@
+"""Runs on MicroPython: a firmware Meter that does what a test writes to stdin, one answer line of JSON each.
+
+Arguments: tty, model, unit, baud, charger-time speed, name=value settings of the bus.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+import time
+
+from board.host_uart import UART
+from firmware.errors import ForecourtError
+from firmware.meter.bus import ModbusBus
+from firmware.meter.meter import Meter
+from firmware.serialio import Serial
+
+
+class Clock:
+    def __init__(self, speed):
+        self.speed = speed
+        self.began = time.ticks_ms()
+
+    def uptime_ms(self):
+        return time.ticks_diff(time.ticks_ms(), self.began) * self.speed
+
+
+COUNTERS = (
+    "requests",
+    "answers",
+    "retries",
+    "timeouts",
+    "damaged",
+    "foreign",
+    "exceptions",
+    "echoes",
+    "strays",
+)
+
+
+async def one(meter, bus, words):
+    what = words[0]
+    if what == "read":
+        r = await meter.read()
+        return {
+            "wh": r.energy_wh,
+            "w": r.power_w,
+            "ma": r.current_ma,
+            "mv": r.voltage_mv,
+            "at_ms": r.at_ms,
+        }
+    if what == "identify":
+        return {"serial": await meter.identify()}
+    if what == "expect":
+        meter.expect(words[1], int(words[2]))
+    elif what == "forget":
+        meter.forget()
+    elif what == "stats":
+        return {name: getattr(bus, name) for name in COUNTERS}
+    elif what == "many":
+        return await many(meter, int(words[1]))
+    return {}
+
+
+async def many(meter, count):
+    await meter.read()
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    began = time.ticks_us()
+    for _ in range(count):
+        await meter.read()
+    took = time.ticks_diff(time.ticks_us(), began)
+    used = gc.mem_alloc() - before
+    gc.enable()
+    return {"us_per_read": took // count, "bytes_per_read": used // count}
+
+
+async def main(path, model, unit, baud, speed, *settings):
+    bus = ModbusBus(Serial(UART(path)), baud=int(baud))
+    for setting in settings:
+        name, value = setting.split("=")
+        setattr(bus, name, int(value))
+    meter = Meter(bus, model, int(unit), Clock(int(speed)))
+    while True:
+        line = sys.stdin.readline()
+        if not line:
+            return
+        try:
+            answer = await one(meter, bus, line.split())
+        except ForecourtError as exc:
+            answer = {"error": type(exc).__name__, "text": str(exc)}
+        answer["state"] = meter.state
+        answer["problem"] = meter.problem
+        answer["resolution_wh"] = meter.resolution_wh
+        sys.stdout.write(json.dumps(answer) + "\n")
+
+
+asyncio.run(main(*sys.argv[1:]))
