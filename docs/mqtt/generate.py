@@ -1,0 +1,107 @@
+"""Writes schemas/records/*.json from the rows of firmware/ledger/schema.py: `python docs/mqtt/generate.py`.
+
+The rows are parsed, not imported: they are data. tests/test_sync_schemas.py fails when the files do not fit the rows.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROWS_FILE = HERE.parents[1] / "firmware" / "ledger" / "schema.py"
+NOTES_FROM = 128  # own notes are never synced
+
+_U64 = 2**64 - 1
+_TYPES: dict[str, dict[str, Any]] = {
+    "u": {"type": "integer", "minimum": 0, "maximum": _U64},
+    "i": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+    "s": {"type": "string", "maxLength": 255},
+    "l": {"type": "array", "items": {"type": "integer"}, "maxItems": 255},
+}
+_WHAT = {
+    "boot": "The charger started.",
+    "hold_asked": "A hold is about to be asked of the terminal; opens the session.",
+    "authorised": "The terminal approved the hold.",
+    "declined": "The terminal declined the hold, or its extension.",
+    "energising": "The contactor is about to close.",
+    "checkpoint": "How far a running session is; `state` is the price engine's.",
+    "period": "A closed OCPI charging period; times since the session's start; -1 is not known.",
+    "power_off": "The contactor was opened, the register read after it.",
+    "priced": "The bill. `lines` are groups of five: kind, quantity, unit price (1e-4), VAT (1e-4 percent), gross.",
+    "captured": "The price was taken, the rest of the hold released.",
+    "cancelled": "The whole hold was given back.",
+    "settle_failed": "The terminal refused to capture or cancel; it is tried again.",
+    "extend_asked": "A greater hold is about to be asked.",
+    "extended": "The hold after its extension, in all.",
+    "refund_asked": "A refund is about to be asked of the terminal.",
+    "refunded": "The refund was paid.",
+    "refund_failed": "The refund was refused.",
+    "tariff": "A tariff came from the back office.",
+    "command": "A command was carried out; its counter is used up.",
+    "alarm": "Something a technician must look at.",
+    "security": "Something that looks like an attack.",
+    "end_of_day": "The terminal's totals beside the ledger's.",
+}
+
+
+def rows() -> list[tuple[int, str, int, list[tuple[str, str]]]]:
+    """ROWS of firmware/ledger/schema.py as (number, name, version, [(field, type)]), own notes left out."""
+    for node in ast.parse(ROWS_FILE.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ROWS":
+            return [_row(*row) for row in ast.literal_eval(node.value) if row[0] < NOTES_FROM]
+    raise LookupError(f"no ROWS in {ROWS_FILE}")
+
+
+def _row(number: int, name: str, version: int, fields: str) -> tuple[int, str, int, list[tuple[str, str]]]:
+    """A field is `name:type`, or `name` alone for an unsigned integer."""
+    found = [field.partition(":") for field in fields.split()]
+    return number, name, version, [(field, kind or "u") for field, _, kind in found]
+
+
+def schema(name: str, version: int, fields: list[tuple[str, str]]) -> dict[str, Any]:
+    """The JSON schema of one kind of record."""
+    properties: dict[str, Any] = {
+        "epoch": {"type": "integer", "minimum": 1},
+        "seq": {"type": "integer", "minimum": 1},
+        "type": {"const": name},
+        "version": {"type": "integer", "minimum": 1, "maximum": version},
+        "at": {"type": "integer", "minimum": 0},
+    }
+    properties |= {field: _TYPES[kind] for field, kind in fields}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"record {name}",
+        "description": _WHAT.get(name, ""),
+        "type": "object",
+        "properties": properties,
+        "required": ["epoch", "seq", "type", "version", "at", *(field for field, _ in fields)],
+        "additionalProperties": False,
+    }
+
+
+def files() -> dict[Path, str]:
+    """Every generated file and its text."""
+    folder = HERE / "schemas" / "records"
+    return {
+        folder / f"{name}.json": json.dumps(schema(name, version, fields), indent=2) + "\n"
+        for _, name, version, fields in rows()
+    }
+
+
+def main() -> None:
+    """Write them, and remove those of kinds that are no more."""
+    wanted = files()
+    folder = HERE / "schemas" / "records"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.json"):
+        if old not in wanted:
+            old.unlink()
+    for path, text in wanted.items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

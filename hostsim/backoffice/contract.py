@@ -1,0 +1,97 @@
+"""The messages' contract: the JSON schemas in docs/mqtt/schemas, which this side checks everything against.
+
+Records of a version later than the schema's are read for the fields that are known; fields are only ever added.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "mqtt" / "schemas"
+PREFIX = "forecourt/v1/"
+OUTGOING = ("status", "session", "records", "result", "log")
+INCOMING = ("ack", "tariff", "config", "command")
+MAX_INT = 2**63 - 1
+
+
+class ContractError(ValueError):
+    """A message does not keep to the contract; str() names the field and what is allowed."""
+
+
+def topic(charger: str, name: str) -> str:
+    """forecourt/v1/<charger>/<name>"""
+    return f"{PREFIX}{charger}/{name}"
+
+
+def split_topic(text: str) -> tuple[str, str]:
+    """Charger and name of a topic. Raises ContractError for one that is not ours."""
+    parts = text.removeprefix(PREFIX).split("/")
+    if not text.startswith(PREFIX) or len(parts) != 2 or parts[1] not in OUTGOING + INCOMING:
+        raise ContractError(f"topic: must be {PREFIX}<charger>/<name> (given {text})")
+    return parts[0], parts[1]
+
+
+def parse(payload: bytes | str) -> dict[str, Any]:
+    """The JSON object in a payload; no NaN, no number SQL cannot hold. Raises ContractError."""
+    try:
+        value = json.loads(payload, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:
+        raise ContractError(f"payload: must be JSON ({exc})") from exc
+    if not isinstance(value, dict):
+        raise ContractError("payload: must be a JSON object")
+    return value
+
+
+def check(name: str, message: dict[str, Any]) -> None:
+    """Raises ContractError when the message is not what the schema `name` (status, ack, ...) says."""
+    _raise_first(_validator(name), message)
+
+
+def check_record(message: dict[str, Any]) -> str:
+    """Checks a record; answers "", or what is unusual about it: "unknown" kind, or a "later" version."""
+    check("record", message)
+    for name, value in message.items():
+        if isinstance(value, int) and abs(value) > MAX_INT:
+            raise ContractError(f"{name}: must have at most 63 bits (given {value})")
+    kind = message["type"]
+    path = SCHEMAS / "records" / f"{kind}.json"
+    if not path.is_file():
+        return "unknown"
+    later = message["version"] > known_version(kind)
+    _raise_first(_validator(f"records/{kind}", later), message)
+    return "later" if later else ""
+
+
+@functools.cache
+def known_version(kind: str) -> int:
+    """The newest version of a kind of record that the schemas describe."""
+    schema = json.loads((SCHEMAS / "records" / f"{kind}.json").read_text())
+    version = schema["properties"]["version"]["maximum"]
+    assert isinstance(version, int)
+    return version
+
+
+@functools.cache
+def _validator(name: str, later: bool = False) -> jsonschema.Draft202012Validator:
+    schema = json.loads((SCHEMAS / f"{name}.json").read_text())
+    if later:
+        schema.pop("additionalProperties", None)
+        schema["properties"]["version"].pop("maximum")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def _raise_first(validator: jsonschema.Draft202012Validator, message: dict[str, Any]) -> None:
+    error = next(validator.iter_errors(message), None)
+    if error is not None:
+        where = ".".join(str(part) for part in error.absolute_path) or "message"
+        raise ContractError(f"{where}: {error.message[:200]}")
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a JSON number")

@@ -1,0 +1,214 @@
+"""What the back office stores: every record as it came, and what the records add up to, in one transaction.
+
+Amounts are minor units, energy Wh, times epoch ms (0 unknown) or ms since a session's start. `Record` is the truth;
+every other table but `Command` and `Problem` could be made again from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Engine, ForeignKey, Integer, String, UniqueConstraint, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+_Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite's own key is an INTEGER
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+    type_annotation_map = {int: BigInteger().with_variant(Integer, "sqlite"), dict[str, Any]: JSON, list[int]: JSON}
+
+
+class Charger(Base):
+    """A charger that was heard of. `epoch`: of the flash it uses now."""
+
+    __tablename__ = "chargers"
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    epoch: Mapped[int] = mapped_column(default=0)
+    online: Mapped[bool] = mapped_column(default=False)
+    seen_at: Mapped[int] = mapped_column(default=0)
+    command_counter: Mapped[int] = mapped_column(default=0)
+    status: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    figures: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the running session's
+
+
+class Stream(Base):
+    """The records of one charger's one flash. `committed_seq`: all up to this one are here and in the books."""
+
+    __tablename__ = "streams"
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    committed_seq: Mapped[int] = mapped_column(default=0)
+    first_at: Mapped[int] = mapped_column(default=0)
+
+
+class Record(Base):
+    """One record as it came. `applied` False: it waits for those before it."""
+
+    __tablename__ = "records"
+    __table_args__ = (UniqueConstraint("charger", "epoch", "seq"),)
+    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"))
+    epoch: Mapped[int]
+    seq: Mapped[int]
+    type: Mapped[str] = mapped_column(String(32))
+    version: Mapped[int]
+    at: Mapped[int]
+    payload: Mapped[dict[str, Any]]
+    received_at: Mapped[int]
+    applied: Mapped[bool] = mapped_column(default=False)
+
+
+class Session(Base):
+    """One session, from its hold to its end. `state`: asked, authorised, declined, charging, delivered, priced,
+    captured, cancelled."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (UniqueConstraint("charger", "epoch", "sess"),)
+    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
+    epoch: Mapped[int]
+    sess: Mapped[int]
+    state: Mapped[str] = mapped_column(String(12), default="asked", index=True)
+    opened_at: Mapped[int] = mapped_column(default=0)
+    connector: Mapped[int] = mapped_column(default=1)
+    method: Mapped[str] = mapped_column(default="")
+    reference: Mapped[str] = mapped_column(default="")
+    uid_hash: Mapped[str] = mapped_column(default="")
+    currency: Mapped[str] = mapped_column(String(3), default="")
+    tariff: Mapped[str] = mapped_column(default="")
+    tariff_crc: Mapped[int] = mapped_column(default=0)
+    meter_serial: Mapped[str] = mapped_column(default="")
+    energised_at: Mapped[int] = mapped_column(default=0)
+    start_at: Mapped[int] = mapped_column(default=0)
+    end_at: Mapped[int] = mapped_column(default=0)
+    elapsed_ms: Mapped[int] = mapped_column(default=0)
+    start_wh: Mapped[int] = mapped_column(default=0)
+    end_wh: Mapped[int] = mapped_column(default=0)
+    billed_wh: Mapped[int] = mapped_column(default=0)
+    receipt_no: Mapped[int] = mapped_column(default=0)
+    total_minor: Mapped[int] = mapped_column(default=0)
+    net_minor: Mapped[int] = mapped_column(default=0)
+    vat_minor: Mapped[int] = mapped_column(default=0)
+    lines: Mapped[list[int]] = mapped_column(default=list)
+    stop_reason: Mapped[str] = mapped_column(default="")
+    payment: Mapped[Payment] = relationship(back_populates="session", uselist=False, lazy="joined")
+    periods: Mapped[list[Period]] = relationship(order_by="Period.start_ms, Period.id")
+    refunds: Mapped[list[Refund]] = relationship(order_by="Refund.id", lazy="selectin")
+
+
+class Payment(Base):
+    """The card side of a session. `state`: asked, authorised, declined, captured, cancelled; `failures` counts
+    attempts to settle that the terminal refused."""
+
+    __tablename__ = "payments"
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(String(12), default="asked", index=True)
+    hold_minor: Mapped[int] = mapped_column(default=0)
+    authorised_minor: Mapped[int] = mapped_column(default=0)
+    captured_minor: Mapped[int] = mapped_column(default=0)
+    released_minor: Mapped[int] = mapped_column(default=0)
+    receipt: Mapped[int] = mapped_column(default=0)
+    trace: Mapped[int] = mapped_column(default=0)
+    terminal_id: Mapped[str] = mapped_column(default="")
+    vu: Mapped[str] = mapped_column(default="")
+    auth_code: Mapped[str] = mapped_column(default="")
+    pan: Mapped[str] = mapped_column(default="")
+    card: Mapped[str] = mapped_column(default="")
+    how: Mapped[str] = mapped_column(default="")
+    failures: Mapped[int] = mapped_column(default=0)
+    code: Mapped[int] = mapped_column(default=0)
+    text: Mapped[str] = mapped_column(default="")
+    authorised_at: Mapped[int] = mapped_column(default=0)
+    settled_at: Mapped[int] = mapped_column(default=0)
+    session: Mapped[Session] = relationship(back_populates="payment")
+
+
+class Refund(Base):
+    """One refund. `state`: asked, refunded, failed."""
+
+    __tablename__ = "refunds"
+    __table_args__ = (UniqueConstraint("charger", "epoch", "refund"),)
+    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
+    charger: Mapped[str]
+    epoch: Mapped[int]
+    refund: Mapped[str]
+    state: Mapped[str] = mapped_column(String(12), default="asked")
+    amount_minor: Mapped[int]
+    way: Mapped[str] = mapped_column(default="")
+    reason: Mapped[str] = mapped_column(default="")
+    command: Mapped[str] = mapped_column(default="")
+    receipt: Mapped[int] = mapped_column(default=0)
+    trace: Mapped[int] = mapped_column(default=0)
+    credit_no: Mapped[int] = mapped_column(default=0)
+    code: Mapped[int] = mapped_column(default=0)
+    text: Mapped[str] = mapped_column(default="")
+    asked_at: Mapped[int] = mapped_column(default=0)
+    done_at: Mapped[int] = mapped_column(default=0)
+
+
+class Period(Base):
+    """A closed charging period; -1 means the figure is not known."""
+
+    __tablename__ = "periods"
+    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
+    start_ms: Mapped[int]
+    end_ms: Mapped[int]
+    energy_mwh: Mapped[int]
+    charging_ms: Mapped[int]
+    parking_ms: Mapped[int]
+    min_ma: Mapped[int]
+    max_ma: Mapped[int]
+    min_w: Mapped[int]
+    max_w: Mapped[int]
+
+
+class Command(Base):
+    """A command that was sent. `state`: sent, ok, or what the charger answered. `message` is sent again unchanged."""
+
+    __tablename__ = "commands"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
+    counter: Mapped[int]
+    name: Mapped[str]
+    message: Mapped[str]
+    expires_at: Mapped[int]
+    sent_at: Mapped[int]
+    state: Mapped[str] = mapped_column(default="sent")
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Problem(Base):
+    """Something an operator must see. `count`: how often it came; `open` until somebody closes it."""
+
+    __tablename__ = "problems"
+    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    charger: Mapped[str] = mapped_column(String(64), index=True)
+    epoch: Mapped[int] = mapped_column(default=0)
+    seq: Mapped[int] = mapped_column(default=0)
+    code: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[str] = mapped_column(default="")
+    payload: Mapped[str] = mapped_column(default="")
+    at: Mapped[int]
+    count: Mapped[int] = mapped_column(default=1)
+    open: Mapped[bool] = mapped_column(default=True)
+
+
+def open_database(url: str) -> Engine:
+    """Connect, and make what is missing. SQLite: write-ahead log, synced at every commit (an acknowledgement follows
+    it)."""
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _prepare(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+    Base.metadata.create_all(engine)
+    return engine

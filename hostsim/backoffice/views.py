@@ -1,0 +1,110 @@
+"""What leaves the database: plain dicts for pages, reconciliation and tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session as Db
+from sqlalchemy.orm import selectinload
+
+from hostsim.backoffice.models import Charger, Command, Problem, Refund, Session, Stream
+
+_SESSION = (
+    "id", "charger", "epoch", "sess", "state", "opened_at", "connector", "method", "reference", "currency", "tariff",
+    "tariff_crc", "meter_serial", "energised_at", "start_at", "end_at", "elapsed_ms", "start_wh", "end_wh", "billed_wh",
+    "receipt_no", "total_minor", "net_minor", "vat_minor", "lines", "stop_reason",
+)  # fmt: skip
+_PAYMENT = (
+    "hold_minor", "authorised_minor", "captured_minor", "released_minor", "receipt", "trace", "terminal_id", "vu",
+    "auth_code", "pan", "card", "how", "failures", "code", "text", "authorised_at", "settled_at",
+)  # fmt: skip
+_REFUND = (
+    "refund", "state", "amount_minor", "way", "reason", "command", "receipt", "trace", "credit_no", "code", "text",
+    "asked_at", "done_at",
+)  # fmt: skip
+_SUMS = ("authorised_minor", "captured_minor", "released_minor", "refunded_minor", "billed_wh")
+
+
+def _pick(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def session_dict(session: Session) -> dict[str, Any]:
+    """One session with its payment (`payment_state` and the amounts) and refunds."""
+    found = _pick(session, _SESSION) | _pick(session.payment, _PAYMENT)
+    found["payment_state"] = session.payment.state
+    found["refunds"] = [_pick(refund, _REFUND) for refund in session.refunds]
+    found["refunded_minor"] = sum(r.amount_minor for r in session.refunds if r.state == "refunded")
+    return found
+
+
+def sessions(engine: Engine, charger: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+    """Newest first."""
+    query = select(Session).order_by(Session.id.desc()).limit(limit)
+    if charger is not None:
+        query = query.where(Session.charger == charger)
+    with Db(engine) as db:
+        return [session_dict(row) for row in db.scalars(query)]
+
+
+def session(engine: Engine, identity: int) -> dict[str, Any] | None:
+    """One session with its periods; None when there is none."""
+    query = select(Session).where(Session.id == identity).options(selectinload(Session.periods))
+    with Db(engine) as db:
+        row = db.scalars(query).first()
+        if row is None:
+            return None
+        names = (
+            "start_ms", "end_ms", "energy_mwh", "charging_ms", "parking_ms", "min_ma", "max_ma", "min_w", "max_w",
+        )  # fmt: skip
+        return session_dict(row) | {"periods": [_pick(period, names) for period in row.periods]}
+
+
+def books(engine: Engine, charger: str) -> dict[str, Any]:
+    """Sums and sessions of one charger, oldest first, over all its flashes: the third book of the reconciliation."""
+    rows = sessions(engine, charger)[::-1]
+    found: dict[str, Any] = {name: sum(row[name] for row in rows) for name in _SUMS}
+    found["open"] = [row["sess"] for row in rows if row["state"] not in ("captured", "cancelled", "declined")]
+    found["sessions"] = rows
+    return found
+
+
+def chargers(engine: Engine) -> list[dict[str, Any]]:
+    """Every charger heard of, with the position of its record stream."""
+    with Db(engine) as db:
+        found = []
+        for row in db.scalars(select(Charger).order_by(Charger.name)):
+            stream = db.get(Stream, (row.name, row.epoch))
+            entry = _pick(row, ("name", "epoch", "online", "seen_at", "status", "figures"))
+            found.append(entry | {"committed_seq": stream.committed_seq if stream else 0})
+        return found
+
+
+def problems(engine: Engine, charger: str | None = None, only_open: bool = True) -> list[dict[str, Any]]:
+    """Newest first."""
+    query = select(Problem).order_by(Problem.id.desc())
+    if charger is not None:
+        query = query.where(Problem.charger == charger)
+    if only_open:
+        query = query.where(Problem.open)
+    names = ("id", "charger", "epoch", "seq", "code", "detail", "payload", "at", "count", "open")
+    with Db(engine) as db:
+        return [_pick(row, names) for row in db.scalars(query)]
+
+
+def commands(engine: Engine, charger: str | None = None) -> list[dict[str, Any]]:
+    """Newest first."""
+    query = select(Command).order_by(Command.sent_at.desc(), Command.counter.desc())
+    if charger is not None:
+        query = query.where(Command.charger == charger)
+    names = ("id", "charger", "counter", "name", "expires_at", "sent_at", "state", "result")
+    with Db(engine) as db:
+        return [_pick(row, names) for row in db.scalars(query)]
+
+
+def refund_state(engine: Engine, charger: str, refund: str) -> str:
+    """asked, refunded, failed, or "" when the charger has not said anything about it."""
+    query = select(Refund.state).where(Refund.charger == charger, Refund.refund == refund).order_by(Refund.id.desc())
+    with Db(engine) as db:
+        return db.scalars(query).first() or ""
