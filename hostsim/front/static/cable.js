@@ -2,6 +2,7 @@
 import { $, mark, still } from "./dom.js";
 
 const MOVE_MS = 650;
+const NOSE = 10;
 
 export class Cable {
   constructor() {
@@ -28,7 +29,7 @@ export class Cable {
     } else if (target !== this.target) {
       this.target = target;
       this.move();
-    }
+    } else this.place(); // what stands around it may have moved
   }
 
   move() {
@@ -58,10 +59,10 @@ export class Cable {
     const k = this.at;
     const lift = Math.sin(Math.PI * k) * 46;
     const below = py > hy + 60; // on a phone the car stands under the charger
-    const x = hx + (px - hx) * k;
-    const y = hy + (py - hy) * k - lift;
     const turn = -90 + (below ? 180 : 90) * k;
     const angle = (turn * Math.PI) / 180;
+    const x = hx + (px - hx) * k - Math.cos(angle) * NOSE * k;
+    const y = hy + (py - hy) * k - Math.sin(angle) * NOSE * k - lift;
     const [tx, ty] = [x - Math.cos(angle) * 24, y - Math.sin(angle) * 24];
     const floor = stage.height - 12;
     const low = (value) => Math.min(value, floor);

@@ -68,6 +68,7 @@ export class Driver {
     if (qr !== (image.dataset.text ?? "")) {
       image.dataset.text = qr;
       image.hidden = !qr;
+      document.querySelector(".print").hidden = Boolean(qr);
       if (qr) image.src = `/api/qr.svg?text=${encodeURIComponent(qr)}`;
       image.alt = qr ? `QR code: ${qr}` : "";
     }
@@ -95,7 +96,11 @@ export class Driver {
     put($("currency"), session ? (s.currency ?? "") : "");
     put($("figure-time"), span(s.elapsed_ms ?? 0));
     const hold = s.hold_minor ?? 0;
-    put($("figure-hold"), hold ? `of ${money(hold, s.currency)} ${s.currency ?? ""} reserved` : "nothing reserved");
+    const paid = Number.isInteger(s.captured_minor) && s.captured_minor >= 0;
+    const held = `of ${money(hold, s.currency)} ${s.currency ?? ""} reserved`;
+    const settled = `paid ${money(s.captured_minor ?? 0, s.currency)}, released ${money(s.released_minor ?? 0, s.currency)}`;
+    put($("figure-hold"), paid ? settled : hold ? held : "nothing reserved");
+    put($("price-title"), ["receipt", "settling", "finished"].includes(s.state) ? "Price" : "Price so far");
     $("hold-bar").style.width = hold ? `${Math.min(100, ((s.price_minor ?? 0) * 100) / hold)}%` : "0";
     put($("session-state"), session ? (WORDS[s.state] ?? s.state ?? "") : "no session");
   }
@@ -108,9 +113,14 @@ export class Driver {
     const soc = Math.round(vehicle.soc_pct ?? 0);
     mark($("battery-fill"), "width", (142 * soc) / 100);
     put($("battery-pct"), `${soc} %`);
-    const what = vehicle.full ? "battery full" : charging ? `takes ${kw(vehicle.power_w)} kW` : plugged ? "plugged in" : "not plugged in";
-    const of = vehicle.wanted_wh ? ` · ${kwh(vehicle.energy_wh ?? 0)} of ${kwh(vehicle.wanted_wh)} kWh` : "";
-    put($("fill"), `Car: ${what}${of}${lines.pilot ? ` · pilot ${lines.pilot}` : ""}`);
+    const what = vehicle.full ? "battery full" : charging ? "charging" : plugged ? "plugged in" : "not plugged in";
+    put($("fill"), what);
+    const parts = [
+      vehicle.wanted_wh ? `${kwh(vehicle.energy_wh ?? 0)} of ${kwh(vehicle.wanted_wh)} kWh` : "",
+      lines.pilot ? `pilot ${lines.pilot}` : "",
+      lines.offered_ma ? `offered ${lines.offered_ma / 1000} A` : "",
+    ];
+    put($("carfacts"), parts.filter(Boolean).join(" · "));
     $("plug").hidden = plugged;
     $("unplug").hidden = !plugged;
     mark($("vehicle-pause"), "aria-pressed", Boolean(vehicle.paused));

@@ -1,6 +1,6 @@
 // The panels for engineers: rows of what happened, the last 500 of each kind, and the facts of the moment.
 import { $, el, mark, put } from "./dom.js";
-import { plain, stamp } from "./format.js";
+import { money, plain, stamp } from "./format.js";
 
 const MOST = 500;
 const KIND_OF = { fault: "log" };
@@ -102,7 +102,7 @@ export class Engineers {
     const { meter = {}, terminal = {}, lines = {}, sync = {}, heap = {}, firmware = {}, network = {} } = state;
     const registers = Object.entries(meter.registers ?? {}).map(([name, value]) => [name, reading(value), `register-${name}`]);
     this.fact("modbus", registers, this.faults("meter", meter.faults));
-    this.fact("zvt", [["display", terminal.display], ["card", terminal.card || "none"], ...Object.entries(terminal.books ?? {})], this.faults("terminal", terminal.faults));
+    this.fact("zvt", [["display", terminal.display], ["card", terminal.card || "none"], ...ledgerOf(terminal.books ?? {})], this.faults("terminal", terminal.faults));
     this.fact("mqtt", [["network", onOff(network.connected)], ["broker", onOff(network.broker_up)], ["sent", sync.sent], ["acknowledged", sync.acked]]);
     this.fact("lines", [
       ["pilot", lines.pilot], ["contactor", closed(lines.contactor)], ["feedback", closed(lines.feedback)],
@@ -145,6 +145,10 @@ export class Engineers {
   }
 }
 
+const ledgerOf = ({ currency = "", ...books }) =>
+  Object.entries(books).map(([key, value]) =>
+    key.endsWith("_minor") && Number.isInteger(value) ? [key.slice(0, -6), `${money(value, currency)} ${currency}`.trim()] : [key, value],
+  );
 const onOff = (value) => (value === undefined ? undefined : value ? "connected" : "cut off");
 const closed = (value) => (value === undefined ? undefined : value ? "closed" : "open");
 const reading = (value) => (value !== null && typeof value === "object" ? `${value.value} ${value.unit ?? ""}` : value);
