@@ -44,7 +44,7 @@ doctor: ## examine a real board and its wiring (not there yet)
 	@echo 'make doctor comes with issue 6 of the plan: there is no board to examine yet.' >&2; exit 1
 
 lock: setup ## write the lock files anew from pyproject.toml (needs the network)
-	@sh hostsim/setup/lock.sh
+	@UPGRADE="$(UPGRADE)" sh hostsim/setup/lock.sh
 
 clean: ## remove .venv and build/ (make setup brings them back)
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis

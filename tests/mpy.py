@@ -1,4 +1,6 @@
-"""Runs MicroPython for tests: `run_mpy("micropython32", "tests/pure/_runner.py", "tests.pure.test_money")`."""
+"""Runs MicroPython for tests: `run_mpy("micropython32", "tests/pure/_runner.py",
+"tests.pure.test_money")`.
+"""
 
 import os
 import subprocess
@@ -17,7 +19,9 @@ def has_32_bit() -> bool:
 
 
 def interpreter(which: str) -> Path:
-    """Path of `micropython` or `micropython32`. Raises FileNotFoundError when set-up has not been run."""
+    """Path of `micropython` or `micropython32`. Raises FileNotFoundError when set-up has not been
+    run.
+    """
     path = {"micropython": MICROPYTHON, "micropython32": MICROPYTHON32}[which]
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: run `make setup`")
@@ -35,8 +39,9 @@ def run_mpy(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a script on MicroPython from the repository's root and return what it printed.
 
-    `which` is `micropython` (64-bit) or `micropython32`; `script` is a path, or source text when it holds a newline.
-    Imports are found in the repository, build/lib and tests. Raises subprocess.TimeoutExpired after `timeout` seconds.
+    `which` is `micropython` (64-bit) or `micropython32`; `script` is a path, or source text when
+    it holds a newline. Imports are found in the repository, build/lib and tests. Raises
+    subprocess.TimeoutExpired after `timeout` seconds.
     """
     source = str(script)
     what = ["-c", source] if "\n" in source else [source]

@@ -1,4 +1,6 @@
-"""The pure tests once more, on both MicroPython builds: small ints of 31 and 63 bits, no CPython library to lean on."""
+"""The pure tests once more, on both MicroPython builds: small ints of 31 and 63 bits, no CPython
+library to lean on.
+"""
 
 import re
 import subprocess
@@ -12,7 +14,8 @@ FILES = sorted((mpy.ROOT / "tests" / "pure").glob("test_*.py"))
 
 
 def run_pure(which: str, module: str) -> "subprocess.CompletedProcess[str]":
-    """Run one module of tests; the heap is generous, because source text is compiled on the way."""
+    """Run one module of tests; the heap is generous, because source text is compiled on the way.
+    """
     return mpy.run_mpy(which, "tests/pure/_runner.py", module, heap="8M", timeout=110)
 
 
@@ -23,7 +26,9 @@ def test_pure_file_passes_on_micropython(file: Path, which: str) -> None:
         pytest.skip(mpy.NO_32_BIT)
     result = run_pure(which, f"tests.pure.{file.stem}")
     assert result.returncode == 0, f"{which} {file.name}\n{result.stdout}{result.stderr}"
-    assert re.search(r"^[1-9]\d* tests, 0 failed$", result.stdout, flags=re.MULTILINE), result.stdout
+    assert re.search(r"^[1-9]\d* tests, 0 failed$", result.stdout, flags=re.MULTILINE), (
+        result.stdout
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,9 +40,14 @@ def test_pure_file_passes_on_micropython(file: Path, which: str) -> None:
         ("def test_right():\n    assert 1 == 1\n", 0, "1 tests, 0 failed"),
     ],
 )
-def test_runner_tells_failure_from_success(tmp_path: Path, text: str, code: int, says: str) -> None:
+def test_runner_tells_failure_from_success(
+    tmp_path: Path, text: str, code: int, says: str
+) -> None:
     (tmp_path / "sample.py").write_text(text)
     result = mpy.run_mpy(
-        "micropython", "tests/pure/_runner.py", "sample", env={"MICROPYPATH": f"{tmp_path}:{mpy.ROOT}"}
+        "micropython",
+        "tests/pure/_runner.py",
+        "sample",
+        env={"MICROPYPATH": f"{tmp_path}:{mpy.ROOT}"},
     )
     assert (result.returncode, says in result.stdout + result.stderr) == (code, True), result

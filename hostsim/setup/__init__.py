@@ -1,7 +1,8 @@
 """Set-up of this checkout: fetches tools, makes `.venv`, compiles the firmware.
 
-Runs on the machine's own Python, before `.venv` exists: standard library only, and nothing else of hostsim.
-Everything it makes lies under `.venv` and `build`; nothing outside the checkout is changed and no root is needed.
+Runs on the machine's own Python, before `.venv` exists: standard library only, and nothing else of
+hostsim. Everything it makes lies under `.venv` and `build`; nothing outside the checkout is
+changed and no root is needed.
 """
 
 from pathlib import Path
@@ -18,14 +19,16 @@ MICROPYTHON = TOOLS_BIN / "micropython"
 MICROPYTHON32 = TOOLS_BIN / "micropython32"
 MOSQUITTO = TOOLS_BIN / "mosquitto"
 POINTER_BITS32 = TOOLS / "pointer_bits32"
-"""Exists, and says 32, when this host has a 32-bit MicroPython. Its absence means: 64-bit with twice the heap."""
+"""Exists, and says 32, when this host has a 32-bit MicroPython. Its absence means: 64-bit with
+twice the heap.
+"""
 
 
 def firmware_interpreter(heap_kib: int) -> tuple[Path, str, int]:
     """What the firmware runs on here: program, its `-X heapsize=` value, pointer bits.
 
-    The 32-bit build with this heap; on a host without one the 64-bit build with twice the heap (objects there take
-    exactly twice the space), which the caller says aloud.
+    The 32-bit build with this heap; on a host without one the 64-bit build with twice the heap
+    (objects there take exactly twice the space), which the caller says aloud.
     """
     if POINTER_BITS32.exists():
         return MICROPYTHON32, f"{heap_kib}k", 32

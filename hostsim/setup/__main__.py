@@ -1,4 +1,6 @@
-"""`make setup`: everything this checkout needs, inside it. A second run does nothing and needs no network."""
+"""`make setup`: everything this checkout needs, inside it. A second run does nothing and needs no
+network.
+"""
 
 import fcntl
 import os
@@ -11,11 +13,19 @@ from hostsim.setup.progress import SetupError, say
 
 def _check_prerequisites() -> None:
     if sys.platform != "linux":
-        raise SetupError("the simulator needs Linux (ptys, MicroPython's unix port).", "Windows: use WSL with Debian.")
+        raise SetupError(
+            "the simulator needs Linux (ptys, MicroPython's unix port).",
+            "Windows: use WSL with Debian.",
+        )
     if shutil.which("git") is None:
-        raise SetupError("git is not installed.", "Debian, Ubuntu: sudo apt install git, then run make setup again.")
+        raise SetupError(
+            "git is not installed.",
+            "Debian, Ubuntu: sudo apt install git, then run make setup again.",
+        )
     if not os.access(ROOT, os.W_OK):
-        raise SetupError(f"{ROOT} is not writable for you.", "Clone the repository into a folder of your own.")
+        raise SetupError(
+            f"{ROOT} is not writable for you.", "Clone the repository into a folder of your own."
+        )
 
 
 def _set_up() -> None:

@@ -1,7 +1,7 @@
 """`make build`: the firmware as .mpy files (for RAM) and as a ROMFS image of the same tree.
 
-Only reads the firmware's files, never imports them. A file is compiled again when its source changed, a .mpy without
-source is removed, and build/manifest.json says what a tree consists of.
+Only reads the firmware's files, never imports them. A file is compiled again when its source
+changed, a .mpy without source is removed, and build/manifest.json says what a tree consists of.
 """
 
 import fcntl
@@ -27,7 +27,9 @@ _COMPILER = "mpy-cross 1.25"
 
 @dataclass(frozen=True)
 class CompiledFile:
-    """One .mpy: bytes, its SHA-256, and the SHA-256 of the source (with the compiler's version) it came from."""
+    """One .mpy: bytes, its SHA-256, and the SHA-256 of the source (with the compiler's version) it
+    came from.
+    """
 
     size: int
     sha256: str
@@ -36,7 +38,9 @@ class CompiledFile:
 
 @dataclass
 class Manifest:
-    """What a compiled tree consists of; `files` maps paths inside the tree, such as `firmware/app.mpy`."""
+    """What a compiled tree consists of; `files` maps paths inside the tree, such as
+    `firmware/app.mpy`.
+    """
 
     version: str
     files: dict[str, CompiledFile] = field(default_factory=dict)
@@ -47,7 +51,9 @@ class Manifest:
         return sum(file.size for file in self.files.values())
 
     def rooms(self) -> dict[str, int]:
-        """Bytes per room: `pricing`, `meter`, ..., `board`, `firmware` (its top level), `libraries`, `start`."""
+        """Bytes per room: `pricing`, `meter`, ..., `board`, `firmware` (its top level),
+        `libraries`, `start`.
+        """
         sizes: dict[str, int] = {}
         for path, file in self.files.items():
             room = _room(Path(path))
@@ -65,7 +71,9 @@ def _room(path: Path) -> str:
 
 def sources() -> dict[str, Path]:
     """Every file that goes on a charger: path inside the tree, without suffix, to its source."""
-    found = {name: ROOT / f"{name}.py" for name in ("boot", "main") if (ROOT / f"{name}.py").is_file()}
+    found = {
+        name: ROOT / f"{name}.py" for name in ("boot", "main") if (ROOT / f"{name}.py").is_file()
+    }
     for base, folders in ((ROOT, ("firmware", "board")), (LIB, (".",))):
         for folder in folders:
             for path in sorted((base / folder).rglob("*.py")):
@@ -87,7 +95,9 @@ def compile_firmware(out: Path = TREE) -> Manifest:
             results = list(pool.map(lambda item: _compile(out, before, *item), wanted.items()))
         errors = [result for result in results if isinstance(result, str)]
         if errors:
-            raise SetupError(f"{len(errors)} of {len(wanted)} files do not compile for MicroPython:", *errors)
+            raise SetupError(
+                f"{len(errors)} of {len(wanted)} files do not compile for MicroPython:", *errors
+            )
         manifest = Manifest(_version())
         for name, result in zip(wanted, results, strict=True):
             assert isinstance(result, CompiledFile)
@@ -108,7 +118,9 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def build_rom(tree: Path = TREE, image: Path = ROM_IMAGE) -> int:
-    """Make the ROMFS image of a compiled tree, when anything in it changed; returns its size in bytes."""
+    """Make the ROMFS image of a compiled tree, when anything in it changed; returns its size in
+    bytes.
+    """
     newest = max((path.stat().st_mtime_ns for path in [tree, *tree.rglob("*")]), default=0)
     if not image.exists() or image.stat().st_mtime_ns < newest:
         new = image.with_suffix(".new")
@@ -188,7 +200,8 @@ def main() -> int:
         sys.stderr.write("\n        ".join((f"build: {error}", *error.advice)) + "\n")
         return 1
     rooms = "  ".join(f"{room} {size}" for room, size in manifest.rooms().items())
-    say(f"  firmware {manifest.version}: {manifest.total_bytes} bytes of .mpy in {len(manifest.files)} files; ROMFS {image}")
+    sizes = f"{manifest.total_bytes} bytes of .mpy in {len(manifest.files)} files"
+    say(f"  firmware {manifest.version}: {sizes}; ROMFS image {image} bytes")
     say(f"  {rooms}")
     return 0
 

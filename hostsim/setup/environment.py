@@ -1,4 +1,6 @@
-"""`.venv` from requirements.lock, MicroPython's type stubs, and the two MicroPython libraries; all hash-pinned."""
+"""`.venv` from requirements.lock, MicroPython's type stubs, and the two MicroPython libraries; all
+hash-pinned.
+"""
 
 import hashlib
 import importlib.util
@@ -7,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hostsim.setup import BUILD, LIB, ROOT, TYPINGS, VENV, VENV_PYTHON, stamps
@@ -14,14 +17,25 @@ from hostsim.setup.progress import SetupError, Step, run
 
 _LOCK = ROOT / "requirements.lock"
 _LIBRARIES = Path(__file__).with_name("libraries.json")
-_STUBS = {port: Path(__file__).with_name(f"stubs-{port}.lock") for port in ("unix", "rp2", "esp32")}
-_OFFLINE = ("connection", "resolve", "network", "timed out", "no matching distribution", "could not find")
+_STUBS = {
+    port: Path(__file__).with_name(f"stubs-{port}.lock") for port in ("unix", "rp2", "esp32")
+}
+_ADDITIONS = Path(__file__).with_name("stub_additions")
+_OFFLINE = (
+    "connection",
+    "resolve",
+    "network",
+    "timed out",
+    "no matching distribution",
+    "could not find",
+)
 
 
 def ensure_venv() -> None:
     """Make `.venv` hold exactly what requirements.lock says.
 
-    A changed lock is installed into the existing environment; an interrupted, moved or broken one is made anew.
+    A changed lock is installed into the existing environment; an interrupted, moved or broken one
+    is made anew.
     """
     kind = f"{sys.version_info[:2]} {ROOT}"
     whole = stamps.fingerprint(kind, _LOCK)
@@ -62,10 +76,17 @@ def _create() -> None:
         run([sys.executable, "-m", "venv", VENV], "venv")
 
 
-def _pip(arguments: list[str], log: str, on_line: object = None) -> None:
-    command = [str(VENV_PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+def _pip(arguments: list[str], log: str, on_line: Callable[[str], None] | None = None) -> None:
+    command: list[str | Path] = [
+        VENV_PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     try:
-        run([*command, "--progress-bar", "off", *arguments], log, on_line=on_line)  # type: ignore[arg-type]
+        run([*command, "--progress-bar", "off", *arguments], log, on_line=on_line)
     except SetupError as error:
         raise _with_network_advice(error) from error
 
@@ -77,30 +98,34 @@ def _with_network_advice(error: SetupError) -> SetupError:
     return SetupError(
         str(error),
         *error.advice,
-        "The package index could not be reached or lacks a file. Set-up needs the network once: check it, and behind a",
-        "proxy set https_proxy or pip's index-url (pip config set global.index-url ...); then run make setup again.",
+        "The package index could not be reached, or lacks a file. Set-up needs the network once.",
+        "Check it; behind a proxy set https_proxy, or pip's index-url (pip config set ...).",
+        "Then run make setup again; it goes on where it stopped.",
     )
 
 
 def ensure_stubs() -> None:
     """Unpack MicroPython's type stubs to build/typings/<port>, where only `make check` looks."""
+    added = sorted(path for path in _ADDITIONS.rglob("*.pyi"))
     for port, lock in _STUBS.items():
-        whole = stamps.fingerprint(lock)
+        whole = stamps.fingerprint(lock, *added)
         name = f"stubs-{port}"
-        if stamps.read(name) == whole and (TYPINGS / port).is_dir():
+        folder = TYPINGS / port
+        if stamps.read(name) == whole and folder.is_dir():
             continue
         stamps.remove(name)
         with Step(f"MicroPython type stubs ({port})"):
-            shutil.rmtree(TYPINGS / port, ignore_errors=True)
-            _pip(["--require-hashes", "-r", str(lock), "--target", str(TYPINGS / port)], name)
+            shutil.rmtree(folder, ignore_errors=True)
+            _pip(["--require-hashes", "--no-deps", "-r", str(lock), "--target", str(folder)], name)
+            shutil.copytree(_ADDITIONS, folder / "stdlib", dirs_exist_ok=True)
         stamps.write(name, whole)
 
 
 def ensure_libraries() -> None:
     """Unpack umqtt.simple and logging from their sdists to build/lib.
 
-    They have no setup.py, so pip refuses them: unearth downloads, the hash in libraries.json is compared, and only the
-    named files are written. Raises SetupError when a hash differs.
+    They have no setup.py, so pip refuses them: unearth downloads, the hash in libraries.json is
+    compared, and only the named files are written. Raises SetupError when a hash differs.
     """
     whole = stamps.fingerprint(_LIBRARIES)
     libraries = json.loads(_LIBRARIES.read_text())
@@ -119,7 +144,13 @@ def _download(library: dict[str, str]) -> Path:
     requirement = f"{library['name']}=={library['version']}"
     folder = BUILD / "download"
     folder.mkdir(parents=True, exist_ok=True)
-    command = [VENV / "bin" / "unearth", requirement, "-d", folder, *_index_arguments()]
+    command: list[str | Path] = [
+        VENV / "bin" / "unearth",
+        requirement,
+        "-d",
+        folder,
+        *_index_arguments(),
+    ]
     try:
         run(command, f"unearth-{library['name']}")
     except SetupError as error:
@@ -132,7 +163,7 @@ def _download(library: dict[str, str]) -> Path:
             f"{archive.name} is not the file this project was tested with.",
             f"expected sha256 {library['sha256']}",
             f"received sha256 {found}",
-            "Do not use it. Look at the package index in use (pip config list), then run make setup again.",
+            "It was removed. Look at the package index in use (pip config list), then try again.",
         )
     return archive
 
@@ -144,7 +175,13 @@ def _index_arguments() -> list[str]:
     )
     for line in answer.stdout.splitlines():
         key, _, value = line.partition("=")
-        if key in (":env:.index-url", "global.index-url", "install.index-url", "user.index-url", "site.index-url"):
+        if key in (
+            ":env:.index-url",
+            "global.index-url",
+            "install.index-url",
+            "user.index-url",
+            "site.index-url",
+        ):
             return ["--index-url", value.strip("'\"")]
     return []
 

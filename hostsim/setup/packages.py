@@ -1,9 +1,10 @@
-"""Programs from the machine's own Debian or Ubuntu mirror, without root and without changing the system.
+"""Programs from the machine's own Debian or Ubuntu mirror, without root or change to the system.
 
-apt runs on a private state: its own lists, an empty list of installed packages (so that it resolves every library, the
-C library included), its own sources naming one suite signed by the distribution's installed keyring. apt verifies the
-suite's signature and every package's hash as always. The packages are only unpacked, and run by their own loader
-(`ld-linux --library-path`), so that neither the host's C library nor its architecture settings matter.
+apt runs on a private state: its own lists, an empty list of installed packages (so that it
+resolves every library, the C library included), its own sources naming one suite signed by the
+distribution's installed keyring. apt verifies the suite's signature and every package's hash as
+always. The packages are only unpacked, and run by their own loader (`ld-linux --library-path`), so
+that neither the host's C library nor its architecture settings matter.
 """
 
 import re
@@ -36,6 +37,9 @@ Dir::State::lists "{folder}/state/lists";
 Dir::State::status "{folder}/state/status";
 Dir::Cache "{folder}/cache";
 """
+_NO_PACKAGE = ("Unable to locate package", "no installation candidate")
+_NO_SUITE = ("does not have a Release file", "404  Not Found")
+_MAIN_ARCHIVES = ("/debian", "/ubuntu", "/ubuntu-ports")
 _LIBRARY = re.compile(r"^(lib|zlib1g)")
 _KEYRINGS = {
     "debian": Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
@@ -46,8 +50,8 @@ _COMPONENTS = {"debian": "main", "ubuntu": "main universe"}
 _SUITES = {"debian": ("trixie", "forky"), "ubuntu": ("questing", "resolute")}
 
 
-class NoSuchPackage(SetupError):
-    """The suite was read, and has no such package for this architecture."""
+class NoSuchPackageError(SetupError):
+    """The mirror answered, and has no such package for this architecture, or no such suite."""
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,17 @@ class Mirror:
 
 
 def machine_architecture() -> str:
-    """The machine's Debian architecture, such as `amd64`. Raises SetupError where there is no dpkg."""
+    """The machine's Debian architecture, such as `amd64`. Raises SetupError without dpkg."""
     for tool in ("apt-get", "dpkg", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise SetupError(
                 f"{tool} is not here, so programs that are missing cannot be fetched.",
-                "On a system that is not Debian or Ubuntu: put micropython >= 1.25 (unix port) and mosquitto >= 2.0",
-                "on PATH, then run make setup again.",
+                "On a system that is not Debian or Ubuntu: put micropython >= 1.25 (unix port)",
+                "and mosquitto >= 2.0 on PATH, then run make setup again.",
             )
-    answer = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+    )
     return answer.stdout.strip()
 
 
@@ -82,7 +88,7 @@ def _os_release() -> dict[str, str]:
 
 
 def mirrors() -> list[Mirror]:
-    """The machine's own archives, the likeliest first. Raises SetupError when there is none to use."""
+    """The machine's own archives, the likeliest first. Raises SetupError when there is none."""
     release = _os_release()
     names = [release.get("ID", ""), *release.get("ID_LIKE", "").split()]
     family = next((name for name in names if name in _KEYRINGS), None)
@@ -90,8 +96,10 @@ def mirrors() -> list[Mirror]:
     if family is None or keyring is None or not keyring.exists():
         raise SetupError(
             "this system's archive keyring was not found, so packages could not be verified.",
-            "Debian: sudo apt install debian-archive-keyring; Ubuntu: sudo apt install ubuntu-keyring.",
-            "Elsewhere: put micropython >= 1.25 and mosquitto >= 2.0 on PATH. Then run make setup again.",
+            "Debian: sudo apt install debian-archive-keyring",
+            "Ubuntu: sudo apt install ubuntu-keyring",
+            "Elsewhere: put micropython >= 1.25 and mosquitto >= 2.0 on PATH.",
+            "Then run make setup again.",
         )
     answer = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
@@ -99,13 +107,14 @@ def mirrors() -> list[Mirror]:
         text=True,
         check=False,
     )
-    uris = list(dict.fromkeys(line.strip() for line in answer.stdout.splitlines() if "security" not in line))
-    uris = [uri for uri in uris if not uri.startswith(("cdrom:", "file:"))]
-    uris.sort(key=lambda uri: not uri.rstrip("/").endswith(("/debian", "/ubuntu", "/ubuntu-ports")))
+    uris = [uri for uri in answer.stdout.split() if "security" not in uri]
+    uris = [uri for uri in dict.fromkeys(uris) if not uri.startswith(("cdrom:", "file:"))]
+    uris.sort(key=lambda uri: not uri.rstrip("/").endswith(_MAIN_ARCHIVES))
     if not uris:
         raise SetupError(
             "apt on this machine names no network archive to fetch from.",
-            "Add your distribution's archive to /etc/apt/sources.list.d, then run make setup again.",
+            "Add your distribution's archive to /etc/apt/sources.list.d,",
+            "then run make setup again.",
         )
     return [Mirror(family, uri, keyring) for uri in uris]
 
@@ -118,7 +127,7 @@ def suites(mirror: Mirror) -> list[str]:
 
 
 class Archive:
-    """A private apt for one architecture of one suite. Its folder is emptied first and removed by `close()`."""
+    """A private apt for one architecture of one suite, in a folder that `close()` removes."""
 
     def __init__(self, mirror: Mirror, suite: str, architecture: str) -> None:
         self.suite = suite
@@ -134,30 +143,43 @@ class Archive:
         (self._folder / "state/status").touch()
         text = _CONFIGURATION.format(architecture=self.architecture, folder=self._folder)
         (self._folder / "apt.conf").write_text(text)
-        source = f"deb [signed-by={mirror.keyring}] {mirror.uri} {self.suite} {_COMPONENTS[mirror.family]}\n"
+        where = f"{mirror.uri} {self.suite} {_COMPONENTS[mirror.family]}"
+        source = f"deb [signed-by={mirror.keyring}] {where}\n"
         (self._folder / "sources.list").write_text(source)
 
     def _apt(self, *arguments: str) -> str:
-        command = ["apt-get", "-q", "-c", self._folder / "apt.conf", *arguments]
+        command: list[str | Path] = ["apt-get", "-q", "-c", self._folder / "apt.conf", *arguments]
         return run(command, f"{self._log}-{arguments[0].lstrip('-')}", cwd=self._folder / "deb")
 
     def update(self) -> None:
-        """Fetch and verify the suite's lists. Raises SetupError when it cannot be reached or verified."""
-        self._apt("update")
+        """Fetch and verify the suite's lists.
+
+        Raises NoSuchPackageError when the mirror has no such suite, SetupError when the lists
+        cannot be fetched or verified.
+        """
+        try:
+            self._apt("update")
+        except SetupError as error:
+            if any(word in str(error.advice) for word in _NO_SUITE):
+                raise NoSuchPackageError(f"the mirror has no suite {self.suite}") from error
+            raise
 
     def versions(self, package: str) -> dict[str, str]:
-        """What installing `package` takes: package names with versions. Raises NoSuchPackage."""
+        """What installing `package` takes: names and versions. Raises NoSuchPackageError."""
         try:
             answer = self._apt("install", "-s", "--no-install-recommends", package)
         except SetupError as error:
-            if "Unable to locate package" in str(error.advice) or "no installation candidate" in str(error.advice):
-                raise NoSuchPackage(f"{self.suite} has no {package} for {self.architecture}") from error
+            if any(word in str(error.advice) for word in _NO_PACKAGE):
+                what = f"{self.suite} has no {package} for {self.architecture}"
+                raise NoSuchPackageError(what) from error
             raise
         return dict(re.findall(r"^Inst (\S+) \((\S+) ", answer, flags=re.MULTILINE))
 
     def unpack(self, package: str, root: Path) -> None:
         """Download `package` with the libraries it needs and unpack all into `root`."""
-        names = [name for name in self.versions(package) if name == package or _LIBRARY.match(name)]
+        names = [
+            name for name in self.versions(package) if name == package or _LIBRARY.match(name)
+        ]
         self._apt("download", *names)
         root.mkdir(parents=True, exist_ok=True)
         for archive in sorted((self._folder / "deb").glob("*.deb")):
@@ -178,12 +200,21 @@ exec "$r/{loader}" --library-path "{libraries}" --argv0 "$0" "$r/{program}" "$@"
 
 
 def write_wrapper(wrapper: Path, root: Path, program: str) -> None:
-    """Write an executable script that runs `program` (a path inside `root`) by the loader unpacked there."""
-    loaders = sorted(path for path in root.rglob("ld-linux*.so.*") if path.parent.name.endswith("gnu"))
+    """Write an executable script that runs `program` (a path inside `root`) by the loader unpacked
+    there.
+    """
+    loaders = sorted(
+        path for path in root.rglob("ld-linux*.so.*") if path.parent.name.endswith("gnu")
+    )
     loaders += sorted(path for path in root.rglob("ld-linux*.so.*") if path not in loaders)
     if not loaders or not (root / program).is_file():
-        raise SetupError(f"the packages unpacked to {root} hold no {program} or no loader.", "Please report this.")
-    libraries = (path for path in sorted(root.rglob("lib*.so.*")) if "lib" in path.relative_to(root).parts)
+        raise SetupError(
+            f"the packages unpacked to {root} hold no {program} or no loader.",
+            "Please report this.",
+        )
+    libraries = (
+        path for path in sorted(root.rglob("lib*.so.*")) if "lib" in path.relative_to(root).parts
+    )
     folders = dict.fromkeys(path.parent.relative_to(root) for path in libraries)
     text = _WRAPPER.format(
         root=root.relative_to(wrapper.parent.parent),

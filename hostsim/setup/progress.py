@@ -1,7 +1,8 @@
 """What set-up says while it works, and how it runs other programs.
 
-Every step is one line. On a terminal its clock runs; elsewhere the line is repeated every few seconds, so that a log
-shows life as well. The output of the programs goes to build/log/<step>.log and is shown only when they fail.
+Every step is one line. On a terminal its clock runs; elsewhere the line is repeated every few
+seconds, so that a log shows life as well. The output of the programs goes to build/log/<step>.log
+and is shown only when they fail.
 """
 
 import os
@@ -20,7 +21,9 @@ _TAIL_LINES = 15
 
 
 class SetupError(Exception):
-    """Set-up cannot go on: `str()` is what happened, `advice` the lines that say what to do about it."""
+    """Set-up cannot go on: `str()` is what happened, `advice` the lines that say what to do about
+    it.
+    """
 
     def __init__(self, what: str, *advice: str) -> None:
         super().__init__(what)
@@ -44,7 +47,10 @@ class Step:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._end.set()
         self._thread.join()
@@ -117,9 +123,8 @@ def run(
             raise
     if process.returncode != 0:
         tail = [line.rstrip() for line in lines if line.strip()][-_TAIL_LINES:]
-        name = Path(command[0]).name
+        what = f"{Path(command[0]).name} failed (exit {process.returncode})"
         raise SetupError(
-            f"{name} failed (exit {process.returncode}); its last lines, all of them in {path.relative_to(ROOT)}:",
-            *tail,
+            f"{what}; all it said is in {path.relative_to(ROOT)}, the end of it:", *tail
         )
     return "".join(lines)

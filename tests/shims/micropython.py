@@ -1,4 +1,6 @@
-"""Stands in for MicroPython's `micropython` module, so that pure firmware modules import on CPython."""
+"""Stands in for MicroPython's `micropython` module, so that pure firmware modules import on
+CPython.
+"""
 
 from typing import Any
 
