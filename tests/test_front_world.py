@@ -117,7 +117,7 @@ class FakeWorld:
     def unsubscribe(self, queue: asyncio.Queue[dict[str, Any]]) -> None:
         self.queues.remove(queue)
 
-    async def act(self, name: str, **args: Any) -> dict[str, Any]:
+    async def act(self, name: str, /, **args: Any) -> dict[str, Any]:
         self.acts.append((name, args))
         if name in self.refuse:
             return {"ok": False, "error": self.refuse[name]}

@@ -37,6 +37,9 @@ class World(Protocol):
         """Nobody reads this queue any more."""
         ...
 
-    async def act(self, name: str, **args: Any) -> dict[str, Any]:
-        """Do what hostsim.front.acts names: {"ok": True} or {"ok": False, "error": "..."}."""
+    async def act(self, name: str, /, **args: Any) -> dict[str, Any]:
+        """Do what hostsim.front.acts names: {"ok": True} or {"ok": False, "error": "..."}.
+
+        `name` is positional only: meter_fault and terminal_fault have an argument called name.
+        """
         ...

@@ -4,8 +4,8 @@ from firmware.errors import ConfigError
 from firmware.screen.texts import LANGUAGES, Words
 
 STATES = (
-    "booting free plugged reading authorising wait_plug starting charging paused finished settling "
-    "receipt declined out_of_service recovering safe_mode"
+    "booting free plugged reading authorising wait_plug starting charging paused finished "
+    "settling receipt declined out_of_service recovering safe_mode"
 ).split()
 REASONS = (
     "tap button vehicle unplug hold_reached remote fault emergency meter_lost plug_timeout "
