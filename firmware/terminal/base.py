@@ -2,23 +2,30 @@
 zvt.py.
 
 `text` is a driver's text key (firmware/screen has the words), `code` the terminal's own result
-code for the operator, -1 where the terminal said none. Amounts are minor units of the terminal's
-currency.
+code for the operator, -1 where it said none. Amounts are minor units of the terminal's currency.
 """
 
-# the driver's text keys that are made here and not by a result code
-NO_CARD = "no_card"
-TERMINAL_OFF = "terminal_off"  # no answer, or none any more
-TERMINAL_ERROR = "terminal_error"
+from micropython import const
+
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class CardResult:
     """A tap without payment. `kind`: "bank", "rfid", "unreadable"; `pan` masked or ""; `uid_hash`
-    "" or 16 hex digits.
+    "" or 16 hex digits, the same for the same card.
     """
 
-    def __init__(self, kind: str, pan: str = "", uid_hash: str = "", card: str = "", code: int = 0,
-                 text: str = "") -> None:  # fmt: skip
+    def __init__(
+        self,
+        kind: str,
+        pan: str = "",
+        uid_hash: str = "",
+        card: str = "",
+        code: int = 0,
+        text: str = "",
+    ) -> None:
         self.kind = kind
         self.pan = pan
         self.uid_hash = uid_hash
@@ -30,92 +37,78 @@ class CardResult:
 class Outcome:
     """What became of a money command.
 
-    `ok`: done, `amount_minor` is what was moved. Not ok and `certain`: it was not done, `code` and
-    `text` say why. `certain` False: the answer was lost, nobody here knows; ask pending() before
-    anything is repeated.
+    `ok`: done, `amount_minor` is what was moved. Not ok and `certain`: it was not done, `code`
+    and `text` say why. `certain` False: the terminal was lost on the way. Then `ok` is what it
+    said last; without that nobody here knows: ask pending() before anything is repeated.
     """
 
-    def __init__(
-        self, ok: bool, certain: bool = True, code: int = 0, text: str = "", amount_minor: int = 0
-    ) -> None:
+    receipt = 0
+    trace = 0
+    amount_minor = 0
+
+    def __init__(self, ok: bool, certain: bool = True, code: int = 0, text: str = "") -> None:
         self.ok = ok
         self.certain = certain
         self.code = code
         self.text = text
-        self.receipt = 0
-        self.trace = 0
-        self.amount_minor = amount_minor
 
 
 class Authorisation(Outcome):
     """A hold. With `ok`, `certain` False means: approved and committed, but the terminal was lost
-    before it completed.
-
-    `receipt` and `trace` name it later; `at_ms` is Clock.uptime_ms() of the answer; `uid_hash` as
-    in CardResult.
+    before it completed. `receipt` and `trace` name it later; `pan` is masked; `uid_hash` as in
+    CardResult; `at_ms` is Clock.uptime_ms() of the answer.
     """
 
-    def __init__(
-        self, ok: bool, certain: bool = True, code: int = 0, text: str = "", amount_minor: int = 0
-    ) -> None:
-        super().__init__(ok, certain, code, text, amount_minor)
-        self.terminal_id = ""
-        self.vu = ""
-        self.auth_code = ""
-        self.pan = ""
-        self.card = ""
-        self.uid_hash = ""
-        self.at_ms = 0
+    terminal_id = ""
+    vu = ""
+    auth_code = ""
+    pan = ""
+    card = ""
+    uid_hash = ""
+    at_ms = 0
 
 
 class DayTotals(Outcome):
     """End of day: `count` transactions that come to `amount_minor`, receipts `first` to `last`."""
 
-    def __init__(
-        self, ok: bool, certain: bool = True, code: int = 0, text: str = "", amount_minor: int = 0
-    ) -> None:
-        super().__init__(ok, certain, code, text, amount_minor)
-        self.count = 0
-        self.first = 0
-        self.last = 0
+    count = 0
+    first = 0
+    last = 0
 
 
 class PaymentTerminal:
     """The contract. `on_text(key_or_text)` and `on_time(year|None, month, day, hour, minute,
-    second)` may be set by the owner; both are called from the terminal's task and must return at
-    once.
-
-    Money commands wait for each other and end a waiting read_card; none raises for a refusal, see
-    Outcome.
+    second)` are attributes the owner may set; they are called from the terminal's task and must
+    return at once. Money commands wait for each other and end a waiting read_card; none raises for
+    a refusal or a lost answer, see Outcome; authorise and extend raise when `commit` did.
     """
 
-    ready: bool = False  # registered, no fault: a card can be taken (also while busy)
-    state: str = "off"  # "off", "registering", "ready", "busy", "fault"
+    if TYPE_CHECKING:
+        ready: bool  # registered, no fault: a card can be taken (also while busy)
+        state: str  # "off", "registering", "ready", "busy", "fault"
+        on_text: "Callable[[str], None]"
+        on_time: "Callable[[int | None, int, int, int, int, int], None]"
 
-    def on_text(self, text: str) -> None: ...
+        async def run(self) -> None: ...
 
-    def on_time(
-        self, year: "int | None", month: int, day: int, hour: int, minute: int, second: int
-    ) -> None: ...
+        async def read_card(self, timeout_s: int) -> "CardResult | None": ...
 
-    async def run(self) -> None: ...
+        def abort(self) -> None: ...
 
-    async def read_card(self, timeout_s: int) -> "CardResult | None": ...
+        async def authorise(self, hold_minor: int, reference: str, commit) -> Authorisation: ...
 
-    def abort(self) -> None: ...
+        async def extend(self, a: Authorisation, add_minor: int, commit) -> Authorisation: ...
 
-    async def authorise(self, hold_minor: int, reference: str, commit) -> Authorisation: ...
+        async def capture(
+            self, receipt: int, authorised_minor: int, used_minor: int, reference: str = ""
+        ) -> Outcome: ...
 
-    async def extend(self, a: Authorisation, add_minor: int, commit) -> Authorisation: ...
+        async def cancel(self, receipt: int) -> Outcome: ...
 
-    async def capture(self, receipt: int, authorised_minor: int, used_minor: int) -> Outcome: ...
+        async def reverse(self, receipt: int) -> Outcome: ...
 
-    async def cancel(self, receipt: int) -> Outcome: ...
+        async def refund(self, amount_minor: int, reference: str = "") -> Outcome: ...
 
-    async def reverse(self, receipt: int) -> Outcome: ...
+        async def pending(self) -> "tuple[int, ...]": ...
 
-    async def refund(self, amount_minor: int, reference: str = "") -> Outcome: ...
-
-    async def pending(self) -> "tuple[int, ...]": ...
-
-    async def end_of_day(self) -> DayTotals: ...
+        async def end_of_day(self) -> DayTotals: ...

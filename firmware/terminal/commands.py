@@ -23,46 +23,30 @@ REFUND = 0x0631
 END_OF_DAY = 0x0650
 DIAGNOSE = 0x0670
 INITIALISE = 0x0693
-ABORT = 0x06B0
 READ_CARD = 0x06C0
 PRINT_LINE = 0x06D1
 PRINT_BLOCK = 0x06D3
 DONE = b"\x80\x00\x00"
 UNKNOWN_COMMAND = b"\x84\x83\x00"
 MORE_TIME = b"\x84\x9c\x00"
+ABORT = b"\x06\xb0\x00"
 
 NONE_PENDING = 0xFFFF  # receipt number FFFF
 
-_NAMES = {
-    SET_TIME: "set time",
-    RESULT: "result",
-    STATUS: "intermediate status",
-    ENQUIRY: "status enquiry",
-    REGISTER: "registration",
-    COMPLETION: "completion",
-    ABORTED: "aborted",
-    RESERVE: "reservation",
-    RELEASE: "partial reversal",
-    BOOK_TOTAL: "book total",
-    CANCEL: "cancel reservation",
-    REVERSE: "reversal",
-    REFUND: "refund",
-    END_OF_DAY: "end of day",
-    DIAGNOSE: "diagnosis",
-    INITIALISE: "initialisation",
-    ABORT: "abort",
-    READ_CARD: "read card",
-    PRINT_LINE: "print line",
-    PRINT_BLOCK: "print block",
-    0x8000: "done",
-}
+_NAMES = (
+    "0401 set time,040F result,04FF intermediate status,0501 status enquiry,0600 registration,"
+    "060F completion,061E aborted,0622 reservation,0623 partial reversal,0624 book total,"
+    "0625 cancel reservation,0630 reversal,0631 refund,0650 end of day,0670 diagnosis,"
+    "0693 initialisation,06B0 abort,06C0 read card,06D1 print line,06D3 print block,8000 done,"
+)
 
 
 def name(command: int) -> str:
     """An engineer's word for a command."""
-    if command >> 8 == 0x84:
-        return "refused"
-    return _NAMES.get(command, "unknown")
+    at = _NAMES.find(f"{command:04X} ")
+    if at < 0:
+        return "refused" if command >> 8 == 0x84 else "unknown"
+    return _NAMES[at + 5 : _NAMES.find(",", at)]
 
 
 def bcd(value: int, size: int) -> bytes:

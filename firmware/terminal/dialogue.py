@@ -24,8 +24,6 @@ _ABORT_MS = const(10000)  # to the end of an aborted or refused command
 _SLOW_MS = const(3000)  # a commit longer than this has perhaps outlived T3: ask for a repetition
 _MAX_LINES = const(48)
 
-_ABORT = b"\x06\xb0\x00"
-
 
 def _nothing(*_: object) -> None:
     pass
@@ -73,35 +71,33 @@ class Dialogue:
         self._lock = asyncio.Lock()
         self._open = False  # the terminal may still be in a command of ours
         self._abort = False
-        self._early = None
         self._wait_ms = _T4_MS
         self._spoke = time.ticks_ms()
 
-    async def _converse(
-        self, command: bytes, answer: Answer, commit=None, abortable=False
-    ) -> None:
+    async def _converse(self, command: bytes, answer: Answer, commit=None, reading=False) -> None:
         """One command to its end. Fills `answer` as it goes; `commit(apdu)` decides on a 040F that
         approves. Raises TerminalRefused, TerminalTimeout, TerminalGone. The caller has the lock.
         """
         if self._open:
             await self._clear()
         self.receipt_lines = []
-        self._early = None
         self._open = True
         await self._command(command)
-        await self._serve(answer, commit, abortable)
+        await self._serve(answer, commit, reading)
         self._open = False
 
     async def _command(self, command: bytes) -> None:
         for _ in range(_BUSY_TRIES):
             await self._send(command)
-            apdu = await self._receive(_T3_MS)
-            if apdu is None:
-                raise TerminalTimeout("no answer in T3")
-            kind = apdu.command
+            kind = 0
+            while kind < 0x8000:
+                apdu = await self._receive(_T3_MS)
+                if apdu is None:
+                    raise TerminalTimeout("no answer in T3")
+                kind = apdu.command
+                if kind < 0x8000:  # it had something to say first
+                    await self._other(apdu)
             if kind >> 8 != 0x84 or kind == 0x8400:
-                if kind < 0x8000:  # it goes on at once, which says yes as well
-                    self._early = apdu
                 return
             if kind & 0xFF != results.BUSY:
                 break
@@ -109,31 +105,32 @@ class Dialogue:
         self._open = False
         raise TerminalRefused(kind & 0xFF, results.classify(kind & 0xFF)[0])
 
-    async def _serve(self, answer: Answer, commit, abortable: bool) -> None:
+    async def _serve(self, answer: Answer, commit, reading: bool) -> None:
         self._wait_ms = _T4_MS
         while answer.end is None:
-            apdu = self._early or await self._heard(abortable)
-            self._early = None
+            apdu = await self._heard(reading)
             if apdu is not None:
                 await self._handle(apdu, answer, commit)
+                if reading and answer.acknowledged:
+                    return  # read card ends with its result
             elif answer.veto:
                 return  # silence after our silence: it has reversed
             else:
                 raise TerminalTimeout("no answer in T4")
 
-    async def _heard(self, abortable: bool) -> "Apdu | None":
+    async def _heard(self, reading: bool) -> "Apdu | None":
         """The next APDU within the time that runs; sends the abort that was asked for."""
         began = time.ticks_ms()
         while True:
             left = self._wait_ms - time.ticks_diff(time.ticks_ms(), began)
             if left <= 0:
                 return None
-            apdu = await self._receive(min(left, _SLICE_MS) if abortable else left)
+            apdu = await self._receive(min(left, _SLICE_MS) if reading else left)
             if apdu is not None:
                 return apdu
-            if self._abort and abortable:
-                self._abort = abortable = False
-                await self._send(_ABORT)
+            if self._abort and reading:
+                self._abort = reading = False
+                await self._send(commands.ABORT)
                 self._wait_ms = _ABORT_MS
                 began = time.ticks_ms()
 
@@ -211,8 +208,8 @@ class Dialogue:
             self.on_time(year, month, day, hour, minute, second)
 
     async def _clear(self) -> None:
-        """Ends a command that was left in the middle; TerminalTimeout when the terminal is silent."""
-        await self._send(_ABORT)
+        """Ends a command that was left in the middle; TerminalTimeout when nobody answers."""
+        await self._send(commands.ABORT)
         while True:
             apdu = await self._receive(_T3_MS)
             if apdu is None or apdu.command >> 8 == 0x84:

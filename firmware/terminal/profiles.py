@@ -27,13 +27,9 @@ class Profile:
         self.capture, self.config, self.partial, self.mirror, self.extend, self.baud = row
 
 
-def names() -> "list[str]":
-    """All names a configuration may use, sorted."""
-    return sorted(_ROWS)
-
-
-def get(name: str) -> Profile:
-    """The profile of that name; ConfigError when there is none."""
-    if name not in _ROWS:
-        raise ConfigError("terminal.profile", "must be one of " + ", ".join(names()), name)
-    return Profile(name, _ROWS[name])
+def load(name: str) -> Profile:
+    """The profile of that name, with or without its maker; ConfigError when there is none."""
+    for known, row in _ROWS.items():
+        if known == name or known.endswith("-" + name):
+            return Profile(known, row)
+    raise ConfigError("terminal.profile", "one of " + ", ".join(sorted(_ROWS)), name)

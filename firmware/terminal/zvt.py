@@ -33,8 +33,8 @@ _MAX_READ_S = 255
 
 class ZvtTerminal(Money, PaymentTerminal):
     """`serial`: firmware.serialio.Serial at the profile's baud rate, 8N2; or `stream` = (host,
-    port) for TCP. `profile` from profiles.get, `currency` ISO 4217 numeric, `password` six digits,
-    `salt` bytes for card hashes, `clock` a ports.Clock. `trace(direction, masked_hex, name)` shows
+    port) for TCP. `profile` from profiles.load, `currency` ISO 4217 numeric, `password` six
+    digits, `salt` text or bytes for card hashes, `clock` a ports.Clock. `trace(direction, masked_hex, name)` shows
     an engineer every APDU with card data masked. Set `last_receipt` from the books after a boot.
     """
 
@@ -42,6 +42,8 @@ class ZvtTerminal(Money, PaymentTerminal):
         self, serial, profile, currency, password, salt, clock, trace=None, stream=None
     ) -> None:
         link = TcpLink(*stream) if stream else SerialLink(serial)
+        if isinstance(salt, str):
+            salt = salt.encode()
         super().__init__(link, profile, currency, password, salt, clock, trace)
         self._currency_code = self._currency[1:]
         self._state = "off"

@@ -11,7 +11,7 @@ from firmware.errors import (
     TerminalRefused,
     TerminalTimeout,
 )
-from firmware.terminal import base, commands, results
+from firmware.terminal import commands, results
 from firmware.terminal.base import Authorisation, DayTotals, Outcome
 from firmware.terminal.commands import bcd, build, tlv
 from firmware.terminal.dialogue import Answer, Dialogue
@@ -186,7 +186,7 @@ class Money(Dialogue):
         a.ok = a.ok and answer.committed
         if answer.code == results.NO_CARD_OR_CANCELLED and answer.result is None:
             if answer.last_status in _WAITING_FOR_CARD:
-                a.text = base.NO_CARD
+                a.text = "no_card"
         return a
 
     async def _move(self, command: bytes, amount_minor: int) -> Outcome:
@@ -206,7 +206,7 @@ class Money(Dialogue):
         async with self._lock:
             if not self.ready:
                 outcome.code = self.fault_code or -1
-                outcome.text = "out_of_service" if self.fault_code else base.TERMINAL_OFF
+                outcome.text = "out_of_service" if self.fault_code else "terminal_off"
                 return answer
             self._busy = True
             try:
@@ -240,7 +240,7 @@ class Money(Dialogue):
         outcome.certain = False
         outcome.ok = result is not None and (answer.committed or answer.acknowledged)
         outcome.code = 0 if outcome.ok else -1
-        outcome.text = "approved" if outcome.ok else base.TERMINAL_OFF
+        outcome.text = "approved" if outcome.ok else "terminal_off"
         if outcome.ok:
             self._remember(answer)
 
