@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import queue
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -88,15 +90,7 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or _free_port()
         config = self._write_config()
-        with (self.folder / "broker.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [program, "-c", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=_die_with_parent,
-                start_new_session=True,  # Ctrl-C is for the parent, which stops in order
-            )
+        self._process = self._spawn([program, "-c", str(config)])
         self._wait_ready()
 
     def stop(self) -> None:
@@ -130,6 +124,33 @@ class Broker:
         """What it wrote so far."""
         path = self.folder / "broker.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """From a thread that lives as long as the process: the kernel's "parent died" means the thread that forked."""
+        started: queue.Queue[subprocess.Popen[bytes] | OSError] = queue.Queue()
+
+        def keep() -> None:
+            try:
+                with (self.folder / "broker.log").open("ab") as log:
+                    process = subprocess.Popen(
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        preexec_fn=_die_with_parent,
+                        start_new_session=True,  # Ctrl-C is for the parent, which stops in order
+                    )
+            except OSError as exc:
+                started.put(exc)
+                return
+            started.put(process)
+            process.wait()
+
+        threading.Thread(target=keep, name="broker", daemon=True).start()
+        outcome = started.get()
+        if isinstance(outcome, OSError):
+            raise BrokerError(f"{command[0]} cannot be started: {outcome.strerror}") from outcome
+        return outcome
 
     def _write_config(self) -> Path:
         acl = self.folder / "acl"

@@ -51,9 +51,15 @@ class BackOffice:
     """
 
     def __init__(
-        self, db_url: str, broker: BrokerAddress, pki: Pki, now_ms: Callable[[], int] | None = None
+        self,
+        db_url: str,
+        broker: BrokerAddress,
+        pki: Pki,
+        now_ms: Callable[[], int] | None = None,
+        on_event: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> None:
-        """Opens the database; `start` connects."""
+        """Opens the database; `start` connects. `on_event("mqtt", {direction, topic, payload})` gets every message, in
+        the loop that called start; direction "out" is from a charger."""
         self.url = db_url
         self.engine: Engine = open_database(db_url)
         self.logs: deque[dict[str, Any]] = deque(maxlen=_LOG_LINES)
@@ -62,6 +68,8 @@ class BackOffice:
         self._pki = pki
         self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
         self.ingest = Ingest(self.engine, self._now_ms)
+        self._on_event = on_event
+        self._owner: asyncio.AbstractEventLoop | None = None
         self._retained: dict[str, bytes] = {}
         self._last_again: dict[str, float] = {}
         self._thread: threading.Thread | None = None
@@ -73,16 +81,30 @@ class BackOffice:
 
     # -- life
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin; connects in the background and again whenever the broker went away."""
+        self._owner = asyncio.get_running_loop()
+        await asyncio.to_thread(self.begin)
+
+    async def stop(self) -> None:
+        """End; what was received but not committed was not acknowledged either."""
+        await asyncio.to_thread(self.end)
+
+    async def restart(self) -> None:
+        """Stop and start."""
+        await self.stop()
+        await self.start()
+
+    def begin(self) -> None:
+        """`start` for callers without a loop."""
         if self._thread is None:
             self._ready.clear()
             self._thread = threading.Thread(target=self._run, name="back office", daemon=True)
             self._thread.start()
             self._ready.wait(10)
 
-    def stop(self) -> None:
-        """End; what was received but not committed was not acknowledged either."""
+    def end(self) -> None:
+        """`stop` for callers without a loop."""
         thread, self._thread = self._thread, None
         if thread is not None and self._loop is not None and self._stopping is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
@@ -90,14 +112,9 @@ class BackOffice:
             thread.join(10)
         self._connected.clear()
 
-    def restart(self) -> None:
-        """Stop and start."""
-        self.stop()
-        self.start()
-
     def close(self) -> None:
-        """Stop, and close the database."""
-        self.stop()
+        """End, and close the database."""
+        self.end()
         self.engine.dispose()
 
     @property
@@ -129,7 +146,7 @@ class BackOffice:
         identity = str(uuid.uuid4())
         now = self._now_ms()
         expires_at = now + int(expires_in_s * 1000)
-        key = self._pki.charger(charger).command_key
+        key = self.command_key(charger).hex()
         with Db(self.engine) as db, db.begin():
             row = known_charger(db, charger)
             row.command_counter += 1
@@ -143,6 +160,10 @@ class BackOffice:
             )  # fmt: skip
         self._publish(contract.topic(charger, "command"), message.encode())
         return identity
+
+    def command_key(self, charger: str) -> bytes:
+        """The key its commands are signed with; goes into the charger's config."""
+        return bytes.fromhex(self._pki.charger(charger).command_key)
 
     def accept_gap(self, charger: str, reason: str) -> None:
         """An operator's word that what is missing will not come (another back office has it): go on behind the gap."""
@@ -177,6 +198,10 @@ class BackOffice:
     def problems(self, charger: str | None = None) -> list[dict[str, Any]]:
         """What nobody has closed yet, newest first."""
         return views.problems(self.engine, charger)
+
+    def records(self, charger: str) -> list[dict[str, Any]]:
+        """Every record in the books, in order: epoch, seq, type, version, at and the fields."""
+        return views.records(self.engine, charger)
 
     def commands(self, charger: str | None = None) -> list[dict[str, Any]]:
         """Commands and what became of them, newest first."""
@@ -265,6 +290,7 @@ class BackOffice:
         for message in batch:
             payload = bytes(message.payload) if isinstance(message.payload, bytes | bytearray) else b""
             charger, name = contract.split_topic(str(message.topic))
+            self._event("out", str(message.topic), payload)
             if name == "records":
                 records.append((charger, payload))
             elif payload:
@@ -315,6 +341,7 @@ class BackOffice:
         assert self._outbound is not None
         while True:
             where, payload, retain = await self._outbound.get()
+            self._event("in", where, payload)
             await client.publish(where, payload, qos=1, retain=retain)
 
     async def _remind(self, client: aiomqtt.Client) -> None:
@@ -340,6 +367,12 @@ class BackOffice:
                 elif online and now - command.sent_at >= _RESEND_S * 1000:
                     found.append((command.charger, command.message))
             return found
+
+    def _event(self, direction: str, where: str, payload: bytes) -> None:
+        if self._on_event is not None and self._owner is not None:
+            data = {"direction": direction, "topic": where, "payload": payload.decode(errors="replace")}
+            with contextlib.suppress(RuntimeError):  # its loop has ended
+                self._owner.call_soon_threadsafe(self._on_event, "mqtt", data)
 
     # -- out
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import selectinload
 
-from hostsim.backoffice.models import Charger, Command, Problem, Refund, Session, Stream
+from hostsim.backoffice.models import Charger, Command, Problem, Record, Refund, Session, Stream
 
 _SESSION = (
     "id", "charger", "epoch", "sess", "state", "opened_at", "connector", "method", "reference", "currency", "tariff",
@@ -68,6 +68,19 @@ def books(engine: Engine, charger: str) -> dict[str, Any]:
     found["open"] = [row["sess"] for row in rows if row["state"] not in ("captured", "cancelled", "declined")]
     found["sessions"] = rows
     return found
+
+
+def records(engine: Engine, charger: str) -> list[dict[str, Any]]:
+    """Every record in the books, in the order of flashes and numbers."""
+    query = (
+        select(Record)
+        .join(Stream, (Stream.charger == Record.charger) & (Stream.epoch == Record.epoch))
+        .where(Record.charger == charger, Record.applied)
+        .order_by(Stream.first_at, Record.epoch, Record.seq)
+    )
+    with Db(engine) as db:
+        names = ("epoch", "seq", "type", "version", "at")
+        return [_pick(row, names) | row.payload for row in db.scalars(query)]
 
 
 def chargers(engine: Engine) -> list[dict[str, Any]]:
