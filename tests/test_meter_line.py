@@ -1,4 +1,4 @@
-"""The firmware's meter on both MicroPython builds against a simulated meter: faults on the line, real frames."""
+"""The firmware's meter on both MicroPython builds against a simulated meter on a real line."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -57,21 +57,21 @@ def test_difference_of_readings_is_the_meters_own_at_sixty_fold_time(which: str)
     run(work)
 
 
-LATE = ("timeout_ms=60", "late_ms=300", "attempts=2")
+SLOW = ("timeout_ms=100", "late_ms=400", "attempts=2")
 
 SILENT_AFTER_RETRIES = [
     ("silence", None, "ModbusTimeout", "timeouts"),
     ("crc", None, "ModbusCrcError", "damaged"),
     ("wrong_unit", 1, "ModbusReplyError", "foreign"),
     ("short", 3, "ModbusTimeout", "timeouts"),
-    ("late", 100, "ModbusTimeout", "timeouts"),
+    ("late", 200, "ModbusTimeout", "timeouts"),
 ]
 
 
 @both
 def test_line_faults_are_told_counted_and_end(which: str) -> None:
     async def work() -> None:
-        async with Rig(which) as rig:
+        async with Rig(which, settings=SLOW) as rig:
             good = await rig.do("read")
             for fault, param, error, counter in SILENT_AFTER_RETRIES:
                 before = await rig.do("stats")
@@ -79,8 +79,8 @@ def test_line_faults_are_told_counted_and_end(which: str) -> None:
                 answer = await rig.do("read")
                 assert (answer["error"], answer["state"]) == (error, "silent"), (fault, answer)
                 after = await rig.do("stats")
-                assert after[counter] - before[counter] == 3, (fault, after)
-                assert after["retries"] - before["retries"] == 2
+                assert after[counter] - before[counter] == 2, (fault, after)
+                assert after["retries"] - before["retries"] == 1
                 rig.sim.clear_fault()
                 answer = await rig.do("read")
                 assert (answer["state"], answer["wh"]) == ("ok", good["wh"]), (fault, answer)
@@ -120,10 +120,10 @@ def test_a_late_answer_is_never_taken_for_a_later_one(which: str) -> None:
     """An EM24 needs requests of the same length: voltage's late answer must not become current."""
 
     async def work() -> None:
-        async with Rig(which, model="EM24", settings=LATE) as rig:
+        async with Rig(which, model="EM24", settings=SLOW) as rig:
             rig.flow(6900)
             good = await rig.do("read")
-            for delay_ms in (70, 90, 110, 130, 140):
+            for delay_ms in (110, 150, 200, 250, 300):
                 rig.sim.set_fault("late", delay_ms)
                 await rig.do("read")
                 rig.sim.clear_fault()

@@ -4,8 +4,10 @@ Promises: one request is on the line at a time, after 3.5 characters of silence 
 Serial Line V1.02, 2.5.1.1). An answer that is late, foreign, damaged or only our own echo is
 never taken for the answer. RTU answers carry no number, so after a time-out the line is left
 alone until the answer cannot come any more (`late_ms` after the request); only then is the next
-request sent, whatever it asks. All times here are real time (time.ticks_ms), never the charger's
-clock."""
+request sent, whatever it asks. The limit that follows: an answer later than that, to a request
+of the same length, cannot be told from the right one. All times here are real time
+(time.ticks_ms), never the charger's clock.
+"""
 
 import asyncio
 import time
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 # a USB adapter hands bytes on every 16 ms, so 1.5 characters cannot be held to
 _GAP_MS = const(30)
-_STEP_MS = const(2)
+_STEP_MS = const(1)
 _BUSY_CODES = (5, 6)  # acknowledge, server device busy: worth another try
 
 
@@ -77,7 +79,7 @@ class ModbusBus:
         self.baud = baud
         self._bits = bits_per_char
         # 3.5 characters, above 19200 baud fixed 1.75 ms; ticks are whole milliseconds
-        self._silence_ms = (3500 * bits_per_char // baud if baud <= 19200 else 1) + 2
+        self._silence_ms = (3500 * bits_per_char // baud if baud <= 19200 else 1) + 1
 
     def line_ms(self, size: int) -> int:
         """Time `size` characters take on the line, rounded up."""
@@ -130,8 +132,7 @@ class ModbusBus:
             self.foreign += 1
 
     async def _once(self, unit: int, function: int, address: int, count: int) -> None:
-        """One request and its answer, in as few coroutines as can be: each one is an allocation.
-        """
+        """One request and its answer, in one coroutine: each one is an allocation."""
         build_read(self._tx, unit, function, address, count)
         wait = self._quiet_left()
         while wait:
@@ -139,18 +140,18 @@ class ModbusBus:
             wait = self._quiet_left()
         self._owed = False
         self.requests += 1
-        on_line = self.line_ms(5 + 2 * count)
+        on_line = self.line_ms(REQUEST_SIZE + 5 + 2 * count)
+        self._size = 0
+        self._heard_at = self._sent_at = time.ticks_ms()
         if self._direction is None:
             self._serial.write(self._tx)
-            on_line += self.line_ms(REQUEST_SIZE)
+            await asyncio.sleep_ms(on_line)  # the line's own time is slept through, not polled
         else:
             self._direction(True)
             self._serial.write(self._tx)
             await asyncio.sleep_ms(self.line_ms(REQUEST_SIZE))
             self._direction(False)
-        self._heard_at = self._sent_at = time.ticks_ms()
-        self._size = 0
-        await asyncio.sleep_ms(on_line)  # the line's own time is slept through, not polled
+            await asyncio.sleep_ms(self.line_ms(5 + 2 * count))
         limit = on_line + self.timeout_ms
         while not self._listen(count, limit):
             await asyncio.sleep_ms(_STEP_MS)

@@ -26,6 +26,7 @@ from hostsim.meter.device import MeterDevice
 
 OnEvent = Callable[[str, dict[str, object]], None]
 _UNUSED = 0xFFFF
+_FIFO = 16
 
 
 class MeterBridge:
@@ -47,6 +48,7 @@ class MeterBridge:
         self._on_event = on_event
         self._random = random.Random(seed)
         self._buffer = bytearray()
+        self._free_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._reader: asyncio.Task[None] | None = None
         self._server: ModbusSerialServer | None = None
@@ -105,7 +107,7 @@ class MeterBridge:
         data = bytes(self._buffer)
         self._buffer.clear()
         if self._faulty("echo"):
-            self._port.write(data)
+            self._put(data)  # heard while it was sent
         data = self._dropped(data)
         if len(data) < 4 or not FramerRTU.check_CRC(data[:-2], int.from_bytes(data[-2:], "big")):
             self._say("noise", data, f"{len(data)} bytes that are no frame")
@@ -139,11 +141,22 @@ class MeterBridge:
                 asyncio.get_running_loop().call_later(delay_ms / 1000, self._send, data)
 
     def _send(self, data: bytes) -> None:
+        self.answers += 1
+        self._say("answer", data)
+        self._paced(data)
+
+    def _paced(self, data: bytes) -> None:
+        """Hand bytes over as their last bit would have left a UART, in pieces of a FIFO's size."""
+        loop = asyncio.get_running_loop()
+        begun = max(loop.time(), self._free_at)
+        self._free_at = begun + len(data) * self._byte_s
+        for i in range(0, len(data), _FIFO):
+            piece = data[i : i + _FIFO]
+            loop.call_at(begun + (i + len(piece)) * self._byte_s, self._put, piece)
+
+    def _put(self, piece: bytes) -> None:
         with contextlib.suppress(LineClosed):
-            self.answers += 1
-            self._say("answer", data)
-            if data:
-                self._port.write(data)
+            self._port.write(piece)
 
     def _mangled(self, data: bytes) -> bytes:
         if (shift := self._fault("wrong_unit")) is not None:

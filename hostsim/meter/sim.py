@@ -48,7 +48,7 @@ class MeterSim:
             clock, source, facts, serial, start_wh, unit or facts.unit, state_file
         )
         self._devices = [self.device, *(others or [])]
-        self._own_line = PtyLine(baud) if port is None else None
+        self._own_line = PtyLine(0) if port is None else None
         self._port: BytePort = port if port is not None else self._own_line  # type: ignore[assignment]
         self._bridge = MeterBridge(self._port, self._devices, baud, 10, on_event, seed)
         self._task: asyncio.Task[None] | None = None

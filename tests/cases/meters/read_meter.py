@@ -1,4 +1,4 @@
-"""Runs on MicroPython: a firmware Meter that does what a test writes to stdin, one answer line of JSON each.
+"""Runs on MicroPython: a firmware Meter that does what a test writes to stdin; JSON lines out.
 
 Arguments: tty, model, unit, baud, charger-time speed, name=value settings of the bus.
 """

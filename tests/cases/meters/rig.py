@@ -1,4 +1,4 @@
-"""A simulated meter and, on the other end of its pty, the firmware's Meter in a MicroPython process."""
+"""A simulated meter and, on the other end of its pty, the firmware's Meter in MicroPython."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ FAST = 115200
 
 
 class Rig:
-    """`async with Rig("micropython32") as rig: answer = await rig.do("read")`; `rig.watts` is
-    what flows.
-    """
+    """`async with Rig(...) as rig: answer = await rig.do("read")`; rig.watts is what flows."""
 
     def __init__(
         self,
