@@ -18,18 +18,12 @@ export class Driver {
     this.emergencyOn = false;
     $("stop").addEventListener("click", () => act("stop"));
     $("emergency").addEventListener("click", () => act("emergency", { on: !this.emergencyOn }));
-    $("plug").addEventListener("click", () => this.plug("plug", "unplug"));
-    $("unplug").addEventListener("click", () => this.plug("unplug", "plug"));
+    $("plug").addEventListener("click", () => act("plug"));
+    $("unplug").addEventListener("click", () => act("unplug"));
     $("vehicle-full").addEventListener("click", () => act("vehicle_full"));
     $("vehicle-pause").addEventListener("click", (event) =>
       act("vehicle_pause", { on: event.currentTarget.getAttribute("aria-pressed") !== "true" }),
     );
-  }
-
-  // The button that was pressed goes away; focus follows to the one that takes its place.
-  async plug(name, other) {
-    const focused = document.activeElement === $(name);
-    if ((await this.act(name)) && focused) setTimeout(() => $(other).focus(), 120);
   }
 
   paint(state) {
@@ -121,9 +115,18 @@ export class Driver {
       lines.offered_ma ? `offered ${lines.offered_ma / 1000} A` : "",
     ];
     put($("carfacts"), parts.filter(Boolean).join(" · "));
-    $("plug").hidden = plugged;
-    $("unplug").hidden = !plugged;
+    this.swap($("plug"), $("unplug"), plugged);
     mark($("vehicle-pause"), "aria-pressed", Boolean(vehicle.paused));
+  }
+
+  // The button that was pressed goes away; focus follows to the one that takes its place.
+  swap(plug, unplug, plugged) {
+    const [going, coming] = plugged ? [plug, unplug] : [unplug, plug];
+    if (going.hidden) return;
+    const focused = document.activeElement === going;
+    going.hidden = true;
+    coming.hidden = false;
+    if (focused) coming.focus();
   }
 
   languages(codes) {
