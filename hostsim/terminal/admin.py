@@ -83,13 +83,7 @@ async def read_card(d: Dialogue) -> None:
     """06C0: timeout in seconds, then bitmaps; 040F ends it, there is no completion."""
     timeout = d.body[0] if d.body else 0
     d.parse(1 if d.body else 0)
-    await d.status(0x0A)
-    d.abortable = True
-    try:
-        card = await d.sim.reader.wait(float(timeout or d.sim.card_timeout_s), once=True)
-    finally:
-        d.abortable = False
-    d.sim.tell("card", {"what": "read", "card": card.name})
+    card = await d.card(float(timeout or d.sim.card_timeout_s), once=True)
     if not card.readable:
         raise RefusalError(0x64)
     await d.finish(

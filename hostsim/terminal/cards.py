@@ -54,7 +54,7 @@ CARDS: dict[str, Card] = {
     for card in (
         Card("visa", "approved", "4111111111111111", *_VISA, "04a1b2c3d4e501"),
         Card("mastercard", "approved", "5555555555554444", *_MASTERCARD, "081ca72f"),
-        Card("girocard", "approved", "6725900000000000003", *_GIROCARD, "08ff6914"),
+        Card("girocard", "approved", "6725900000000000007", *_GIROCARD, "08ff6914"),
         Card("amex", "approved", "378282246310005", *_AMEX, "04a1b2c3d4e504"),
         Card("maestro", "approved", "6799998900000060018", *_MAESTRO, "04a1b2c3d4e505"),
         Card(

@@ -16,7 +16,7 @@ from hostsim.terminal.fields import Fields
 from hostsim.terminal.names import STATUS_TEXTS, command_name
 
 _PASSWORD_FIRST = (0x0600, 0x0610, 0x061B, 0x0620, 0x0630, 0x0631, 0x0650, 0x0693)
-_CARD_NUMBER = re.compile(rb"(?<![0-9])([0-9]{6})[0-9]{3,9}([0-9]{4})(?![0-9])")
+_CARD_NUMBER = re.compile(rb"([A-Za-z]?)(?<![0-9])([0-9]{6})[0-9]{3,9}([0-9]{4})(?![0-9])")
 
 
 def decode(apdu: bytes) -> dict[str, Any]:
@@ -73,7 +73,16 @@ def masked_hex(apdu: bytes) -> str:
 
 
 def _stars(match: re.Match[bytes]) -> bytes:
-    return match[1] + b"*" * (len(match[0]) - 10) + match[2]
+    before, head, tail = match[1], match[2], match[3]
+    digits = match[0][len(before) :]
+    if before and not _luhn(digits):
+        return match[0]  # an application id (A0000000041010), say
+    return before + head + b"*" * (len(digits) - 10) + tail
+
+
+def _luhn(digits: bytes) -> bool:
+    values = [byte - 0x30 for byte in reversed(digits)]
+    return sum(sum(divmod(v * (1 + i % 2), 10)) for i, v in enumerate(values)) % 10 == 0
 
 
 def _text(data: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hostsim.terminal import codec, printing
 from hostsim.terminal import fields as f
+from hostsim.terminal.cards import Card
 from hostsim.terminal.codec import CodecError
 from hostsim.terminal.fields import Fields
 from hostsim.terminal.names import STATUS_TEXTS
@@ -139,6 +140,18 @@ class Dialogue:
             line = f.tlv(0x07, printing.encode(text))
             body += b"\x00" + f.container(f.tlv(0x24, line))
         await self.mention(codec.join(0x04FF, body))
+
+    async def card(self, timeout_s: float, *, once: bool = False) -> Card:
+        """Ask for a card and wait for it; raises CardTimeoutError, CardAbortedError."""
+        self.sim.reader.arm()
+        self.abortable = True
+        try:
+            await self.status(0x0A)
+            card = await self.sim.reader.wait(timeout_s, once=once)
+        finally:
+            self.abortable = False
+        self.sim.tell("card", {"what": "read", "card": card.name})
+        return card
 
     async def print(self, lines: list[str], kind: int, *, admin: bool = False) -> None:
         """Let the ECR print, if registration says it does; raises NotAcceptedError."""

@@ -195,13 +195,7 @@ def _make_valid(record: Record) -> None:
 
 
 async def _card(d: Dialogue) -> Card:
-    await d.status(0x0A)
-    d.abortable = True
-    try:
-        card = await d.sim.reader.wait(_timeout(d))
-    finally:
-        d.abortable = False
-    d.sim.tell("card", {"what": "read", "card": card.name})
+    card = await d.card(_timeout(d))
     if not card.readable:
         await d.status(0x0C)
         d.sim.reader.remove()

@@ -65,8 +65,8 @@ PROFILES: dict[str, Profile] = {
 
 
 def profile_named(name: str) -> Profile:
-    """Look a profile up; raises ValueError with the names there are."""
-    try:
-        return PROFILES[name]
-    except KeyError:
-        raise ValueError(f"no profile {name!r}; there are {', '.join(PROFILES)}") from None
+    """Look a profile up by its name or a part of it that only one has; raises ValueError."""
+    found = [profile for key, profile in PROFILES.items() if name == key or (name and name in key)]
+    if len(found) != 1:
+        raise ValueError(f"no profile {name!r}; there are {', '.join(PROFILES)}")
+    return found[0]

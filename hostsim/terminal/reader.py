@@ -55,8 +55,12 @@ class Reader:
         """The card is taken away."""
         self._held = None
 
+    def arm(self) -> None:
+        """A wait is about to begin: an abort from now on ends it."""
+        self._abort = False
+
     def abort(self) -> None:
-        """End a wait; it raises CardAbortedError."""
+        """End a wait, one that is about to begin included; it raises CardAbortedError."""
         self._abort = True
         self._change.set()
 
@@ -65,7 +69,6 @@ class Reader:
         reported already.
         """
         self.awaiting = True
-        self._abort = False
         tap = asyncio.create_task(self._tap()) if self.auto_tap is not None else None
         try:
             async with asyncio.timeout(timeout_s):

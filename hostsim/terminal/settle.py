@@ -81,7 +81,8 @@ def _numbers(d: Dialogue, change: Settlement) -> tuple[int, int]:
 
 async def _tell(d: Dialogue, change: Settlement, receipt: int, trace: int) -> None:
     sim = d.sim
-    await d.status(0x1B if change.fresh else 0x17)
+    if change.fresh:
+        await d.status(0x1B)
     if sim.faults.take("drop-040f"):
         await asyncio.sleep(d.sim.timers.t3)
         raise NotAcceptedError("fault: the result was never sent")
