@@ -90,31 +90,32 @@ class Bill:
         return (net, base * UNIT) if known else None, (incl, UNIT)
 
     def total(self) -> tuple[tuple[int, int] | None, tuple[int, int]]:
-        """The session's cost (without tax or None, with tax), held within min_price and max_price."""
-        tariff = self.tariff
+        """The session's cost (without tax or None, with tax), held within min_price and max_price.
+
+        The two sides are held independently (OCPI 2.2.1 mod_tariffs, notes on min_price and max_price);
+        where only one is given the other follows by the tariff's VAT: see _limit.
+        """
         excl, incl = self.exact(ALL)
-        if excl is None:
-            # At an unknown rate the limit without tax can only be held by what is paid.
-            low = max(tariff.min_excl, tariff.min_incl)
-            high = tariff.max_incl if tariff.max_incl >= 0 else tariff.max_excl
-            return None, _held(incl, low, high)
-        held = _held(excl, tariff.min_excl, tariff.max_excl)
-        if held is not excl:
-            given = tariff.max_incl if excl[0] * held[1] > held[0] * excl[1] else tariff.min_incl
-            if given < 0:
-                incl = self._scaled(excl, incl, held)
-        return held, _held(incl, tariff.min_incl, tariff.max_incl)
+        if excl is not None:
+            excl = _held(excl, self._limit(False, 0), self._limit(True, 0))
+        return excl, _held(incl, self._limit(False, 1), self._limit(True, 1))
 
-    def _scaled(
-        self, excl: tuple[int, int], incl: tuple[int, int], held: tuple[int, int]
-    ) -> tuple[int, int]:
-        """With tax, where only the limit without tax is given: tax in the session's own proportion."""
-        if excl[0]:
-            return incl[0] * excl[1] * held[0], incl[1] * excl[0] * held[1]
-        return held[0] * (_WHOLE + max(self._first_vat(), 0)), held[1] * _WHOLE
+    def _limit(self, high: bool, side: int) -> tuple[int, int] | None:
+        """min_price or max_price without (side 0) or with tax (side 1), None where there is none.
 
-    def _first_vat(self) -> int:
-        return self.rows[0][4] if self.rows else self.tariff.components[0][2]
+        A side that is not given is taken from the other at the VAT that binds later: so a price that
+        mixes rates is never held before its given side would be, and still only ever rises.
+        """
+        given = self.tariff.max_price if high else self.tariff.min_price
+        if given[side] >= 0:
+            return given[side], 10000
+        if given[1 - side] < 0:
+            return None
+        rates = [max(found[2], 0) for found in self.tariff.components if found[1]] or [0]
+        part = _WHOLE + (max(rates) if high == (side == 1) else min(rates))
+        if side:
+            return given[0] * part, 10000 * _WHOLE
+        return given[1] * _WHOLE, 10000 * part
 
     # -- as a receipt rounds
 
@@ -195,21 +196,13 @@ class Bill:
 
     def _adjustment(self, printed: int) -> int:
         """What min_price and max_price add to the printed lines."""
-        tariff = self.tariff
-        low = max(tariff.min_excl, tariff.min_incl)
-        high = max(tariff.max_excl, tariff.max_incl)
-        if low < 0 and high < 0:
-            return 0
         scale = self._scale()
-        excl, incl = self.total()
-        raw = self.exact(ALL)[1]
+        low, high = self._limit(False, 1), self._limit(True, 1)
         target = printed
-        if incl[0] * raw[1] != raw[0] * incl[1]:
-            target = money.half_up(incl[0] * scale, incl[1])
-        if tariff.max_incl >= 0:
-            target = min(target, tariff.max_incl * scale // 10000)
-        if tariff.min_incl >= 0:
-            target = max(target, money.half_up(tariff.min_incl * scale, 10000))
+        if low:
+            target = max(target, money.half_up(low[0] * scale, low[1]))
+        if high:
+            target = min(target, high[0] * scale // high[1])
         return target - printed
 
     def _share(self, found: list[tuple[int, ...]], more: int, printed: int) -> None:
@@ -217,7 +210,7 @@ class Bill:
         kind = MINIMUM if more > 0 else MAXIMUM
         groups = self._groups()
         if printed <= 0 or not groups:
-            found.append((kind, -1, 0, self._first_vat(), more))
+            found.append((kind, -1, 0, self.tariff.components[0][2], more))
             return
         run = before = 0
         for vat, amount in groups:
@@ -228,11 +221,13 @@ class Bill:
             before = now
 
 
-def _held(value: tuple[int, int], low: int, high: int) -> tuple[int, int]:
-    if high >= 0 and value[0] * 10000 > high * value[1]:
-        return high, 10000
-    if low >= 0 and value[0] * 10000 < low * value[1]:
-        return low, 10000
+def _held(
+    value: tuple[int, int], low: tuple[int, int] | None, high: tuple[int, int] | None
+) -> tuple[int, int]:
+    if high and value[0] * high[1] > high[0] * value[1]:
+        return high
+    if low and value[0] * low[1] < low[0] * value[1]:
+        return low
     return value
 
 

@@ -319,8 +319,7 @@ class Engine:
         self._next_mwh = boundary.energy_cut(self)
         self._w_from, self._w_to = boundary.between(self.tariff.cut_w, self.low_w, self.high_w)
         self._ma_from, self._ma_to = boundary.between(self.tariff.cut_ma, self.low_ma, self.high_ma)
-        flat = self.flat_now if self.flat < 0 else self.flat
-        key = self.kind | (flat + 1) << 2 | (self.time + 1) << 11 | (self.energy + 1) << 20
+        key = self.kind | (self.flat_now + 1) << 2 | (self.time + 1) << 11 | (self.energy + 1) << 20
         if key != self._key and not restored:
             self._close_period()
         self._key = key
@@ -393,6 +392,8 @@ class Engine:
 
     def _freeze(self) -> None:
         self._close_period()
-        if not (self.ms or self.mwh):
+        if not (self.ms or self.mwh):  # only what was due before any load was known
+            self.low_ma = self.high_ma = self.low_w = self.high_w = -1
+            boundary.choose(self)
             self.flat = self.flat_now
         self.frozen = 1

@@ -60,7 +60,7 @@ class Tariff:
         self.rules: list[tuple[int, ...]] = []
         self.alt_text: list[tuple[str, str]] = []
         self.alt_url = ""
-        self.min_excl = self.min_incl = self.max_excl = self.max_incl = -1
+        self.min_price = self.max_price = (-1, -1)  # (without tax, with tax), -1 where not given
         self.start_ms = self.end_ms = -1
         self.free_mwh = self.free_ms = self.grace_ms = 0
         self.sleep = -1
@@ -111,11 +111,10 @@ class Tariff:
             self.tax = _TAX.index(fields.choice(value, key, _TAX))
         elif key in ("min_price", "max_price"):
             if value is not None:
-                excl, incl = fields.limit(value, key)
                 if key == "min_price":
-                    self.min_excl, self.min_incl = excl, incl
+                    self.min_price = fields.limit(value, key)
                 else:
-                    self.max_excl, self.max_incl = excl, incl
+                    self.max_price = fields.limit(value, key)
         elif key in ("start_date_time", "end_date_time", "last_updated"):
             if value is not None:
                 when = parse_instant(fields.text(value, key, 40), key)
@@ -183,8 +182,9 @@ class Tariff:
             raise FieldError("elements", "must be a list of at least one")
         if not self.currency:
             raise FieldError("currency", "must be given")
-        if 0 <= self.max_incl < self.min_incl or 0 <= self.max_excl < self.min_excl:
-            raise FieldError("max_price", "must not be below min_price")
+        for side in (0, 1):
+            if 0 <= self.max_price[side] < self.min_price[side]:
+                raise FieldError("max_price", "must not be below min_price")
         if self.tax == TAX_NA:
             for component in self.components:
                 if component[2] > 0:

@@ -166,11 +166,8 @@ def _extras(tariff: "Tariff", language: str) -> list[str]:
         names = [say(dimension, language) for dimension in range(3) if bits >> dimension & 1]
         most = price(_with_vat(tariff, bits, cap), tariff.currency, language)
         lines.append(" + ".join(names) + ": " + say("cap", language, most))
-    for kind, incl, excl in (
-        (10, tariff.min_incl, tariff.min_excl),
-        (9, tariff.max_incl, tariff.max_excl),
-    ):
-        given = incl if incl >= 0 else excl
+    for kind, limit in ((10, tariff.min_price), (9, tariff.max_price)):
+        given = limit[1] if limit[1] >= 0 else limit[0]
         if given >= 0:
             lines.append(f"{say(kind, language)}: {price(given, tariff.currency, language)}")
     return lines
