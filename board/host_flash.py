@@ -7,7 +7,7 @@ Sectors wear (counted) and can be bad (programs leave bits set, erases leave bit
 What was programmed survives a killed process: every change goes to the file before the call returns.
 
 Limits: time is not modelled; no read disturb. Beside the image `path` lies `path + ".state"`, 8 bytes a sector: erases
-(u32), flags (bit 0 bad, bit 1 unstable up to `mark`, bit 2 one weak byte at `mark`), a spare byte and `mark` (u16).
+(u32), flags (bit 0 bad, bit 1 unstable up to `mark`, bit 2 one weak byte at `mark`), the weak bits of that byte, `mark` (u16).
 Without a path everything is in memory.
 """
 
@@ -17,6 +17,8 @@ import struct
 _BAD = 1
 _UNSTABLE = 2
 _WEAK = 4
+_BLANK = b"\xff" * 256
+_HALF_BLANK = b"\xef" * 256
 
 
 class PowerCut(BaseException):
@@ -74,8 +76,9 @@ class FileFlash:
         for i in range(done):
             old[i] &= buf[i] | (0x10 if bad else 0)
         if done < len(buf):
-            old[done] &= buf[done] | self._byte()  # the byte in progress
-            self._mark(n, _WEAK, off + done)
+            weak = old[done] & ~buf[done] & 0xFF  # the byte in progress: bits on their way from 1 to 0
+            old[done] &= buf[done] | self._byte()
+            self._mark(n, _WEAK, off + done, weak)
         else:
             self._strengthen(n, off, done)
         self._write(place, old)
@@ -140,8 +143,8 @@ class FileFlash:
         size = self.sectors * self.sector_size
         if _size(path) != size:
             with open(path, "wb") as f:
-                for _ in range(self.sectors):
-                    f.write(b"\xff" * self.sector_size)
+                for _ in range(size // len(_BLANK)):
+                    f.write(_BLANK)
         if _size(path + ".state") != len(self._state):
             with open(path + ".state", "wb") as f:
                 f.write(self._state)
@@ -182,10 +185,11 @@ class FileFlash:
                 self._state[8 * n + 4] &= ~_WEAK & 0xFF
                 self._save(n)
 
-    def _mark(self, n: int, flag: int, mark: int) -> None:
+    def _mark(self, n: int, flag: int, mark: int, weak: int = 0) -> None:
         if self._state[8 * n + 4] & _UNSTABLE:
             return  # bad enough
         self._state[8 * n + 4] |= flag
+        self._state[8 * n + 5] = weak
         struct.pack_into("<H", self._state, 8 * n + 6, mark)
         self._save(n)
 
@@ -208,7 +212,9 @@ class FileFlash:
         size = self.sector_size
         done = self._until_cut(size)
         bad = self._state[8 * n + 4] & _BAD
-        self._write(n * size, (b"\xef" if bad else b"\xff") * done)
+        block = _HALF_BLANK if bad else _BLANK
+        for place in range(0, done, len(block)):  # small pieces: a charger's heap has no 4 KB in one piece
+            self._write(n * size + place, block[: min(len(block), done - place)])
         struct.pack_into("<I", self._state, 8 * n, self.wear(n) + 1)
         self.erased += 1
         if done < size:
@@ -235,7 +241,7 @@ class FileFlash:
             for i in range(off, min(mark, off + len(buf))):
                 buf[i - off] &= self._byte() | self._byte()
         elif off <= mark < off + len(buf):
-            buf[mark - off] |= self._byte() & self._byte() & self._byte()
+            buf[mark - off] |= self._byte() & self._state[8 * n + 5]
 
 
 def _size(path: str) -> int:

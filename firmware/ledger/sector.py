@@ -112,19 +112,17 @@ class Sectors:
         self.read(n, 0, h)
         magic, self.erases, crc = struct.unpack_from("<4sII", h, 0)
         if magic != b"FcEr" or crc != crc32(h[:8]):
-            self.erases = 0
+            self.erases = self.generation = 0
             return DIRTY
         self.worst = max(self.worst, self.erases)
+        magic, form, self.epoch, self.generation, low, high, crc = struct.unpack_from("<4sB3xIIIII", h, _HEADER)
+        self.first_seq = (high << 32) | low
         if h[_RETIRE:] != _BLANK[:16]:
-            return DIRTY
+            return DIRTY  # a torn mark may read so or so; what the header says holds in both cases
         if h[_HEADER:_RETIRE] == _BLANK[:32]:
             return CLEAN
-        magic, form, self.epoch, self.generation, low, high, crc = struct.unpack_from(
-            "<4sB3xIIIII", h, _HEADER
-        )
         if magic != b"FcLg" or crc != crc32(h[_HEADER:40]):
             return DIRTY
-        self.first_seq = (high << 32) | low
         return USED if form == FORMAT else NEWER
 
     def start(self, n: int, epoch: int, generation: int, first_seq: int) -> bool:

@@ -1,0 +1,186 @@
+# The power cut at every byte of every program of a session with a refund, and during erases; and again while the ledger
+# comes back. After each: what append returned for is there, what it did not return for is there whole or not at all,
+# the books agree with the records, and writing goes on.
+from board.host_flash import FileFlash, PowerCut
+from firmware.ledger.ledger import Ledger
+from tests.pure.test_ledger_ring import clock, ledger_on, session
+
+SECTORS = 12
+
+
+def script(number):
+    """One session with checkpoints, a failed settlement and a refund, as (kind, fields)."""
+    return (
+        ("hold_asked", {"sess": number, "hold_minor": 5000, "currency": "EUR", "tariff": "T1", "tariff_crc": 7,
+                        "method": "card", "connector": 1, "reference": "S", "uid_hash": "ab"}),
+        ("authorised", {"sess": number, "amount_minor": 5000, "receipt": 3, "trace": 17, "terminal_id": "52500041",
+                        "vu": "100", "auth_code": "1", "pan": "*1234", "card": "Visa"}),
+        ("energising", {"sess": number, "register_wh": 1000, "serial": "SDM"}),
+        ("checkpoint", {"sess": number, "register_wh": 1400, "elapsed_ms": 30000, "state": [1, -2, 300000]}),
+        ("power_off", {"sess": number, "register_wh": 1900, "elapsed_ms": 99000, "reason": "tap"}),
+        ("priced", {"sess": number, "receipt_no": number, "start_at": 5, "end_at": 6, "start_wh": 1000,
+                    "end_wh": 1900, "billed_wh": 900, "elapsed_ms": 99000, "total_minor": 441, "net_minor": 371,
+                    "vat_minor": 70, "currency": "EUR", "lines": [1, 900, 4900, 1900, 441], "reason": "tap"}),
+        ("settle_failed", {"sess": number, "attempt": 1, "code": 0, "text": "no answer"}),
+        ("captured", {"sess": number, "captured_minor": 441, "released_minor": 4559, "receipt": 3, "trace": 18,
+                      "how": "release"}),
+        ("refund_asked", {"refund": "R%d" % number, "sess": number, "amount_minor": 100, "way": "card",
+                          "reason": "", "command": "c1"}),
+        ("refunded", {"refund": "R%d" % number, "sess": number, "amount_minor": 100, "way": "card", "receipt": 4,
+                      "trace": 19, "credit_no": number}),
+    )
+
+
+class Counted(FileFlash):
+    """Keeps the length of every program and erase (negative)."""
+
+    lengths = ()
+
+    def writeblocks(self, n, buf, off=0):
+        self.lengths = self.lengths + (len(buf),)
+        FileFlash.writeblocks(self, n, buf, off)
+
+    def ioctl(self, op, n):
+        if op == 6:
+            self.lengths = self.lengths + (-self.sector_size,)
+        return FileFlash.ioctl(self, op, n)
+
+
+def cuts_of(lengths, every, first):
+    """Where to cut: every `every`-th byte of programs, five places of each erase."""
+    begin = 0
+    for length in lengths:
+        if length < 0:
+            for at in (0, 1, 50, -length // 2, -length - 1):
+                yield begin + at
+        else:
+            for at in range(first % every, length, every):
+                yield begin + at
+        begin += abs(length)
+
+
+def filled():
+    """A flash on which the ring has gone round, with `left` bytes or less in the sector in use and the next one to be
+    erased first: it holds old, acknowledged records."""
+    flash = FileFlash(sectors=SECTORS)
+    ledger = ledger_on(flash)
+    number = 0
+    while flash.erased < SECTORS + 2:
+        number += 1
+        ledger.acknowledge(ledger.epoch, session(ledger, number, checkpoints=12))
+    while ledger.ring.sectors.size - ledger.ring.pos > 300:
+        ledger.acknowledge(ledger.epoch, ledger.append("security", code="x", detail=""))
+    return flash, ledger, number
+
+
+class Model:
+    """What must be in flash: texts of all records that are not acknowledged."""
+
+    def __init__(self, ledger):
+        self.acked = ledger.acked_seq
+        self.texts = []
+        self.epoch = ledger.epoch
+
+    def text_of(self, ledger, kind, fields):
+        from firmware.ledger.codec import Record
+
+        if not kind:
+            return ""
+        return Record(self.acked + len(self.texts) + 1, kind, 1, clock(), fields).to_json(self.epoch)
+
+
+def check(flash, model, maybe):
+    """The records and books after a restart; `maybe` is the record that was being written. True when it is there."""
+    ledger = ledger_on(flash)
+    assert ledger.epoch == model.epoch and ledger.lost == 0
+    texts = []
+    seq = model.acked
+    while True:
+        record = ledger.read_after(seq)
+        if record is None:
+            break
+        seq = record.seq
+        texts.append(record.to_json(ledger.epoch))
+    there = texts == model.texts + [maybe]
+    assert there or texts == model.texts, (texts, model.texts)
+    assert ledger.acked_seq <= model.acked < ledger.next_seq
+    assert ledger.books.faults == 0, ledger.books.fault
+    return there
+
+
+def restored(image, state, model, seed=1):
+    flash = Counted(sectors=SECTORS, seed=seed)
+    flash.load(image, state)
+    ledger = ledger_on(flash)
+    ledger.acknowledge(model.epoch, model.acked)
+    flash.lengths = ()
+    return flash, ledger
+
+
+def cut_one(image, state, model, step, cut, double):
+    """Does one step with the power cut after `cut` bytes, and in the mount after it when `double`."""
+    kind, fields = step
+    flash, ledger = restored(image, state, model, cut + 1)
+    maybe = model.text_of(ledger, kind, fields)
+    flash.cut_after_bytes = cut
+    try:
+        do(ledger, step)
+        raise AssertionError("not cut")
+    except PowerCut:
+        flash.power_on()
+    if double:
+        flash.cut_after_bytes = cut % 60
+        try:
+            Ledger(flash, clock).mount()
+        except PowerCut:
+            pass
+        flash.power_on()
+    there = check(flash, model, maybe)
+    ledger = ledger_on(flash)
+    ledger.acknowledge(model.epoch, model.acked)
+    if kind and not there:
+        ledger.append(kind, **fields)
+    there = check(flash, model, maybe)
+    assert there or not kind
+    assert check(flash, model, maybe) == there  # bits that are neither 0 nor 1 change nothing
+
+
+def do(ledger, step):
+    kind, fields = step
+    if kind:
+        ledger.append(kind, **fields)
+    else:
+        ledger.idle()
+
+
+def campaign(steps, every, double=False):
+    """Cuts each step at every `every`-th byte of what it programs, and at five places in each erase. The number of cuts."""
+    flash, ledger, number = filled()
+    model = Model(ledger)
+    cuts = 0
+    for step in steps(number + 1):
+        image, state = flash.image(), flash.state()
+        counted, ledger = restored(image, state, model)
+        do(ledger, step)
+        for cut in cuts_of(counted.lengths, every, cuts):
+            cut_one(image, state, model, step, cut, double)
+            cuts += 1
+        ledger = ledger_on(flash)
+        ledger.acknowledge(model.epoch, model.acked)
+        if step[0]:
+            model.texts.append(model.text_of(ledger, step[0], step[1]))
+        do(ledger, step)
+    return cuts
+
+
+def with_idle(number):
+    """The script with the next sector erased in a quiet moment before it is needed."""
+    return (("", {}),) + script(number)
+
+
+def test_power_cut_at_many_bytes_of_a_session_with_refund():
+    assert campaign(script, 23) > 30
+
+
+def test_power_cut_with_the_next_sector_erased_in_advance_and_cut_again_at_mount():
+    assert campaign(with_idle, 23, double=True) > 30
