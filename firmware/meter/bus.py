@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from firmware.serialio import Serial
 
-# a USB adapter hands bytes on every 16 ms, so 1.5 characters cannot be held to
-_GAP_MS = const(30)
+# Within a frame: adapters and schedulers hold bytes back, so 1.5 characters cannot be held to.
+_GAP_MS = const(100)
 _STEP_MS = const(1)
 _BUSY_CODES = (5, 6)  # acknowledge, server device busy: worth another try
 

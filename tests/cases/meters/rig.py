@@ -25,7 +25,7 @@ class Rig:
         baud: int = FAST,
         speed: int = 1,
         start_wh: int = 1_234_567,
-        settings: tuple[str, ...] = ("timeout_ms=60", "late_ms=150"),
+        settings: tuple[str, ...] = ("timeout_ms=250", "late_ms=400"),
         **sim: Any,
     ) -> None:
         self.which = which
