@@ -223,6 +223,12 @@ class StreamPort:
             raise LineClosed("the connection is closed")
         self._writer.write(data)
 
+    async def hang_up(self) -> None:
+        """Close this side and wait until it is closed."""
+        self.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()
+
     def close(self) -> None:
         """Close this side."""
         with contextlib.suppress(RuntimeError):  # its loop may be gone already

@@ -266,7 +266,8 @@ def test_payment_reversal_and_refund() -> None:
         assert number(told[0x04]) == 1999 and number(told[0x87]) == 1
         told = result(await ecr.run("0630 06 123456 870001"))
         assert number(told[0x04]) == 1999 and number(told[0x87]) == 2
-        assert (await ecr.run("0630 06 123456 870001"))[-1].hex() == "061e01b4"
+        assert (await ecr.run("0630 03 870001"))[-1].hex() == "061e01b4"
+        assert (await ecr.run("0630 06 999999 870001"))[-1].hex() == "061e0183"
         told = result(await ecr.run(f"0631 0d 123456 {amount(300)} 490978"))
         assert number(told[0x04]) == 300 and number(told[0x87]) == 3
 
@@ -348,7 +349,7 @@ def test_no_card_and_an_unreadable_one() -> None:
 def test_amounts_and_currencies_are_checked() -> None:
     async def scene(ecr: TcpPeer) -> None:
         assert (await ecr.reserve(0))[-1].hex() == "061e01c8"
-        assert (await ecr.reserve(100001))[-1].hex() == "061e01c3"
+        assert (await ecr.reserve(1000000))[-1].hex() == "061e01c3"
         assert (await ecr.run("0622 03 490978"))[-1].hex() == "061e019a"
         assert (await ecr.run(f"0622 0a {amount(1000)} 490756"))[-1].hex() == "061e036f0978"
         assert (await ecr.run("0622 07 04 0000000000ff"))[-1].hex() == "061e019a"

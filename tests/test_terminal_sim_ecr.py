@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +251,8 @@ async def tcp_peer(sim: TerminalSim) -> AsyncIterator[TcpPeer]:
         yield TcpPeer(reader, writer)
     finally:
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
         await door.close()
 
 

@@ -236,6 +236,8 @@ def test_a_new_connection_takes_over_and_registration_stays() -> None:
         sim.power_off()
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await third.receive()
+        for peer in (first, second, third):
+            peer.writer.close()
         await door.close()
 
     asyncio.run(go())

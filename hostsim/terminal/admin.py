@@ -103,7 +103,7 @@ async def diagnosis(d: Dialogue) -> None:
 
 async def initialise(d: Dialogue) -> None:
     """0693: password; ends an out-of-service state."""
-    d.parse_with_password()
+    d.parse_with_password(optional=True)
     await _host_call(d, 0xCA)
     await _print_admin(d, ["Initialisation", "finished"])
     await d.complete()

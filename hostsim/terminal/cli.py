@@ -124,6 +124,8 @@ async def _serve(
         line = asyncio.create_task(sim.serve(port, framed=True))
         line.add_done_callback(lambda _: stop.set())
         await stop.wait()
+        if line.done():
+            console.print("The serial line is gone.", style="red")
         line.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await line

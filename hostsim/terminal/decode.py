@@ -95,7 +95,7 @@ def _plain_length(command: int, body: bytes) -> int:
     if command == 0x0600:
         return 6 if len(body) >= 6 and body[4] not in (0x03, 0x06) else min(4, len(body))
     if command in _PASSWORD_FIRST:
-        return min(3, len(body))
+        return 0 if f.plain_bitmaps(body) else min(3, len(body))
     if command == 0x0501:
         return 3 if body and body[0] not in (0x03, 0x06) else 0
     if command == 0x04FF:

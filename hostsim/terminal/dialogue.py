@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hostsim.terminal.session import Session
 
 WAIT_S = 2.0  # after 84 9C 00
+_T4_MINUTES = b"\x03"
 
 
 class RefusalError(Exception):
@@ -62,10 +63,13 @@ class Dialogue:
             raise RefusalError(0x9A) from exc
         return self.fields
 
-    def parse_with_password(self) -> Fields:
-        """Read a command that begins with three bytes of password; raises RefusalError when it is
-        wrong.
+    def parse_with_password(self, *, optional: bool = False) -> Fields:
+        """Read a command that begins with three bytes of password; a wrong one is a RefusalError.
+
+        `optional`: bitmaps may follow without it, as some ECRs send reversal and refund.
         """
+        if optional and f.plain_bitmaps(self.body):
+            return self.parse()
         self.check_password(self.body[:3])
         return self.parse(3)
 
@@ -138,7 +142,7 @@ class Dialogue:
         body = bytes((code,))
         if self.tlv_wanted and not self.sim.profile.tlv_always and text:
             line = f.tlv(0x07, printing.encode(text))
-            body += b"\x00" + f.container(f.tlv(0x24, line))
+            body += _T4_MINUTES + f.container(f.tlv(0x24, line))
         await self.mention(codec.join(0x04FF, body))
 
     async def card(self, timeout_s: float, *, once: bool = False) -> Card:

@@ -141,6 +141,15 @@ def parse(body: bytes, start: int = 0) -> Fields:
     return fields
 
 
+def plain_bitmaps(body: bytes) -> bool:
+    """Whether all of the data are bitmaps, with no password before them."""
+    try:
+        parse(body)
+    except CodecError:
+        return False
+    return True
+
+
 def _size(body: bytes, pos: int, kind: int, start: int) -> tuple[int, int]:
     if kind >= 0:
         return kind, pos

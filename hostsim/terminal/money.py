@@ -38,7 +38,7 @@ async def reserve(d: Dialogue) -> None:
 
 async def refund(d: Dialogue) -> None:
     """0631 refund: no reference, the card is presented again."""
-    d.parse_with_password()
+    d.parse_with_password(optional=True)
     await _card_transaction(d, Kind.REFUND)
 
 
@@ -85,7 +85,7 @@ async def reverse(d: Dialogue) -> None:
     """0630: a payment or capture by receipt, in full, before end of day; without a receipt the
     last one.
     """
-    d.parse_with_password()
+    d.parse_with_password(optional=True)
     record = _sold(d)
     amount = d.number(0x04)
     if amount is not None and amount != _sum(record):

@@ -33,7 +33,7 @@ class Profile:
     version_always: bool = False  # status enquiry tells the software version unasked
     sets_clock: bool = True  # 0401 during diagnosis
     chars_per_line: int = 40
-    max_hold_minor: int = 100000
+    max_hold_minor: int = 999999
     timezone: str = "Europe/Berlin"
 
 

@@ -140,6 +140,14 @@ class Session:
         else:
             self._current = dialogue
             self._running = asyncio.create_task(self._perform(dialogue, handler))
+            self._running.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A mistake of ours must be seen, not look like a silent terminal."""
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            self._sim.tell("error", {"what": "the simulator failed", "reason": repr(exc)})
+            message = "a terminal command failed"
+            task.get_loop().call_exception_handler({"message": message, "exception": exc})
 
     async def _perform(self, dialogue: Dialogue, handler: Handler) -> None:
         try:

@@ -61,4 +61,4 @@ class TcpDoor:
                 self._sim.tell("line", {"what": "connected"})
                 await self._sim.serve(port, framed=False)
         finally:
-            port.close()
+            await port.hang_up()
