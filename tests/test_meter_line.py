@@ -139,7 +139,9 @@ def test_a_late_answer_is_never_taken_for_a_later_one(which: str) -> None:
 @both
 def test_lost_and_damaged_frames_cost_no_energy(which: str) -> None:
     async def work() -> None:
-        async with Rig(which, speed=60, settings=("timeout_ms=40", "late_ms=100", "attempts=5")) as rig:
+        async with Rig(
+            which, speed=60, settings=("timeout_ms=40", "late_ms=100", "attempts=5")
+        ) as rig:
             first = (await rig.do("read"))["wh"]
             rig.sim.set_fault("drop", 10)
             rig.flow(11000)

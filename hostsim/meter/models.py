@@ -147,7 +147,7 @@ def model(name: str) -> Model:
         raise ValueError(f"no meter {name!r}; there are {', '.join(models())}") from None
 
 
-def _model(name: str, entry: dict) -> Model:  # type: ignore[type-arg]
+def _model(name: str, entry: dict) -> Model:
     registers = {
         key: Register(key, **{**reg, "scale": Fraction(reg["scale"])})
         for key, reg in entry["registers"].items()
