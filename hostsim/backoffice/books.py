@@ -22,29 +22,47 @@ class Impossible(ValueError):
     """A record that contradicts those before it; str() says how."""
 
 
-def apply(db: Db, record: Record) -> None:
-    """Bring the books up to date with one record. Raises Impossible and has changed nothing then."""
-    handler = _HANDLERS.get(record.type)
-    if handler is not None:
-        handler(db, record, record.payload)
+class Books:
+    """The books within one transaction; keeps what it found, so that a batch asks the database once a session."""
+
+    def __init__(self, db: Db) -> None:
+        """`db` must not flush by itself; `find` looks at what is not flushed yet, too."""
+        self.db = db
+        self._sessions: dict[tuple[str, int, int], Session] = {}
+
+    def apply(self, record: Record) -> None:
+        """Bring the books up to date with one record. Raises Impossible and has changed nothing then."""
+        handler = _HANDLERS.get(record.type)
+        if handler is not None:
+            handler(self, record, record.payload)
+
+    def find(self, charger: str, epoch: int, sess: int) -> Session | None:
+        """The session with that number, None when there is none."""
+        key = (charger, epoch, sess)
+        found = self._sessions.get(key)
+        if found is None:
+            query = select(Session).where(Session.charger == charger, Session.epoch == epoch, Session.sess == sess)
+            found = self.db.scalars(query).first()
+            if found is not None:
+                self._sessions[key] = found
+        return found
+
+    def add(self, session: Session) -> None:
+        """A new session."""
+        self.db.add(session)
+        self._sessions[session.charger, session.epoch, session.sess] = session
 
 
-def find_session(db: Db, charger: str, epoch: int, sess: int) -> Session | None:
-    """The session with that number, None when there is none."""
-    query = select(Session).where(Session.charger == charger, Session.epoch == epoch, Session.sess == sess)
-    return db.scalars(query).first()
-
-
-def _session(db: Db, record: Record) -> Session:
+def _session(books: Books, record: Record) -> Session:
     sess = record.payload["sess"]
-    found = find_session(db, record.charger, record.epoch, sess)
+    found = books.find(record.charger, record.epoch, sess)
     if found is None:
         raise Impossible(f"session {sess} was never opened")
     return found
 
 
-def _open_session(db: Db, record: Record) -> Session:
-    session = _session(db, record)
+def _open_session(books: Books, record: Record) -> Session:
+    session = _session(books, record)
     _must(session.state not in ("captured", "cancelled", "declined"), f"session {session.sess} is {session.state}")
     return session
 
@@ -54,18 +72,18 @@ def _must(condition: bool, otherwise: str) -> None:
         raise Impossible(otherwise)
 
 
-def _hold_asked(db: Db, record: Record, f: Fields) -> None:
-    existing = find_session(db, record.charger, record.epoch, f["sess"])
+def _hold_asked(books: Books, record: Record, f: Fields) -> None:
+    existing = books.find(record.charger, record.epoch, f["sess"])
     _must(existing is None, f"session {f['sess']} was opened before")
     session = Session(charger=record.charger, epoch=record.epoch, sess=f["sess"], state="asked", opened_at=record.at)
     for name in ("currency", "tariff", "tariff_crc", "method", "connector", "reference", "uid_hash"):
         setattr(session, name, f[name])
     session.payment = Payment(state="asked", hold_minor=f["hold_minor"])
-    db.add(session)
+    books.add(session)
 
 
-def _authorised(db: Db, record: Record, f: Fields) -> None:
-    session = _open_session(db, record)
+def _authorised(books: Books, record: Record, f: Fields) -> None:
+    session = _open_session(books, record)
     payment = session.payment
     _must(payment.state == "asked", f"payment is {payment.state} already")
     _must(
@@ -81,8 +99,8 @@ def _authorised(db: Db, record: Record, f: Fields) -> None:
         session.state = "authorised"
 
 
-def _declined(db: Db, record: Record, f: Fields) -> None:
-    session = _open_session(db, record)
+def _declined(books: Books, record: Record, f: Fields) -> None:
+    session = _open_session(books, record)
     payment = session.payment
     payment.code, payment.text = f["code"], f["text"]
     if payment.state == "asked":  # else an extension was declined and the session goes on
@@ -90,8 +108,8 @@ def _declined(db: Db, record: Record, f: Fields) -> None:
         session.state = "declined"
 
 
-def _energising(db: Db, record: Record, f: Fields) -> None:
-    session = _open_session(db, record)
+def _energising(books: Books, record: Record, f: Fields) -> None:
+    session = _open_session(books, record)
     paid = session.payment.state == "authorised" or session.payment.hold_minor == 0
     _must(paid, "energised without an authorised hold")
     if session.state != "charging":
@@ -101,30 +119,30 @@ def _energising(db: Db, record: Record, f: Fields) -> None:
     session.meter_serial = f["serial"]
 
 
-def _checkpoint(db: Db, record: Record, f: Fields) -> None:
-    session = _open_session(db, record)
+def _checkpoint(books: Books, record: Record, f: Fields) -> None:
+    session = _open_session(books, record)
     _must(f["register_wh"] >= session.end_wh, f"register {f['register_wh']} went back from {session.end_wh}")
     session.end_wh = f["register_wh"]
     session.elapsed_ms = f["elapsed_ms"]
 
 
-def _period(db: Db, record: Record, f: Fields) -> None:
-    session = _open_session(db, record)
+def _period(books: Books, record: Record, f: Fields) -> None:
+    session = _open_session(books, record)
     _must(f["end_ms"] >= f["start_ms"], "the period ends before it starts")
     names = ("start_ms", "end_ms", "energy_mwh", "charging_ms", "parking_ms", "min_ma", "max_ma", "min_w", "max_w")
-    session.periods.append(Period(**{name: f[name] for name in names}))
+    books.db.add(Period(session=session, **{name: f[name] for name in names}))
 
 
-def _power_off(db: Db, record: Record, f: Fields) -> None:
-    _checkpoint(db, record, f)
-    session = _open_session(db, record)
+def _power_off(books: Books, record: Record, f: Fields) -> None:
+    _checkpoint(books, record, f)
+    session = _open_session(books, record)
     session.stop_reason = f["reason"]
     if session.state == "charging":
         session.state = "delivered"
 
 
-def _priced(db: Db, record: Record, f: Fields) -> None:
-    session = _open_session(db, record)
+def _priced(books: Books, record: Record, f: Fields) -> None:
+    session = _open_session(books, record)
     payment = session.payment
     total, billed = f["total_minor"], f["billed_wh"]
     _must(session.state != "priced", "priced already")
@@ -147,8 +165,8 @@ def _priced(db: Db, record: Record, f: Fields) -> None:
     session.stop_reason = f["reason"] or session.stop_reason
 
 
-def _captured(db: Db, record: Record, f: Fields) -> None:
-    session = _open_session(db, record)
+def _captured(books: Books, record: Record, f: Fields) -> None:
+    session = _open_session(books, record)
     payment = session.payment
     captured, released = f["captured_minor"], f["released_minor"]
     _must(session.state == "priced", f"captured while the session is {session.state}, not priced")
@@ -162,8 +180,8 @@ def _captured(db: Db, record: Record, f: Fields) -> None:
     _settle(session, record, "captured")
 
 
-def _cancelled(db: Db, record: Record, f: Fields) -> None:
-    session = _open_session(db, record)
+def _cancelled(books: Books, record: Record, f: Fields) -> None:
+    session = _open_session(books, record)
     payment = session.payment
     released = f["released_minor"]
     _must(
@@ -180,24 +198,24 @@ def _settle(session: Session, record: Record, state: str) -> None:
     session.payment.settled_at = record.at
 
 
-def _settle_failed(db: Db, record: Record, f: Fields) -> None:
-    payment = _open_session(db, record).payment
+def _settle_failed(books: Books, record: Record, f: Fields) -> None:
+    payment = _open_session(books, record).payment
     payment.failures += 1
     payment.code, payment.text = f["code"], f["text"]
 
 
-def _extended(db: Db, record: Record, f: Fields) -> None:
+def _extended(books: Books, record: Record, f: Fields) -> None:
     """`amount_minor` is the whole hold after the extension."""
-    payment = _open_session(db, record).payment
+    payment = _open_session(books, record).payment
     _must(payment.state == "authorised", f"extended while the payment is {payment.state}")
     _must(f["amount_minor"] >= payment.authorised_minor, "an extension made the hold smaller")
     payment.authorised_minor = f["amount_minor"]
     payment.hold_minor = max(payment.hold_minor, f["amount_minor"])
 
 
-def _refund_asked(db: Db, record: Record, f: Fields) -> None:
-    session = _session(db, record)
-    existing = _find_refund(db, record)
+def _refund_asked(books: Books, record: Record, f: Fields) -> None:
+    session = _session(books, record)
+    existing = _find_refund(books, record)
     _must(existing is None or existing.state == "failed", f"refund {f['refund']} was asked before")
     asked = sum(r.amount_minor for r in session.refunds if r.state != "failed")
     _must(f["amount_minor"] > 0, "a refund of nothing")
@@ -214,17 +232,18 @@ def _refund_asked(db: Db, record: Record, f: Fields) -> None:
         setattr(refund, name, f[name])
 
 
-def _find_refund(db: Db, record: Record) -> Refund | None:
+def _find_refund(books: Books, record: Record) -> Refund | None:
     query = select(Refund).where(
         Refund.charger == record.charger,
         Refund.epoch == record.epoch,
         Refund.refund == record.payload["refund"],
     )
-    return db.scalars(query).first()
+    books.db.flush()
+    return books.db.scalars(query).first()
 
 
-def _asked_refund(db: Db, record: Record) -> Refund:
-    refund = _find_refund(db, record)
+def _asked_refund(books: Books, record: Record) -> Refund:
+    refund = _find_refund(books, record)
     name = record.payload["refund"]
     if refund is None:
         raise Impossible(f"refund {name} was never asked")
@@ -232,8 +251,8 @@ def _asked_refund(db: Db, record: Record) -> Refund:
     return refund
 
 
-def _refunded(db: Db, record: Record, f: Fields) -> None:
-    refund = _asked_refund(db, record)
+def _refunded(books: Books, record: Record, f: Fields) -> None:
+    refund = _asked_refund(books, record)
     _must(
         f["amount_minor"] == refund.amount_minor, f"refunded {f['amount_minor']}, asked were {refund.amount_minor}"
     )
@@ -242,21 +261,21 @@ def _refunded(db: Db, record: Record, f: Fields) -> None:
         setattr(refund, name, f[name])
 
 
-def _refund_failed(db: Db, record: Record, f: Fields) -> None:
-    refund = _asked_refund(db, record)
+def _refund_failed(books: Books, record: Record, f: Fields) -> None:
+    refund = _asked_refund(books, record)
     refund.state, refund.done_at = "failed", record.at
     refund.code, refund.text = f["code"], f["text"]
 
 
-def _command(db: Db, record: Record, f: Fields) -> None:
+def _command(books: Books, record: Record, f: Fields) -> None:
     """The ledger's word on a command, in case its result message was lost."""
-    command = db.get(Command, f["command"])
+    command = books.db.get(Command, f["command"])
     if command is not None and command.charger == record.charger and command.state == "sent":
         command.state = f["result"]
         command.result = {"about": "command", "id": f["command"], "detail": f["detail"]}
 
 
-_HANDLERS: dict[str, Callable[[Db, Record, Fields], None]] = {
+_HANDLERS: dict[str, Callable[[Books, Record, Fields], None]] = {
     "hold_asked": _hold_asked,
     "authorised": _authorised,
     "declined": _declined,

@@ -22,6 +22,16 @@ MAX_AHEAD = 256
 """How far after the last gapless record an early one is kept; the charger's window is 16."""
 
 
+_HEAD = ("epoch", "seq", "type", "version", "at")
+
+
+@dataclass(frozen=True)
+class _Message:
+    fields: dict[str, Any]
+    payload: bytes
+    unusual: str
+
+
 @dataclass(frozen=True)
 class Ack:
     """To be sent after the commit. `again`: send what comes after `seq` once more."""
@@ -46,15 +56,16 @@ class Ingest:
 
     def take(self, batch: Iterable[tuple[str, bytes]]) -> list[Ack]:
         """Stores a batch of (charger, payload) in one transaction and answers what may now be acknowledged."""
-        touched: dict[tuple[str, int], bool] = {}
-        with Db(self._engine) as db, db.begin():
+        messages: dict[tuple[str, int], list[_Message]] = {}
+        with Db(self._engine, autoflush=False) as db, db.begin():
             for charger, payload in batch:
                 self.received += 1
-                stream = self._take_one(db, charger, payload)
-                if stream is not None:
-                    touched.setdefault((charger, stream.epoch), False)
-            acks = [self._settle(db, charger, epoch) for charger, epoch in touched]
-        return acks
+                message = self._parsed(db, charger, payload)
+                if message is not None:
+                    messages.setdefault((charger, message.fields["epoch"]), []).append(message)
+            desk = books.Books(db)
+            acks = [self._take_stream(db, desk, charger, epoch, found) for (charger, epoch), found in messages.items()]
+        return [ack for ack in acks if ack is not None]
 
     def position(self, charger: str, epoch: int) -> int:
         """The highest sequence committed without a gap; 0 when nothing is."""
@@ -62,46 +73,63 @@ class Ingest:
             stream = db.get(Stream, (charger, epoch))
             return stream.committed_seq if stream is not None else 0
 
-    def _take_one(self, db: Db, charger: str, payload: bytes) -> Stream | None:
-        """The stream to acknowledge, None when the record was not taken."""
+    def _parsed(self, db: Db, charger: str, payload: bytes) -> _Message | None:
         try:
-            message = contract.parse(payload)
-            unusual = contract.check_record(message)
+            fields = contract.parse(payload)
+            return _Message(fields, payload, contract.check_record(fields))
         except contract.ContractError as exc:
             self.refused += 1
             self.report(db, charger, "malformed", str(exc), payload=payload)
             return None
-        stream = self._stream(db, charger, message["epoch"])
-        seq = message["seq"]
-        existing = _find(db, stream, seq)
-        if existing is not None:
-            return self._repeated(db, stream, existing, message)
+
+    def _take_stream(
+        self, db: Db, desk: books.Books, charger: str, epoch: int, messages: list[_Message]
+    ) -> Ack | None:
+        """One charger's records of one flash. No acknowledgement when every one of them was refused."""
+        stream = self._stream(db, charger, epoch)
+        known = _records(db, stream, [message.fields["seq"] for message in messages])
+        waiting = _waiting(db, stream)
+        taken = [self._take_one(db, stream, message, known, waiting) for message in messages]
+        while (record := waiting.pop(stream.committed_seq + 1, None)) is not None:
+            self._apply(db, desk, record)
+            stream.committed_seq = record.seq
+        return Ack(charger, epoch, stream.committed_seq, bool(waiting)) if any(taken) else None
+
+    def _take_one(
+        self, db: Db, stream: Stream, message: _Message, known: dict[int, Record], waiting: dict[int, Record]
+    ) -> bool:
+        """Whether the record is in the database now."""
+        fields = message.fields
+        seq = fields["seq"]
+        if seq in known:
+            return self._repeated(db, stream, known[seq], message)
         if seq <= stream.committed_seq or seq > stream.committed_seq + MAX_AHEAD:
             self.refused += 1
-            self.report(db, charger, "gap", _gap_text(stream, seq), stream.epoch, stream.committed_seq + 1)
-            return stream if seq > stream.committed_seq else None
-        fields = {k: v for k, v in message.items() if k not in ("epoch", "seq", "type", "version", "at")}
+            self.report(db, stream.charger, "gap", _gap_text(stream, seq), stream.epoch, stream.committed_seq + 1)
+            return seq > stream.committed_seq
         record = Record(
-            charger=charger, epoch=stream.epoch, seq=seq, type=message["type"], version=message["version"],
-            at=message["at"], payload=fields, received_at=self._now_ms(), applied=False,
+            charger=stream.charger, epoch=stream.epoch, seq=seq, type=fields["type"], version=fields["version"],
+            at=fields["at"], payload={k: v for k, v in fields.items() if k not in _HEAD}, received_at=self._now_ms(),
+            applied=False,
         )  # fmt: skip
         db.add(record)
+        known[seq] = waiting[seq] = record
         self.stored += 1
-        if unusual:
-            self.report(db, charger, f"{unusual}_record", _unusual_text(message), stream.epoch, seq, payload)
-        return stream
+        if message.unusual:
+            detail = _unusual_text(fields)
+            self.report(db, stream.charger, f"{message.unusual}_record", detail, stream.epoch, seq, message.payload)
+        return True
 
-    def _repeated(self, db: Db, stream: Stream, existing: Record, message: dict[str, Any]) -> Stream | None:
+    def _repeated(self, db: Db, stream: Stream, existing: Record, message: _Message) -> bool:
         same = {"epoch": existing.epoch, "seq": existing.seq, "type": existing.type, "version": existing.version}
         same |= {"at": existing.at, **existing.payload}
-        if same == message:
+        if same == message.fields:
             self.duplicates += 1
-            return stream
+            return True
         self.refused += 1
         detail = f"record {existing.seq} is here with other contents: is this charger's identity or flash used twice?"
-        text = json.dumps(message).encode()
-        self.report(db, stream.charger, "conflict", detail, stream.epoch, existing.seq, text)
-        return None
+        self.report(db, stream.charger, "conflict", detail, stream.epoch, existing.seq, message.payload)
+        return False
 
     def _stream(self, db: Db, name: str, epoch: int) -> Stream:
         charger = known_charger(db, name)
@@ -117,28 +145,10 @@ class Ingest:
             self.report(db, name, "old_epoch", "records of a flash that had been replaced came again", epoch)
         return stream
 
-    def _settle(self, db: Db, charger: str, epoch: int) -> Ack:
-        """Applies what is gapless now. Called once a batch for every stream in it."""
-        db.flush()
-        stream = db.get_one(Stream, (charger, epoch))
-        query = (
-            select(Record)
-            .where(Record.charger == charger, Record.epoch == epoch, Record.seq > stream.committed_seq)
-            .order_by(Record.seq)
-        )
-        waiting = False
-        for record in db.scalars(query).all():
-            if record.seq != stream.committed_seq + 1:
-                waiting = True
-                break
-            self._apply(db, record)
-            stream.committed_seq = record.seq
-        return Ack(charger, epoch, stream.committed_seq, waiting)
-
-    def _apply(self, db: Db, record: Record) -> None:
+    def _apply(self, db: Db, desk: books.Books, record: Record) -> None:
         record.applied = True
         try:
-            books.apply(db, record)
+            desk.apply(record)
         except books.Impossible as exc:
             text = json.dumps(record.payload).encode()
             self.report(
@@ -160,6 +170,7 @@ class Ingest:
         )
         if code == "malformed":
             query = query.where(Problem.detail == detail[:500])
+        db.flush()
         problem = db.scalars(query).first()
         when = at or self._now_ms()
         if problem is not None:
@@ -168,7 +179,6 @@ class Ingest:
             return
         shown = payload[:2000].decode(errors="replace")
         db.add(Problem(charger=charger, epoch=epoch, seq=seq, code=code, detail=detail[:500], payload=shown, at=when))
-        db.flush()
 
 
 def known_charger(db: Db, name: str) -> Charger:
@@ -181,11 +191,20 @@ def known_charger(db: Db, name: str) -> Charger:
     return charger
 
 
-def _find(db: Db, stream: Stream, seq: int) -> Record | None:
+def _records(db: Db, stream: Stream, numbers: list[int]) -> dict[int, Record]:
+    """Those of these numbers that are here already."""
     query = select(Record).where(
-        Record.charger == stream.charger, Record.epoch == stream.epoch, Record.seq == seq
+        Record.charger == stream.charger, Record.epoch == stream.epoch, Record.seq.in_(numbers)
     )
-    return db.scalars(query).first()
+    return {record.seq: record for record in db.scalars(query)}
+
+
+def _waiting(db: Db, stream: Stream) -> dict[int, Record]:
+    """Records that came early."""
+    query = select(Record).where(
+        Record.charger == stream.charger, Record.epoch == stream.epoch, Record.seq > stream.committed_seq
+    )
+    return {record.seq: record for record in db.scalars(query)}
 
 
 def _gap_text(stream: Stream, seq: int) -> str:
@@ -197,6 +216,7 @@ def _unusual_text(message: dict[str, Any]) -> str:
 
 
 def _replaced_text(db: Db, charger: Charger) -> str:
+    db.flush()
     query = select(Session.sess).where(
         Session.charger == charger.name,
         Session.epoch == charger.epoch,

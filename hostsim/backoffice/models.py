@@ -94,8 +94,8 @@ class Session(Base):
     lines: Mapped[list[int]] = mapped_column(default=list)
     stop_reason: Mapped[str] = mapped_column(default="")
     payment: Mapped[Payment] = relationship(back_populates="session", uselist=False, lazy="joined")
-    periods: Mapped[list[Period]] = relationship(order_by="Period.start_ms, Period.id")
-    refunds: Mapped[list[Refund]] = relationship(order_by="Refund.id", lazy="selectin")
+    periods: Mapped[list[Period]] = relationship(order_by="Period.start_ms, Period.id", viewonly=True)
+    refunds: Mapped[list[Refund]] = relationship(order_by="Refund.id")
 
 
 class Payment(Base):
@@ -164,6 +164,7 @@ class Period(Base):
     max_ma: Mapped[int]
     min_w: Mapped[int]
     max_w: Mapped[int]
+    session: Mapped[Session] = relationship()
 
 
 class Command(Base):

@@ -254,13 +254,16 @@ class BackOffice:
                 await client.subscribe(contract.topic("+", name), qos=1)
             await self._greet(client)
             self._connected.set()
-            tasks = {asyncio.create_task(work(client)) for work in (self._receive, self._send, self._remind)}
-            done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-            for task in done:
-                task.result()
+            tasks = [asyncio.create_task(work(client)) for work in (self._receive, self._send, self._remind)]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
 
     async def _greet(self, client: aiomqtt.Client) -> None:
         """After a connection: positions of all, what is retained (the broker may have lost it), open commands."""
@@ -281,7 +284,7 @@ class BackOffice:
                 batch = [first]
                 while len(batch) < _BATCH and not queue.empty():
                     batch.append(queue.get_nowait())
-                self._handle(batch)
+                await asyncio.to_thread(self._handle, batch)  # more arrive meanwhile: the next batch
         finally:
             reader.cancel()
 

@@ -41,7 +41,7 @@ def session_dict(session: Session) -> dict[str, Any]:
 
 def sessions(engine: Engine, charger: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
     """Newest first."""
-    query = select(Session).order_by(Session.id.desc()).limit(limit)
+    query = select(Session).order_by(Session.id.desc()).limit(limit).options(selectinload(Session.refunds))
     if charger is not None:
         query = query.where(Session.charger == charger)
     with Db(engine) as db:
@@ -50,7 +50,9 @@ def sessions(engine: Engine, charger: str | None = None, limit: int | None = Non
 
 def session(engine: Engine, identity: int) -> dict[str, Any] | None:
     """One session with its periods; None when there is none."""
-    query = select(Session).where(Session.id == identity).options(selectinload(Session.periods))
+    query = select(Session).where(Session.id == identity).options(
+        selectinload(Session.periods), selectinload(Session.refunds)
+    )
     with Db(engine) as db:
         row = db.scalars(query).first()
         if row is None:
