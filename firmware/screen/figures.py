@@ -2,9 +2,10 @@
 money).
 """
 
+from firmware.pricing import money
+
 # thousands mark and decimal mark
 _MARKS = {"en": (",", "."), "de": (".", ","), "fr": (" ", ",")}
-_MINOR_DIGITS = {"ISK": 0, "JPY": 0, "KRW": 0, "KWD": 3, "BHD": 3, "TND": 3}
 
 
 def number(value: int, decimals: int, language: str) -> str:
@@ -23,9 +24,9 @@ def number(value: int, decimals: int, language: str) -> str:
     return sign + out
 
 
-def money(minor: int, currency: str, language: str) -> str:
-    """605 EUR minor units as 6.05 EUR."""
-    return number(minor, _MINOR_DIGITS.get(currency, 2), language) + " " + currency
+def amount(minor: int, currency: str, language: str) -> str:
+    """605 EUR minor units as 6.05 €; pricing.money.amount with a thousands mark."""
+    return number(minor, money.exponent(currency), language) + " " + money.sign(currency)
 
 
 def energy(wh: int, language: str) -> str:

@@ -26,8 +26,17 @@ _WIDE = const(32)
 
 # states in which nobody has begun yet: languages take turns
 _IDLE = ("booting", "free", "plugged", "out_of_service", "safe_mode")
-# states in which the message is the reason and the line at the bottom says what to do all the same
-_REASONED = ("booting", "declined", "out_of_service", "recovering", "safe_mode", "receipt")
+# states in which the message says why; in the others it stands above the prompt
+_REASONED = (
+    "booting",
+    "finished",
+    "settling",
+    "receipt",
+    "declined",
+    "out_of_service",
+    "recovering",
+    "safe_mode",
+)
 
 _LIGHTS = {
     "booting": "white",
@@ -48,6 +57,21 @@ _LIGHTS = {
     "safe_mode": "blink-red",
 }
 
+_RUNNING = ("energy", "price", "time", "power", "hold")
+_ENDED = ("energy", "price", "time", "hold")
+_HELD = ("hold", "card")
+_RECEIPT = ("energy", "price", "paid", "released", "time")
+_FIGURES = {
+    "authorising": _HELD,
+    "wait_plug": _HELD,
+    "starting": _HELD,
+    "charging": _RUNNING,
+    "paused": _RUNNING,
+    "finished": _ENDED,
+    "settling": _ENDED,
+    "receipt": ("released",),  # of a hold of which nothing was used
+}
+
 
 class Screen:
     """`port` is a ScreenPort; `languages` the configured codes in order, the first one is the
@@ -66,7 +90,7 @@ class Screen:
         self._port = port
         self._words = [Words(code) for code in languages or ("en",)]
         self._ticks = ticks_ms or time.ticks_ms
-        self._state = ""
+        self._key = ""
         self._turned = 0
         self._page = 0
         self._turn = 0
@@ -83,8 +107,9 @@ class Screen:
         """
         state = view["state"]
         now = self._ticks()
-        if state != self._state:
-            self._state = state
+        key = state + " " + (view.get("message") or "")
+        if key != self._key:
+            self._key = key
             self._turned = now
             self._page = 0
             self._turn = 0
@@ -121,7 +146,7 @@ class Screen:
 
     def _head(self, view: dict, words: Words) -> str:
         columns = self._port.columns
-        title = words.say(view["state"])
+        title = words.say("nothing_charged" if _unused(view) else view["state"])
         corner = view.get("clock") or ""
         if not view.get("online", True):
             corner = (words.find("offline") + "  " + corner).strip()
@@ -135,35 +160,35 @@ class Screen:
         """(body, foot): lines no longer than the display is wide."""
         state = view["state"]
         columns = self._port.columns
-        message = words.say(view.get("message") or "")
-        prompt = words.find(
-            "do_receipt_code" if state == "receipt" and view.get("receipt_url") else "do_" + state
-        )
+        coded = state == "receipt" and view.get("receipt_url")
+        prompt = words.find("do_receipt_code" if coded else "do_" + state)
+        foot = wrap(prompt, columns)
         body = []
-        if message and state in _REASONED:
-            body.extend(wrap(message, columns))
-        elif message:
-            prompt = message
+        if state in _REASONED:
+            body = wrap(_why(view, words), columns)
+        elif view.get("message"):
+            foot = wrap(words.say(view["message"]), columns) + foot
         if state in ("free", "plugged", "reading"):
             body.extend(_offer(view, words, columns))
-        elif state in ("authorising", "wait_plug", "starting"):
-            body.extend(_rows(view, words, columns, ("hold", "card")))
-        elif state in ("charging", "paused"):
-            body.extend(_rows(view, words, columns, ("energy", "price", "time", "power", "hold")))
-        elif state in ("finished", "settling"):
-            body.extend(wrap(_why(view, words), columns))
-            body.extend(_rows(view, words, columns, ("energy", "price", "time", "hold")))
-        elif state == "receipt":
-            body.extend(
-                _rows(view, words, columns, ("energy", "price", "paid", "released", "time"))
-            )
+        elif state == "receipt" and not _unused(view):
+            body.extend(_rows(view, words, columns, _RECEIPT))
             body.extend(_paper(view, words, columns))
-        return body, wrap(prompt, columns)
+        else:
+            body.extend(_rows(view, words, columns, _FIGURES.get(state, ())))
+        return body, foot
+
+
+def _unused(view: dict) -> bool:
+    """The session is over and no receipt was written: the whole hold went back."""
+    return view["state"] == "receipt" and not view.get("receipt_no")
 
 
 def _why(view: dict, words: Words) -> str:
-    reason = view.get("stop_reason")
-    return words.find("stop_" + reason) or words.find(reason) if reason else ""
+    """Why it ended, or does not begin; a receipt after charging needs no reason."""
+    reason = view.get("message") or view.get("stop_reason") or ""
+    if view["state"] == "receipt" and not _unused(view):
+        reason = view.get("message") or ""
+    return words.find("why_" + reason) or words.say(reason)
 
 
 def _offer(view: dict, words: Words, columns: int) -> "list[str]":
@@ -209,7 +234,7 @@ def _figure(view: dict, key: str, language: str) -> str:
         minor = view.get(_MONEY[key])
         if minor is None or (key == "hold" and not minor):
             return ""
-        return figures.money(minor, view.get("currency") or "", language)
+        return figures.amount(minor, view.get("currency") or "", language)
     if key == "energy":
         return figures.energy(view.get("energy_wh") or 0, language)
     if key == "power":

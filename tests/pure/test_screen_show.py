@@ -71,7 +71,7 @@ def test_the_price_is_read_before_the_tap_in_the_order_given():
     lines, qr, light = port.shown[0]
     assert lines[0] == "Ready                              14:32"
     assert tuple(lines[2:5]) == PRICE
-    assert lines[5] == "Reserved                       50.00 EUR"
+    assert lines[5] == "Reserved                         50.00 €"
     assert lines[7] == "Plug in or tap your card"
     assert (qr, light) == ("", "green")
 
@@ -95,10 +95,10 @@ def test_the_running_figures_are_in_the_drivers_language():
         "Lädt                               14:32",
         "",
         "Energie                    1.234,567 kWh",
-        "Preis                       1.234,50 EUR",
+        "Preis                         1.234,50 €",
         "Zeit                             1:02:03",
         "Leistung                         11,0 kW",
-        "Reserviert                     50,00 EUR",
+        "Reserviert                       50,00 €",
         "Stopp: gleiche Karte oder Stopptaste",
     )
 
@@ -110,9 +110,9 @@ def test_the_receipt_says_energy_price_paid_released_and_gives_a_code():
     assert lines == (
         "Thank you                          14:32",
         "Energy                        12.345 kWh",
-        "Price                           6.05 EUR",
-        "Paid                            6.05 EUR",
-        "Released                       43.95 EUR",
+        "Price                             6.05 €",
+        "Paid                              6.05 €",
+        "Released                         43.95 €",
         "Time                             0:34:12",
         "Receipt 231                Visa ****1234",
         "Scan the code for your receipt",
@@ -129,14 +129,35 @@ def test_no_code_outside_the_receipt():
     assert port.shown[0][1] == ""
 
 
-def test_a_receipt_not_captured_yet_says_so_and_shows_no_wrong_figure():
+def test_what_is_not_known_yet_has_no_line_on_the_receipt():
     screen, port, _ = make()
     view = dict(RECEIPT)
-    view.update({"captured_minor": None, "released_minor": None, "message": "settle_later"})
+    view.update({"captured_minor": None, "released_minor": None})
     screen.show(view)
     lines = port.shown[0][0]
-    assert "Final amount follows: see your receipt" in lines
     assert not [line for line in lines if line.startswith("Paid") or line.startswith("Released")]
+
+
+def test_a_hold_of_which_nothing_was_used_says_why_and_what_goes_back():
+    screen, port, _ = make()
+    screen.show(
+        {
+            "state": "receipt",
+            "message": "plug_timeout",
+            "stop_reason": "plug_timeout",
+            "released_minor": 5000,
+            "currency": "EUR",
+            "energy_wh": 0,
+            "price_minor": 0,
+            "clock": "14:32",
+        }
+    )
+    lines, qr, _ = port.shown[0]
+    assert lines[0] == "Nothing was charged                14:32"
+    assert lines[2] == "No vehicle was plugged in"
+    assert lines[3] == "Released                         50.00 €"
+    assert lines[7] == "Have a good journey" and qr == ""
+    assert not [line for line in lines if line.startswith("Energy")]
 
 
 def test_why_it_ended_is_said():
@@ -162,12 +183,31 @@ def test_a_decline_gives_its_reason_and_that_nothing_was_taken():
     assert light == "yellow"
 
 
-def test_an_intermediate_text_of_the_terminal_takes_the_place_of_the_prompt():
+def test_the_banks_no_is_no_title_said_twice():
     screen, port, _ = make()
-    screen.show(
-        {"state": "authorising", "message": "PIN eingeben", "hold_minor": 5000, "currency": "EUR"}
-    )
-    assert port.shown[0][0][-1] == "PIN eingeben"
+    screen.show({"state": "declined", "message": "declined"})
+    assert port.shown[0][0][2] == "Your bank said no: try another card"
+
+
+def test_a_message_stands_above_what_to_do():
+    screen, port, _ = make()
+    screen.show({"state": "authorising", "message": "PIN eingeben", "hold_minor": 5000})
+    assert port.shown[0][0][-2:] == ("PIN eingeben", "Please wait")
+    screen.show({"state": "charging", "message": "other_card", "hold_minor": 5000})
+    assert port.shown[1][0][-2] == "Another card started this session"
+    assert port.shown[1][0][-1] == "Stop: tap the same card or press Stop"
+
+
+def test_a_message_on_a_small_display_takes_turns_with_what_to_do():
+    screen, port, ticks = make(20, 4)
+    seen = pages(screen, port, ticks, {"state": "charging", "message": "other_card"})
+    for line in (
+        "Another card started",
+        "this session",
+        "Stop: tap the same",
+        "card or press Stop",
+    ):
+        assert line in seen, (line, seen)
 
 
 def test_offline_is_said_beside_the_clock():
@@ -226,7 +266,7 @@ def test_a_small_display_loses_nothing_it_turns_pages():
         "0.49 EUR/kWh",
         "EUR/min from minute",
         "Start 0.35 EUR",
-        "50.00 EUR",
+        "50.00 €",
         "Plug in or tap your",
     ):
         assert part in text, (part, seen)
@@ -236,7 +276,7 @@ def test_a_small_display_in_three_languages_shows_each_whole():
     screen, port, ticks = make(20, 4, ("en", "de", "fr"))
     view = {"state": "free", "price_lines": PRICE, "hold_minor": 5000, "currency": "EUR"}
     seen = pages(screen, port, ticks, view, seconds=120)
-    for part in ("Ready", "Bereit", "Disponible", "Reserviert 50,00 EUR", "Réservé    50,00 EUR"):
+    for part in ("Ready", "Bereit", "Disponible", "Reserviert   50,00 €", "Réservé      50,00 €"):
         assert part in seen, (part, seen)
 
 
@@ -254,7 +294,7 @@ def test_a_small_display_keeps_energy_and_price_first():
     assert port.shown[0][0][:3] == (
         "Lädt           14:32",
         "Energie   12,345 kWh",
-        "Preis       6,05 EUR",
+        "Preis         6,05 €",
     )
 
 
@@ -287,7 +327,7 @@ def test_pages_survive_the_wrap_of_the_tick_counter():
             "receipt_no": 231,
         },
     )
-    assert "Released   43.95 EUR" in seen and "Receipt          231" in seen
+    assert "Released     43.95 €" in seen and "Receipt          231" in seen
 
 
 def test_figures_by_language_without_float():
@@ -297,7 +337,7 @@ def test_figures_by_language_without_float():
     assert figures.number(5, 2, "en") == "0.05"
     assert figures.number(-5, 2, "en") == "-0.05"
     assert figures.number(1000000, 0, "de") == "1.000.000"
-    assert figures.money(1200, "JPY", "en") == "1,200 JPY"
+    assert figures.amount(1200, "JPY", "en") == "1,200 ¥"
     assert figures.power(49, "en") == "0.0 kW" and figures.power(50, "en") == "0.1 kW"
     assert figures.span(0) == "0:00:00" and figures.span(90061000) == "25:01:01"
 

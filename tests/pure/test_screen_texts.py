@@ -2,6 +2,7 @@
 
 from firmware.errors import ConfigError
 from firmware.screen.texts import LANGUAGES, Words
+from firmware.terminal.results import classify, status_key
 
 STATES = (
     "booting free plugged reading authorising wait_plug starting charging paused finished "
@@ -9,8 +10,12 @@ STATES = (
 ).split()
 REASONS = (
     "tap button vehicle unplug hold_reached remote fault emergency meter_lost plug_timeout "
-    "power_cut"
+    "power_cut hold_too_small terminal_off declined"
 ).split()
+BLOCKED = (
+    "ledger_fault ledger_full emergency no_tariff clock_unknown meter_lost terminal_off".split()
+)
+SAID = "contactor_welded other_card card_not_accepted card_unreadable nothing_charged".split()
 RESULTS = (
     "try_another_card pin_needed no_network cancelled out_of_service card_unreadable no_card "
     "amount_refused already_reversed not_possible terminal_off terminal_busy terminal_error"
@@ -32,9 +37,19 @@ def test_every_state_reason_and_terminal_result_has_words():
         for state in STATES:
             assert words.find(state) and words.find("do_" + state), (code, state)
         for reason in REASONS:
-            assert words.find("stop_" + reason) or words.find(reason), (code, reason)
-        for key in RESULTS + LABELS:
+            assert words.find("why_" + reason) or words.find(reason), (code, reason)
+        for key in RESULTS + LABELS + BLOCKED + SAID:
             assert words.find(key), (code, key)
+
+
+def test_every_result_and_status_of_a_terminal_has_words():
+    for code in LANGUAGES:
+        words = Words(code)
+        for byte in range(256):
+            key = classify(byte)[0]
+            assert words.find(key), (code, byte, key)
+            key = status_key(byte)
+            assert not key or words.find(key), (code, byte, key)
 
 
 def test_all_words_fit_forty_columns_and_labels_ten():
