@@ -11,7 +11,7 @@ from sqlalchemy.orm import selectinload
 from hostsim.backoffice.models import Charger, Command, Problem, Record, Refund, Session, Stream
 
 _SESSION = (
-    "id", "charger", "epoch", "sess", "state", "opened_at", "connector", "method", "reference", "currency", "tariff",
+    "id", "charger", "epoch", "sess", "state", "opened_at", "connector", "method", "reference", "uid_hash", "currency", "tariff",
     "tariff_crc", "meter_serial", "energised_at", "start_at", "end_at", "elapsed_ms", "start_wh", "end_wh", "billed_wh",
     "receipt_no", "total_minor", "net_minor", "vat_minor", "lines", "stop_reason",
 )  # fmt: skip
@@ -39,11 +39,15 @@ def session_dict(session: Session) -> dict[str, Any]:
     return found
 
 
-def sessions(engine: Engine, charger: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
-    """Newest first."""
+def sessions(
+    engine: Engine, charger: str | None = None, limit: int | None = None, before: int = 0
+) -> list[dict[str, Any]]:
+    """Newest first; `before`: only those with a smaller id."""
     query = select(Session).order_by(Session.id.desc()).limit(limit).options(selectinload(Session.refunds))
     if charger is not None:
         query = query.where(Session.charger == charger)
+    if before:
+        query = query.where(Session.id < before)
     with Db(engine) as db:
         return [session_dict(row) for row in db.scalars(query)]
 

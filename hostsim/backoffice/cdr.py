@@ -1,0 +1,127 @@
+"""A finished session as an OCPI 2.2.1 CDR, from its hold_asked, period and priced records.
+
+Source: OCPI 2.2.1, mod_cdrs, "CDR Object", "ChargingPeriod", "CdrDimensionType" (ENERGY kWh, TIME and PARKING_TIME hours,
+currents A, powers kW). Decimals are exact: mWh / 10^6 has six of them; ms / 3.6 * 10^6 is given with ten, from which
+the milliseconds come back by rounding.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from decimal import Decimal
+from typing import Any
+
+from hostsim.backoffice import figures
+
+_PLACES = Decimal("1e-10")
+_FINISHED = ("priced", "captured")
+
+
+class NotFinished(LookupError):
+    """The session has no bill yet, so there is no CDR of it."""
+
+
+def compose(session: dict[str, Any], country: str = "DE", party: str = "FCT") -> dict[str, Any]:
+    """The CDR of one of views.session's dicts; numbers are Decimal. Raises NotFinished."""
+    if session["state"] not in _FINISHED:
+        raise NotFinished(f"session {session['sess']} of {session['charger']} is {session['state']}")
+    currency = session["currency"]
+    parking_ms = sum(period["parking_ms"] for period in session["periods"])
+    cdr = {
+        "country_code": country,
+        "party_id": party,
+        "id": f"{session['charger']}-{session['epoch']}-{session['sess']}",
+        "start_date_time": _time(session["start_at"]),
+        "end_date_time": _time(session["end_at"]),
+        "session_id": str(session["sess"]),
+        "cdr_token": _token(session, country, party),
+        "auth_method": "WHITELIST" if session["method"] == "rfid" else "COMMAND",
+        "authorization_reference": session["reference"][:36],
+        "cdr_location": _location(session),
+        "meter_id": session["meter_serial"],
+        "currency": currency,
+        "charging_periods": [_period(session, period) for period in session["periods"]],
+        "total_cost": _both(figures.amount(session["net_minor"], currency), session["total_minor"], currency),
+        "total_energy": Decimal(session["billed_wh"]).scaleb(-3),
+        "total_time": _hours(session["elapsed_ms"]),
+        "total_parking_time": _hours(parking_ms),
+        "invoice_reference_id": str(session["receipt_no"]),
+        "remark": session["stop_reason"],
+        "last_updated": _time(session["settled_at"] or session["end_at"]),
+    }
+    return cdr | _part_costs(session)
+
+
+def to_json(value: Any) -> str:
+    """JSON text in which a Decimal is a number, digit by digit."""
+    if isinstance(value, Decimal):
+        return figures.plain(value, 0)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key)}:{to_json(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(to_json(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _period(session: dict[str, Any], period: dict[str, Any]) -> dict[str, Any]:
+    dimensions = [("ENERGY", Decimal(period["energy_mwh"]).scaleb(-6))]
+    for name, key in (("TIME", "charging_ms"), ("PARKING_TIME", "parking_ms")):
+        if period[key]:
+            dimensions.append((name, _hours(period[key])))
+    for name, key in (("MIN_CURRENT", "min_ma"), ("MAX_CURRENT", "max_ma"), ("MIN_POWER", "min_w"), ("MAX_POWER", "max_w")):
+        if period[key] >= 0:
+            dimensions.append((name, Decimal(period[key]).scaleb(-3)))
+    return {
+        "start_date_time": _time(session["start_at"] + period["start_ms"] if session["start_at"] else 0),
+        "dimensions": [{"type": name, "volume": volume} for name, volume in dimensions],
+        "tariff_id": session["tariff"],
+    }
+
+
+def _part_costs(session: dict[str, Any]) -> dict[str, Any]:
+    names = {"ENERGY": "total_energy_cost", "TIME": "total_time_cost", "PARKING_TIME": "total_parking_cost"}
+    names["FLAT"] = "total_fixed_cost"
+    gross: dict[str, int] = {}
+    net: dict[str, Decimal] = {}
+    for line in figures.lines(session):
+        name = names.get(line["kind"])
+        if name is not None:
+            gross[name] = gross.get(name, 0) + line["gross_minor"]
+            part = figures.net_of(figures.amount(line["gross_minor"], session["currency"]), line["vat_e4"], 4)
+            net[name] = net.get(name, Decimal(0)) + part
+    return {name: _both(net[name], gross[name], session["currency"]) for name in gross}
+
+
+def _both(net: Decimal, gross_minor: int, currency: str) -> dict[str, Decimal]:
+    return {"excl_vat": net, "incl_vat": figures.amount(gross_minor, currency)}
+
+
+def _hours(ms: int) -> Decimal:
+    return (Decimal(ms) / 3_600_000).quantize(_PLACES)
+
+
+def _time(epoch_ms: int) -> str:
+    """OCPI 2.2.1, types, DateTime: UTC with Z; a time that was never known is the epoch."""
+    moment = datetime.datetime.fromtimestamp(epoch_ms // 1000, datetime.UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{epoch_ms % 1000:03}Z"
+
+
+def _token(session: dict[str, Any], country: str, party: str) -> dict[str, str]:
+    member = session["method"] == "rfid"
+    return {
+        "country_code": country,
+        "party_id": party,
+        "uid": (session["uid_hash"] if member else session["reference"])[:36],
+        "type": "RFID" if member else "AD_HOC_USER",
+        "contract_id": (session["uid_hash"] if member else session["reference"])[:36],
+    }
+
+
+def _location(session: dict[str, Any]) -> dict[str, str]:
+    return {
+        "id": session["charger"],
+        "evse_uid": session["charger"],
+        "evse_id": session["charger"],
+        "connector_id": str(session["connector"]),
+    }
