@@ -164,8 +164,8 @@ class Engine:
         """End the session at the last reading."""
         if not self.frozen:
             self._close_period()
-        if self.flat < 0:
-            self.flat = self.flat_now
+        if not (self.frozen or self.ms or self.mwh):
+            self.flat = self.flat_now  # a session of no length still began
         self.frozen = 1
         self.open = 0
 
