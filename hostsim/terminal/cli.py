@@ -147,30 +147,31 @@ async def _serve(
 @zvt.command("decode")
 def decode(
     data: Annotated[
-        str, typer.Argument(metavar="HEX", help="An APDU in hexadecimal; spaces are allowed.")
+        list[str],
+        typer.Argument(metavar="HEX", help="An APDU in hexadecimal; spaces are allowed."),
     ],
     serial: Annotated[
         bool, typer.Option("--serial", help="HEX is a frame of the serial line (10 02 ... CRC).")
     ] = False,
 ) -> None:
-    """Explain an APDU as JSON; exit code 1 when there are errors in it."""
+    """Explain an APDU as JSON. What does not fit is under "errors"; exit code 1: nothing fits."""
+    text = "".join("".join(data).split())
     try:
-        raw = bytes.fromhex(data)
+        raw = bytes.fromhex(text)
     except ValueError:
-        out: dict[str, Any] = {"errors": [_not_hex(data)]}
+        out: dict[str, Any] = {"errors": [_not_hex(text)]}
     else:
         out = decoding.decode_frame(raw) if serial else decoding.decode(raw)
     typer.echo(json.dumps(out, indent=2, ensure_ascii=False))
-    if "errors" in out:
+    if "command" not in out:
         raise typer.Exit(1)
 
 
 def _not_hex(data: str) -> dict[str, Any]:
-    digits = "".join(data.split())
-    for index, char in enumerate(digits):
+    for index, char in enumerate(data):
         if char not in "0123456789abcdefABCDEF":
             return {"offset": index // 2, "reason": f"{char!r} is not a hexadecimal digit"}
-    return {"offset": len(digits) // 2, "reason": "odd number of hexadecimal digits"}
+    return {"offset": len(data) // 2, "reason": "odd number of hexadecimal digits"}
 
 
 TALK_HELP = (

@@ -122,6 +122,12 @@ def parse(body: bytes, start: int = 0) -> Fields:
     CodecError.
     """
     fields = Fields()
+    parse_into(fields, body, start)
+    return fields
+
+
+def parse_into(fields: Fields, body: bytes, start: int) -> None:
+    """As `parse`, but what was read before an error stays in `fields`."""
     pos = 0
     while pos < len(body):
         tag, begin = body[pos], pos
@@ -138,7 +144,6 @@ def parse(body: bytes, start: int = 0) -> Fields:
             fields.has_tlv = True
             fields.tlvs += parse_tlv(value, start + pos)
         pos += size
-    return fields
 
 
 def plain_bitmaps(body: bytes) -> bool:

@@ -1,0 +1,132 @@
+"""The bytes without a tag at the head of some APDUs: passwords, status bytes, versions.
+
+Source: PA00P015, each command's own section; the version of 060F as captured (see facts/zvt.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hostsim.terminal import fields as f
+from hostsim.terminal.codec import CodecError
+from hostsim.terminal.masking import readable
+from hostsim.terminal.names import STATUS_TEXTS
+
+PASSWORD_FIRST = (0x0600, 0x0610, 0x061B, 0x0620, 0x0630, 0x0631, 0x0650, 0x0693)
+
+
+def plain_length(command: int, body: bytes) -> int:
+    """How many bytes without a tag come before the bitmaps."""
+    if command == 0x0600:
+        return 6 if len(body) >= 6 and body[4] not in (0x03, 0x06) else min(4, len(body))
+    if command in PASSWORD_FIRST:
+        return 0 if f.plain_bitmaps(body) else min(3, len(body))
+    if command == 0x0501:
+        return 3 if body and body[0] not in (0x03, 0x06) else 0
+    if command == 0x04FF:
+        return min(len(body), 1 if body[1:2] == b"\x06" else 2)
+    if command == 0x061E:
+        return 3 if body[:1] == b"\x6f" and len(body) >= 3 else min(1, len(body))
+    if command == 0x060F:
+        return _completion_plain(body)
+    return {
+        0x06C0: min(1, len(body)),
+        0x06D1: len(body),
+        0x0FA1: len(body),
+        0x0830: len(body),
+    }.get(command, 0)
+
+
+def _completion_plain(body: bytes) -> int:
+    """060F of a status enquiry: [version LLLVAR] status code, then bitmaps."""
+    if len(body) == 1:
+        return 1
+    if len(body) >= 4 and all(byte & 0xF0 == 0xF0 for byte in body[:3]):
+        return min(len(body), 4 + _version_length(body))
+    if len(body) >= 2 and body[0] not in (0x06, 0x19, 0x27, 0x29, 0x49) and body[1] == 0x06:
+        return 1
+    if len(body) >= 32 and body[0] >= 0x30:
+        return len(body)  # plain text of a 0FA1 answer
+    return 0
+
+
+def _version_length(body: bytes) -> int:
+    return (body[0] & 0xF) * 100 + (body[1] & 0xF) * 10 + (body[2] & 0xF)
+
+
+def _registration(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if len(plain) < 4:
+        raise CodecError(start, "a registration has a password and a config byte")
+    out["password"] = plain[:3].hex()
+    out["config"] = plain[3]
+    if len(plain) == 6:
+        out["currency"] = f.from_bcd(plain[4:6], start + 4)
+
+
+def _enquiry(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if plain:
+        out["password"] = plain.hex()
+
+
+def _intermediate(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if not plain:
+        raise CodecError(start, "an intermediate status has a status byte")
+    out["status"] = out["status_byte"] = plain[0]
+    out["text"] = STATUS_TEXTS.get(plain[0], f"status {plain[0]:02X}")
+    if len(plain) > 1:
+        out["timeout"] = f.from_bcd(plain[1:2], start + 1)
+
+
+def _abort(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if not plain:
+        raise CodecError(start, "an abort has a result code")
+    out["result"] = plain[0]
+    if len(plain) == 3:
+        out["currency"] = f.from_bcd(plain[1:3], start + 1)
+
+
+def _completion(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if not plain:
+        return
+    if len(plain) == 1:
+        out["status"] = plain[0]
+    elif plain[0] & 0xF0 == 0xF0 and len(plain) > 3:
+        size = _version_length(plain)
+        out["software"] = readable(plain[3 : 3 + size])
+        if len(plain) == 4 + size:
+            out["status"] = plain[-1]
+        else:
+            raise CodecError(
+                start, f"the version should have {size} characters and a status code after it"
+            )
+    else:
+        out["text"] = readable(plain)
+
+
+def _read_card(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if plain:
+        out["timeout"] = plain[0]
+
+
+def _print_line(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if not plain:
+        raise CodecError(start, "a print line has an attribute byte")
+    out["lines"] = [readable(plain[1:])]
+
+
+def _text_only(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if plain:
+        out["data"] = plain.hex()
+
+
+PLAIN = {
+    0x0600: _registration,
+    0x0501: _enquiry,
+    0x04FF: _intermediate,
+    0x061E: _abort,
+    0x060F: _completion,
+    0x06C0: _read_card,
+    0x06D1: _print_line,
+    0x0FA1: _text_only,
+    0x0830: _text_only,
+}
