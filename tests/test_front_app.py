@@ -12,7 +12,7 @@ import pytest
 import websockets
 from fastapi import APIRouter, FastAPI
 
-from hostsim.front.acts import ACTS
+from hostsim.front.acts import ACTS, check
 from hostsim.front.app import PortInUse, create_app, serve
 from tests.test_front_world import FakeWorld
 
@@ -112,6 +112,13 @@ def test_every_act_reaches_the_world_with_its_arguments() -> None:
                 assert world.acts[-1] == (name, args)
 
     play(test)
+
+
+def test_arguments_reach_the_world_in_their_own_order() -> None:
+    assert list(check({"act": "meter_fault", "args": {"on": True, "name": "silent"}})[1]) == [
+        "name",
+        "on",
+    ]
 
 
 def test_a_page_gets_the_snapshot_first_then_what_happens() -> None:

@@ -192,6 +192,7 @@ def test_the_conversation_is_decoded_filtered_and_paused(page: Any, served: Serv
     at = page.get_by_test_id
     at("card-visa").click()
     expect(at("rows-zvt")).to_contain_text("06 22 Reservation")
+    expect(at("rows-zvt").locator(".way").first).to_have_attribute("title", "from the charger")
     expect(at("rows-zvt")).to_contain_text("receipt=231")
     at("filter").fill("status")
     expect(at("rows-zvt").locator("li")).to_have_count(1)

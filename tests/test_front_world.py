@@ -224,7 +224,7 @@ class FakeWorld:
             return f"No card is awaited now ({self.state})."
         self.event(
             "zvt",
-            direction="out",
+            direction="in",
             name="06 22 Reservation",
             hex="06 22 0D 04 00 00 00 00 50 00",
             fields={"amount": "50.00", "currency": "EUR", "card": card},
@@ -233,7 +233,7 @@ class FakeWorld:
             self.state = "declined"
             self.event(
                 "zvt",
-                direction="in",
+                direction="out",
                 name="04 0F Status",
                 hex="04 0F 02 27 05",
                 fields={"result": "05"},
@@ -242,7 +242,7 @@ class FakeWorld:
         self.card = card
         self.event(
             "zvt",
-            direction="in",
+            direction="out",
             name="04 0F Status",
             hex="04 0F 10 27 00 87 02 31",
             fields={"result": "00", "receipt": 231, "pan": "4761 73** **** 0119"},
@@ -331,7 +331,7 @@ class FakeWorld:
 
     # -- time --------------------------------------------------------------------------------
 
-    def event(self, kind: str, **data: Any) -> None:
+    def event(self, kind: str, /, **data: Any) -> None:
         self._send({"t": "event", "kind": kind, "data": data, "at_ms": self.time_ms})
 
     def ledger(self, kind: str, **fields: Any) -> None:
@@ -370,7 +370,7 @@ class FakeWorld:
             vehicle["soc_pct"] = min(100, 31 + vehicle["energy_wh"] * 100 // 58000)
             self.event(
                 "modbus",
-                direction="in",
+                kind="answer",
                 hex="01 04 04 41 2F 5C 29 0A 1B",
                 text=f"Total system power = {vehicle['power_w']} W",
             )

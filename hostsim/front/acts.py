@@ -30,7 +30,7 @@ class BadActError(ValueError):
 
 
 def check(message: Any) -> tuple[str, dict[str, Any]]:
-    """(name, arguments) of {"act": name, "args": {...}}. Raises BadActError."""
+    """(name, arguments in ACTS' order) of {"act": name, "args": {...}}. Raises BadActError."""
     if not isinstance(message, dict):
         raise BadActError("a message is an object with act and args")
     name = message.get("act")
@@ -42,7 +42,7 @@ def check(message: Any) -> tuple[str, dict[str, Any]]:
         raise BadActError(f"{name} takes {', '.join(wanted) or 'no arguments'}")
     for key, kind in wanted.items():
         _check_value(name, key, kind, args[key])
-    return name, args
+    return name, {key: args[key] for key in wanted}
 
 
 def _check_value(name: str, key: str, kind: type, value: Any) -> None:

@@ -29,7 +29,13 @@ class World(Protocol):
 
         {"t": "event", "kind", "data", "at_ms"} with kind zvt, modbus, mqtt, lines, ledger, log or
         fault; and {"t": "state", ...} with the changed keys of the snapshot. A dict is merged into
-        the one of that key, so that {"t": "state", "vehicle": {"power_w": 0}} changes one figure.
+        the one of that key, so that {"t": "state", "vehicle": {"power_w": 0}} changes one
+        figure; an empty dict empties it.
+
+        Data by kind: zvt {direction as the terminal sees it ("in" is from the charger), name, hex,
+        fields}, modbus {kind (request, answer, noise, ignored), hex, text}, mqtt {direction as the
+        charger sees it ("out" is from it), topic, payload}, lines {name, value}, ledger {seq,
+        type, fields}, log {level, text}, fault {name, text or on}.
         """
         ...
 

@@ -36,7 +36,7 @@ export class Driver {
     mark($("emergency"), "aria-pressed", this.emergencyOn);
     const plugs = {
       network: state.network?.connected, meter: state.meter?.connected,
-      terminal: state.terminal?.powered ?? state.terminal?.connected, power: state.power ?? state.up,
+      terminal: state.terminal?.connected, power: state.power ?? state.up,
     };
     for (const button of document.querySelectorAll("[data-switch]")) {
       mark(button, "aria-checked", plugs[button.dataset.switch] ?? true);
@@ -74,7 +74,7 @@ export class Driver {
   }
 
   terminal({ powered, connected, display = "", card = "" }) {
-    const on = powered ?? connected ?? true;
+    const on = (powered ?? true) && (connected ?? true);
     mark($("terminal"), "data-on", on);
     mark($("terminal"), "data-card", Boolean(card));
     put($("terminal-display"), Array.isArray(display) ? display.join("\n") : String(display ?? ""));

@@ -152,8 +152,6 @@ const ledgerOf = ({ currency = "", ...books }) =>
 const onOff = (value) => (value === undefined ? undefined : value ? "connected" : "cut off");
 const closed = (value) => (value === undefined ? undefined : value ? "closed" : "open");
 const reading = (value) => (value !== null && typeof value === "object" ? `${value.value} ${value.unit ?? ""}` : value);
-const outward = (direction) => /^(out|tx|to|>|ecr)/i.test(direction ?? "");
-
 function bar({ total, used, peak }) {
   const box = el("div", { class: "meter", role: "img", "aria-label": "Heap" }, el("i", { class: "peak" }), el("i"));
   box.children[0].style.width = `${(peak * 100) / total}%`;
@@ -161,12 +159,20 @@ function bar({ total, used, peak }) {
   return box;
 }
 
+// Each event as its simulated peer tells it: the terminal's "in" and the meter's request come from the charger, and the
+// back office calls what a charger sent "out". Here "out" is always from the charger.
+const WAYS = {
+  zvt: ({ direction }) => ({ in: "out", out: "in" })[direction],
+  modbus: ({ kind, direction }) => ({ request: "out", noise: "out", ignored: "out", answer: "in" })[kind] ?? direction,
+  mqtt: ({ direction }) => direction,
+};
+
 // {way, name, text, fields, hex, level} of an event
 function describe(kind, data) {
-  const way = data.direction ? (outward(data.direction) ? "out" : "in") : "";
+  const way = WAYS[kind]?.(data) ?? "";
   switch (kind) {
     case "zvt": return { way, name: data.name ?? "?", fields: data.fields, hex: data.hex };
-    case "modbus": return { way, name: data.text ?? "", hex: data.hex };
+    case "modbus": return { way, name: data.kind ?? "", text: data.text ?? "", hex: data.hex };
     case "mqtt": return { way, name: data.topic ?? "", text: plain(data.payload) };
     case "lines": return { way, name: data.name ?? "", text: plain(data.value) };
     case "ledger": return { way, name: `${data.seq ?? ""} ${data.type ?? ""}`, fields: data.fields };

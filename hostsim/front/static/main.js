@@ -16,11 +16,12 @@ let state = {};
 let painting = false;
 let goneTimer = 0;
 
+// A dict is merged into the one that was there; an empty one empties it.
 const isDict = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 function merge(change) {
   for (const [key, value] of Object.entries(change)) {
-    state[key] = isDict(value) && isDict(state[key]) ? { ...state[key], ...value } : value;
+    state[key] = isDict(value) && isDict(state[key]) && Object.keys(value).length ? { ...state[key], ...value } : value;
   }
 }
 
