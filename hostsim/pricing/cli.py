@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from hostsim.pricing import zones
+from hostsim.setup import MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / "build" / "tools" / "bin"
 SCRIPT = Path(__file__).with_name("price_mpy.py")
 REFUSED = 2
 _MARK = "\u2063"  # around decimals that are to be JSON numbers with all their places
@@ -27,13 +25,11 @@ class PriceError(Exception):
 
 def interpreter() -> tuple[Path, str]:
     """The MicroPython to run, 32-bit if there is one, and what to say about it."""
-    for name, remark in (
-        ("micropython32", ""),
-        ("micropython", "no 32-bit MicroPython here: priced under the 64-bit one"),
-    ):
-        if (TOOLS / name).exists():
-            return TOOLS / name, remark
-    raise PriceError("build/tools/bin/micropython32 is missing: run `make setup`")
+    if POINTER_BITS32.exists() and MICROPYTHON32.exists():
+        return MICROPYTHON32, ""
+    if MICROPYTHON.exists():
+        return MICROPYTHON, "no 32-bit MicroPython on this host: priced under the 64-bit one"
+    raise PriceError(f"{MICROPYTHON32} is missing: run `make setup`")
 
 
 def _span(cdr: Path) -> tuple[datetime, datetime]:
@@ -59,7 +55,7 @@ def run(tariff: Path, cdr: Path, tz: str, explain: bool) -> dict[str, Any]:
         raise PriceError(str(error)) from error
     python, remark = interpreter()
     if remark:
-        print(remark, file=sys.stderr)
+        typer.echo(remark, err=True)
     command = [str(python), "-X", "heapsize=64m", str(SCRIPT), str(tariff), str(cdr), zone]
     done = subprocess.run(
         command + (["explain"] if explain else []),
@@ -159,6 +155,6 @@ def register(app: typer.Typer) -> None:
         try:
             result = run(tariff, cdr, tz, explain)
         except PriceError as error:
-            print(error, file=sys.stderr)
+            typer.echo(str(error), err=True)
             raise typer.Exit(REFUSED) from error
-        print(text_of(shown(result, explain), None if compact else 2))
+        typer.echo(text_of(shown(result, explain), None if compact else 2))

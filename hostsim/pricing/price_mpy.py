@@ -275,6 +275,11 @@ def reason(tariff, component):
 def explain(engine, result):
     """What was priced by which element, when and why, line by line."""
     lines = []
+    for at, component in enumerate(engine.used):
+        if engine.tariff.components[component][0] >= 4:
+            timed = engine.tariff.components[component][0] in (4, 6)
+            what = f"{money.trimmed(engine.amounts[at], 3)} s reserved" if timed else "flat fee"
+            lines.append(f"reservation: {what} by {reason(engine.tariff, component)}")
     for start, end, energy, time, kind, on_energy, on_time, flat in engine.log:
         when = f"{local_text(engine.tz, engine.epoch_ms + start)} to {local_text(engine.tz, engine.epoch_ms + end)}"
         if flat >= 0:
