@@ -74,9 +74,7 @@ def encode(buf, row: tuple, at: int, fields: dict) -> int:
             raise ValueError("and a field that is not in the schema")
     except KeyError:
         raise RecordError("%s.%s: missing" % (row[1], name))
-    except IndexError:
-        raise RecordError("%s.%s: record too long" % (row[1], name))
-    except (AttributeError, TypeError, ValueError) as e:
+    except (AttributeError, IndexError, TypeError, ValueError) as e:  # IndexError: beyond the frame's end
         raise RecordError("%s.%s: %s" % (row[1], name, e))
     return end
 
@@ -107,7 +105,7 @@ def _put_s(buf, at: int, value: str) -> int:
     if n > 255:
         raise ValueError("at most 255 bytes")
     if at + 1 + n > len(buf):
-        raise IndexError
+        raise IndexError("record too long")
     buf[at] = n
     buf[at + 1 : at + 1 + n] = raw
     return at + 1 + n

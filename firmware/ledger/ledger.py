@@ -19,10 +19,11 @@ from firmware.ledger.sector import FIRST
 from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, Place, Ring
 
 # Sectors that must be free for a record; what is not listed may use the last one. Without them the first are refused
-# (LedgerFull), the others left out: what is done with power and money then goes on.
-_SESSION = 6
-_REFUSED = {"hold_asked": _SESSION, "extend_asked": 5, "refund_asked": 5, "command": 4, "end_of_day": 4}
-_LEFT_OUT = {"checkpoint": 5, "boot": 4, "tariff": 4, "alarm": 4, "security": 4, "period": 3}
+# (LedgerFull), the negative ones left out: what is done with power and money then goes on.
+_ROOM = {
+    "hold_asked": 6, "extend_asked": 5, "refund_asked": 5, "command": 4, "end_of_day": 4,
+    "checkpoint": -5, "boot": -4, "tariff": -4, "alarm": -4, "security": -4, "period": -3,
+}  # fmt: skip
 _ACK_STEP = 32  # records acknowledged before that is noted in flash
 
 
@@ -45,8 +46,9 @@ class Ledger:
         self._now_ms = now_ms
         self._frame = memoryview(bytearray(FRAME))
         self._noted = 0  # acknowledged position that is in flash
-        self._out = Place()
+        self._out = None
         self._out_seq = -1  # the record before _out
+        self._out_tail = -1
         self._room_key = None
         self._room_free = 0
 
@@ -64,15 +66,14 @@ class Ledger:
             self.new = True
             self.ring.create(_new_epoch())
             return
-        place = Place()
         start = self._start()
         if on_record:
-            self.ring.enter(place, self.ring.tail)
+            place = Place(self.ring.tail)
             while place.sector != start and self.ring.step(place):
                 if place.sector != start:
                     on_record(self._decode())
-        self.ring.enter(place, start)
-        self.next_seq = self.ring.sectors.first_seq
+        place = Place(start)
+        self.next_seq = self.ring.first_seq(start)
         self.acked_seq = self._noted = self.ring.first_seq(self.ring.tail) - 1
         while self.ring.step(place):
             record = self._decode()
@@ -87,13 +88,12 @@ class Ledger:
     def _start(self) -> int:
         """The newest sector from which the books can be made: its note stands before everything that is needed."""
         ring = self.ring
-        place = Place()
-        sector = ring.head
+        sector = before = ring.head
         needed = -1
-        while sector != ring.tail:
-            ring.enter(place, sector)
-            first = ring.sectors.first_seq
-            if ring.step_in(place):
+        while before >= 0:
+            sector = before
+            first = ring.first_seq(sector)
+            if ring.step_in(Place(sector)):
                 note = self._decode()
                 if note.kind == "books":
                     if needed < 0:
@@ -101,9 +101,6 @@ class Ledger:
                     if first <= needed:
                         break
             before = ring.neighbour(sector, -1)
-            if before < 0:
-                break
-            sector = before
         return sector
 
     def _decode(self) -> Record:
@@ -138,9 +135,10 @@ class Ledger:
         at = self._now_ms()
         length = encode(self._frame[HEAD : HEAD + PAYLOAD], row, at, fields)
         self.books.refuse(kind, fields)
-        if not self._has_room(_REFUSED, kind):
-            raise LedgerFull("%s: too few sectors are free" % kind)
-        if not self._has_room(_LEFT_OUT, kind):
+        need = _ROOM.get(kind, 0)
+        if need and self.free_sectors() < abs(need):
+            if need > 0:
+                raise LedgerFull(kind)
             self.left_out += 1
             return 0
         seq = self.next_seq
@@ -148,9 +146,6 @@ class Ledger:
         self.next_seq = seq + 1
         self.books.apply(Record(seq, kind, row[2], at, fields))
         return seq
-
-    def _has_room(self, needs: dict, kind: str) -> bool:
-        return kind not in needs or self.free_sectors() >= needs[kind]
 
     def _write_note(self) -> None:
         """The first frame of every sector. Built in the ring's read buffer: the record that waits is in the other."""
@@ -178,7 +173,7 @@ class Ledger:
 
     def room_for_session(self) -> bool:
         """False: no new session; said on the screen and to the operator."""
-        return self.free_sectors() >= _SESSION
+        return self.free_sectors() >= _ROOM["hold_asked"]
 
     def idle(self) -> bool:
         """Housekeeping for a quiet moment: at most one erase, or one note. True when there was something to do."""
@@ -187,7 +182,7 @@ class Ledger:
             if self.ring.write(self.ring.frame(self._frame, length, self.next_seq - 1)):
                 self._noted = self.acked_seq
                 return True
-        return self.ring.erase_ahead(self._keep())
+        return self.free_sectors() > 0 and self.ring.prepare(self._keep())
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -196,7 +191,7 @@ class Ledger:
         if seq + 1 >= self.next_seq:
             return None
         ring = self.ring
-        if seq != self._out_seq or not ring.valid(self._out):
+        if seq != self._out_seq or ring.tail != self._out_tail:
             self._seek(seq + 1)
         self._out_seq = -1
         while ring.step(self._out):
@@ -210,13 +205,12 @@ class Ledger:
     def _seek(self, seq: int) -> None:
         """Puts the reading place before record `seq`."""
         ring = self.ring
-        sector = ring.head
-        while ring.first_seq(sector) > seq:
-            before = ring.neighbour(sector, -1)
-            if before < 0:
-                break
+        sector = before = ring.head
+        while before >= 0:
             sector = before
-        ring.enter(self._out, sector)
+            before = ring.neighbour(sector, -1) if ring.first_seq(sector) > seq else -1
+        self._out = Place(sector)
+        self._out_tail = ring.tail
 
     def _is_note(self) -> bool:
         ring = self.ring
@@ -226,11 +220,10 @@ class Ledger:
         """Generator, newest sector first: for each a list of the records of these kinds, oldest first. For searches that
         must not hold up the charger: one sector at a time."""
         ring = self.ring
-        place = Place()
         sector = ring.head if ring.tail >= 0 else -1
         while sector >= 0:
             found = []
-            ring.enter(place, sector)
+            place = Place(sector)
             while ring.step_in(place):
                 if ring.plain and ring.payload and ring.payload[0] in kinds:
                     record = self._decode()

@@ -18,7 +18,7 @@ import struct
 from micropython import const
 
 from firmware.errors import FlashError, LedgerCorrupt, LedgerFull
-from firmware.ledger.sector import CLEAN, FIRST, NEWER, USED, Sectors, crc32
+from firmware.ledger.sector import CLEAN, DIRTY, FIRST, NEWER, USED, Sectors, crc32
 
 FRAME = const(1024)  # the longest frame
 HEAD = const(12)
@@ -33,12 +33,11 @@ _ZERO = memoryview(b"\x00\x00\x00\x00")
 
 
 class Place:
-    """Where in the ring somebody reads: sector, the sector's generation and the offset of the next frame."""
+    """Where in the ring somebody reads: sector (-1: nowhere) and the offset of the next frame."""
 
-    def __init__(self) -> None:
-        self.sector = -1
-        self.generation = 0
-        self.pos = 0
+    def __init__(self, sector: int = -1) -> None:
+        self.sector = sector
+        self.pos = FIRST
 
 
 class Ring:
@@ -79,22 +78,16 @@ class Ring:
             state = s.look(n)
             if state == NEWER:
                 raise LedgerCorrupt("sector %d has a later format" % n)
-            if state == USED and (self.head < 0 or s.generation > self._generation):
-                self.head = n
-                self._generation = s.generation
-                self.epoch = s.epoch
-        if self.head < 0:
-            return False
-        lowest = self._generation + 1
-        for n in range(s.count):
-            if s.look(n) == USED:
-                if s.epoch != self.epoch:
-                    self.bad.append(n)  # another ledger's: neither read nor erased
-                elif s.generation < lowest:
-                    lowest = s.generation
+            if state == USED:
+                if self.head < 0 or s.generation > self._generation:
+                    self.head = n
+                    self._generation = s.generation
+                    self.epoch = s.epoch
+                if self.tail < 0 or s.generation < lowest:
                     self.tail = n
+                    lowest = s.generation
         self.pos = s.size
-        return True
+        return self.head >= 0
 
     def strengthen(self, place: Place) -> None:
         """After a step at mount: the ring's newest frame is programmed once more from the buffer, because a cut may have
@@ -104,11 +97,17 @@ class Ring:
             self.sectors.program(self.head, place.pos - whole, self.buf[:whole])
 
     def settle(self, place: Place) -> None:
-        """After the last step at mount: what follows must be blank, else the sector is closed."""
+        """After the last step at mount: what follows must be blank, else the sector is closed. What a cut left between
+        two states is brought to one before anything is written."""
         self.pos = place.pos
         self.closed = False
         if self.pos == FIRST:
-            self.sectors.refresh(self.head)
+            for _ in range(_TRIES):
+                if self.sectors.confirm(self.head, USED):
+                    break
+        after = (self.head + 1) % self.sectors.count
+        if self.sectors.look(after) == DIRTY:
+            self.sectors.retire(after)
         if not self.sectors.blank(self.head, self.pos):
             self.torn += 1
             self._close()
@@ -129,21 +128,9 @@ class Ring:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def enter(self, place: Place, sector: int) -> None:
-        """Puts a place at a USED sector's first frame."""
-        self.sectors.look(sector)
-        place.sector = sector
-        place.generation = self.sectors.generation
-        place.pos = FIRST
-
     def first_seq(self, sector: int) -> int:
         self.sectors.look(sector)
         return self.sectors.first_seq
-
-    def valid(self, place: Place) -> bool:
-        """The sector was not erased since."""
-        s = self.sectors
-        return place.sector >= 0 and s.look(place.sector) == USED and s.generation == place.generation
 
     def neighbour(self, sector: int, way: int) -> int:
         """The next (`way` 1) or previous (-1) sector in the ring, -1 when there is none."""
@@ -153,9 +140,8 @@ class Ring:
         generation = s.generation
         while sector != end:
             sector = (sector + way) % s.count
-            if s.look(sector) == USED and s.epoch == self.epoch:
-                if (s.generation - generation) * way > 0:
-                    return sector
+            if s.look(sector) == USED and (s.generation - generation) * way > 0:
+                return sector
         return -1
 
     def step(self, place: Place) -> bool:
@@ -165,7 +151,8 @@ class Ring:
                 return True
             if place.sector == self.head:
                 return False
-            self.enter(place, self.neighbour(place.sector, 1))
+            place.sector = self.neighbour(place.sector, 1)
+            place.pos = FIRST
         return False
 
     def step_in(self, place: Place) -> bool:
@@ -234,73 +221,56 @@ class Ring:
 
     def _open(self, seq: int, keep: int) -> None:
         """Puts the next sector in use."""
-        s = self.sectors
-        n = self.head
-        for _ in range(s.count - 1):
-            n = (n + 1) % s.count
-            if n in self.bad:
-                continue
-            if n == self.tail:
-                self._free_tail(keep)
+        while True:
+            self.prepare(keep)
+            n = self._ready
+            self._ready = -1
             self._generation += 1
-            if self._prepare(n) and s.start(n, self.epoch, self._generation, seq):
+            if self.sectors.start(n, self.epoch, self._generation, seq):
                 break
             self.bad.append(n)
-        else:
-            raise FlashError("no sector can be erased")
         self.head = n
         self.pos = FIRST
         self.closed = False
-        self._ready = -1
         if self.tail < 0:
             self.tail = n
         self.on_open()
 
-    def _prepare(self, n: int) -> bool:
-        return self._ready == n or self.sectors.look(n) == CLEAN or self.sectors.erase(n)
-
-    def _free_tail(self, keep: int) -> None:
-        after = self.neighbour(self.tail, 1)
-        if after < 0 or self.first_seq(after) > keep:
-            raise LedgerFull("every sector holds records that are not acknowledged")
-        self.tail = after
-
-    def erase_ahead(self, keep: int) -> bool:
-        """Erases the sector that is used next, if it may be and needs to be; at most one erase. True when it did."""
-        n = (self.head + 1) % self.sectors.count
-        while n in self.bad and n != self.head:
+    def prepare(self, keep: int) -> bool:
+        """Has the next sector in turn erased; False when it is already. LedgerFull, FlashError as in `append`."""
+        n = self.head
+        for _ in range(self.sectors.count - 1):
             n = (n + 1) % self.sectors.count
-        if n in (self._ready, self.head) or self.tail < 0:
-            return False
-        if n == self.tail:
-            try:
-                self._free_tail(keep)
-            except LedgerFull:
+            if n == self._ready:
                 return False
-        elif self.sectors.look(n) == CLEAN:
-            self._ready = n
-            return False
-        if self.sectors.erase(n):
-            self._ready = n
-        else:
+            if n in self.bad:
+                continue
+            if n == self.tail:
+                after = self._freed(n, keep)
+                if after < 0:
+                    raise LedgerFull("nothing may be erased")
+                self.tail = after
+            if self.sectors.confirm(n, CLEAN) or self.sectors.erase(n):
+                self._ready = n
+                return True
             self.bad.append(n)
-        return True
+        raise FlashError("no sector can be erased")
+
+    def _freed(self, tail: int, keep: int) -> int:
+        """The sector after `tail` when nothing in `tail` must be kept, else -1."""
+        after = self.neighbour(tail, 1)
+        return after if after >= 0 and self.first_seq(after) <= keep else -1
 
     def free(self, keep: int) -> int:
         """Sectors beyond the head that can be used now, counted up to about 16."""
-        tail = self.tail
-        while True:
-            n = (tail - self.head - 1) % self.sectors.count
-            if n >= _ENOUGH or tail < 0 or tail == self.head:
-                break
-            after = self.neighbour(tail, 1)
-            if after < 0 or self.first_seq(after) > keep:
-                break
+        count = self.sectors.count
+        tail = after = self.tail
+        while after >= 0 and (tail - self.head - 1) % count < _ENOUGH:
             tail = after
-        if tail < 0 or tail == self.head:
-            n = self.sectors.count - 1
-        reach = n
+            after = self._freed(tail, keep)
+        reach = (tail - self.head - 1) % count if self.tail >= 0 else count - 1
+        n = reach
         for b in self.bad:
-            if 0 < (b - self.head) % self.sectors.count <= reach:
+            if 0 < (b - self.head) % count <= reach:
                 n -= 1
         return n

@@ -5,10 +5,8 @@
    48  8 zero bytes                                                retire mark: may be erased
    64  frames
 
-All numbers are little-endian. Every mark is programmed once, alone, so that a cut leaves it whole or invalid:
-no valid erase mark, or a retire mark, means the sector's bits may be unstable, and it is erased again before use.
-
-Limits: bits of a mark that is valid are taken as stable (Ring programs the newest once more at mount).
+All numbers are little-endian. Every mark is programmed alone, so that a cut leaves it whole, weak or invalid: no valid
+erase mark, or a retire mark, means the sector's bits may be unstable, and it is erased again before use.
 Memory: the class keeps 64 bytes for marks and 64 for comparing.
 """
 
@@ -44,7 +42,7 @@ _HEADER = const(16)
 _RETIRE = const(48)
 _CHUNK = const(64)
 _BLANK = b"\xff" * 64
-_ZERO = b"\x00" * 8
+_ZERO = memoryview(b"\x00" * 8)
 
 
 class Sectors:
@@ -136,17 +134,21 @@ class Sectors:
         struct.pack_into("<I", h, 24, crc32(h[:24]))
         return self.program(n, _HEADER, h[:28])
 
-    def refresh(self, n: int) -> None:
-        """Programs a USED sector's header once more: its last bits may have been cut short."""
-        self.read(n, 0, self._head)
-        self.program(n, _HEADER, self._head[_HEADER:44])
+    def confirm(self, n: int, state: int) -> bool:
+        """True when a sector is CLEAN or USED as `state` says; its mark is programmed once more, because a cut may have
+        left the last bits weak: valid now, not valid later."""
+        begin, end = (0, 12) if state == CLEAN else (_HEADER, 44)
+        return self.look(n) == state and self.program(n, begin, self._head[begin:end])
+
+    def retire(self, n: int) -> None:
+        self.program(n, _RETIRE, _ZERO)
 
     def erase(self, n: int) -> bool:
         """Erases, sees that all of it is blank, marks it CLEAN; False: a bad sector."""
         self.look(n)
         erases = max(self.erases, 0 if self.erases else self.worst) + 1
+        self.retire(n)
         try:
-            self._flash.writeblocks(n, _ZERO, _RETIRE)
             self._flash.ioctl(6, n)
         except OSError:
             return False
