@@ -61,10 +61,12 @@ def test_profiles_agree_with_the_facts() -> None:
     """Two tables, written separately: the places, types and scales of energy and power are the
     same.
     """
+    entries = {entry["model"]: entry for entry in listing()}
+    assert list(entries) == names()
     for name in names():
         facts = models()[name]
         profile = load(name)
-        entry = next(entry for entry in listing() if entry["model"] == name)
+        entry = entries[name]
         energy = facts.registers["Import"]
         wh = Fraction(energy.scale) * (1000 if energy.unit == "kWh" else 1)
         assert entry["import_register"] == energy.address

@@ -6,65 +6,63 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
+import subprocess
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from firmware.meter import registers
-from firmware.meter.profiles import load, names
 from hostsim.clock import WorldClock
 from hostsim.line import LineError, SerialPort
 from hostsim.meter.faults import FAULTS, FaultError, parse
 from hostsim.meter.models import models
 from hostsim.meter.sim import MeterSim
+from hostsim.setup import MICROPYTHON, ROOT
 
-_TYPE_NAMES = {
-    registers.INT16: "int16",
-    registers.UINT16: "uint16",
-    registers.INT32: "int32",
-    registers.UINT32: "uint32",
-    registers.INT64: "int64",
-    registers.UINT64: "uint64",
-    registers.FLOAT32: "float32",
-    registers.FLOAT64: "float64",
-    registers.DECADE_U: "T5",
-    registers.DECADE_S: "T6",
-    registers.BCD32: "bcd32",
-}
+_ORDER = (
+    "model title function_code import_register import_type word_order import_scale_wh"
+    " power_register power_function_code power_type resolution_wh serial_register serial_default"
+    " serial_default_stated unit requests source"
+).split()
 
 
 def listing() -> list[dict[str, object]]:
-    """The firmware's profiles as `meters --json` gives them."""
-    return [_entry(name) for name in names()]
+    """The firmware's profiles, read by MicroPython from the firmware's own table.
+
+    Raises RuntimeError when MicroPython is not there or the table cannot be read.
+    """
+    script = Path(__file__).with_name("profiles_mpy.py")
+    try:
+        done = subprocess.run(
+            [str(MICROPYTHON), str(script)],
+            env={"MICROPYPATH": f"{ROOT}:.frozen"},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    except OSError as exc:
+        raise RuntimeError(f"MicroPython is not there ({exc.strerror}): run `make setup`") from exc
+    if done.returncode:
+        raise RuntimeError(f"the firmware's table cannot be read: {done.stderr.strip()[-200:]}")
+    return [_entry(found) for found in json.loads(done.stdout)]
 
 
-def _entry(name: str) -> dict[str, object]:
-    profile = load(name)
-    energy = next(field for field in profile.fields if field.quantity == "E")
-    power = next(field for field in profile.fields if field.quantity == "P")
-    scale = Decimal(10) ** energy.power
-    serial = profile.serial
-    return {
-        "model": name,
-        "title": models()[name].title,
-        "function_code": energy.function,
-        "import_register": energy.address,
-        "import_type": _TYPE_NAMES[energy.kind],
-        "word_order": "lsw_first" if profile.low_first else "msw_first",
-        "import_scale_wh": int(scale) if scale == int(scale) else float(scale),
-        "power_register": power.address,
-        "power_function_code": power.function,
-        "power_type": _TYPE_NAMES[power.kind],
-        "resolution_wh": profile.resolution_wh,
-        "serial_register": serial.address if serial else None,
-        "serial_default": profile.line.rstrip("?"),
-        "serial_default_stated": not profile.line.endswith("?"),
-        "unit": models()[name].unit,
-        "requests": [[g.function, g.address, g.count] for g in profile.groups],
-        "source": models()[name].source,
+def _entry(found: dict[str, Any]) -> dict[str, object]:
+    facts = models()[found["model"]]
+    scale = Decimal(10) ** found["import_power_of_ten"]
+    whole = {
+        **found,
+        "title": facts.title,
+        "import_scale_wh": int(scale) if scale >= 1 else float(scale),
+        "serial_default": found["serial_default"].rstrip("?"),
+        "serial_default_stated": not found["serial_default"].endswith("?"),
+        "unit": facts.unit,
+        "source": facts.source,
     }
+    return {key: whole[key] for key in _ORDER}
 
 
 def register(app: typer.Typer) -> None:
@@ -85,10 +83,15 @@ def meters(
         for row, fault in zip(rows, FAULTS.values(), strict=True):
             typer.echo(f"{row:18} {fault.help}")
         return
+    try:
+        entries = listing()
+    except RuntimeError as exc:
+        typer.echo(f"meters: {exc}", err=True)
+        raise typer.Exit(1) from None
     if as_json:
-        typer.echo(json.dumps(listing(), indent=1))
+        typer.echo(json.dumps(entries, indent=1))
         return
-    for entry in listing():
+    for entry in entries:
         place = f"FC{entry['function_code']} 0x{entry['import_register']:04X}"
         typer.echo(
             f"{entry['model']:12} {entry['title']:36} {place} {entry['import_type']:8}"
@@ -114,22 +117,21 @@ def meter(
     try:
         faults = parse(fault)
         port = SerialPort(str(serial), baud) if serial.exists() else None
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(
-                _serve(
-                    serial,
-                    port,
-                    model,
-                    faults,
-                    power,
-                    start_wh,
-                    serial_number,
-                    unit,
-                    baud,
-                    speed,
-                    quiet,
-                )
+        asyncio.run(
+            _serve(
+                serial,
+                port,
+                model,
+                faults,
+                power,
+                start_wh,
+                serial_number,
+                unit,
+                baud,
+                speed,
+                quiet,
             )
+        )
     except (FaultError, LineError, ValueError) as exc:
         typer.echo(f"meter: {exc}", err=True)
         raise typer.Exit(2) from None
@@ -168,12 +170,18 @@ async def _serve(
         for name, value in faults.items():
             sim.set_fault(name, value)
         if port is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # left behind by one that was killed
             os.symlink(sim.path, path)
         typer.echo(f"{sim.device.model.title}, unit {sim.device.unit}, on {path}; Ctrl-C ends it")
-        await asyncio.Event().wait()
+        ended = asyncio.Event()
+        for number_of in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number_of, ended.set)
+        await ended.wait()
     finally:
         if port is None:
-            os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         else:
             port.close()
         await sim.stop()

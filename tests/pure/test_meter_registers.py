@@ -97,7 +97,7 @@ def test_float32_against_big_integers():
             high = exponent << 7 | state & 0x7F
             low = (state * 37) & 0xFFFF
             significand = 0x800000 | (state & 0x7F) << 16 | low
-            scaled = significand * 10 ** (power if power > 0 else 0)
+            scaled = significand * (1, 1000, 1000000)[power // 3 if power > 0 else 0]
             shift = 150 - exponent
             expected = scaled >> shift if shift > 0 else scaled << -shift
             if power < 0:
