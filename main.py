@@ -13,10 +13,10 @@ def board_name() -> str:
 
 def main() -> None:
     name = board_name()
-    module = __import__("board." + name, None, None, ("Board",))
+    board = __import__("board." + name, None, None, ("Board",)).Board()  # its buffers first, while memory is whole
     from firmware.app import start
 
-    start(module.Board())
+    start(board)
 
 
 main()

@@ -16,6 +16,7 @@ from firmware.errors import ConfigError, ForecourtError, LedgerError
 from firmware.ledger.ledger import Ledger
 from firmware.meter.bus import ModbusBus
 from firmware.meter.meter import Meter
+from firmware.paper import receipt_lines
 from firmware.prices import Prices
 from firmware.remote import Remote
 from firmware.screen.screen import Screen
@@ -30,6 +31,9 @@ from firmware.terminal.zvt import ZvtTerminal
 from firmware.view import View
 
 VERSION = "0.1.0"
+# ISO 4217 numbers of the currencies a terminal may be told to use
+_CURRENCY = {"EUR": 978, "GBP": 826, "CHF": 756, "USD": 840, "CAD": 124, "SEK": 752, "NOK": 578, "DKK": 208,
+             "PLN": 985, "CZK": 203}
 _PARITY = {"N": None, "E": 0, "O": 1}
 
 
@@ -40,7 +44,7 @@ class _LogHandler:
         self._p = parts
 
     def emit(self, record) -> None:
-        text = record.getMessage()
+        text = record.msg % record.args if record.args else record.msg
         level = record.levelname.lower()
         self._p.board.trace("log", {"level": level, "text": text})
         if self._p.sync:
@@ -87,7 +91,7 @@ class App:
         self.meter = Meter(ModbusBus(Serial(uart), cfg.meter_baud), cfg.meter_model, cfg.meter_unit, board.clock,
                            cfg.max_power_w)
         uart = board.uart("terminal", cfg.terminal_baud, 8, None, 2)
-        self.terminal = ZvtTerminal(Serial(uart), terminal_profile(cfg.terminal_profile), cfg.currency,
+        self.terminal = ZvtTerminal(Serial(uart), terminal_profile(cfg.terminal_profile), _CURRENCY[cfg.currency],
                                     cfg.terminal_password, cfg.salt, board.clock)
         self.terminal.on_time = self.remote_time
 
@@ -106,6 +110,11 @@ class App:
         self.trace("ledger", {"seq": seq, "type": kind, "fields": fields})
         if self.sync:
             self.sync.wake()
+
+    def print_receipt(self) -> None:
+        """The driver's receipt, as soon as the bill is in flash."""
+        language = self.view.language or self.cfg.languages[0]
+        self.trace("receipt", {"lines": receipt_lines(self, language)})
 
     def recover(self) -> None:
         """What was open when the power went is brought to its end."""
@@ -144,7 +153,7 @@ def _sync_settings(cfg, files: str) -> dict:
         "mqtt": {
             "host": cfg.mqtt_host, "port": cfg.mqtt_port, "server_name": cfg.mqtt_server_name,
             "keepalive_s": cfg.mqtt_keepalive_s, "retry_min_ms": 500, "retry_max_ms": 60000,
-            "ca": files + "/ca.der", "cert": files + "/cert.der", "key": files + "/key.der",
+            "ca": files + "/ca.crt", "cert": files + "/charger.crt", "key": files + "/charger.key",
         },
         "time": {"server": cfg.time_server_host, "port": cfg.time_server_port, "interval_s": 600},
     }

@@ -102,8 +102,7 @@ class View:
             self._words_crc = prices.crc
             self._words.clear()
         if language not in self._words:
-            fast = self._app.cfg.max_power_w >= 50000
-            self._words[language] = tariff_lines(prices.tariff, language, fast)
+            self._words[language] = tariff_lines(prices.tariff, language, self._app.cfg.max_power_w)
         return self._words[language]
 
     def _clock(self) -> str:
@@ -148,7 +147,7 @@ class View:
                 "receipt_no": s.receipt_no,
             },
             "state": view["state"], "message": view["message"],
-            "sync": {"sent": app.sync.records_sent, "acked": app.sync.records_acked, "online": app.sync.online,
+            "sync": {"sent": app.sync.records_sent, "acked": app.sync.records_acked, "online": app.sync.online, "reason": app.sync.link.reason,
                      "next_seq": app.ledger.next_seq, "acked_seq": app.ledger.acked_seq},
             "heap": {"used": gc.mem_alloc(), "peak": sup.peak_heap, "total": gc.mem_alloc() + gc.mem_free()},
             "stall_ms": sup.max_stall_ms, "restarts": sup.restarts, "tap_to_power_ms": r.tap_to_power_ms,

@@ -7,6 +7,7 @@ what a power cut would leave. `reconcile` names every difference, receipt by rec
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 FIGURES = ("authorised_minor", "captured_minor", "released_minor", "refunded_minor")
@@ -109,3 +110,52 @@ def _compare(receipt: int, first: Book, other: Book) -> list[str]:
     if a.open != b.open:
         found.append(f"receipt {receipt}: the hold is {'open' if a.open else 'closed'} for the {first.name} only")
     return found
+
+
+def of_directory(directory: Path) -> dict[str, Any]:
+    """The books of a world that is not running (or is), from its files. Raises OSError, ValueError."""
+    from hostsim.backoffice.books import records_of
+    from hostsim.ledgerimage import read_image
+    from hostsim.terminal.books import Books
+
+    flash = directory / "charger" / "flash.bin"
+    if not flash.exists():
+        raise ValueError("no charger's flash here; `python -m hostsim run` makes one")
+    terminal = from_terminal(Books(directory / "terminal.json").summary())
+    charger = from_records("charger", read_image(flash))
+    back = from_records("back office", records_of(f"sqlite:///{directory / 'backoffice.db'}"))
+    return compare(charger, terminal, back)
+
+
+def compare(charger: Book, terminal: Book, back: Book) -> dict[str, Any]:
+    """The three totals, whether they agree, and every difference."""
+    found = differences([terminal, charger, back])
+    return {
+        "charger": charger.totals(),
+        "terminal": terminal.totals(),
+        "backoffice": back.totals(),
+        "agree": not found,
+        "differences": found,
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """The three books as a table, for a person."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="The three books (minor units)")
+    table.add_column("")
+    for name in ("charger", "terminal", "back office"):
+        table.add_column(name, justify="right")
+    for figure in (*FIGURES, "payments"):
+        row = [str(result[book][figure]) for book in ("charger", "terminal", "backoffice")]
+        table.add_row(figure.removesuffix("_minor"), *row)
+    open_holds = [", ".join(map(str, result[book]["open"])) or "-" for book in ("charger", "terminal", "backoffice")]
+    table.add_row("open holds", *open_holds)
+    console = Console()
+    console.print(table)
+    if result["agree"]:
+        console.print("[green]✔ they agree to the cent[/]")
+    for line in result["differences"]:
+        console.print(f"[red]✘ {line}[/]", highlight=False)

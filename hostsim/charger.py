@@ -110,6 +110,7 @@ class Charger:
         self._process = await asyncio.create_subprocess_exec(
             *self.machine.command(),
             env=env,
+            cwd=self._env["FORECOURT_DIR"],  # not the repository: MicroPython would take the .py files lying there
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

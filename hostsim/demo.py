@@ -8,12 +8,12 @@ from typing import Any
 
 from hostsim.world import CHARGER_ID, Options, World
 
-_READY_S = 60
-_MONEY_S = 60
+_READY_S = 15
+_MONEY_S = 20
 
 
-async def play(options: Options, card: str, progress: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Plays the session and gives the result object of `demo --json` and the charger's records."""
+async def play(options: Options, card: str, progress: Any) -> tuple[dict[str, Any], list[str]]:
+    """Plays the session and gives the result object of `demo --json` and the lines of the receipt."""
     world = World(options, progress)
     try:
         await world.start()
@@ -28,7 +28,7 @@ async def play(options: Options, card: str, progress: Any) -> tuple[dict[str, An
             await _charge(world, progress)
         await world.until(lambda: world.state in ("receipt", "free", "declined", "plugged"), _MONEY_S, "settlement")
         await world.until(world.synced, _MONEY_S, "the back office to acknowledge everything")
-        return result(world, before_wh), world.charger_records()
+        return result(world, before_wh), world.receipt
     finally:
         await world.stop()
 
@@ -81,3 +81,19 @@ def temporary() -> tempfile.TemporaryDirectory[str]:
 
 def directory_of(temp: tempfile.TemporaryDirectory[str]) -> Path:
     return Path(temp.name)
+
+
+def show(result: dict[str, Any], receipt: list[str]) -> None:
+    """The driver's receipt and the three books, for a person."""
+    from rich.console import Console
+
+    from hostsim import books
+
+    console = Console()
+    if receipt:
+        width = max(len(line) for line in receipt)
+        console.print("\n".join("  │ " + line.ljust(width) + " │" for line in receipt), highlight=False, markup=False)
+    else:
+        console.print(f"  No receipt: {result['stop_reason']}", highlight=False)
+    console.print()
+    books.show(result["books"])

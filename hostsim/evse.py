@@ -143,6 +143,10 @@ class Evse:
         self._say("stop")
         self._notify("lines", {"name": "stop", "value": True})
 
+    def press_language(self, code: str) -> None:
+        """The language button: the screen speaks that one until the driver has gone."""
+        self._say(f"language {code}")
+
     def set_emergency(self, on: bool) -> None:
         """The emergency stop also cuts the coil's supply by hardware."""
         self.emergency = on

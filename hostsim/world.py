@@ -74,6 +74,18 @@ class World:
         self._progress = progress
         self.clock = WorldClock(options.start_epoch_ms, options.speed)
         self.random = random.Random(options.seed)
+        self.back_office: BackOffice | None = None
+        self.charger: Charger | None = None
+        self.view: dict[str, Any] = {}
+        self.hello: dict[str, Any] = {}
+        self.log: deque[str] = deque(maxlen=500)
+        self.receipt: list[str] = []
+        self._card = ""
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._queues: list[asyncio.Queue[dict[str, Any]]] = []
+        self._books: dict[str, Any] = {}
+        self._told: dict[str, Any] = {}
+        self.changed = asyncio.Event()
         directory = options.directory
         self.files = directory / "charger"
         self.files.mkdir(parents=True, exist_ok=True)
@@ -91,18 +103,6 @@ class World:
         self.pki = Pki(directory / "pki")
         self.broker = Broker(directory / "broker", self.pki)
         self.time_server = TimeServer(self.clock)
-        self.back_office: BackOffice | None = None
-        self.charger: Charger | None = None
-        self.view: dict[str, Any] = {}
-        self.hello: dict[str, Any] = {}
-        self.log: deque[str] = deque(maxlen=500)
-        self.terminal_display = ""
-        self._card = ""
-        self._tasks: list[asyncio.Task[Any]] = []
-        self._queues: list[asyncio.Queue[dict[str, Any]]] = []
-        self._books: dict[str, Any] = {}
-        self._told: dict[str, Any] = {}
-        self.changed = asyncio.Event()
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class World:
         await asyncio.to_thread(self.broker.start)
         self._progress("back office")
         self.back_office = BackOffice(f"sqlite:///{o.directory / 'backoffice.db'}", self.broker, self.pki,
-                                      on_event=self._mqtt_event)  # fmt: skip
+                                      self.clock.now_ms, self._mqtt_event)  # fmt: skip
         await self.back_office.start()
         self._progress("meter, terminal, vehicle")
         await self.evse.start()
@@ -139,6 +139,7 @@ class World:
         await self.time_server.stop()
         if self.back_office:
             await self.back_office.stop()
+            self.back_office.close()
         await asyncio.to_thread(self.broker.stop)
 
     def _write_charger_files(self) -> None:
@@ -218,6 +219,8 @@ class World:
         elif kind == "log":
             self.log.append(f"{data['level']}: {data['text']}")
             self._event("log", data)
+        elif kind == "receipt":
+            self.receipt = data["lines"]
         elif kind in ("contactor", "card"):
             self._event("lines", {"name": kind, "value": data})
         elif kind in _EVENT_KINDS:
@@ -232,14 +235,13 @@ class World:
         self._event("modbus", {"kind": kind, **data})
 
     def _mqtt_event(self, kind: str, data: dict[str, Any]) -> None:
-        self._event("mqtt", {"kind": kind, **data})
+        self._event(kind, data)
 
     def _terminal_event(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "apdu":
             fields = {k: v for k, v in data.items() if k not in ("dir", "hex", "name")}
             self._event("zvt", {"direction": data["dir"], "name": data.get("name", ""), "hex": data["hex"], "fields": fields})
         elif kind == "display":
-            self.terminal_display = data["text"]
             self._tell({"terminal": {"display": data["text"]}})
         else:
             self._event("zvt", {"direction": "", "name": kind, "hex": "", "fields": data})
@@ -346,14 +348,7 @@ class World:
         charger = books_module.from_records("charger", self.charger_records())
         terminal = books_module.from_terminal(self.terminal.books.summary())
         back = books_module.from_records("back office", self.back_office.records(CHARGER_ID))
-        found = books_module.differences([terminal, charger, back])
-        self._books = {
-            "charger": charger.totals(),
-            "terminal": terminal.totals(),
-            "backoffice": back.totals(),
-            "agree": not found,
-            "differences": found,
-        }
+        self._books = books_module.compare(charger, terminal, back)
         return self._books
 
     # --- acting --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ class Session:
         self.uid_hash = ""
         self.pan = ""
         self.card = ""
+        self.auth_code = ""
         self.authorised_minor = 0
         self.receipt = 0
         self.start_at = 0  # epoch ms at power-on, 0 unknown

@@ -157,6 +157,7 @@ class Machine:
         s.receipt = a.receipt
         s.pan = a.pan or s.pan
         s.card = a.card
+        s.auth_code = a.auth_code
         if a.amount_minor < self._cfg.min_hold_minor:
             self._give_back(now_ms, "hold_too_small")
         elif self._stopping or self.blocked:

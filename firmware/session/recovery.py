@@ -41,6 +41,7 @@ def session_of(opened) -> Session:
         s.receipt = opened.authorised["receipt"]
         s.pan = opened.authorised["pan"]
         s.card = opened.authorised["card"]
+        s.auth_code = opened.authorised["auth_code"]
     priced = opened.priced
     if priced:
         s.receipt_no = priced["receipt_no"]

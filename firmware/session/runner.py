@@ -6,6 +6,7 @@ Flash that fails leaves no truth to go on from: the contactor is opened and the 
 """
 
 import asyncio
+import time
 
 from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
 from firmware.session import decisions as do
@@ -29,7 +30,8 @@ class Runner:
         self._committed = None
         self._reading_card = False
         self._flash_failed = False
-        self._tapped_ms = 0
+        self._tapped = False
+        self._tapped_ms = 0  # real time, as the next two
         self.tap_to_power_ms = 0
         self.terminal_ms = 0  # of the last authorisation, the terminal's own time
 
@@ -57,10 +59,12 @@ class Runner:
         """One ledger record; False when flash refused it (and the charger is on its way to a restart)."""
         try:
             self._p.append(kind, **fields)
-            return True
         except LedgerError as e:
             self._flash_fault(e)
             return False
+        if kind == "priced":
+            self._p.print_receipt()
+        return True
 
     def _flash_fault(self, e) -> None:
         self._lines.contactor(False)
@@ -88,16 +92,16 @@ class Runner:
             was = m.state
             self.perform(m.on_feedback(now, lines.feedback()))
             if was == "starting" and m.state in ("charging", "paused"):
-                self._powered(now)
+                self._powered()
             if self._flash_failed:
                 await asyncio.sleep_ms(_FLASH_FAULT_PAUSE_MS)
                 self._p.board.reset()
             await asyncio.sleep_ms(_LOOK_MS)
 
-    def _powered(self, now: int) -> None:
-        if self._tapped_ms:
-            self.tap_to_power_ms = now - self._tapped_ms
-            self._tapped_ms = 0
+    def _powered(self) -> None:
+        if self._tapped:
+            self.tap_to_power_ms = time.ticks_diff(time.ticks_ms(), self._tapped_ms)
+            self._tapped = False
 
     async def watch_meter(self) -> None:
         """One reading every poll period of charger time, as near as the line allows."""
@@ -137,7 +141,8 @@ class Runner:
                 now = self._uptime()
                 self._p.trace("card", {"kind": card.kind, "pan": card.pan, "text": card.text})
                 if self._m.state in ("free", "plugged", "receipt"):
-                    self._tapped_ms = now
+                    self._tapped = True
+                    self._tapped_ms = time.ticks_ms()
                 self.perform(self._m.on_card(now, card))
 
     async def watch_reader(self) -> None:
@@ -209,13 +214,13 @@ class Runner:
         self._committed = None
         m = self._m
         await self._free_terminal()
-        began = self._uptime()
+        began = time.ticks_ms()
         try:
             a = await self._p.terminal.authorise(hold_minor, reference, self._commit)
         except TerminalError as e:
             self._p.log("warning", "authorisation: %s" % e)
             a = None
-        self.terminal_ms = self._uptime() - began
+        self.terminal_ms = time.ticks_diff(time.ticks_ms(), began)
         now = self._uptime()
         if self._committed is not None:
             self.perform(m.on_authorised(now, self._committed))

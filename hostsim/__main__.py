@@ -1,0 +1,29 @@
+"""`python -m hostsim`: every command of the simulator, each with its own --help."""
+
+from __future__ import annotations
+
+import typer
+
+from hostsim import commands
+from hostsim.backoffice import cli as backoffice
+from hostsim.meter import cli as meter
+from hostsim.pricing import cli as pricing
+from hostsim.terminal import cli as terminal
+
+app = typer.Typer(
+    help="Forecourt's host simulator: a charger with its real firmware, and the world around it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for part in (commands, pricing, terminal, meter, backoffice):
+    part.register(app)
+
+
+def main() -> None:
+    """Runs the command line; exit codes: 0 done, 1 it did not work, 2 wrong usage or input, 130 interrupted."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
