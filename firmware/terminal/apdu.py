@@ -5,10 +5,26 @@ in the buffer may be shown. What is not understood is refused with its offset, n
 guess.
 """
 
+from micropython import const
+
 from firmware.errors import FrameError
-from firmware.terminal import commands, masking
+from firmware.terminal import masking
 from firmware.terminal.walker import Walker, fail
 
+# commands and answers by class and instruction
+_STATUS = const(0x04FF)
+_ENQUIRY = const(0x0501)
+_REGISTER = const(0x0600)
+_COMPLETION = const(0x060F)
+_ABORTED = const(0x061E)
+_REVERSE = const(0x0630)
+_REFUND = const(0x0631)
+_END_OF_DAY = const(0x0650)
+_INITIALISE = const(0x0693)
+_READ_CARD = const(0x06C0)
+_PRINT_LINE = const(0x06D1)
+
+NONE_PENDING = 0xFFFF  # receipt number FFFF: no reservation is open
 _BCD = {
     0x04: "amount_minor",
     0x0B: "trace",
@@ -23,12 +39,12 @@ _SHOWN = b"\x01\x02\x03\x05\x17\x29\x37\x88\x8a\x8c\xf0\xfc"
 _TAGS_SHOWN = b"\x09\x0a\x14\x1a\x1b"
 _TAGS_1F_SHOWN = b"\x06\x07\x10\x11\x12\x15\x1f\x40\x41\x43\x44\x4c\x4d\x4f\x50\x60\x62\x63\x70"
 _PASSWORD_FIRST = (
-    commands.REGISTER,
-    commands.REVERSE,
-    commands.REFUND,
-    commands.END_OF_DAY,
-    commands.INITIALISE,
-    commands.ENQUIRY,
+    _REGISTER,
+    _REVERSE,
+    _REFUND,
+    _END_OF_DAY,
+    _INITIALISE,
+    _ENQUIRY,
 )
 
 
@@ -41,7 +57,7 @@ class Apdu:
     ext_code = -1  # TLV 1F16, explains code FF
     amount_minor = -1  # 04
     currency = 0
-    receipt = 0  # 87; commands.NONE_PENDING for FFFF
+    receipt = 0  # 87; NONE_PENDING for FFFF
     receipts = ()  # all of 87 and TLV 08
     trace = 0  # 0B, or TLV 1F2B
     time = -1  # HHMMSS as a decimal number
@@ -112,7 +128,7 @@ class _Reader(Walker):
         if command >> 8 >= 0x80:
             masking.wipe(view[p:])
             return
-        if command == commands.PRINT_LINE:
+        if command == _PRINT_LINE:
             if p < end:
                 a.lines = (masking.take_text(view[p + 1 :]),)
             return
@@ -130,8 +146,8 @@ class _Reader(Walker):
             return p
         if command in _PASSWORD_FIRST:
             masking.wipe(view[p : p + 3], 0)
-            return min(end, p + (6 if command == commands.REGISTER else 3))
-        if command == commands.ABORTED:
+            return min(end, p + (6 if command == _REGISTER else 3))
+        if command == _ABORTED:
             a.code = view[p]
             # a wrong currency is followed by the right one, without its BMP
             return (
@@ -139,11 +155,11 @@ class _Reader(Walker):
                 if a.code == 0x6F and p + 3 <= end and view[p + 1] not in b"\x06\x49"
                 else p + 1
             )
-        if command == commands.STATUS:
+        if command == _STATUS:
             return self.intermediate(p, end)
-        if command == commands.COMPLETION:
+        if command == _COMPLETION:
             return self.completion(p, end)
-        return p + 1 if command == commands.READ_CARD else p
+        return p + 1 if command == _READ_CARD else p
 
     def intermediate(self, p: int, end: int) -> int:
         view = self.view
@@ -215,7 +231,7 @@ class _Reader(Walker):
     def receipt(self, p: int) -> None:
         a = self.apdu
         if self.view[p] == 0xFF and self.view[p + 1] == 0xFF:
-            number = commands.NONE_PENDING
+            number = NONE_PENDING
         else:
             number = self.number(p, p + 2)
             if number not in a.receipts:

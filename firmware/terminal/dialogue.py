@@ -15,6 +15,15 @@ from firmware.errors import ForecourtError, FrameError, TerminalRefused, Termina
 from firmware.terminal import commands, results
 from firmware.terminal.apdu import Apdu, parse
 
+# commands and answers by class and instruction
+_SET_TIME = const(0x0401)
+_RESULT = const(0x040F)
+_STATUS = const(0x04FF)
+_COMPLETION = const(0x060F)
+_ABORTED = const(0x061E)
+_PRINT_LINE = const(0x06D1)
+_PRINT_BLOCK = const(0x06D3)
+
 _T3_MS = const(5000)
 _T4_MS = const(180000)
 _BUSY_TRIES = const(5)
@@ -43,7 +52,7 @@ class Answer:
     @property
     def aborted(self) -> bool:
         """The terminal ended with 061E."""
-        return self.end is not None and self.end.command == commands.ABORTED
+        return self.end is not None and self.end.command == _ABORTED
 
     @property
     def code(self) -> int:
@@ -72,18 +81,19 @@ class Dialogue:
         self._open = False  # the terminal may still be in a command of ours
         self._abort = False
         self._wait_ms = _T4_MS
-        self._spoke = time.ticks_ms()
+        self._t4_ms = _T4_MS
 
-    async def _converse(self, command: bytes, answer: Answer, commit=None, reading=False) -> None:
+    async def _converse(self, command: bytes, answer: Answer, commit=None, reading_ms=0) -> None:
         """One command to its end. Fills `answer` as it goes; `commit(apdu)` decides on a 040F that
-        approves. Raises TerminalRefused, TerminalTimeout, TerminalGone. The caller has the lock.
+        approves; `reading_ms`: it is a read card, which ends with its 040F, and the time to wait
+        for that. Raises TerminalRefused, TerminalTimeout, TerminalGone. The caller has the lock.
         """
         if self._open:
             await self._clear()
         self.receipt_lines = []
         self._open = True
         await self._command(command)
-        await self._serve(answer, commit, reading)
+        await self._serve(answer, commit, reading_ms)
         self._open = False
 
     async def _command(self, command: bytes) -> None:
@@ -105,8 +115,9 @@ class Dialogue:
         self._open = False
         raise TerminalRefused(kind & 0xFF, results.classify(kind & 0xFF)[0])
 
-    async def _serve(self, answer: Answer, commit, reading: bool) -> None:
-        self._wait_ms = _T4_MS
+    async def _serve(self, answer: Answer, commit, reading_ms: int) -> None:
+        reading = reading_ms > 0
+        self._wait_ms = self._t4_ms = reading_ms or _T4_MS
         while answer.end is None:
             apdu = await self._heard(reading)
             if apdu is not None:
@@ -136,21 +147,21 @@ class Dialogue:
 
     async def _handle(self, apdu: Apdu, answer: Answer, commit) -> None:
         kind = apdu.command
-        if kind == commands.RESULT:
-            self._wait_ms = _T4_MS
+        if kind == _RESULT:
+            self._wait_ms = self._t4_ms
             await self._result(apdu, answer, commit)
-        elif kind == commands.COMPLETION or kind == commands.ABORTED:
+        elif kind == _COMPLETION or kind == _ABORTED:
             answer.end = apdu
             try:
                 await self._send(commands.DONE)
             except TerminalTimeout:
                 pass  # the command is over all the same
-        elif kind == commands.STATUS:
+        elif kind == _STATUS:
             answer.last_status = apdu.condition
             if apdu.minutes > 0:
                 self._wait_ms = apdu.minutes * 60000
             elif not answer.veto:
-                self._wait_ms = _T4_MS
+                self._wait_ms = self._t4_ms
             await self._other(apdu)
         elif kind < 0x8000:
             await self._other(apdu)
@@ -181,18 +192,18 @@ class Dialogue:
     async def _other(self, apdu: Apdu) -> None:
         """What a terminal may say at any time."""
         kind = apdu.command
-        if kind == commands.STATUS:
+        if kind == _STATUS:
             text = results.status_key(apdu.condition) or " ".join(apdu.lines).strip()
             if text:
                 self.on_text(text)
-        elif kind == commands.PRINT_LINE or kind == commands.PRINT_BLOCK:
+        elif kind == _PRINT_LINE or kind == _PRINT_BLOCK:
             if apdu.receipt_type in (0, 2):
                 self.receipt_lines.extend(apdu.lines[: _MAX_LINES - len(self.receipt_lines)])
-        elif kind == commands.SET_TIME:
+        elif kind == _SET_TIME:
             self._tell_time(apdu)
-        elif kind == commands.RESULT:
+        elif kind == _RESULT:
             return  # a payment nobody here asked for: not ours to keep
-        elif kind != commands.COMPLETION and kind != commands.ABORTED:
+        elif kind != _COMPLETION and kind != _ABORTED:
             await self._send(commands.UNKNOWN_COMMAND)
             return
         await self._send(commands.DONE)
@@ -216,12 +227,15 @@ class Dialogue:
                 break
             if apdu.command < 0x8000:
                 await self._other(apdu)
-                if apdu.command in (commands.ABORTED, commands.COMPLETION):
+                if apdu.command in (_ABORTED, _COMPLETION):
                     break
         self._open = False
 
     async def _send(self, apdu: bytes) -> None:
-        self._show("tx", apdu)
+        if self._trace is not None:
+            shown = bytearray(apdu)
+            parse(shown)  # passwords go out of sight
+            self._show("tx", shown)
         for _ in range(3):
             if await self._link.send(apdu):
                 return
@@ -235,7 +249,6 @@ class Dialogue:
         data = await self._link.receive(timeout_ms)
         if data is None:
             return None
-        self._spoke = time.ticks_ms()
         command = data[0] << 8 | data[1]
         try:
             apdu = parse(data, self._salt)
@@ -244,12 +257,10 @@ class Dialogue:
             apdu.command = command
             apdu.broken = str(exc)
         if self._trace is not None:
-            self._trace("rx", bytes(data).hex(), apdu.broken or commands.name(command))
+            self._show("rx", data, apdu.broken)
         return apdu
 
-    def _show(self, direction: str, apdu: bytes) -> None:
-        if self._trace is not None:
-            data = bytearray(apdu)
-            parse(data)  # passwords go out of sight
-            command = data[0] << 8 | data[1]
-            self._trace(direction, bytes(data).hex(), commands.name(command))
+    def _show(self, direction: str, data: "bytearray | memoryview", broken: str = "") -> None:
+        from firmware.terminal.names import name
+
+        self._trace(direction, bytes(data).hex(), broken or name(data[0] << 8 | data[1]))

@@ -12,12 +12,19 @@ import time
 from micropython import const
 
 from firmware.errors import ForecourtError, FrameError, TerminalRefused, TerminalTimeout
-from firmware.terminal import commands, results
+from firmware.terminal import results
 from firmware.terminal.base import CardResult, PaymentTerminal
 from firmware.terminal.commands import build, tlv
 from firmware.terminal.dialogue import Answer
-from firmware.terminal.link import CAPACITY, SerialLink, TcpLink
+from firmware.terminal.link import CAPACITY, SerialLink
 from firmware.terminal.zvt_money import Money
+
+# commands and answers by class and instruction
+_ENQUIRY = const(0x0501)
+_REGISTER = const(0x0600)
+_DIAGNOSE = const(0x0670)
+_INITIALISE = const(0x0693)
+_READ_CARD = const(0x06C0)
 
 _IDLE_MS = const(50)
 _ENQUIRY_MS = const(30000)  # at least once a minute is asked for
@@ -28,31 +35,39 @@ _DIAGNOSIS_BIT = const(2)
 # terminal status codes with which cards can be taken
 _WELL = (-1, 0x00, 0x9C, 0xDC)
 _ACCEPTED = b"\x26\x04\x0a\x02\x06\xd3"  # we take print blocks
-_MAX_READ_S = 255
+_MAX_READ_S = const(25)
+_MARGIN_MS = const(10000)
 
 
 class ZvtTerminal(Money, PaymentTerminal):
     """`serial`: firmware.serialio.Serial at the profile's baud rate, 8N2; or `stream` = (host,
     port) for TCP. `profile` from profiles.load, `currency` ISO 4217 numeric, `password` six
-    digits, `salt` text or bytes for card hashes, `clock` a ports.Clock. `trace(direction, masked_hex, name)` shows
-    an engineer every APDU with card data masked. Set `last_receipt` from the books after a boot.
+    digits, `salt` text or bytes for card hashes, `clock` a ports.Clock. `trace(direction,
+    masked_hex, name)` shows an engineer every APDU ("tx", "rx") with card data masked. Set
+    `last_receipt` from the books after a boot.
     """
 
     def __init__(
         self, serial, profile, currency, password, salt, clock, trace=None, stream=None
     ) -> None:
-        link = TcpLink(*stream) if stream else SerialLink(serial)
+        if stream:
+            from firmware.terminal.tcp import TcpLink
+
+            link = TcpLink(*stream)
+        else:
+            link = SerialLink(serial)
         if isinstance(salt, str):
             salt = salt.encode()
         super().__init__(link, profile, currency, password, salt, clock, trace)
         self._currency_code = self._currency[1:]
         self._state = "off"
         self._reading = False
+        self._enquired = 0
 
     @property
     def ready(self) -> bool:
         """Registered and without fault: a card can be taken (also while busy)."""
-        return self._state == "ready"
+        return self._state == "ready" and not self._lost
 
     @property
     def state(self) -> str:
@@ -74,8 +89,9 @@ class ZvtTerminal(Money, PaymentTerminal):
             silent = min(silent + 1, len(_BACKOFF_S) - 1)
 
     async def read_card(self, timeout_s: int) -> "CardResult | None":
-        """Waits for a tap, at most `timeout_s` (1 to 255); None when none came, after abort(),
-        and, a second later, while the terminal is not ready.
+        """Waits for a tap, at most `timeout_s` and never longer than 25 s: the terminal gets its
+        status enquiry in between. None when none came, after abort(), and, a second later, while
+        the terminal is not ready.
         """
         self._reading = True
         self._abort = False
@@ -94,7 +110,7 @@ class ZvtTerminal(Money, PaymentTerminal):
 
     async def _read(self, timeout_s: int) -> "CardResult | None":
         command = build(
-            commands.READ_CARD,
+            _READ_CARD,
             bytes((timeout_s,)),
             b"\x19\x10\xfc\x02",
             tlv(0x06, tlv(0x1F15, b"\xd0"), tlv(0x1F60, b"\x07")),
@@ -102,7 +118,7 @@ class ZvtTerminal(Money, PaymentTerminal):
         answer = Answer()
         self._busy = True
         try:
-            await self._converse(command, answer, None, True)
+            await self._converse(command, answer, None, timeout_s * 1000 + _MARGIN_MS)
         except TerminalRefused as exc:
             self._lost = exc.code == results.NOT_REGISTERED
             await asyncio.sleep(1)
@@ -136,7 +152,7 @@ class ZvtTerminal(Money, PaymentTerminal):
     def _registration(self) -> bytes:
         tags = tlv(0x1A, bytes((CAPACITY >> 8, CAPACITY & 0xFF))) + _ACCEPTED
         return build(
-            commands.REGISTER,
+            _REGISTER,
             self._password,
             bytes((self._profile.config,)),
             self._currency_code,
@@ -147,18 +163,19 @@ class ZvtTerminal(Money, PaymentTerminal):
         """Listens and asks for the status while nobody else has the line."""
         while not self._lost:
             await asyncio.sleep_ms(_IDLE_MS)
-            if self._lock.locked():
-                continue
-            async with self._lock:
-                if time.ticks_diff(time.ticks_ms(), self._spoke) > _ENQUIRY_MS:
-                    await self._enquire()
-                else:
+            due = time.ticks_diff(time.ticks_ms(), self._enquired) > _ENQUIRY_MS
+            if due or not self._lock.locked():
+                async with self._lock:
+                    if due:
+                        await self._enquire()
+                        continue
                     apdu = await self._receive(0)
                     if apdu is not None and apdu.command < 0x8000:
                         await self._other(apdu)
         raise TerminalTimeout("the terminal has to register again")
 
     async def _enquire(self) -> None:
+        self._enquired = time.ticks_ms()
         condition = await self._condition()
         if condition == results.NEEDS_INIT or condition == results.NEEDS_DIAGNOSIS:
             await self._maintain(condition)
@@ -172,7 +189,7 @@ class ZvtTerminal(Money, PaymentTerminal):
         """The terminal's status code; 0 well, -1 when it does not say."""
         answer = Answer()
         try:
-            await self._converse(build(commands.ENQUIRY), answer)
+            await self._converse(build(_ENQUIRY), answer)
         except TerminalRefused as exc:
             return exc.code
         return answer.code if answer.aborted else answer.end.condition
@@ -180,9 +197,9 @@ class ZvtTerminal(Money, PaymentTerminal):
     async def _maintain(self, need: int) -> None:
         """Initialisation or diagnosis; whether it helped, the next enquiry says."""
         if need == results.NEEDS_INIT:
-            command = build(commands.INITIALISE, self._password)
+            command = build(_INITIALISE, self._password)
         else:
-            command = build(commands.DIAGNOSE)
+            command = build(_DIAGNOSE)
         try:
             await self._converse(command, Answer())
         except (TerminalRefused, FrameError):

@@ -4,6 +4,8 @@ Every command gives an Outcome that says what is known: done, not done, or lost 
 command that may have reached the terminal and was not answered is never called failed.
 """
 
+from micropython import const
+
 from firmware.errors import (
     FrameError,
     TerminalError,
@@ -11,10 +13,19 @@ from firmware.errors import (
     TerminalRefused,
     TerminalTimeout,
 )
-from firmware.terminal import commands, results
+from firmware.terminal import results
 from firmware.terminal.base import Authorisation, DayTotals, Outcome
 from firmware.terminal.commands import bcd, build, tlv
 from firmware.terminal.dialogue import Answer, Dialogue
+
+# commands and answers by class and instruction
+_RESERVE = const(0x0622)
+_RELEASE = const(0x0623)
+_BOOK_TOTAL = const(0x0624)
+_CANCEL = const(0x0625)
+_REVERSE = const(0x0630)
+_REFUND = const(0x0631)
+_END_OF_DAY = const(0x0650)
 
 _RESERVED = b"\x19\x40"  # payment type of a reservation, as captured terminals take it
 _PRIMARY = b"\x02"
@@ -51,7 +62,7 @@ class Money(Dialogue):
         if self._profile.mirror and self.last_receipt:
             tags.append(tlv(0x1F1F, bcd(self.last_receipt, 2)))
         command = build(
-            commands.RESERVE, self._amount(hold_minor), self._currency, _RESERVED, _container(tags)
+            _RESERVE, self._amount(hold_minor), self._currency, _RESERVED, _container(tags)
         )
         a = Authorisation(False)
 
@@ -69,7 +80,7 @@ class Money(Dialogue):
         if a.trace > 999999:
             tags.append(tlv(0x1F2B, bcd(a.trace, 4)))
         command = build(
-            commands.RESERVE,
+            _RESERVE,
             self._amount(add_minor),
             self._currency,
             _RESERVED,
@@ -99,9 +110,9 @@ class Money(Dialogue):
         if not used_minor:
             return await self.cancel(receipt)
         if self._profile.capture == "use":
-            kind, amount = commands.BOOK_TOTAL, used_minor
+            kind, amount = _BOOK_TOTAL, used_minor
         else:
-            kind, amount = commands.RELEASE, authorised_minor - used_minor
+            kind, amount = _RELEASE, authorised_minor - used_minor
         return await self._move(
             build(
                 kind,
@@ -117,20 +128,18 @@ class Money(Dialogue):
     async def cancel(self, receipt: int) -> Outcome:
         """Gives a whole hold back (nothing was delivered)."""
         return await self._move(
-            build(commands.CANCEL, _RESERVED, b"\x87" + bcd(receipt, 2), self._currency), 0
+            build(_CANCEL, _RESERVED, b"\x87" + bcd(receipt, 2), self._currency), 0
         )
 
     async def reverse(self, receipt: int) -> Outcome:
         """Takes a booked transaction back whole; the terminal can until its end of day."""
-        return await self._move(
-            build(commands.REVERSE, self._password, b"\x87" + bcd(receipt, 2)), 0
-        )
+        return await self._move(build(_REVERSE, self._password, b"\x87" + bcd(receipt, 2)), 0)
 
     async def refund(self, amount_minor: int, reference: str = "") -> Outcome:
-        """Pays `amount_minor` to the card that is presented now, without reference to a payment."""
+        """Pays `amount_minor` to the card that is presented now; names no earlier payment."""
         return await self._move(
             build(
-                commands.REFUND,
+                _REFUND,
                 self._password,
                 self._amount(amount_minor),
                 self._currency,
@@ -140,9 +149,9 @@ class Money(Dialogue):
         )
 
     async def pending(self) -> "tuple[int, ...]":
-        """Receipt numbers of the open reservations; TerminalError when that could not be learnt."""
+        """Receipt numbers of the open reservations; TerminalError when they were not learnt."""
         outcome = Outcome(False)
-        answer = await self._run(build(commands.RELEASE, b"\x87\xff\xff"), outcome)
+        answer = await self._run(build(_RELEASE, b"\x87\xff\xff"), outcome)
         if answer.end is None:
             raise TerminalTimeout("pending reservations not learnt: " + outcome.text)
         if answer.aborted and answer.code != results.PENDING_LIST:
@@ -152,7 +161,7 @@ class Money(Dialogue):
     async def end_of_day(self) -> DayTotals:
         """Closes the terminal's day and sends its batch; may take minutes."""
         totals = DayTotals(False)
-        answer = await self._run(build(commands.END_OF_DAY, self._password), totals)
+        answer = await self._run(build(_END_OF_DAY, self._password), totals)
         apdu = answer.result
         if apdu is not None and apdu.code == 0:
             totals.trace = apdu.trace
