@@ -8,7 +8,7 @@ import shutil
 import sys
 
 from hostsim.setup import BUILD, ROOT, environment, tools
-from hostsim.setup.progress import SetupError, say
+from hostsim.setup.progress import SetupError, say, together
 
 
 def _check_prerequisites() -> None:
@@ -36,10 +36,13 @@ def _set_up() -> None:
         except BlockingIOError:
             say("  waiting for another set-up of this checkout ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        tools.ensure_tools()
-        environment.ensure_venv()
-        environment.ensure_stubs()
-        environment.ensure_libraries()
+        together(tools.ensure_tools, _python)
+
+
+def _python() -> None:
+    environment.ensure_venv()
+    environment.ensure_stubs()
+    environment.ensure_libraries()
 
 
 def main() -> int:

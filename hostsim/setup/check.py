@@ -10,10 +10,8 @@ from pathlib import Path
 
 from hostsim.setup import BUILD, LIB, ROOT, TYPINGS, VENV
 from hostsim.setup.compile import cross_compile, sources
+from hostsim.setup.environment import port_of
 from hostsim.setup.progress import say
-
-_PORTS = {"host": "unix", "rp2": "rp2", "pico": "rp2", "esp32": "esp32"}
-"""Which port's stubs judge a board module, by how its name begins; all else is judged as unix."""
 
 
 def _run(*command: str | Path, env: dict[str, str] | None = None) -> tuple[bool, str]:
@@ -52,8 +50,7 @@ def firmware_types() -> tuple[bool, str]:
     """Types of firmware and board, each board module under the stubs of its own port."""
     boards: dict[str, list[Path]] = {}
     for path in sorted((ROOT / "board").glob("*.py")):
-        port = next((_PORTS[name] for name in _PORTS if path.name.startswith(name)), "unix")
-        boards.setdefault(port, []).append(path)
+        boards.setdefault(port_of(path), []).append(path)
     boards.setdefault("unix", []).extend([ROOT / "firmware", ROOT / "main.py", ROOT / "boot.py"])
     boards["unix"].extend(scripts_for_micropython())
     results = [_firmware_types(port, paths) for port, paths in boards.items()]

@@ -17,9 +17,7 @@ from hostsim.setup.progress import SetupError, Step, run
 
 _LOCK = ROOT / "requirements.lock"
 _LIBRARIES = Path(__file__).with_name("libraries.json")
-_STUBS = {
-    port: Path(__file__).with_name(f"stubs-{port}.lock") for port in ("unix", "rp2", "esp32")
-}
+_PORTS = {"rp2": "rp2", "pico": "rp2", "esp32": "esp32"}
 _ADDITIONS = Path(__file__).with_name("stub_additions")
 _OFFLINE = (
     "connection",
@@ -77,16 +75,10 @@ def _create() -> None:
 
 
 def _pip(arguments: list[str], log: str, on_line: Callable[[str], None] | None = None) -> None:
-    command: list[str | Path] = [
-        VENV_PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-input",
-    ]
+    pip: list[str | Path] = [VENV_PYTHON, "-m", "pip", "install", "--disable-pip-version-check"]
+    options = ["--no-input", "--progress-bar", "off", "--no-compile"]
     try:
-        run([*command, "--progress-bar", "off", *arguments], log, on_line=on_line)
+        run([*pip, *options, *arguments], log, on_line=on_line)
     except SetupError as error:
         raise _with_network_advice(error) from error
 
@@ -104,10 +96,21 @@ def _with_network_advice(error: SetupError) -> SetupError:
     )
 
 
+def port_of(board: Path) -> str:
+    """MicroPython's port for a board module, by how its file name begins; unix when unknown."""
+    return next((_PORTS[name] for name in _PORTS if board.name.startswith(name)), "unix")
+
+
+def ports_in_use() -> list[str]:
+    """The ports whose stubs are needed: unix, and those of the boards that are there."""
+    return sorted({"unix", *map(port_of, (ROOT / "board").glob("*.py"))})
+
+
 def ensure_stubs() -> None:
     """Unpack MicroPython's type stubs to build/typings/<port>, where only `make check` looks."""
     added = sorted(path for path in _ADDITIONS.rglob("*.pyi"))
-    for port, lock in _STUBS.items():
+    for port in ports_in_use():
+        lock = Path(__file__).with_name(f"stubs-{port}.lock")
         whole = stamps.fingerprint(lock, *added)
         name = f"stubs-{port}"
         folder = TYPINGS / port

@@ -26,6 +26,7 @@ APT::Architecture "{architecture}";
 APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "";
 APT::Update::Error-Mode "any";
+Acquire::GzipIndexes "false";
 Acquire::Languages "none";
 Acquire::Retries "3";
 Dir::Etc::sourcelist "{folder}/sources.list";
@@ -36,6 +37,8 @@ Dir::State "{folder}/state";
 Dir::State::lists "{folder}/state/lists";
 Dir::State::status "{folder}/state/status";
 Dir::Cache "{folder}/cache";
+Dir::Cache::pkgcache "pkgcache.bin";
+Dir::Cache::srcpkgcache "srcpkgcache.bin";
 """
 _NO_PACKAGE = ("Unable to locate package", "no installation candidate")
 _NO_SUITE = ("does not have a Release file", "404  Not Found")
@@ -164,23 +167,22 @@ class Archive:
                 raise NoSuchPackageError(f"the mirror has no suite {self.suite}") from error
             raise
 
-    def versions(self, package: str) -> dict[str, str]:
-        """What installing `package` takes: names and versions. Raises NoSuchPackageError."""
+    def versions(self, *packages: str) -> dict[str, str]:
+        """What installing `packages` takes: names and versions. Raises NoSuchPackageError."""
         try:
-            answer = self._apt("install", "-s", "--no-install-recommends", package)
+            answer = self._apt("install", "-s", "--no-install-recommends", *packages)
         except SetupError as error:
             if any(word in str(error.advice) for word in _NO_PACKAGE):
-                what = f"{self.suite} has no {package} for {self.architecture}"
+                what = f"{self.suite} has no {' or '.join(packages)} for {self.architecture}"
                 raise NoSuchPackageError(what) from error
             raise
         return dict(re.findall(r"^Inst (\S+) \((\S+) ", answer, flags=re.MULTILINE))
 
-    def unpack(self, package: str, root: Path) -> None:
-        """Download `package` with the libraries it needs and unpack all into `root`."""
-        names = [
-            name for name in self.versions(package) if name == package or _LIBRARY.match(name)
-        ]
-        self._apt("download", *names)
+    def unpack(self, packages: list[str], root: Path) -> None:
+        """Download `packages` with the libraries they need and unpack all into `root`."""
+        needed = self.versions(*packages)
+        wanted = [name for name in needed if name in packages or _LIBRARY.match(name)]
+        self._apt("download", *wanted)
         root.mkdir(parents=True, exist_ok=True)
         for archive in sorted((self._folder / "deb").glob("*.deb")):
             run(["dpkg-deb", "-x", archive, root], f"unpack-{self.architecture}")

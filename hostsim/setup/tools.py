@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from hostsim.setup import (
     packages,
     stamps,
 )
-from hostsim.setup.progress import SetupError, Step, say
+from hostsim.setup.progress import SetupError, Step, say, together
 
 _OLDEST_MICROPYTHON = (1, 25)
 _OLDEST_MOSQUITTO = (2, 0)
@@ -98,9 +98,7 @@ def _link(target: Path, program: str) -> None:
 
 
 def ensure_tools() -> None:
-    """Bring all three tools; afterwards build/tools/bin holds them. Raises SetupError with what to
-    do.
-    """
+    """Bring all three tools to build/tools/bin. Raises SetupError with what to do."""
     whole = stamps.fingerprint(_RECIPE)
     if stamps.read("tools") == whole and _all_there():
         return
@@ -146,15 +144,22 @@ def _from_path() -> list[Path]:
 def _fetch(missing: list[Path]) -> None:
     own = packages.machine_architecture()
     native = [target for target in missing if target != MICROPYTHON32]
+    jobs: list[Callable[[], None]] = []
     if native:
-        with Step(f"{' and '.join(target.name for target in native)} ({own})") as step:
-            step.result = f"from {_fetch_native(own, native)}"
+        jobs.append(lambda: _fetch_native(own, native))
     if MICROPYTHON32 in missing:
-        _fetch_32(_SISTER.get(own))
+        jobs.append(lambda: _fetch_32(_SISTER.get(own)))
+    together(*jobs)
 
 
-def _fetch_native(architecture: str, targets: list[Path]) -> str:
-    """Fetch the machine's own architecture's tools; returns the suite they came from."""
+def _fetch_native(architecture: str, targets: list[Path]) -> None:
+    names = " and ".join(target.name for target in targets)
+    with Step(f"{names} ({architecture})") as step:
+        step.result = f"from {_fetch_and_try(architecture, targets)}"
+
+
+def _fetch_and_try(architecture: str, targets: list[Path]) -> str:
+    """Fetch tools of the machine's own architecture; returns the suite they came from."""
     try:
         archive = _open_archive(architecture)
     except packages.NoSuchPackageError as error:
@@ -164,8 +169,7 @@ def _fetch_native(architecture: str, targets: list[Path]) -> str:
             "then run make setup again.",
         ) from error
     with closing(archive), _new_root(architecture) as root:
-        for target in targets:
-            archive.unpack(target.name, root)
+        archive.unpack([target.name for target in targets], root)
     for target in targets:
         packages.write_wrapper(target, TOOLS / f"root-{architecture}", _PROGRAMS[target])
         fits = mosquitto_fits(target) if target == MOSQUITTO else micropython_fits(target, 64)
@@ -209,7 +213,7 @@ def _why_no_32(architecture: str, step: Step) -> str:
     except packages.NoSuchPackageError as error:
         return str(error)
     with closing(archive), _new_root(architecture) as root:
-        archive.unpack("micropython", root)
+        archive.unpack(["micropython"], root)
     packages.write_wrapper(MICROPYTHON32, TOOLS / f"root-{architecture}", _PROGRAMS[MICROPYTHON32])
     if not micropython_fits(MICROPYTHON32, 32):
         MICROPYTHON32.unlink()
