@@ -18,14 +18,22 @@ KINDS = {1: "charging", 0: "parked"}
 PLACES = {"JPY": 0, "KWD": 3}
 
 
-
-
 def line_of(seed: int) -> str:
     """A pair as the driver reads it."""
     tariff, zone, start, readings, rising, limit = pricing_random.pair(seed)
     end = start + timedelta(milliseconds=readings[-1][0])
     epoch_ms = round(start.timestamp() * 1000)
-    return json.dumps([json.dumps(tariff), zones.posix(zone, start, end), epoch_ms, readings, limit, seed, rising])
+    return json.dumps(
+        [
+            json.dumps(tariff),
+            zones.posix(zone, start, end),
+            epoch_ms,
+            readings,
+            limit,
+            seed,
+            rising,
+        ]
+    )
 
 
 def expected(seed: int) -> tuple[pricing_model.Outcome, int]:
@@ -46,7 +54,10 @@ def differences(seed: int, got: dict[str, Any]) -> list[str]:
     incl = Fraction(int(got["exact_incl"][0]), int(got["exact_incl"][1]))
     if incl != want.incl:
         found.append(f"incl {got['incl']} instead of {float(want.incl)}")
-    parts = [pricing_model.four(want.parts[kind][0]) for kind in ("ENERGY", "TIME", "PARKING_TIME", "FLAT")]
+    parts = [
+        pricing_model.four(want.parts[kind][0])
+        for kind in ("ENERGY", "TIME", "PARKING_TIME", "FLAT")
+    ]
     if parts != got["parts"]:
         found.append(f"parts {got['parts']} instead of {parts}")
     tariff = pricing_random.pair(seed)[0]
@@ -78,4 +89,8 @@ def campaign(which: str, pairs: int, folder: Path, chunk: int = 500) -> list[str
     """Price many pairs, in parallel."""
     chunks = [range(at, min(at + chunk, pairs)) for at in range(0, pairs, chunk)]
     with ThreadPoolExecutor() as pool:
-        return [text for found in pool.map(lambda seeds: run(which, seeds, folder), chunks) for text in found]
+        return [
+            text
+            for found in pool.map(lambda seeds: run(which, seeds, folder), chunks)
+            for text in found
+        ]

@@ -114,7 +114,9 @@ def pair(line):
     tz = TimeZone(zone)
     problems = []
     periods = []
-    engine = drive(tariff, tz, start, readings, problems, rising, lambda *period: periods.append(period))
+    engine = drive(
+        tariff, tz, start, readings, problems, rising, lambda *period: periods.append(period)
+    )
     gross = check_lines(engine, problems, "live")
     fine = finer(readings, dice)
     at = dice.below(len(fine) + 1)
@@ -132,7 +134,10 @@ def pair(line):
         "incl": bills.decimal_text(incl),
         "exact": None if excl is None else [str(excl[0]), str(excl[1])],
         "exact_incl": [str(incl[0]), str(incl[1])],
-        "parts": [None if p[0] is None else bills.decimal_text(p[0]) for p in [result.exact(b) for b in (1, 2, 4, 8)]],
+        "parts": [
+            None if p[0] is None else bills.decimal_text(p[0])
+            for p in [result.exact(b) for b in (1, 2, 4, 8)]
+        ],
         "gross": gross,
         "stopped": stopped,
         "problems": problems,

@@ -91,7 +91,9 @@ class Model:
             for text in minutes:
                 hour, minute = text.split(":")
                 for fold in (0, 1):
-                    local = datetime(day.year, day.month, day.day, int(hour), int(minute), fold=fold)
+                    local = datetime(
+                        day.year, day.month, day.day, int(hour), int(minute), fold=fold
+                    )
                     instant = local.replace(tzinfo=self.zone).astimezone(UTC)
                     if instant.astimezone(self.zone).replace(tzinfo=None) == local:
                         cuts.add(round((instant - start) / timedelta(milliseconds=1)))
@@ -107,7 +109,12 @@ class Model:
 
     def energy_cuts(self) -> set[int]:
         """Session energies in mWh that matter."""
-        found = {int(f(rule[key]) * 10**6) for _, _, rule in self.flat for key in ("min_kwh", "max_kwh") if key in rule}
+        found = {
+            int(f(rule[key]) * 10**6)
+            for _, _, rule in self.flat
+            for key in ("min_kwh", "max_kwh")
+            if key in rule
+        }
         if self.tariff.get("x_free_kwh"):
             found.add(int(f(self.tariff["x_free_kwh"]) * 10**6))
         return found
@@ -115,10 +122,18 @@ class Model:
     def pieces(self, start: datetime, readings: list[Reading]) -> Iterator[Piece]:
         """The session in stretches within which nothing changes."""
         energies = self.energy_cuts()
-        durations = {int(rule[key]) * 1000 for _, _, rule in self.flat for key in ("min_duration", "max_duration") if key in rule}
+        durations = {
+            int(rule[key]) * 1000
+            for _, _, rule in self.flat
+            for key in ("min_duration", "max_duration")
+            if key in rule
+        }
         length = readings[-1][0] if readings else 0
         clock = set(self.clock_cuts(start, length)) | durations
-        free = {"charging": 60000 * int(self.tariff.get("x_free_minutes", 0)), "parked": 60000 * int(self.tariff.get("x_grace_minutes", 0))}
+        free = {
+            "charging": 60000 * int(self.tariff.get("x_free_minutes", 0)),
+            "parked": 60000 * int(self.tariff.get("x_grace_minutes", 0)),
+        }
         spent = {"charging": 0, "parked": 0}
         t0 = e0 = 0
         for t1, e1, kind, watts, milliamps in readings:
@@ -187,7 +202,11 @@ class Model:
     def active(self, kind: str, piece: Piece, start: datetime) -> int | None:
         """The number of the component that prices a dimension during a piece."""
         for number, component, rule in self.flat:
-            if component["type"] == kind and "reservation" not in rule and self.holds(rule, piece, start):
+            if (
+                component["type"] == kind
+                and "reservation" not in rule
+                and self.holds(rule, piece, start)
+            ):
                 return number
         return None
 
@@ -225,26 +244,38 @@ class Model:
         if piece.total_mwh >= f(self.tariff.get("x_free_kwh", 0)) * 10**6:
             found["ENERGY"] = Fraction(piece.energy)
         length = Fraction(piece.end - piece.start)
-        if piece.kind == "charging" and piece.charged >= 60000 * int(self.tariff.get("x_free_minutes", 0)):
+        if piece.kind == "charging" and piece.charged >= 60000 * int(
+            self.tariff.get("x_free_minutes", 0)
+        ):
             found["TIME"] = length
-        if piece.kind == "parked" and piece.parked >= 60000 * int(self.tariff.get("x_grace_minutes", 0)):
+        if piece.kind == "parked" and piece.parked >= 60000 * int(
+            self.tariff.get("x_grace_minutes", 0)
+        ):
             if not self.asleep(piece, start):
                 found["PARKING_TIME"] = length
         return found
 
-    def step(self, quantities: dict[int, Fraction], last: dict[str, int], kind: str, unit: int) -> None:
+    def step(
+        self, quantities: dict[int, Fraction], last: dict[str, int], kind: str, unit: int
+    ) -> None:
         """Round a dimension's priced total up to the step of its last component."""
         if kind not in last:
             return
         step = int(self.flat[last[kind]][1].get("step_size", 1))
         if step > 1:
-            total = sum(amount for number, amount in quantities.items() if self.flat[number][1]["type"] == kind)
+            total = sum(
+                amount
+                for number, amount in quantities.items()
+                if self.flat[number][1]["type"] == kind
+            )
             quantities[last[kind]] += ceil(total / (step * unit)) * step * unit - total
 
     def cost(self, number: int, quantity: Fraction) -> Fraction:
         """Quantity times price, in whole units of the currency."""
         component = self.flat[number][1]
-        unit = {"ENERGY": 10**6, "TIME": HOUR_MS, "PARKING_TIME": HOUR_MS, "FLAT": 1}[component["type"]]
+        unit = {"ENERGY": 10**6, "TIME": HOUR_MS, "PARKING_TIME": HOUR_MS, "FLAT": 1}[
+            component["type"]
+        ]
         return f(component["price"]) * quantity / unit
 
     def outcome(self, quantities: dict[int, Fraction]) -> Outcome:
@@ -253,7 +284,9 @@ class Model:
         self.cap(amounts)
         parts = {}
         for kind in ("ENERGY", "TIME", "PARKING_TIME", "FLAT"):
-            parts[kind] = self.taxed({n: a for n, a in amounts.items() if self.flat[n][1]["type"] == kind})
+            parts[kind] = self.taxed(
+                {n: a for n, a in amounts.items() if self.flat[n][1]["type"] == kind}
+            )
         excl, incl = self.taxed(amounts)
         by_rate: dict[str | None, Fraction] = {}
         for number, amount in amounts.items():
@@ -269,7 +302,9 @@ class Model:
             if name not in (self.tariff.get("x_caps") or {}):
                 continue
             for_kinds = name.split("+")
-            over = sum(a for n, a in amounts.items() if self.flat[n][1]["type"] in for_kinds) - f(self.tariff["x_caps"][name])
+            over = sum(a for n, a in amounts.items() if self.flat[n][1]["type"] in for_kinds) - f(
+                self.tariff["x_caps"][name]
+            )
             for kind in reversed(for_kinds):
                 those = [n for n in amounts if self.flat[n][1]["type"] == kind]
                 total = sum(amounts[n] for n in those)
@@ -300,12 +335,20 @@ class Model:
 
         A side that is not given follows the other: at the highest VAT for what lets more through.
         """
-        rates = [1 + f(c.get("vat") or 0) / 100 for _, c, _ in self.flat if f(c["price"])] or [Fraction(1)]
-        for name, low, high in (("min_price", min(rates), max(rates)), ("max_price", max(rates), min(rates))):
+        rates = [1 + f(c.get("vat") or 0) / 100 for _, c, _ in self.flat if f(c["price"])] or [
+            Fraction(1)
+        ]
+        for name, low, high in (
+            ("min_price", min(rates), max(rates)),
+            ("max_price", max(rates), min(rates)),
+        ):
             given = self.tariff.get(name)
             if not given:
                 continue
-            net, gross = (given.get("excl_vat", given.get("before_taxes")), given.get("incl_vat", given.get("after_taxes")))
+            net, gross = (
+                given.get("excl_vat", given.get("before_taxes")),
+                given.get("incl_vat", given.get("after_taxes")),
+            )
             net_bound = f(net) if net is not None else f(gross) / high
             gross_bound = f(gross) if gross is not None else f(net) * low
             pick = max if name == "min_price" else min
@@ -324,4 +367,6 @@ def four(value: Fraction | None) -> str | None:
 
 def receipt_minor(outcome: Outcome, places: int = 2) -> int:
     """Half-up once per VAT rate, then summed (before min_price and max_price)."""
-    return sum(floor(amount * 10**places + Fraction(1, 2)) for amount in outcome.gross_by_rate.values())
+    return sum(
+        floor(amount * 10**places + Fraction(1, 2)) for amount in outcome.gross_by_rate.values()
+    )

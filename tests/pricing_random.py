@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 DAYS = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"]
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Europe/Dublin", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Auckland"]
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Europe/Dublin",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Pacific/Auckland",
+]
 CHARGING, PARKED = 1, 0
 # Instants near which clocks change, years and leap days end.
 EDGES = [
@@ -39,11 +47,17 @@ def restrictions(dice: random.Random, day: datetime) -> dict[str, Any]:
         elif kind == 2:
             rule["day_of_week"] = sorted(dice.sample(DAYS, dice.randrange(1, 7)))
         elif kind == 3:
-            rule[dice.choice(["start_date", "end_date"])] = (day + timedelta(days=dice.randrange(-1, 3))).date().isoformat()
+            rule[dice.choice(["start_date", "end_date"])] = (
+                (day + timedelta(days=dice.randrange(-1, 3))).date().isoformat()
+            )
         elif kind == 4:
-            rule[dice.choice(["min_kwh", "max_kwh"])] = dice.choice(["1", "5", "10.5", "0.123456", "20", "0"])
+            rule[dice.choice(["min_kwh", "max_kwh"])] = dice.choice(
+                ["1", "5", "10.5", "0.123456", "20", "0"]
+            )
         elif kind == 5:
-            rule[dice.choice(["min_duration", "max_duration"])] = dice.choice(["60", "1800", "3600", "3601", "14400", "0"])
+            rule[dice.choice(["min_duration", "max_duration"])] = dice.choice(
+                ["60", "1800", "3600", "3601", "14400", "0"]
+            )
         elif kind == 6:
             rule[dice.choice(["min_power", "max_power"])] = dice.choice(["3.7", "11", "22", "50"])
         else:
@@ -53,13 +67,19 @@ def restrictions(dice: random.Random, day: datetime) -> dict[str, Any]:
 
 def tariff(dice: random.Random, day: datetime, steps: bool) -> dict[str, Any]:
     """A random tariff; without steps its price only rises."""
-    found: dict[str, Any] = {"id": "R", "currency": dice.choice(["EUR", "EUR", "GBP", "JPY", "KWD"]), "elements": []}
+    found: dict[str, Any] = {
+        "id": "R",
+        "currency": dice.choice(["EUR", "EUR", "GBP", "JPY", "KWD"]),
+        "elements": [],
+    }
     tax = dice.choice([None, None, "NO", "YES"])
     if tax:
         found["tax_included"] = tax
     rates = dice.choice([["19"], ["20", "10"], ["21", "8.875", "0"], [None], [None, "7"]])
     for _ in range(dice.choice([1, 1, 2, 3, 4, 5])):
-        kinds = dice.sample(["ENERGY", "TIME", "PARKING_TIME", "FLAT"], dice.choice([1, 1, 2, 3, 4]))
+        kinds = dice.sample(
+            ["ENERGY", "TIME", "PARKING_TIME", "FLAT"], dice.choice([1, 1, 2, 3, 4])
+        )
         components = []
         for kind in kinds:
             high = {"ENERGY": 1, "TIME": 12, "PARKING_TIME": 12, "FLAT": 3}[kind]
@@ -67,7 +87,9 @@ def tariff(dice: random.Random, day: datetime, steps: bool) -> dict[str, Any]:
             rate = dice.choice(rates)
             if rate is not None:
                 one["vat"] = rate
-            one["step_size"] = dice.choice(["0", "1", "60", "300", "900", "1000"] if steps else ["0", "1"])
+            one["step_size"] = dice.choice(
+                ["0", "1", "60", "300", "900", "1000"] if steps else ["0", "1"]
+            )
             components.append(one)
         element: dict[str, Any] = {"price_components": components}
         if dice.random() < 0.7:
@@ -84,7 +106,10 @@ def limits(dice: random.Random, found: dict[str, Any]) -> None:
     for name, low in (("min_price", 0), ("max_price", 400)):
         if dice.random() < 0.2:
             net = low + dice.randrange(1, 400)
-            both = {keys[0]: f"{net / 100:.2f}", keys[1]: f"{(net + dice.randrange(1, 100)) / 100:.2f}"}
+            both = {
+                keys[0]: f"{net / 100:.2f}",
+                keys[1]: f"{(net + dice.randrange(1, 100)) / 100:.2f}",
+            }
             if dice.random() < 0.4:
                 del both[dice.choice(keys)]
             found[name] = both
@@ -101,7 +126,11 @@ def extras(dice: random.Random, found: dict[str, Any], one_rate: bool) -> None:
     if dice.random() < 0.1:
         found["x_parking_sleep"] = {"start_time": "22:00", "end_time": "06:30"}
     if dice.random() < 0.15 and one_rate:
-        found["x_caps"] = {dice.choice(["ENERGY", "TIME", "PARKING_TIME", "TIME+PARKING_TIME"]): dice.choice(["0.5", "3", "12"])}
+        found["x_caps"] = {
+            dice.choice(["ENERGY", "TIME", "PARKING_TIME", "TIME+PARKING_TIME"]): dice.choice(
+                ["0.5", "3", "12"]
+            )
+        }
 
 
 def readings(dice: random.Random) -> list[list[int]]:
@@ -110,7 +139,14 @@ def readings(dice: random.Random) -> list[list[int]]:
     t = e = 0
     kind = CHARGING
     for _ in range(dice.randrange(1, 9)):
-        length = dice.choice([1000, 1000 * dice.randrange(1, 600), dice.randrange(1, 5_000_000), 60000 * dice.randrange(1, 600)])
+        length = dice.choice(
+            [
+                1000,
+                1000 * dice.randrange(1, 600),
+                dice.randrange(1, 5_000_000),
+                60000 * dice.randrange(1, 600),
+            ]
+        )
         if dice.random() < 0.3:
             kind = 1 - kind
         slope = dice.choice([0, 1, 2, 3, 6, 13]) if kind == CHARGING else dice.choice([0, 0, 0, 1])
@@ -127,6 +163,15 @@ def pair(seed: int) -> tuple[dict[str, Any], str, datetime, list[list[int]], boo
     dice = random.Random(seed)
     start = dice.choice(EDGES) + timedelta(milliseconds=dice.randrange(-7_200_000, 36_000_000))
     if dice.random() < 0.5:
-        start = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(milliseconds=dice.randrange(3 * 365 * 86_400_000))
+        start = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(
+            milliseconds=dice.randrange(3 * 365 * 86_400_000)
+        )
     steps = dice.random() < 0.5
-    return tariff(dice, start, steps), dice.choice(ZONES), start, readings(dice), not steps, dice.randrange(0, 4000)
+    return (
+        tariff(dice, start, steps),
+        dice.choice(ZONES),
+        start,
+        readings(dice),
+        not steps,
+        dice.randrange(0, 4000),
+    )

@@ -15,7 +15,16 @@ CASES = sorted((Path(__file__).parent / "cases" / "tariffs").glob("*.json"))
 def numbers(value: Any) -> Any:
     """The case's decimals as bare JSON numbers, as OCPI writes them."""
     text = json.dumps(value)
-    for key in ("price", "vat", "volume", "step_size", "excl_vat", "incl_vat", "max_duration", "max_current"):
+    for key in (
+        "price",
+        "vat",
+        "volume",
+        "step_size",
+        "excl_vat",
+        "incl_vat",
+        "max_duration",
+        "max_current",
+    ):
         text = json.dumps(_bare(json.loads(text), key))
     return value if text is None else json.loads(text)
 
@@ -36,7 +45,9 @@ def priced(folder: Path, tariff: Any, cdr: Any, zone: str) -> dict[str, Any]:
     (folder / "tariff.json").write_text(json.dumps(tariff))
     (folder / "cdr.json").write_text(json.dumps(cdr))
     result = cli.run(folder / "tariff.json", folder / "cdr.json", zone, explain=True)
-    found: dict[str, Any] = json.loads(cli.text_of(cli.shown(result, True), None), parse_float=Decimal)
+    found: dict[str, Any] = json.loads(
+        cli.text_of(cli.shown(result, True), None), parse_float=Decimal
+    )
     return found
 
 
@@ -53,7 +64,9 @@ def test_case_is_priced_as_expected(file: Path, style: str, tmp_path: Path) -> N
         for side, value in sides.items():
             got = Decimal(found[total][side]).quantize(step, ROUND_HALF_UP)
             assert got == Decimal(value).quantize(step, ROUND_HALF_UP), (total, side, found[total])
-    assert sum(Decimal(line["gross"]) for line in found["lines"]) == Decimal(found["total"]["gross"])
+    assert sum(Decimal(line["gross"]) for line in found["lines"]) == Decimal(
+        found["total"]["gross"]
+    )
     assert found["explain"]
 
 

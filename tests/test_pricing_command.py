@@ -28,8 +28,14 @@ CDR: dict[str, Any] = {
     "end_date_time": "2025-07-01T16:10:00Z",
     "currency": "EUR",
     "charging_periods": [
-        {"start_date_time": "2025-07-01T14:00:00Z", "dimensions": [{"type": "ENERGY", "volume": 4.2}, {"type": "TIME", "volume": 2}]},
-        {"start_date_time": "2025-07-01T16:00:00Z", "dimensions": [{"type": "PARKING_TIME", "volume": 0.1667}]},
+        {
+            "start_date_time": "2025-07-01T14:00:00Z",
+            "dimensions": [{"type": "ENERGY", "volume": 4.2}, {"type": "TIME", "volume": 2}],
+        },
+        {
+            "start_date_time": "2025-07-01T16:00:00Z",
+            "dimensions": [{"type": "PARKING_TIME", "volume": 0.1667}],
+        },
     ],
 }
 
@@ -41,7 +47,9 @@ def price(folder: Path, tariff: Any, cdr: Any, *options: str) -> tuple[int, str,
     cli.register(app)
     (folder / "tariff.json").write_text(tariff if isinstance(tariff, str) else json.dumps(tariff))
     (folder / "cdr.json").write_text(cdr if isinstance(cdr, str) else json.dumps(cdr))
-    done = CliRunner().invoke(app, ["price", str(folder / "tariff.json"), str(folder / "cdr.json"), *options])
+    done = CliRunner().invoke(
+        app, ["price", str(folder / "tariff.json"), str(folder / "cdr.json"), *options]
+    )
     return done.exit_code, done.stdout, done.stderr
 
 
@@ -63,7 +71,10 @@ def test_an_undivided_period_is_divided_at_local_time(tmp_path: Path) -> None:
     # 17:00 in Berlin is 15:00Z: 2.1 kWh before, 2.1 after, 0.3 by the step; ten minutes parked
     assert '"excl_vat": 2.1400' in out
     assert found["total_energy_cost"]["excl_vat"] == pytest.approx(1.14)
-    assert found["total_parking_cost"] == {"excl_vat": pytest.approx(1.0), "incl_vat": pytest.approx(1.19)}
+    assert found["total_parking_cost"] == {
+        "excl_vat": pytest.approx(1.0),
+        "incl_vat": pytest.approx(1.19),
+    }
     assert [line["kind"] for line in found["lines"]] == ["ENERGY", "ENERGY", "PARKING_TIME"]
     assert found["total"]["gross"] == pytest.approx(2.55) and "explain" not in found
 
@@ -83,8 +94,16 @@ def test_explain_says_which_element_when_and_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "new", "says"),
     [
-        ("elements.0.price_components.0.price", -1, "elements[0].price_components[0].price: must not be negative (given -1)"),
-        ("elements.0.price_components.0.price", 0.12345, "has more than the 4 decimals that are carried (given 0.12345)"),
+        (
+            "elements.0.price_components.0.price",
+            -1,
+            "elements[0].price_components[0].price: must not be negative (given -1)",
+        ),
+        (
+            "elements.0.price_components.0.price",
+            0.12345,
+            "has more than the 4 decimals that are carried (given 0.12345)",
+        ),
         ("elements.0.surprise", 1, "elements[0].surprise: unknown field"),
         ("currency", "CHF", "currency: must be the tariff's CHF (given EUR)"),
     ],
@@ -97,11 +116,31 @@ def test_a_refused_tariff_names_the_field(tmp_path: Path, path: str, new: Any, s
 @pytest.mark.parametrize(
     ("path", "new", "says"),
     [
-        ("charging_periods.0.dimensions.0.volume", -1, "charging_periods[0].dimensions[0].volume: must not be negative"),
-        ("charging_periods.0.dimensions.0.type", "WARP", "charging_periods[0].dimensions[0].type: must be one of"),
-        ("charging_periods.1.start_date_time", "2025-07-01T13:00:00Z", "charging_periods[1].start_date_time: must be in order"),
-        ("charging_periods.1.start_date_time", "soon", "charging_periods[1].start_date_time: must be a UTC time"),
-        ("charging_periods.1.start_date_time", None, "charging_periods[1].start_date_time: must be a UTC time"),
+        (
+            "charging_periods.0.dimensions.0.volume",
+            -1,
+            "charging_periods[0].dimensions[0].volume: must not be negative",
+        ),
+        (
+            "charging_periods.0.dimensions.0.type",
+            "WARP",
+            "charging_periods[0].dimensions[0].type: must be one of",
+        ),
+        (
+            "charging_periods.1.start_date_time",
+            "2025-07-01T13:00:00Z",
+            "charging_periods[1].start_date_time: must be in order",
+        ),
+        (
+            "charging_periods.1.start_date_time",
+            "soon",
+            "charging_periods[1].start_date_time: must be a UTC time",
+        ),
+        (
+            "charging_periods.1.start_date_time",
+            None,
+            "charging_periods[1].start_date_time: must be a UTC time",
+        ),
         ("end_date_time", "2025-07-01T13:00:00Z", "end_date_time: must not be before"),
         ("charging_periods.0.dimensions", 7, "charging_periods[0].dimensions: must be a list"),
     ],
@@ -114,8 +153,13 @@ def test_a_refused_record_names_the_field(tmp_path: Path, path: str, new: Any, s
 def test_other_refusals(tmp_path: Path) -> None:
     assert price(tmp_path, "{", CDR)[0] == 2
     assert "json:" in price(tmp_path, TARIFF, "[]")[2]
-    assert "unknown time zone (given Mars/Olympus)" in price(tmp_path, TARIFF, CDR, "--tz", "Mars/Olympus")[2]
-    assert "tz: must be a POSIX TZ string" in price(tmp_path, TARIFF, CDR, "--tz", "CET-1CEST,M3")[2]
+    assert (
+        "unknown time zone (given Mars/Olympus)"
+        in price(tmp_path, TARIFF, CDR, "--tz", "Mars/Olympus")[2]
+    )
+    assert (
+        "tz: must be a POSIX TZ string" in price(tmp_path, TARIFF, CDR, "--tz", "CET-1CEST,M3")[2]
+    )
     code, _, err = price(tmp_path, TARIFF, changed(CDR, "start_date_time", "x"))
     assert code == 2 and "start_date_time" in err
     with pytest.raises(cli.PriceError, match="no such file"):
@@ -124,15 +168,30 @@ def test_other_refusals(tmp_path: Path) -> None:
 
 def test_a_tariff_out_of_date_is_priced_with_a_note(tmp_path: Path) -> None:
     old = {**TARIFF, "end_date_time": "2020-01-01T00:00:00Z"}
-    assert json.loads(price(tmp_path, old, CDR)[1])["notes"] == ["the tariff was not valid at the start of the session"]
+    assert json.loads(price(tmp_path, old, CDR)[1])["notes"] == [
+        "the tariff was not valid at the start of the session"
+    ]
 
 
 def test_volumes_that_are_not_the_periods_length_count_as_given(tmp_path: Path) -> None:
-    found = json.loads(price(tmp_path, TARIFF, changed(CDR, "charging_periods.1.dimensions.0.volume", 0.5))[1])
+    found = json.loads(
+        price(tmp_path, TARIFF, changed(CDR, "charging_periods.1.dimensions.0.volume", 0.5))[1]
+    )
     assert found["total_parking_cost"]["excl_vat"] == pytest.approx(3.0)
 
 
-@pytest.mark.parametrize("name", ["Europe/Berlin", "Europe/London", "Europe/Dublin", "Asia/Gaza", "America/Caracas", "Africa/Casablanca", "UTC"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Europe/Berlin",
+        "Europe/London",
+        "Europe/Dublin",
+        "Asia/Gaza",
+        "America/Caracas",
+        "Africa/Casablanca",
+        "UTC",
+    ],
+)
 def test_a_zone_as_posix_gives_what_its_own_table_gives(name: str) -> None:
     from zoneinfo import ZoneInfo
 
@@ -145,4 +204,6 @@ def test_a_zone_as_posix_gives_what_its_own_table_gives(name: str) -> None:
             for hour in range(0, 41, 4):
                 at = start + timedelta(hours=hour)
                 want = at.astimezone(ZoneInfo(name)).utcoffset()
-                assert want is not None and zone.offset(int(at.timestamp())) == want.total_seconds(), (name, at)
+                assert (
+                    want is not None and zone.offset(int(at.timestamp())) == want.total_seconds()
+                ), (name, at)

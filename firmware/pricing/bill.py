@@ -32,7 +32,9 @@ class Bill:
     def __init__(self, engine: "Engine", more_mwh: int = 0, more_ms: int = 0) -> None:
         self.tariff = engine.tariff
         self.energy_mwh = engine.mwh + more_mwh
-        self.rows: list[tuple[int, ...]] = []  # (kind, component, quantity, amount, vat, dimension)
+        self.rows: list[
+            tuple[int, ...]
+        ] = []  # (kind, component, quantity, amount, vat, dimension)
         components = engine.tariff.components
         for index, quantity in billed(engine, more_mwh, more_ms):
             dimension, price, vat, _, _ = components[index]

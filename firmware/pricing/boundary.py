@@ -6,13 +6,19 @@ Tariff object). Minimum inclusive, maximum exclusive; what cannot be measured do
 
 from micropython import const
 
-from firmware.pricing import tariff as kinds
-
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
     from firmware.pricing.engine import Engine
 
 FAR = const(0x3FFFFFFF)
+# Kinds of restrictions, as tariff.py lists them.
+_WINDOW = const(0)
+_DAYS = const(1)
+_SINCE = const(2)
+_MIN_MS = const(4)
+_MIN_MWH = const(6)
+_MIN_MA = const(8)
+_MAX_MA = const(9)
 
 
 def look(engine: "Engine") -> int:
@@ -49,19 +55,19 @@ def holds(engine: "Engine", rule: tuple[int, ...]) -> bool:
 
 
 def _one(engine: "Engine", kind: int, value: int) -> bool:
-    if kind < kinds.MIN_MS:
-        if kind == kinds.WINDOW:
+    if kind < _MIN_MS:
+        if kind == _WINDOW:
             return _in_window(engine.minute, value)
-        if kind == kinds.DAYS:
+        if kind == _DAYS:
             return bool(value >> engine.weekday & 1)
-        return engine.days >= value if kind == kinds.SINCE else engine.days < value
-    if kind < kinds.MIN_MA:
-        now = engine.ms if kind < kinds.MIN_MWH else engine.mwh
+        return engine.days >= value if kind == _SINCE else engine.days < value
+    if kind < _MIN_MA:
+        now = engine.ms if kind < _MIN_MWH else engine.mwh
         return now < value if kind & 1 else now >= value
     if kind & 1:
-        now = engine.high_ma if kind == kinds.MAX_MA else engine.high_w
+        now = engine.high_ma if kind == _MAX_MA else engine.high_w
         return 0 <= now < value
-    return (engine.low_ma if kind == kinds.MIN_MA else engine.low_w) >= value
+    return (engine.low_ma if kind == _MIN_MA else engine.low_w) >= value
 
 
 def active(engine: "Engine", dimension: int) -> int:
@@ -132,7 +138,9 @@ def crossing(
     """
     time = end[0] - start[0]
     energy = end[1] - start[1]
-    if end[1] > cut_mwh and (end[0] <= cut_ms or (cut_mwh - start[1]) * time <= (cut_ms - start[0]) * energy):
+    if end[1] > cut_mwh and (
+        end[0] <= cut_ms or (cut_mwh - start[1]) * time <= (cut_ms - start[0]) * energy
+    ):
         ms = start[0] + ((cut_mwh - start[1]) * time + energy - 1) // energy
         return min(ms, end[0]), cut_mwh
     return cut_ms, max(now_mwh, start[1] + energy * (cut_ms - start[0]) // time)

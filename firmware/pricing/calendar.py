@@ -27,7 +27,11 @@ def date_of(days: int) -> tuple[int, int, int]:
     of_year = of_era - (365 * year + year // 4 - year // 100)
     shifted = (5 * of_year + 2) // 153
     month = shifted + 3 if shifted < 10 else shifted - 9
-    return year + era * 400 + (1 if month < 3 else 0), month, of_year - (153 * shifted + 2) // 5 + 1
+    return (
+        year + era * 400 + (1 if month < 3 else 0),
+        month,
+        of_year - (153 * shifted + 2) // 5 + 1,
+    )
 
 
 def month_days(year: int, month: int) -> int:
@@ -83,7 +87,9 @@ class TimeZone:
         return days, shown - days * DAY_S
 
     def _bad(self) -> None:
-        raise FieldError("tz", "must be a POSIX TZ string such as CET-1CEST,M3.5.0,M10.5.0/3", self.text)
+        raise FieldError(
+            "tz", "must be a POSIX TZ string such as CET-1CEST,M3.5.0,M10.5.0/3", self.text
+        )
 
     def _find(self, epoch_s: int) -> None:
         if self._dst is None:
@@ -176,40 +182,6 @@ def _instant(rule: tuple[int, ...], year: int) -> int:
         if month == 0:
             days -= 1 if number < 60 or month_days(year, 2) == 28 else 0
     return days * DAY_S + clock
-
-
-def parse_time(text: str, field: str) -> int:
-    """Read "HH:MM" (OCPI TariffRestrictions) as the minute of the day. Raises FieldError."""
-    if len(text) != 5 or text[2] != ":" or not (text[:2].isdigit() and text[3:].isdigit()):
-        raise FieldError(field, "must be a time such as 13:30", text)
-    minute = int(text[:2]) * 60 + int(text[3:])
-    if int(text[:2]) > 23 or int(text[3:]) > 59:
-        raise FieldError(field, "must be a time such as 13:30", text)
-    return minute
-
-
-def parse_date(text: str, field: str) -> int:
-    """Read "YYYY-MM-DD" as days from 1970-01-01. Raises FieldError."""
-    if len(text) == 10 and text[4] == "-" and text[7] == "-":
-        if text[:4].isdigit() and text[5:7].isdigit() and text[8:].isdigit():
-            year, month, day = int(text[:4]), int(text[5:7]), int(text[8:])
-            if year > 1900 and 0 < month < 13 and 0 < day <= month_days(year, month):
-                return days_of(year, month, day)
-    raise FieldError(field, "must be a date such as 2025-12-24", text)
-
-
-def parse_instant(text: str, field: str) -> int:
-    """Read an OCPI DateTime (RFC 3339 in UTC, with or without Z and fraction) as epoch ms.
-
-    Raises FieldError. A fraction beyond milliseconds is cut off.
-    """
-    body = text[:-1] if text[-1:] == "Z" else text
-    body, dot, fraction = body.partition(".")
-    good = len(body) == 19 and body[10] in "T " and body[16] == ":" and body[17:].isdigit()
-    if not good or (dot and not fraction.isdigit()) or int(body[17:]) > 60:
-        raise FieldError(field, "must be a UTC time such as 2025-12-24T18:30:00Z", text)
-    seconds = parse_date(body[:10], field) * DAY_S + parse_time(body[11:16], field) * 60
-    return (seconds + int(body[17:])) * 1000 + (int((fraction + "000")[:3]) if dot else 0)
 
 
 def instant_text(epoch_ms: int) -> str:

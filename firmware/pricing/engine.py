@@ -97,7 +97,12 @@ class Engine:
         self._w_to = -1  # the first reading must pass the long way, which takes its load
 
     def update(
-        self, epoch_ms: int, energy_mwh: int, charging: bool, power_w: int = -1, current_ma: int = -1
+        self,
+        epoch_ms: int,
+        energy_mwh: int,
+        charging: bool,
+        power_w: int = -1,
+        current_ma: int = -1,
     ) -> None:
         """A reading at an instant; `charging`, power and current hold since the last one.
 
@@ -105,14 +110,18 @@ class Engine:
         or energy go back. Where integers are 31-bit, epoch_ms itself is a heap object: tick() is free.
         """
         self._small[0] = epoch_ms - self.epoch_ms
-        self.tick(self._small[0], energy_mwh, CHARGING if charging else PARKED, power_w, current_ma)
+        self.tick(
+            self._small[0], energy_mwh, CHARGING if charging else PARKED, power_w, current_ma
+        )
 
     def tick(self, ms: int, mwh: int, kind: int, power_w: int = -1, current_ma: int = -1) -> None:
         """update() in session time: ms since start. Allocates nothing between boundaries."""
         if self.frozen:
             return
         if ms < self.ms or mwh < self.mwh or not self.open:
-            raise PricingError(f"reading goes back: {ms} ms, {mwh} mWh after {self.ms} ms, {self.mwh} mWh")
+            raise PricingError(
+                f"reading goes back: {ms} ms, {mwh} mWh after {self.ms} ms, {self.mwh} mWh"
+            )
         if (
             kind == self.kind
             and ms <= self._stop_ms
@@ -210,7 +219,9 @@ class Engine:
 
     def rate(self) -> tuple[int, int]:
         """Prices now, tax included, in 1e-4 of the currency: (per kWh, per hour)."""
-        return limits.gross_price(self.tariff, self.energy), limits.gross_price(self.tariff, self.time)
+        return limits.gross_price(self.tariff, self.energy), limits.gross_price(
+            self.tariff, self.time
+        )
 
     def next_change(self) -> tuple[int, int]:
         """The next known change of a price: (epoch ms or -1, session energy in mWh or -1)."""
@@ -318,8 +329,12 @@ class Engine:
         self._next_ms = boundary.choose(self)
         self._next_mwh = boundary.energy_cut(self)
         self._w_from, self._w_to = boundary.between(self.tariff.cut_w, self.low_w, self.high_w)
-        self._ma_from, self._ma_to = boundary.between(self.tariff.cut_ma, self.low_ma, self.high_ma)
-        key = self.kind | (self.flat_now + 1) << 2 | (self.time + 1) << 11 | (self.energy + 1) << 20
+        self._ma_from, self._ma_to = boundary.between(
+            self.tariff.cut_ma, self.low_ma, self.high_ma
+        )
+        key = (
+            self.kind | (self.flat_now + 1) << 2 | (self.time + 1) << 11 | (self.energy + 1) << 20
+        )
         if key != self._key and not restored:
             self._close_period()
         self._key = key

@@ -9,7 +9,7 @@ from micropython import const
 
 from firmware.errors import FieldError
 from firmware.pricing import money
-from firmware.pricing.calendar import parse_date, parse_time
+from firmware.pricing.calendar import DAY_S, days_of, month_days
 from firmware.pricing.jsontext import Num
 
 _DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
@@ -107,8 +107,12 @@ def component(value: object, path: str, reservation: str) -> tuple[int, ...]:
     dimension = _DIMENSIONS.index(choice(value.get("type"), path + ".type", _DIMENSIONS))
     if reservation:
         if dimension in (0, 2):
-            raise FieldError(path + ".type", "must be TIME or FLAT in a reservation", value["type"])
-        dimension = (4 if dimension == 1 else 5) + (2 if reservation == "RESERVATION_EXPIRES" else 0)
+            raise FieldError(
+                path + ".type", "must be TIME or FLAT in a reservation", value["type"]
+            )
+        dimension = (4 if dimension == 1 else 5) + (
+            2 if reservation == "RESERVATION_EXPIRES" else 0
+        )
     price = number(value.get("price"), 4, path + ".price")
     vat = value.get("vat")
     rate = -1 if vat is None else number(vat, 4, path + ".vat")
@@ -160,7 +164,11 @@ def _weekdays(value: object, path: str) -> int:
 def _window(value: dict[str, object], path: str) -> int:
     """start_time and end_time as start * 2048 + end; -1 for the whole day."""
     start, end = value.get("start_time"), value.get("end_time")
-    first = 0 if start is None else parse_time(text(start, path + ".start_time", 5), path + ".start_time")
+    first = (
+        0
+        if start is None
+        else parse_time(text(start, path + ".start_time", 5), path + ".start_time")
+    )
     last = 0 if end is None else parse_time(text(end, path + ".end_time", 5), path + ".end_time")
     if first == last:
         return -1
@@ -187,3 +195,37 @@ def sleep(value: object, path: str) -> int:
     if found < 0:
         raise FieldError(path, "must not begin when it ends")
     return found
+
+
+def parse_time(text: str, field: str) -> int:
+    """Read "HH:MM" (OCPI TariffRestrictions) as the minute of the day. Raises FieldError."""
+    if len(text) != 5 or text[2] != ":" or not (text[:2].isdigit() and text[3:].isdigit()):
+        raise FieldError(field, "must be a time such as 13:30", text)
+    minute = int(text[:2]) * 60 + int(text[3:])
+    if int(text[:2]) > 23 or int(text[3:]) > 59:
+        raise FieldError(field, "must be a time such as 13:30", text)
+    return minute
+
+
+def parse_date(text: str, field: str) -> int:
+    """Read "YYYY-MM-DD" as days from 1970-01-01. Raises FieldError."""
+    if len(text) == 10 and text[4] == "-" and text[7] == "-":
+        if text[:4].isdigit() and text[5:7].isdigit() and text[8:].isdigit():
+            year, month, day = int(text[:4]), int(text[5:7]), int(text[8:])
+            if year > 1900 and 0 < month < 13 and 0 < day <= month_days(year, month):
+                return days_of(year, month, day)
+    raise FieldError(field, "must be a date such as 2025-12-24", text)
+
+
+def parse_instant(text: str, field: str) -> int:
+    """Read an OCPI DateTime (RFC 3339 in UTC, with or without Z and fraction) as epoch ms.
+
+    Raises FieldError. A fraction beyond milliseconds is cut off.
+    """
+    body = text[:-1] if text[-1:] == "Z" else text
+    body, dot, fraction = body.partition(".")
+    good = len(body) == 19 and body[10] in "T " and body[16] == ":" and body[17:].isdigit()
+    if not good or (dot and not fraction.isdigit()) or int(body[17:]) > 60:
+        raise FieldError(field, "must be a UTC time such as 2025-12-24T18:30:00Z", text)
+    seconds = parse_date(body[:10], field) * DAY_S + parse_time(body[11:16], field) * 60
+    return (seconds + int(body[17:])) * 1000 + (int((fraction + "000")[:3]) if dot else 0)

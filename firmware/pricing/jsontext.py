@@ -168,7 +168,9 @@ class Reader:
         if 0xD800 <= code < 0xDC00 and self._data[self._at : self._at + 2] == b"\\u":
             self._at += 2
             low = self._hex4()
-            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00) if low >> 10 == 55 else 0xD800
+            code = (
+                0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00) if low >> 10 == 55 else 0xD800
+            )
         if 0xD800 <= code < 0xE000:
             self._fail("half a surrogate pair")
         return chr(code)

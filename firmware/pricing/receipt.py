@@ -97,7 +97,9 @@ class Receipt:
         return out + self._block(_FOOT, width, language)
 
     def _tax_known(self) -> bool:
-        return self.tariff.tax != 1 or not [group for group in self.vat if group[0] < 0 and group[3]]
+        return self.tariff.tax != 1 or not [
+            group for group in self.vat if group[0] < 0 and group[3]
+        ]
 
     def _rate(self, vat: int) -> str | None:
         return None if vat < 0 else money.trimmed(vat, 4)

@@ -102,7 +102,9 @@ def restriction(kind: int, value: int, language: str) -> str:
 
 def conditions(rule: tuple[int, ...], language: str) -> str:
     """All restrictions of an element, by commas; empty when it has none."""
-    return ", ".join([restriction(rule[at], rule[at + 1], language) for at in range(0, len(rule), 2)])
+    return ", ".join(
+        [restriction(rule[at], rule[at + 1], language) for at in range(0, len(rule), 2)]
+    )
 
 
 def component(tariff: "Tariff", index: int, language: str) -> str:
@@ -154,10 +156,14 @@ def _extras(tariff: "Tariff", language: str) -> list[str]:
     point = money.point(language)
     if tariff.free_mwh:
         given = money.trimmed(tariff.free_mwh, 6, 0, point) + " kWh"
-        lines.append(f"{say(0, language)}: {say('first', language, given)} {say('free', language)}")
+        lines.append(
+            f"{say(0, language)}: {say('first', language, given)} {say('free', language)}"
+        )
     if tariff.free_ms:
         given = span(tariff.free_ms, language)
-        lines.append(f"{say(1, language)}: {say('first', language, given)} {say('free', language)}")
+        lines.append(
+            f"{say(1, language)}: {say('first', language, given)} {say('free', language)}"
+        )
     if tariff.grace_ms:
         lines.append(say("grace", language, span(tariff.grace_ms, language)))
     if tariff.sleep >= 0:

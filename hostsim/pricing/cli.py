@@ -82,9 +82,15 @@ def _line(line: dict[str, Any], places: int) -> dict[str, Any]:
         found["element"] = line["element"]
         quantity = int(line["quantity"])
         if line["unit"] == "mWh":
-            found["quantity"], found["unit"] = _number(f"{quantity // 10**6}.{quantity % 10**6:06d}"), "kWh"
+            found["quantity"], found["unit"] = (
+                _number(f"{quantity // 10**6}.{quantity % 10**6:06d}"),
+                "kWh",
+            )
         elif line["unit"] == "ms":
-            found["quantity"], found["unit"] = _number(f"{quantity // 1000}.{quantity % 1000:03d}"), "s"
+            found["quantity"], found["unit"] = (
+                _number(f"{quantity // 1000}.{quantity % 1000:03d}"),
+                "s",
+            )
         else:
             found["quantity"], found["unit"] = quantity, "1"
         found["unit_price"] = _number(line["unit_price"])
@@ -120,7 +126,8 @@ def shown(result: dict[str, Any], explain: bool) -> dict[str, Any]:
         for group in receipt["vat"]
     ]
     out["total"] = {
-        name: _number(_amount(receipt[f"{name}_minor"], places)) for name in ("net", "tax", "gross")
+        name: _number(_amount(receipt[f"{name}_minor"], places))
+        for name in ("net", "tax", "gross")
     }
     out["price_per_kwh"] = _number(receipt["per_kwh"])
     out["notes"] = result["notes"]
@@ -141,9 +148,13 @@ def register(app: typer.Typer) -> None:
 
     @app.command("price")
     def price(
-        tariff: Annotated[Path, typer.Argument(help="An OCPI Tariff object (2.2.1 or 2.3.0), as JSON.")],
+        tariff: Annotated[
+            Path, typer.Argument(help="An OCPI Tariff object (2.2.1 or 2.3.0), as JSON.")
+        ],
         cdr: Annotated[Path, typer.Argument(help="An OCPI CDR object, as JSON.")],
-        tz: Annotated[str, typer.Option(help="Time zone of the charger: IANA name or POSIX TZ.")] = "UTC",
+        tz: Annotated[
+            str, typer.Option(help="Time zone of the charger: IANA name or POSIX TZ.")
+        ] = "UTC",
         explain: Annotated[bool, typer.Option(help="Say what priced what, when and why.")] = False,
         compact: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
     ) -> None:

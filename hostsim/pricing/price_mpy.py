@@ -14,8 +14,9 @@ import sys
 
 from firmware.errors import FieldError
 from firmware.pricing import bill, boundary, money, words
-from firmware.pricing.calendar import TimeZone, instant_text, parse_instant
+from firmware.pricing.calendar import TimeZone, instant_text
 from firmware.pricing.engine import CHARGING, IDLE, PARKED, Engine
+from firmware.pricing.fields import parse_instant
 from firmware.pricing.jsontext import Num, Reader
 from firmware.pricing.receipt import Receipt
 from firmware.pricing.tariff import Tariff
@@ -161,7 +162,9 @@ def chain(periods, start, end):
         if one.start_ms < start and index == 0:
             one.start_ms = start
         if one.start_ms > end or (index and one.start_ms < periods[index - 1].start_ms):
-            raise FieldError(path, "must be in order and within the record", instant_text(one.start_ms))
+            raise FieldError(
+                path, "must be in order and within the record", instant_text(one.start_ms)
+            )
         if index:
             periods[index - 1].end_ms = one.start_ms
     if periods:
@@ -190,7 +193,11 @@ def count(engine, ms, kind):
         return
     engine.kind = kind
     tariff = engine.tariff
-    free = tariff.free_ms - engine.charged_ms if kind == CHARGING else tariff.grace_ms - engine.parked_ms
+    free = (
+        tariff.free_ms - engine.charged_ms
+        if kind == CHARGING
+        else tariff.grace_ms - engine.parked_ms
+    )
     if kind == CHARGING:
         engine.charged_ms += ms
     else:
@@ -285,22 +292,36 @@ def explain(engine, result):
         if flat >= 0:
             lines.append(f"{when}: flat fee by {reason(engine.tariff, flat)}")
         if energy:
-            why = reason(engine.tariff, on_energy) if on_energy >= 0 else "no element holds or free: not priced"
+            why = (
+                reason(engine.tariff, on_energy)
+                if on_energy >= 0
+                else "no element holds or free: not priced"
+            )
             lines.append(f"{when}: {money.trimmed(energy, 6)} kWh by {why}")
         if time and kind != IDLE:
             what = "charging" if kind == CHARGING else "parking"
-            why = reason(engine.tariff, on_time) if on_time >= 0 else "no element holds or free: not priced"
+            why = (
+                reason(engine.tariff, on_time)
+                if on_time >= 0
+                else "no element holds or free: not priced"
+            )
             lines.append(f"{when}: {money.trimmed(time, 3)} s {what} by {why}")
     for row in result.rows:
         kind, component, quantity, amount, _, dimension = row
         if component < 0:
-            lines.append(f"x_caps: {LABELS[dimension]} costs {bill.decimal_text((-amount, bill.UNIT))} less")
+            lines.append(
+                f"x_caps: {LABELS[dimension]} costs {bill.decimal_text((-amount, bill.UNIT))} less"
+            )
             continue
         at = engine.used.index(component) if component in engine.used else -1
         more = quantity - engine.amounts[at] if at >= 0 else 0
         if more:
-            unit = (money.trimmed(more, 6) + " kWh") if kind == 0 else (money.trimmed(more, 3) + " s")
-            lines.append(f"step_size: {unit} more are billed by {reason(engine.tariff, component)}")
+            unit = (
+                (money.trimmed(more, 6) + " kWh") if kind == 0 else (money.trimmed(more, 3) + " s")
+            )
+            lines.append(
+                f"step_size: {unit} more are billed by {reason(engine.tariff, component)}"
+            )
     for line in result.lines():
         if line[0] >= bill.MAXIMUM:
             name = "max_price" if line[0] == bill.MAXIMUM else "min_price"
@@ -346,7 +367,9 @@ def main(arguments):
                 "receipt": receipt,
                 "explain": explain(engine, result) if "explain" in arguments[3:] else [],
                 "notes": notes(tariff, start, periods),
-                "engine": "MicroPython {}.{}.{}, {}-bit".format(*sys.implementation.version[:3], bits),
+                "engine": "MicroPython {}.{}.{}, {}-bit".format(
+                    *sys.implementation.version[:3], bits
+                ),
             }
         )
     )

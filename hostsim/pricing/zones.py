@@ -100,7 +100,7 @@ def posix(name: str, start: datetime, end: datetime) -> str:
     if footer and _offsets(_by_rules(footer), start, end) == changes:
         return footer
     if len(changes) > 2:
-        raise ZoneError(f"--tz: {name} changed its clock {len(changes) - 1} times during the record")
+        raise ZoneError(
+            f"--tz: {name} changed its clock {len(changes) - 1} times during the record"
+        )
     return _made(changes)
-
-

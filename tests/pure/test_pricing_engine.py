@@ -35,7 +35,13 @@ def totals(made):
     return decimal_text(excl), decimal_text(incl)
 
 
-SIMPLE = element([component("FLAT", 0.5, 20), component("ENERGY", 0.25, 10), component("PARKING_TIME", 2, 20, 900)])
+SIMPLE = element(
+    [
+        component("FLAT", 0.5, 20),
+        component("ENERGY", 0.25, 10),
+        component("PARKING_TIME", 2, 20, 900),
+    ]
+)
 
 
 def test_ocpi_example_with_start_fee_and_parking():
@@ -57,16 +63,22 @@ def test_a_reading_across_a_boundary_is_split_there():
 
 def test_clock_changes_are_local():
     night = element([component("TIME", 1)], '"start_time":"02:00","end_time":"03:00"')
-    spring = engine(night, tz=BERLIN, start=1743292800000)  # 2025-03-30T01:00 local: no hour from 2 to 3
+    spring = engine(
+        night, tz=BERLIN, start=1743292800000
+    )  # 2025-03-30T01:00 local: no hour from 2 to 3
     spring.tick(4 * HOUR, 0, CHARGING)
     assert totals(spring)[0] == "0.0000"
-    autumn = engine(night, tz=BERLIN, start=1761433200000)  # 2025-10-26T01:00 local: twice from 2 to 3
+    autumn = engine(
+        night, tz=BERLIN, start=1761433200000
+    )  # 2025-10-26T01:00 local: twice from 2 to 3
     autumn.tick(4 * HOUR, 0, CHARGING)
     assert totals(autumn)[0] == "2.0000"
 
 
 def test_energy_duration_and_date_boundaries():
-    first = element([component("ENERGY", 0), component("TIME", 0)], '"max_kwh":1,"max_duration":1800')
+    first = element(
+        [component("ENERGY", 0), component("TIME", 0)], '"max_kwh":1,"max_duration":1800'
+    )
     made = engine(first, element([component("ENERGY", 1), component("TIME", 6)]))
     made.tick(HOUR, 2 * KWH, CHARGING)  # both end at half an hour
     assert totals(made)[0] == "4.0000"
@@ -77,7 +89,9 @@ def test_energy_duration_and_date_boundaries():
 
 
 def test_load_that_is_not_measured_does_not_hold():
-    made = engine(element([component("ENERGY", 1)], '"max_power":11'), element([component("ENERGY", 3)]))
+    made = engine(
+        element([component("ENERGY", 1)], '"max_power":11'), element([component("ENERGY", 3)])
+    )
     made.tick(HOUR, KWH, CHARGING)
     assert totals(made)[0] == "3.0000"
     made.tick(2 * HOUR, 2 * KWH, CHARGING, 5000)
@@ -95,7 +109,10 @@ def test_step_size_of_time_gives_way_to_parking():
 
 
 def test_limits_hold_with_and_without_tax_on_their_own():
-    made = engine(SIMPLE, more='"max_price":{"excl_vat":10,"incl_vat":11},"min_price":{"excl_vat":1,"incl_vat":1.15},')
+    made = engine(
+        SIMPLE,
+        more='"max_price":{"excl_vat":10,"incl_vat":11},"min_price":{"excl_vat":1,"incl_vat":1.15},',
+    )
     assert totals(made) == ("1.0000", "1.1500") and made.price_minor() == 115
     made.tick(HOUR, 50 * KWH, CHARGING)
     assert totals(made) == ("10.0000", "11.0000") and made.price_minor() == 1100
@@ -112,7 +129,9 @@ def test_a_limit_given_on_one_side_binds_the_other_by_vat():
 def test_prices_that_include_tax():
     made = engine(element([component("ENERGY", 1.1, 10)]), more='"tax_included":"YES",')
     made.tick(HOUR, 10 * KWH, CHARGING)
-    assert totals(made) == ("10.0000", "11.0000") and made.bill().vat_groups() == [(100000, 1000, 100, 1100)]
+    assert totals(made) == ("10.0000", "11.0000") and made.bill().vat_groups() == [
+        (100000, 1000, 100, 1100)
+    ]
     made = engine(element([component("ENERGY", 1.1)]), more='"tax_included":"YES",')
     made.tick(HOUR, 10 * KWH, CHARGING)
     assert made.bill().total()[0] is None
@@ -120,20 +139,29 @@ def test_prices_that_include_tax():
 
 def test_extensions():
     tariff = element([component("ENERGY", 1), component("TIME", 6), component("PARKING_TIME", 6)])
-    made = engine(tariff, more='"x_free_kwh":1,"x_free_minutes":10,"x_grace_minutes":20,"x_caps":{"PARKING_TIME":3},')
+    made = engine(
+        tariff,
+        more='"x_free_kwh":1,"x_free_minutes":10,"x_grace_minutes":20,"x_caps":{"PARKING_TIME":3},',
+    )
     made.tick(HOUR, 3 * KWH, CHARGING)
     assert totals(made)[0] == "7.0000"  # 2 kWh, 50 minutes
     made.tick(HOUR + 30 * MINUTE, 3 * KWH, PARKED)
     assert totals(made)[0] == "8.0000"  # 10 minutes beyond the grace
     made.tick(4 * HOUR, 3 * KWH, PARKED)
     assert totals(made)[0] == "10.0000"  # capped at 3
-    made = engine(tariff, more='"x_parking_sleep":{"start_time":"22:00","end_time":"06:00"},', start=MONDAY + 12 * HOUR)
+    made = engine(
+        tariff,
+        more='"x_parking_sleep":{"start_time":"22:00","end_time":"06:00"},',
+        start=MONDAY + 12 * HOUR,
+    )
     made.tick(12 * HOUR, 0, PARKED)  # 21:30 to 09:30
     assert totals(made)[0] == "24.0000"
 
 
 def test_it_knows_rate_next_change_and_what_is_left():
-    cheap = element([component("ENERGY", 0.2, 10), component("TIME", 1.2)], '"end_time":"17:00","max_kwh":10')
+    cheap = element(
+        [component("ENERGY", 0.2, 10), component("TIME", 1.2)], '"end_time":"17:00","max_kwh":10'
+    )
     made = engine(cheap, element([component("ENERGY", 0.3, 10)]))
     made.tick(MINUTE, KWH, CHARGING)
     assert made.rate() == (2200, 12000)
@@ -142,7 +170,10 @@ def test_it_knows_rate_next_change_and_what_is_left():
     energy, time = made.left(46)
     for left, bill in ((energy, made.bill(energy)), (time, made.bill(0, time))):
         assert left >= 0 and bill.gross_minor() <= 46
-    assert made.bill(energy + 2000).gross_minor() > 46 and made.bill(0, time + 2000).gross_minor() > 46
+    assert (
+        made.bill(energy + 2000).gross_minor() > 46
+        and made.bill(0, time + 2000).gross_minor() > 46
+    )
     assert made.left(23) == (0, 0)
     free = engine(element([component("FLAT", 1)]))
     assert free.left(50) == (-1, -1) and free.next_change() == (-1, -1)
@@ -156,13 +187,17 @@ def test_price_stops_at_the_last_instant_that_fits():
         made.tick(minute * MINUTE, minute * KWH // 3, CHARGING)
         assert made.price_minor() <= 500
     assert made.frozen and made.price_minor() == 500
-    assert periods[-1][1] == MONDAY + made.ms and sum([period[2] for period in periods]) == made.mwh
+    assert (
+        periods[-1][1] == MONDAY + made.ms and sum([period[2] for period in periods]) == made.mwh
+    )
     assert made.bill(100).gross_minor() > 500  # 0.1 Wh more does not fit
 
 
 def test_a_record_prices_like_the_session():
     periods = []
-    made = engine(SIMPLE, more='"x_grace_minutes":7,', on_period=lambda *period: periods.append(period))
+    made = engine(
+        SIMPLE, more='"x_grace_minutes":7,', on_period=lambda *period: periods.append(period)
+    )
     made.update(MONDAY + HOUR, 7 * KWH + 1, True)
     made.finish(MONDAY + 2 * HOUR, 7 * KWH + 1, False)
     assert [period[:5] for period in periods] == [

@@ -13,8 +13,16 @@ def refused(function, *given):
 
 def test_decimals_become_integers_exactly():
     for text, places, value in (
-        ("0.25", 4, 2500), ("12", 4, 120000), ("0.1000000", 4, 1000), ("1e-2", 4, 100), ("2.5E1", 4, 250000),
-        ("0", 4, 0), ("0.000", 0, 0), ("0.0001", 4, 1), ("107374.1824", 4, 1073741824), ("8.875", 4, 88750),
+        ("0.25", 4, 2500),
+        ("12", 4, 120000),
+        ("0.1000000", 4, 1000),
+        ("1e-2", 4, 100),
+        ("2.5E1", 4, 250000),
+        ("0", 4, 0),
+        ("0.000", 0, 0),
+        ("0.0001", 4, 1),
+        ("107374.1824", 4, 1073741824),
+        ("8.875", 4, 88750),
     ):
         assert money.decimal(text, places, "p") == value, text
 
@@ -26,7 +34,21 @@ def test_more_decimals_than_carried_are_refused_not_rounded():
 
 
 def test_what_is_no_decimal_is_refused():
-    for text in ("", ".", "1.", ".5", "1,5", "0x1", "1e", "--1", "+1", "1 ", "nan", "1" * 30, "1e99"):
+    for text in (
+        "",
+        ".",
+        "1.",
+        ".5",
+        "1,5",
+        "0x1",
+        "1e",
+        "--1",
+        "+1",
+        "1 ",
+        "nan",
+        "1" * 30,
+        "1e99",
+    ):
         assert "p:" in refused(money.decimal, text, 4, "p"), text
     assert "negative" in refused(money.decimal, "-0.01", 4, "p")
 
@@ -36,7 +58,14 @@ def test_half_up_rounds_away_from_zero():
 
 
 def test_minor_units_follow_iso_4217():
-    assert [money.exponent(code) for code in ("EUR", "JPY", "KWD", "BHD", "GBP", "CHF")] == [2, 0, 3, 3, 2, 2]
+    assert [money.exponent(code) for code in ("EUR", "JPY", "KWD", "BHD", "GBP", "CHF")] == [
+        2,
+        0,
+        3,
+        3,
+        2,
+        2,
+    ]
 
 
 def test_amounts_read_as_the_language_writes_them():
@@ -55,7 +84,9 @@ def test_trailing_zeros_go_down_to_the_least():
 
 
 def test_json_keeps_numbers_as_text():
-    found = jsontext.loads('{"a": [1, 2.50, -0e3, true, null, "\\u00e9\\ud83d\\ude00\\n"], "b": {}}')
+    found = jsontext.loads(
+        '{"a": [1, 2.50, -0e3, true, null, "\\u00e9\\ud83d\\ude00\\n"], "b": {}}'
+    )
     assert [str(value) for value in found["a"][:3]] == ["1", "2.50", "-0e3"]
     assert found["a"][3:] == [True, None, "é😀\n"] and found["b"] == {}
     assert jsontext.loads("\ufeff[]") == []
@@ -63,8 +94,30 @@ def test_json_keeps_numbers_as_text():
 
 def test_json_is_strict_and_says_where():
     for text in (
-        "", "{", "[1,]", "{'a':1}", '{"a" 1}', "01", "1.", "[1 2]", "nul", '"\t"', '"\\x"', '"\\ud800"', "1 1",
-        '{"a":1,"a":2}', "[" * 13 + "]" * 13, "-", "+1", ".5", "1e", "NaN", '"abc', '"\\u12g4"', "[1]]", b'"\xff"',
+        "",
+        "{",
+        "[1,]",
+        "{'a':1}",
+        '{"a" 1}',
+        "01",
+        "1.",
+        "[1 2]",
+        "nul",
+        '"\t"',
+        '"\\x"',
+        '"\\ud800"',
+        "1 1",
+        '{"a":1,"a":2}',
+        "[" * 13 + "]" * 13,
+        "-",
+        "+1",
+        ".5",
+        "1e",
+        "NaN",
+        '"abc',
+        '"\\u12g4"',
+        "[1]]",
+        b'"\xff"',
     ):
         assert "byte" in refused(jsontext.loads, text), text
     assert refused(jsontext.loads, '{"a": tru}') == "json: a value expected at byte 6"
