@@ -137,9 +137,9 @@ class Orders:
 
     def tell(self):
         gc.collect()
-        say(ev="tell", online=sync.online, reason=sync.reason, sent=sync.records_sent, acked=sync.records_acked,
+        say(ev="tell", online=sync.online, reason=sync.link.reason, sent=sync.records_sent, acked=sync.records_acked,
             acked_seq=ledger.acked_seq, next_seq=ledger.next_seq, heap=gc.mem_alloc(), stall=stall.longest,
-            connections=sync.connections, log_dropped=sync.log_dropped, ppm=clock.drift_ppm)  # fmt: skip
+            connections=sync.link.connections, log_dropped=sync.log_dropped, ppm=clock.drift_ppm)  # fmt: skip
 
 
 class Stall:
@@ -177,12 +177,12 @@ async def main():
         while True:
             if was[0] is not sync.online:
                 was[0] = sync.online
-                say(ev="online" if sync.online else "offline", reason=sync.reason)
+                say(ev="online" if sync.online else "offline", reason=sync.link.reason)
             await asyncio.sleep_ms(5)
 
     asyncio.create_task(watch())
     await sync.run()
-    say(ev="ended", reason=sync.reason)
+    say(ev="ended", reason=sync.link.reason)
 
 
 with open(sys.argv[1]) as file:

@@ -27,31 +27,21 @@ class _Pipe:
 
     def __init__(self) -> None:
         self.out = bytearray()
-        self._parts = ()
-        self._at = 0
+        self.source = b""
+        self.at = 0
 
-    def load(self, *parts) -> None:
-        """What the next reads give; no read crosses from one part to the next."""
-        self._parts = parts
-        self._at = 0
+    def load(self, source) -> None:
+        """What the next reads give."""
+        self.source = source
+        self.at = 0
 
     def read(self, n: int) -> bytes:
-        while self._parts and self._at >= len(self._parts[0]):
-            self._parts = self._parts[1:]
-            self._at = 0
-        data = bytes(self._parts[0][self._at : self._at + n]) if self._parts else b""
-        self._at += n
-        if len(data) != n:
-            raise LinkError("a packet ends too early")
-        return data
+        at = self.at
+        self.at += n
+        return bytes(self.source[at : at + n])
 
     def write(self, data, n: int = -1) -> None:
         self.out.extend(data if n < 0 else data[:n])
-
-    def take(self) -> bytearray:
-        data = self.out
-        self.out = bytearray()
-        return data
 
     def socket(self) -> "_Pipe":
         return self
@@ -59,11 +49,10 @@ class _Pipe:
     def getaddrinfo(self, _host, _port):
         return ((None,),)
 
-    def connect(self, _address) -> None:
-        pass
-
     def setblocking(self, _flag) -> None:
         pass
+
+    connect = setblocking
 
     def close(self) -> None:
         pass
@@ -78,8 +67,6 @@ class Codec:
         self._client.sock = self._pipe
         self._client.set_callback(on_message)
         self._on_message = on_message
-        self._head = bytearray(5)
-        self._head_view = memoryview(self._head)
         self._small = memoryview(bytearray(_SMALL))
         self.code = 0  # return code of the last CONNACK or SUBACK
         self.pid = 0  # packet id of the last PUBACK or SUBACK
@@ -89,7 +76,9 @@ class Codec:
 
     def take(self) -> bytearray:
         """The packets encoded since the last call (acknowledgements of incoming ones among them)."""
-        return self._pipe.take()
+        data = self._pipe.out
+        self._pipe.out = bytearray()
+        return data
 
     @property
     def waiting(self) -> bool:
@@ -134,21 +123,22 @@ class Codec:
     # -- in
 
     def _next(self) -> None:
+        self._buf = self._small
         self._have = 0
-        self._size = 0
-        self._body = None
+        self._body = 0  # where it begins; 0: the length is not known yet
+        self._end = 0
         self._drain = False
 
     def room(self):
         """The memoryview the next received bytes go to: never more than the packet still lacks."""
         have = self._have
-        if self._body is None:
-            return self._head_view[have : 2 if have < 2 else have + 1]
+        if not self._body:
+            return self._buf[have : max(2, have + 1)]
         if not self._drain:
-            return self._body[have : self._size]
-        if have < _KEPT:
-            return self._body[have:_KEPT]
-        return self._body[_KEPT : _KEPT + min(_SMALL - _KEPT, self._size - have)]
+            return self._buf[have : self._end]
+        if have >= _KEPT:
+            return self._buf[_KEPT : min(_SMALL, _KEPT + self._end - have)]
+        return self._buf[have:_KEPT]
 
     def took(self, n: int) -> int:
         """`n` bytes were put into room(); answers the packet's type when it is whole and handled, else 0.
@@ -156,80 +146,68 @@ class Codec:
         Raises LinkError for what no broker may send.
         """
         self._have += n
-        if self._body is None and not self._header():
+        if not self._body and not self._header():
             return 0
-        if self._have < self._size:
+        if self._have < self._end:
             return 0
-        op = self._head[0]
-        if self._drain:
-            self._too_large(op)
-        else:
-            self._whole(op)
+        op = self._buf[0]
+        self._whole(op)
         self._next()
         return op & 0xF0
 
     def _header(self) -> bool:
         have = self._have
-        head = self._head
+        head = self._buf
         if have < 2 or head[have - 1] & 0x80:
             if have == 5:
-                raise LinkError("malformed packet length")
+                raise LinkError("malformed packet")
             return False
         size = 0
         for i in range(have - 1, 0, -1):
             size = size << 7 | head[i] & 0x7F
-        self._check(head[0], size)
-        self._head_size = have
-        self._size = size
-        self._have = 0
-        self._body = self._small
-        if size > _SMALL:
-            self._make_room(size)
+        _check(head[0], size)
+        self._body = have
+        self._end = end = have + size
+        if end > _SMALL:
+            self._drain = True
+            if end <= MAX_PACKET:
+                try:
+                    self._buf = memoryview(bytearray(end))
+                    self._buf[:have] = head[:have]
+                    self._drain = False
+                except MemoryError:
+                    pass  # drained
         return True
 
-    def _make_room(self, size: int) -> None:
-        self._drain = size > MAX_PACKET
-        if self._drain:
-            return
-        try:
-            self._body = memoryview(bytearray(size))
-        except MemoryError:
-            self._drain = True
-
-    def _check(self, op: int, size: int) -> None:
-        if op & 0xF0 == PUBLISH:
-            ok = size >= 3 and op & 6 in (0, 2)
-        elif op == SUBACK:
-            ok = size == 3
-        elif op in (CONNACK, PUBACK):
-            ok = size == 2
-        else:
-            ok = op == PINGRESP and size == 0
-        if not ok:
-            raise LinkError(f"unexpected packet {op:#x} of {size} bytes")
-
     def _whole(self, op: int) -> None:
-        body = self._body
+        body = self._buf[self._body :]
+        first = body[0] << 8 | body[1] if self._end > 2 else 0
         if op & 0xF0 == PUBLISH:
-            if 2 + (body[0] << 8 | body[1]) + (2 if op & 2 else 0) > self._size:
-                raise LinkError("malformed topic length")
-        elif op == CONNACK:
-            self.code = body[1]
-            return
+            end = 2 + first + (op & 2)
+            if end > (_KEPT - 5 if self._drain else self._end - self._body):
+                raise LinkError("malformed packet")
+            if self._drain:  # acknowledged, or it would come again
+                self._on_message(bytes(body[2 : 2 + first]), None)
+                if op & 2:
+                    self._pipe.write(b"\x40\x02")
+                    self._pipe.write(body[end - 2 : end])
+                return
         elif op != PINGRESP:
-            self.pid = body[0] << 8 | body[1]
-            self.code = body[2] if op == SUBACK else 0
+            self.pid = first
+            self.code = body[2 if op == SUBACK else 1]
             return
-        self._pipe.load(self._head_view[: self._head_size], body[: self._size])
+        self._pipe.load(self._buf)
         self._client.check_msg()
 
-    def _too_large(self, op: int) -> None:
-        """Acknowledges the drained packet, or the broker would send it again, and says what it was."""
-        body = self._body
-        end = 2 + (body[0] << 8 | body[1])
-        if end + 2 > _KEPT:
-            raise LinkError("malformed topic length")
-        self._on_message(bytes(body[2:end]), None)
-        if op & 2:
-            self._pipe.write(b"\x40\x02")
-            self._pipe.write(body[end : end + 2])
+
+def _check(op: int, size: int) -> None:
+    if op & 0xF0 == PUBLISH:
+        ok = size >= 3 and op & 6 in (0, 2)
+    elif op == SUBACK:
+        ok = size == 3
+    elif op in (CONNACK, PUBACK):
+        ok = size == 2
+    else:
+        ok = op == PINGRESP and size == 0
+    if not ok:
+        raise LinkError("malformed packet")

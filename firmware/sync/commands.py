@@ -10,6 +10,7 @@ that nobody has to write JSON the same way twice. The counter rises with every c
 ledger together with the command's effect, so a command works at most once, whatever the power does.
 """
 
+import binascii
 import hashlib
 
 from firmware.errors import CommandError, FieldError
@@ -33,9 +34,12 @@ def hmac_sha256(key: bytes, data: bytes) -> bytes:
     return outer.digest()
 
 
-def signed_bytes(identity: str, device: str, counter: int, expires_at: int, name: str, args: str) -> bytes:
+def signed_bytes(message: dict) -> bytes:
     """What the mac covers."""
-    return f"forecourt-command-1\n{identity}\n{device}\n{counter}\n{expires_at}\n{name}\n{args}".encode()
+    lines = ["forecourt-command-1"]
+    for name in ("id", "device", "counter", "expires_at", "name", "args"):
+        lines.append(str(message[name]))
+    return "\n".join(lines).encode()
 
 
 def code_of(error: FieldError) -> str:
@@ -43,53 +47,44 @@ def code_of(error: FieldError) -> str:
     return _CODES.get(error.field, "malformed")
 
 
-def verify(payload, device: str, key: bytes, last_counter: int, now_ms: int) -> dict:
-    """The command: id, device, counter, expires_at, name, args (a dict). `now_ms` 0: the time is not known.
+def verify(message: dict, device: str, key: bytes, last_counter: int, now_ms: int) -> dict:
+    """The command in a message: id, device, counter, expires_at, name, args (a dict). `now_ms` 0: the time is not known.
 
     CommandError names the field that was refused.
     """
-    message = _parse(payload)
-    identity = messages.text(message, "id", CommandError)
-    target = messages.text(message, "device", CommandError)
-    counter = messages.natural(message, "counter", CommandError)
-    expires_at = messages.natural(message, "expires_at", CommandError)
-    name = messages.text(message, "name", CommandError)
-    args = message.get("args")
-    if not isinstance(args, str):
-        raise CommandError("args", "must be a JSON object as text", args)
-    if target != device:
-        raise CommandError("device", f"must be {device}", target)
-    _check_mac(message.get("mac"), key, signed_bytes(identity, target, counter, expires_at, name, args))
-    if counter <= last_counter:
-        raise CommandError("counter", f"must be greater than {last_counter}", counter)
-    if not now_ms:
-        raise CommandError("", "the charger does not know the time yet")
-    if expires_at <= now_ms:
-        raise CommandError("expires_at", f"must be after {now_ms}", expires_at)
     try:
-        arguments = messages.parse(args.encode())
-    except FieldError as error:
-        raise CommandError("args", error.reason, error.given)
-    return {"id": identity, "device": target, "counter": counter, "expires_at": expires_at, "name": name,
-            "args": arguments}
-
-
-def _parse(payload) -> dict:
-    try:
-        return messages.parse(payload)
+        return _verified(message, device, key, last_counter, now_ms)
     except FieldError as error:
         raise CommandError(error.field, error.reason, error.given)
 
 
+def _verified(message: dict, device: str, key: bytes, last_counter: int, now_ms: int) -> dict:
+    for name in ("id", "device", "name"):
+        messages.text(message, name)
+    counter = messages.natural(message, "counter")
+    expires_at = messages.natural(message, "expires_at")
+    args = message.get("args")
+    if not isinstance(args, str):
+        raise FieldError("args", "must be text", args)
+    if message["device"] != device:
+        raise FieldError("device", f"must be {device}", message["device"])
+    _check_mac(message.get("mac"), key, signed_bytes(message))
+    if counter <= last_counter:
+        raise FieldError("counter", f"must be above {last_counter}", counter)
+    if not now_ms:
+        raise FieldError("", "the time is not known yet")
+    if expires_at <= now_ms:
+        raise FieldError("expires_at", f"must be after {now_ms}", expires_at)
+    message["args"] = messages.parse(args.encode())
+    return message
+
+
 def _check_mac(mac, key: bytes, data: bytes) -> None:
     """Compares in a time that does not depend on where the two differ."""
-    wanted = hmac_sha256(key, data)
-    wrong = 0 if isinstance(mac, str) and len(mac) == 64 and len(key) >= _MIN_KEY else 1
+    wanted = binascii.hexlify(hmac_sha256(key, data)).decode()
+    wrong = not isinstance(mac, str) or len(mac) != len(wanted) or len(key) < _MIN_KEY
     if not wrong:
-        for i, byte in enumerate(wanted):
-            wrong |= ord(mac[2 * i]) ^ _DIGITS[byte >> 4] | ord(mac[2 * i + 1]) ^ _DIGITS[byte & 15]
+        for i in range(len(wanted)):
+            wrong |= ord(mac[i]) ^ ord(wanted[i])
     if wrong:
-        raise CommandError("mac", "is not this command's under this charger's key")
-
-
-_DIGITS = b"0123456789abcdef"
+        raise FieldError("mac", "does not fit")

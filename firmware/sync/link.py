@@ -21,23 +21,21 @@ _IDLE_MS = const(250)
 _SETTLED_MS = const(5000)  # a connection this old starts the next back-off anew
 _MAX_PID = const(65534)  # umqtt cannot write a greater one
 UNACKED = 24  # QoS 1 packets in flight
-_REFUSED = ("", "protocol version", "client id", "server unavailable", "user name or password", "not authorised")
 
 
 class Link:
-    """`settings`: keepalive_s, retry_min_ms, retry_max_ms and the wire's; `will` (topic, payload); `topics` to
-    subscribe at QoS 1.
+    """`settings`: keepalive_s, retry_min_ms, retry_max_ms and the wire's; `prefix` of all topics, ends with the client
+    id and a slash; `will`: its payload, on `status`; `names` of the topics to subscribe to at QoS 1.
 
     `owner`: `feed(link) -> bool` publishes at most one packet, False: nothing to send; `on_message(topic, payload)`,
     `on_up()`, `on_down(reason)`, `on_puback(pid)`. None of them may block.
     """
 
-    def __init__(self, settings: dict, charger: str, will: tuple, topics: tuple, network, owner) -> None:
+    def __init__(self, settings: dict, prefix: bytes, will: bytes, names: tuple, network, owner) -> None:
         self._settings = settings
-        self._client_id = charger.encode()
-        self._keepalive_s = settings["keepalive_s"]
+        self._prefix = prefix
         self._will = will
-        self._topics = topics
+        self._names = names
         self._network = network
         self._owner = owner
         self._wire = Wire(settings)
@@ -65,20 +63,19 @@ class Link:
         """How many more QoS 1 packets may be in flight."""
         return UNACKED - len(self._unacked)
 
-    def publish(self, topic: bytes, payload: bytes, retain: bool = False, qos: int = 0) -> int:
+    def publish(self, name: bytes, payload: bytes, retain: bool = False, qos: int = 0) -> int:
         """Encodes one packet, sent when feed() returns; answers its packet id, 0 for QoS 0. Only within feed()."""
         pid = 0
         if qos:
             pid = self._new_pid()
             self._unacked[pid] = time.ticks_ms()
-        self._codec.publish(topic, payload, retain, pid)
+        self._codec.publish(self._prefix + name, payload, retain, pid)
         return pid
 
     def _new_pid(self) -> int:
-        while True:
-            self._pid = self._pid % _MAX_PID + 1
-            if self._pid not in self._unacked:
-                return self._pid
+        """None of the few that are still in flight can be this one: a connection ends long before."""
+        self._pid = self._pid % _MAX_PID + 1
+        return self._pid
 
     async def run(self) -> None:
         """Connects, serves and comes back, until close()."""
@@ -108,7 +105,9 @@ class Link:
     async def _connection(self) -> None:
         reader = None
         self._failure = None
-        self._codec = mqtt.Codec(self._client_id, self._keepalive_s, self._owner.on_message)
+        self._codec = mqtt.Codec(
+            self._prefix.split(b"/")[-2], self._settings["keepalive_s"], self._owner.on_message
+        )
         try:
             await asyncio.wait_for_ms(self._open(), _CONNECT_MS)
             reader = asyncio.create_task(self._read())
@@ -139,14 +138,14 @@ class Link:
     async def _open(self) -> None:
         """Connection, handshake and CONNECT; the answer is the reader's."""
         await self._wire.open()
-        self._codec.connect(self._will[0], self._will[1])
+        self._codec.connect(self._prefix + b"status", self._will)
         await self._flush()
 
     async def _hello(self) -> None:
         """Waits for CONNACK, then subscribes to one topic after the other."""
         await self._answer(mqtt.CONNACK)
-        for topic in self._topics:
-            self._codec.subscribe(topic, self._new_pid())
+        for name in self._names:
+            self._codec.subscribe(self._prefix + name, self._new_pid())
             await self._flush()
             await self._answer(mqtt.SUBACK)
 
@@ -193,7 +192,7 @@ class Link:
 
     def _check_timers(self) -> None:
         now = time.ticks_ms()
-        half = self._keepalive_s * 500
+        half = self._settings["keepalive_s"] * 500
         if not self._network.ready():
             raise LinkError("the network is down")
         if self._pinged:
@@ -234,7 +233,7 @@ class Link:
 
     def _check_answer(self, kind: int, code: int) -> None:
         if kind == mqtt.CONNACK and code:
-            raise LinkError("the broker refused: " + _REFUSED[code if code < 6 else 0])
+            raise LinkError(f"the broker refused: {code}")  # MQTT 3.1.1, table 3.1
         if code & 0x80:
             raise LinkError("the broker refused a subscription")
         self._answered = kind
