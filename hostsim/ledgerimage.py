@@ -1,0 +1,166 @@
+"""Reads a charger's ledger from an image of its flash: `read_image(path)`.
+
+Written from docs/reliability.md ("The format"), not from firmware/ledger, so that one misreading cannot hide in both;
+only the table of record kinds (firmware/ledger/schema.py, data) is shared. The image may be that of a running charger
+or of one whose power failed at any moment: what is whole is read, in order; nothing is written.
+"""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from firmware.ledger.schema import ROWS
+
+SECTOR_SIZE = 4096
+FIRST_FRAME = 64
+
+
+class ImageError(Exception):
+    """The image cannot be a ledger of a format this program knows."""
+
+
+@dataclass
+class Sector:
+    """A sector in use: where it lies in the image and what its header says."""
+
+    number: int
+    epoch: int
+    generation: int
+    first_seq: int
+    erases: int
+    body: bytes
+
+
+def read_image(path: str | Path, sector_size: int = SECTOR_SIZE) -> list[dict[str, Any]]:
+    """All whole records of an image file, oldest first, each as a dict: epoch, seq, kind (name), version, at, its fields;
+    `payload` (hex) where there are bytes that no row of the schema explains. The charger's own notes are left out.
+
+    Raises ImageError when a sector has a later format, OSError when the file cannot be read.
+    """
+    records: list[dict[str, Any]] = []
+    newest = 0
+    for sector in sectors_of(Path(path).read_bytes(), sector_size):
+        for version, seq, payload in frames_of(sector.body):
+            record = record_of(version, payload)
+            if record["kind"] in NOTES or seq <= newest:
+                continue  # a number that comes twice: its first frame was read wrong when it was written
+            newest = seq
+            records.append({"epoch": sector.epoch, "seq": seq, **record})
+    return records
+
+
+def sectors_of(image: bytes, sector_size: int = SECTOR_SIZE) -> list[Sector]:
+    """The sectors in use, in the order of their generations."""
+    found = []
+    for number in range(len(image) // sector_size):
+        body = image[number * sector_size : (number + 1) * sector_size]
+        if body[0:4] != b"FcEr" or _u32(body, 8) != zlib.crc32(body[0:8]):
+            continue  # never erased to the end
+        if body[48:64] != b"\xff" * 16:
+            continue  # retired
+        if body[16:20] != b"FcLg" or _u32(body, 40) != zlib.crc32(body[16:40]):
+            continue  # not in use
+        if body[20] != 1:
+            raise ImageError(f"sector {number} has format {body[20]}; this program knows format 1")
+        first_seq = int.from_bytes(body[32:40], "little")
+        found.append(Sector(number, _u32(body, 24), _u32(body, 28), first_seq, _u32(body, 4), body))
+    return sorted(found, key=lambda sector: sector.generation)
+
+
+def frames_of(body: bytes) -> list[tuple[int, int, bytes]]:
+    """The whole frames of a sector: (version, seq, payload)."""
+    frames = []
+    at = FIRST_FRAME
+    while True:
+        frame = _frame(body, at)
+        if frame is None:
+            return frames
+        size, valid = frame
+        if valid:
+            payload = body[at + 12 : at + 12 + int.from_bytes(body[at + 2 : at + 4], "little")]
+            frames.append((body[at + 1], int.from_bytes(body[at + 4 : at + 12], "little"), payload))
+        elif not (_frame(body, at + size) or (0, False))[1]:
+            return frames  # torn: nothing follows. Else rotten: one frame is lost, the next one is there
+        at += size
+
+
+def _frame(body: bytes, at: int) -> tuple[int, bool] | None:
+    """Size of the frame at a place, with filling, and whether its check sum is right; None when there is none."""
+    if at + 16 > len(body) or body[at] != 0xA7:
+        return None
+    length = int.from_bytes(body[at + 2 : at + 4], "little")
+    size = -(-(12 + length + 4) // 4) * 4
+    if length > 1008 or at + size > len(body):
+        return None
+    return size, _u32(body, at + 12 + length) == zlib.crc32(body[at : at + 12 + length])
+
+
+def _u32(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "little")
+
+
+# --- records ---------------------------------------------------------------------------------------------------------
+
+KINDS = {number: (name, version, [field.partition(":") for field in fields.split()])
+         for number, name, version, fields in ROWS}  # fmt: skip
+NOTES = {name for number, name, _, _ in ROWS if number >= 128}
+_ABSENT: dict[str, Any] = {"s": "", "l": []}
+
+
+class _Bytes:
+    """Values from a payload, one after the other. Raises ValueError where it ends too early."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def take(self, count: int) -> bytes:
+        if count > len(self.data):
+            raise ValueError("cut short")
+        taken, self.data = self.data[:count], self.data[count:]
+        return taken
+
+    def unsigned(self) -> int:
+        digits = []
+        while not digits or digits[-1] & 0x80:
+            digits.append(self.take(1)[0])
+        value = sum((digit & 0x7F) << (7 * place) for place, digit in enumerate(digits))
+        if value >= 1 << 64:
+            raise ValueError("more than 64 bits")
+        return value
+
+    def signed(self) -> int:
+        value = self.unsigned()
+        return value // 2 if value % 2 == 0 else -(value + 1) // 2
+
+    def value(self, kind: str) -> int | str | list[int]:
+        if kind == "s":
+            return self.take(self.take(1)[0]).decode("utf-8")
+        if kind == "l":
+            return [self.signed() for _ in range(self.take(1)[0])]
+        return self.signed() if kind == "i" else self.unsigned()
+
+
+def record_of(frame_version: int, payload: bytes) -> dict[str, Any]:
+    """One payload as kind, version, at and fields; kind "unknown" with the whole payload when it cannot be explained."""
+    unknown = {"kind": "unknown", "version": payload[1] if len(payload) > 1 else 0, "at": 0, "payload": payload.hex()}
+    row = KINDS.get(payload[0]) if frame_version == 1 and len(payload) > 1 and payload[1] else None
+    if row is None:
+        return unknown
+    name, known_version, fields = row
+    data = _Bytes(payload[2:])
+    record: dict[str, Any] = {"kind": name, "version": payload[1]}
+    try:
+        record["at"] = data.unsigned()
+        for field, _, kind in fields:
+            if not data.data and payload[1] < known_version:
+                record[field] = _ABSENT.get(kind, 0)
+            else:
+                record[field] = data.value(kind)
+    except ValueError:
+        return unknown
+    if data.data:
+        if payload[1] <= known_version:
+            return unknown
+        record["payload"] = data.data.hex()
+    return record
