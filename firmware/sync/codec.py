@@ -80,10 +80,6 @@ class Codec:
         self._pipe.out = bytearray()
         return data
 
-    @property
-    def waiting(self) -> bool:
-        return len(self._pipe.out) > 0
-
     def connect(self, will_topic: bytes, will: bytes) -> None:
         """CONNECT with a clean session and a retained last will at QoS 1."""
         self._client.set_last_will(will_topic, will, True, 1)

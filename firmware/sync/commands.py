@@ -26,12 +26,14 @@ def hmac_sha256(key: bytes, data: bytes) -> bytes:
     """RFC 2104 with SHA-256."""
     if len(key) > _BLOCK:
         key = hashlib.sha256(key).digest()
-    key = key + bytes(_BLOCK - len(key))
-    inner = hashlib.sha256(bytes(b ^ 0x36 for b in key))
-    inner.update(data)
-    outer = hashlib.sha256(bytes(b ^ 0x5C for b in key))
-    outer.update(inner.digest())
-    return outer.digest()
+    for pad in (0x36, 0x5C):
+        block = bytearray(_BLOCK)
+        for i in range(_BLOCK):
+            block[i] = pad ^ (key[i] if i < len(key) else 0)
+        digest = hashlib.sha256(block)
+        digest.update(data)
+        data = digest.digest()
+    return data
 
 
 def signed_bytes(message: dict) -> bytes:

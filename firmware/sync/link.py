@@ -52,7 +52,7 @@ class Link:
         self._pinged_ms = 0
         self.up = False
         self.connections = 0
-        self.reason = "not connected yet"
+        self.reason = "starting"
 
     def wake(self) -> None:
         """There is something to send."""
@@ -118,9 +118,9 @@ class Link:
             await self._serve(reader)
             self.reason = "closed"
         except asyncio.TimeoutError:
-            self.reason = "the broker did not answer in time"
+            self.reason = "no answer in time"
         except (LinkError, OSError) as error:
-            self.reason = str(error) or "the connection broke"
+            self.reason = str(error) or "broken"
         finally:
             await self._end(reader)
 
@@ -137,9 +137,12 @@ class Link:
 
     async def _open(self) -> None:
         """Connection, handshake and CONNECT; the answer is the reader's."""
-        await self._wire.open()
         self._codec.connect(self._prefix + b"status", self._will)
-        await self._flush()
+        try:
+            await self._wire.open()
+            await self._flush()
+        except ValueError as error:  # how tls reports certificates
+            raise LinkError(f"tls: {error}")
 
     async def _hello(self) -> None:
         """Waits for CONNACK, then subscribes to one topic after the other."""
@@ -175,8 +178,7 @@ class Link:
                 return
             else:
                 self._check_timers()
-                if not self._codec.waiting:
-                    await self._idle()
+                await self._idle()
 
     async def _idle(self) -> None:
         try:
@@ -186,25 +188,27 @@ class Link:
         self._wake.clear()
 
     async def _flush(self) -> None:
-        if self._codec.waiting:
-            await self._wire.write(self._codec.take())
+        data = self._codec.take()
+        if data:
+            await self._wire.write(data)
             self._sent = time.ticks_ms()
 
     def _check_timers(self) -> None:
         now = time.ticks_ms()
         half = self._settings["keepalive_s"] * 500
         if not self._network.ready():
-            raise LinkError("the network is down")
+            raise LinkError("network down")
         if self._pinged:
             if time.ticks_diff(now, self._pinged_ms) > half:
-                raise LinkError("no answer to a ping")
+                raise LinkError("no PINGRESP")
         elif time.ticks_diff(now, self._heard) > half or time.ticks_diff(now, self._sent) > half:
             self._codec.ping()
             self._pinged = True
             self._pinged_ms = now
+            self._wake.set()
         for sent in self._unacked.values():
             if time.ticks_diff(now, sent) > _PUBACK_MS:
-                raise LinkError("a message was not acknowledged")
+                raise LinkError("no PUBACK")
 
     # -- receiving
 
@@ -233,7 +237,7 @@ class Link:
 
     def _check_answer(self, kind: int, code: int) -> None:
         if kind == mqtt.CONNACK and code:
-            raise LinkError(f"the broker refused: {code}")  # MQTT 3.1.1, table 3.1
+            raise LinkError(f"refused: {code}")  # MQTT 3.1.1, table 3.1
         if code & 0x80:
-            raise LinkError("the broker refused a subscription")
+            raise LinkError("subscription refused")
         self._answered = kind

@@ -25,10 +25,9 @@ def parse(payload) -> dict:
     except (MemoryError, RuntimeError):  # too long or too deep
         payload = None
     if payload is None:
-        raise FieldError("", "too large for this charger")
+        raise FieldError("", "too large")
     if not isinstance(value, dict):
-        shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in payload[:40])
-        raise FieldError("", "must be a JSON object", shown)
+        raise FieldError("", "must be a JSON object", payload[:40])
     return value
 
 
@@ -44,5 +43,5 @@ def text(message: dict, name: str) -> str:
     """The field as text of 1 to 64 characters on one line."""
     value = message.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= 64 or "\n" in value:
-        raise FieldError(name, "must be text, 1 to 64 characters on one line", value)
+        raise FieldError(name, "must be one line of 1 to 64 characters", value)
     return value

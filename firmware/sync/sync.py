@@ -29,7 +29,10 @@ _SECURITY_MS = const(60000)
 
 
 class Sync:
-    """`link`: up, reason (why the last connection ended), connections. `config`: charger_id, command_key (hex), mqtt (link.py, wire.py), time (timesync.py); `clock`: the WallClock."""
+    """`config`: charger_id, command_key (hex), mqtt (link.py, wire.py), time (timesync.py); `clock`: the WallClock.
+
+    `link` has up, reason (why the last connection ended) and connections for whoever looks.
+    """
 
     def __init__(self, config: dict, ledger, clock, network, handlers) -> None:
         self._id = config["charger_id"]
@@ -41,6 +44,7 @@ class Sync:
         self._name_at = len(prefix)
         will = messages.dump({"online": False, "reason": "lost"})
         self.link = Link(config["mqtt"], prefix, will, (b"ack", b"tariff", b"config", b"command"), network, self)
+        self.wake = self.link.wake  # the ledger has a new record
         self._outbox = Outbox(ledger)
         self._time = TimeSync(config["time"], clock, network, handlers.on_time, self.log)
         self._shown = {b"status": {}}  # retained, by topic
@@ -48,7 +52,6 @@ class Sync:
         self._results = []
         self._result_pid = 0
         self._log = []
-        self._log_gap = 0
         self._taken = {}  # name of a retained message: check sum of what was handled
         self._counter = 0
         self._answered = None  # the last command's id and result
@@ -96,7 +99,7 @@ class Sync:
     def _show(self, name: bytes, fields: dict) -> None:
         self._shown[name] = fields
         self._due.add(name)
-        self.link.wake()
+        self.wake()
 
     def publish_result(self, result: dict) -> None:
         """What became of a command (or tariff, config), at QoS 1."""
@@ -104,20 +107,15 @@ class Sync:
             self.results_dropped += 1
             self._results.pop(1)  # the first may be on its way
         self._results.append(dict(result, at=self._clock.epoch_ms()))
-        self.link.wake()
-
-    def wake(self) -> None:
-        """The ledger has a new record."""
-        self.link.wake()
+        self.wake()
 
     def log(self, level: str, text: str) -> None:
         """One line for the engineer; `level` is debug, info, warning or error."""
         if len(self._log) >= _LOG_LINES:
             self._log.pop(0)
-            self._log_gap += 1
             self.log_dropped += 1
         self._log.append({"at": self._clock.epoch_ms(), "level": level, "text": text[:_LOG_TEXT]})
-        self.link.wake()
+        self.wake()
 
     # -- for the link
 
@@ -165,9 +163,8 @@ class Sync:
         if not self._log:
             return False
         line = self._log.pop(0)
-        if self._log_gap:
-            line["dropped"] = self._log_gap
-            self._log_gap = 0
+        if self.log_dropped:
+            line["dropped"] = self.log_dropped
         link.publish(b"log", messages.dump(line))
         return True
 
@@ -181,9 +178,8 @@ class Sync:
                 self._outbox.on_ack(messages.parse(payload))
             elif name == "command":
                 self._command(messages.parse(payload))
-            elif self._is_new(name, payload):
-                handler = self._handlers.on_tariff if name == "tariff" else self._handlers.on_config
-                self._answer(name, handler(payload))
+            elif name in ("tariff", "config") and self._is_new(name, payload):
+                self._answer(name, getattr(self._handlers, "on_" + name)(payload))
         except ForecourtError as error:
             self._refuse(name, error)
 

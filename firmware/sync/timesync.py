@@ -26,10 +26,10 @@ def transmit_ms(answer: bytes, nonce: bytes) -> int:
     """The server's transmit time in epoch ms; `nonce`: the eight random bytes sent as our time stamp. FieldError when it is no answer to our request, or the server has no
     time: mode 4, our own time stamp as the originate one, no alarm, a stratum, a transmit time (section 5)."""
     if len(answer) < _SIZE or answer[0] & 7 != 4 or answer[24:32] != nonce:
-        raise FieldError("", "is no answer to the request")
+        raise FieldError("", "not our answer")
     seconds = int.from_bytes(answer[40:44], "big")
     if answer[0] >> 6 == 3 or not 1 <= answer[1] <= 15 or not seconds:
-        raise FieldError("", "the server does not know the time")
+        raise FieldError("", "server not synchronised")
     if not seconds & 0x80000000:
         seconds += _ERA_S  # section 3: from 2036-02-07 on
     return (seconds - _TO_UNIX_S) * 1000 + (int.from_bytes(answer[44:48], "big") * 1000 >> 32)
@@ -57,7 +57,7 @@ class TimeSync:
                     wait = self._settings["interval_s"] * 1000
                     retry = _FIRST_RETRY_MS
                 except (FieldError, OSError) as error:
-                    self._log("warning", f"no time from the network: {error}")
+                    self._log("warning", f"no network time: {error}")
             await asyncio.sleep_ms(wait)
 
     async def ask(self) -> int:

@@ -36,9 +36,15 @@ class Wire:
         self._stream = None
 
     async def open(self) -> None:
-        """Connects; the handshake runs within the first write. OSError, LinkError."""
-        context = self._tls()
+        """Connects. OSError; ValueError: a certificate or key that cannot be read."""
         settings = self._settings
+        if self._context is None:  # made once: a board's heap is not split again at every reconnect
+            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+            context.verify_mode = tls.CERT_REQUIRED
+            ca, cert, key = [_contents(settings[name]) for name in ("ca", "cert", "key")]
+            context.load_verify_locations(ca)
+            context.load_cert_chain(cert, key)
+            self._context = context
         if self._address is None:
             self._address = socket.getaddrinfo(settings["host"], settings["port"], 0, socket.SOCK_STREAM)[0]
         kind = self._address
@@ -54,46 +60,24 @@ class Wire:
             if error.errno != errno.EINPROGRESS:
                 raise
         yield _core._io_queue.queue_write(sock)
-        self._stream = context.wrap_socket(
+        self._stream = self._context.wrap_socket(
             sock, server_hostname=settings["server_name"], do_handshake_on_connect=False
         )
 
-    def _tls(self):
-        """Made once: certificates are parsed once, and a board's heap is not split again at every reconnect."""
-        if self._context is None:
-            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-            context.verify_mode = tls.CERT_REQUIRED
-            try:
-                context.load_verify_locations(self._file("ca"))
-                context.load_cert_chain(self._file("cert"), self._file("key"))
-            except ValueError as error:
-                raise LinkError(f"certificate or key: {error}")
-            self._context = context
-        return self._context
-
-    def _file(self, name: str) -> bytes:
-        with open(self._settings[name], "rb") as file:
-            return file.read()
-
     async def write(self, data) -> None:
-        """All of it, as one write where the buffers hold it. LinkError when nothing moves for 10 s."""
+        """All of it, as one write where the buffers hold it. The first one does the handshake. OSError, LinkError;
+        ValueError: a certificate that is not accepted."""
         view = memoryview(data)
         moved = time.ticks_ms()
         while view:
-            n = self._write(view)
+            n = self._stream.write(view)
             if n:
                 view = view[n:]
                 moved = time.ticks_ms()
             elif time.ticks_diff(time.ticks_ms(), moved) > _STALL_MS:
-                raise LinkError("the connection takes no more bytes")
+                raise LinkError("stalled")
             else:
                 await asyncio.sleep_ms(_POLL_MS)
-
-    def _write(self, view):
-        try:
-            return self._stream.write(view)
-        except ValueError as error:  # how tls reports a certificate it does not accept
-            raise LinkError(f"tls: {error}")
 
     async def read_into(self, view) -> int:
         """At least one byte, at most len(view). LinkError when the peer closed."""
@@ -102,7 +86,7 @@ class Wire:
             if n:
                 return n
             if n is not None:
-                raise LinkError("the broker closed the connection")
+                raise LinkError("closed by the broker")
             yield _core._io_queue.queue_read(self._sock)
 
     def close(self) -> None:
@@ -115,3 +99,8 @@ class Wire:
                     continue  # closed with the other one
         self._stream = None
         self._sock = None
+
+
+def _contents(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
