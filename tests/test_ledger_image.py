@@ -41,6 +41,8 @@ def test_images_of_every_version_are_read_by_firmware_and_by_the_reader(name: st
     assert published(ledger, expected["records"][0]["seq"] - 1) == expected["records"]
     for key, value in expected["books"].items():
         assert getattr(ledger.books, key) == value, key
+    for key, value in expected["open"].items():
+        assert getattr(ledger.books.open, key) == value, key
     assert ledger.acked_seq == expected["acked_seq"] and ledger.next_seq == expected["next_seq"]
     assert ledger.append("boot", version="next", reason="upgrade", safe=0) == expected["next_seq"]
 
