@@ -123,11 +123,12 @@ class ModbusBus:
             self._waiting -= 1
 
     def _note(self, exc: ModbusError) -> None:
-        self._owed = True  # the true answer may still come behind what came
+        if isinstance(exc, ModbusCrcError):
+            self.damaged += 1  # this was the answer
+            return
+        self._owed = True  # the answer may still come
         if isinstance(exc, ModbusTimeout):
             self.timeouts += 1
-        elif isinstance(exc, ModbusCrcError):
-            self.damaged += 1
         else:
             self.foreign += 1
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from hostsim.meter.device import MeterDevice
 from hostsim.meter.models import model as find_model
 
 _STEP_S = 0.02
+_BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
 
 class MeterSim:
@@ -39,9 +42,10 @@ class MeterSim:
         on_event: OnEvent | None = None,
         seed: int = 1,
         others: list[MeterDevice] | None = None,
+        heed_baud: bool = False,
     ) -> None:
         """Raises ValueError for an unknown model. `port` replaces the pty; `others` share the
-        line.
+        line; with `heed_baud` a master that has set another baud rate on the pty is not heard.
         """
         facts = find_model(model)
         self.device = MeterDevice(
@@ -50,8 +54,17 @@ class MeterSim:
         self._devices = [self.device, *(others or [])]
         self._own_line = PtyLine(0) if port is None else None
         self._port: BytePort = port if port is not None else self._own_line  # type: ignore[assignment]
-        self._bridge = MeterBridge(self._port, self._devices, baud, 10, on_event, seed)
+        baud_of = self._masters_baud if heed_baud and self._own_line is not None else None
+        self._bridge = MeterBridge(self._port, self._devices, baud, 10, on_event, seed, baud_of)
         self._task: asyncio.Task[None] | None = None
+
+    def _masters_baud(self) -> int:
+        fd = os.open(self.path, os.O_RDWR | os.O_NOCTTY)
+        try:
+            speed = termios.tcgetattr(fd)[4]
+        finally:
+            os.close(fd)
+        return next((baud for baud in _BAUDS if getattr(termios, f"B{baud}") == speed), 0)
 
     @property
     def path(self) -> str:

@@ -12,6 +12,7 @@ import time
 from board.host_uart import UART
 from firmware.errors import ForecourtError
 from firmware.meter.bus import ModbusBus
+from firmware.meter.detect import LINES, line_settings, quality, report, search
 from firmware.meter.meter import Meter
 from firmware.serialio import Serial
 
@@ -76,6 +77,23 @@ async def many(meter, count):
     return {"us_per_read": took // count, "bytes_per_read": used // count}
 
 
+async def detect(path, *lines):
+    uart = UART(path)
+
+    def open_bus(line):
+        baud, parity, stop, bits = line_settings(line)
+        uart.init(baud, 8, parity, stop)
+        return ModbusBus(Serial(uart), baud, bits, timeout_ms=150, late_ms=200, attempts=1)
+
+    found = await search(open_bus, lines or LINES)
+    out = {"report": report(found)}
+    if found and found.chosen():
+        bus = open_bus(found.line)
+        out["model"] = found.chosen().profile.name
+        out["quality"] = await quality(bus, found.unit, found.chosen().profile)
+    sys.stdout.write(json.dumps(out) + "\n")
+
+
 async def main(path, model, unit, baud, speed, *settings):
     bus = ModbusBus(Serial(UART(path)), baud=int(baud))
     for setting in settings:
@@ -96,4 +114,7 @@ async def main(path, model, unit, baud, speed, *settings):
         sys.stdout.write(json.dumps(answer) + "\n")
 
 
-asyncio.run(main(*sys.argv[1:]))
+if sys.argv[1] == "detect":
+    asyncio.run(detect(*sys.argv[2:]))
+else:
+    asyncio.run(main(*sys.argv[1:]))

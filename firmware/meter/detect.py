@@ -1,0 +1,238 @@
+"""Which meter is on the line: its line settings, unit and model, found by asking; and how good
+the line is. For config `meter.model: "auto"` and for a technician.
+
+Modbus has no discovery: a unit is there when it answers anything, an exception included; a model
+fits when every request of its profile is answered and the figures can be true. Maps overlap, so
+several may fit. Those with the same energy register bill the same, and the fullest of them is
+taken; where they differ, nothing is guessed: the technician compares the register with the
+meter's display.
+"""
+
+from micropython import const
+
+from firmware.errors import MeterError, ModbusError, ModbusException, ModbusTimeout
+from firmware.meter.profiles import load, names
+from firmware.meter.registers import TEXT, decode, text
+
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware.meter.bus import ModbusBus
+    from firmware.meter.profiles import Group, Profile
+
+LINES = ("9600 8N1", "9600 8E1", "19200 8E1", "19200 8N1", "2400 8N1", "38400 8N1", "115200 8N1")
+UNITS = (1, 33, 42, 2, 3)
+_PROBES = ((4, 0x0000, 2), (3, 0x0000, 2))
+_QUALITY_POLLS = const(20)
+
+
+class Candidate:
+    """A model that fits: its profile, the register in Wh, power in W, and the serial number (""
+    where none).
+    """
+
+    def __init__(self, profile: "Profile") -> None:
+        self.profile = profile
+        self.energy_wh = -1
+        self.power_w = 0
+        self.serial = ""
+
+    def weight(self) -> int:
+        """Fuller profiles first."""
+        return 2 * len(self.profile.fields) + (1 if self.profile.serial else 0)
+
+    def energy_key(self) -> "tuple[int, int, int, int, bool]":
+        for field in self.profile.fields:
+            if field.quantity == "E":
+                low_first = self.profile.low_first
+                return (field.function, field.address, field.kind, field.power, low_first)
+        raise ValueError(self.profile.name)
+
+
+class Found:
+    """A unit that answers: `line` as "9600 8N1", `unit`, and the `candidates` that fit, fullest
+    first.
+    """
+
+    def __init__(self, line: str, unit: int) -> None:
+        self.line = line
+        self.unit = unit
+        self.candidates: list[Candidate] = []
+
+    def chosen(self) -> "Candidate | None":
+        """The model to use; None when none fits or those that fit would bill differently."""
+        if not self.candidates:
+            return None
+        first = self.candidates[0]
+        for other in self.candidates[1:]:
+            if other.energy_key() != first.energy_key():
+                return None
+        return first
+
+
+def line_settings(line: str) -> "tuple[int, int | None, int, int]":
+    """"9600 8E1" -> baud, parity (None, 0 even, 1 odd), stop bits, bits per character on the
+    line.
+    """
+    baud, frame = line.split(" ")
+    parity = {"N": None, "E": 0, "O": 1}[frame[1]]
+    stop = int(frame[2])
+    return int(baud), parity, stop, 9 + stop + (parity is not None)
+
+
+async def search(
+    open_bus: "Callable[[str], ModbusBus]",
+    lines: "tuple[str, ...]" = LINES,
+    units: "tuple[int, ...]" = UNITS,
+) -> "Found | None":
+    """The first unit that answers, with the models that fit; None when nothing does.
+
+    `open_bus(line)` sets the UART and gives a bus for it; one attempt per request is enough here.
+    """
+    for line in lines:
+        bus = open_bus(line)
+        for unit in units:
+            if await _answers(bus, unit):
+                found = Found(line, unit)
+                await _fit(bus, found)
+                return found
+    return None
+
+
+async def _answers(bus: "ModbusBus", unit: int) -> bool:
+    for function, address, count in _PROBES:
+        try:
+            await bus.request(unit, function, address, count)
+            return True
+        except ModbusException:
+            return True
+        except ModbusError:
+            continue
+    return False
+
+
+async def _fit(bus: "ModbusBus", found: Found) -> None:
+    refused: set[tuple[int, int, int]] = set()
+    for name in names():
+        candidate = Candidate(load(name))
+        if await _fits(bus, found.unit, candidate, refused):
+            found.candidates.append(candidate)
+    found.candidates.sort(key=Candidate.weight, reverse=True)
+
+
+async def _fits(
+    bus: "ModbusBus", unit: int, candidate: Candidate, refused: "set[tuple[int, int, int]]"
+) -> bool:
+    profile = candidate.profile
+    groups = profile.groups + ([profile.serial] if profile.serial else [])
+    for group in groups:
+        key = (group.function, group.address, group.count)
+        if key in refused:
+            return False
+        try:
+            data = await bus.request(unit, group.function, group.address, group.count)
+        except ModbusException:
+            refused.add(key)
+            return False
+        except ModbusError:
+            return False
+        if not _possible(candidate, group, data):
+            return False
+    return True
+
+
+def _possible(candidate: Candidate, group: "Group", data: "memoryview") -> bool:
+    low_first = candidate.profile.low_first
+    for field in group.fields:
+        if field.quantity == "S":
+            if field.kind == TEXT:
+                candidate.serial = text(data, 0, 2 * field.words)
+            else:
+                candidate.serial = str(decode(data, 0, field.kind, low_first, 0) or "")
+            return bool(candidate.serial)
+        value = decode(data, field.pos, field.kind, low_first, field.power)
+        if value is None or not _in_range(field.quantity, value):
+            return False
+        if field.quantity == "E":
+            candidate.energy_wh = value
+        elif field.quantity == "P":
+            candidate.power_w = value
+    return True
+
+
+def _in_range(quantity: str, value: int) -> bool:
+    if quantity == "V":
+        return 80000 <= value <= 300000
+    if quantity == "I":
+        return -1000000 <= value <= 1000000
+    if quantity == "E":
+        return 0 <= value < 1000000000
+    return -300000 <= value <= 300000
+
+
+async def quality(bus: "ModbusBus", unit: int, profile: "Profile") -> str:
+    """Poll for a while; one plain line about the wiring, with what to change."""
+    before = (bus.answers, bus.damaged, bus.timeouts, bus.echoes, bus.requests)
+    for _ in range(_QUALITY_POLLS):
+        for group in profile.groups:
+            try:
+                await bus.request(unit, group.function, group.address, group.count)
+            except ModbusError:
+                continue
+    answers, damaged, timeouts, echoes, requests = [
+        now - then
+        for now, then in zip(
+            (bus.answers, bus.damaged, bus.timeouts, bus.echoes, bus.requests), before
+        )
+    ]
+    said = (
+        f"{answers} of {requests} requests answered, {damaged} damaged, {timeouts} without answer"
+    )
+    if damaged:
+        return said + ": check termination (120 ohm at both ends), shield and cable length"
+    if timeouts:
+        return said + ": check A/B terminals and that no second master or unit shares the number"
+    if echoes:
+        return said + ": good; the transceiver hears itself, its receiver may be switched off"
+    return said + ": good"
+
+
+def report(found: "Found | None") -> "list[str]":
+    """What a technician reads."""
+    if found is None:
+        return [
+            "No meter answers on any line setting.",
+            "Check the meter's supply, swap A and B, then its unit number and baud rate.",
+        ]
+    out = [f"A meter answers at {found.line}, unit {found.unit}."]
+    if not found.candidates:
+        out.append("No known model fits it: set meter.model by hand, or add a profile.")
+    for c in found.candidates:
+        kwh = f"{c.energy_wh // 1000}.{c.energy_wh % 1000:03d}"
+        out.append(f"{c.profile.name}: {kwh} kWh, {c.power_w} W, serial {c.serial or 'unknown'}")
+    chosen = found.chosen()
+    if chosen is not None:
+        out.append(f"Used: {chosen.profile.name}.")
+    elif found.candidates:
+        out.append(
+            "These would bill differently: set meter.model to the one whose kWh is on the display."
+        )
+    return out
+
+
+async def auto(
+    open_bus: "Callable[[str], ModbusBus]",
+    lines: "tuple[str, ...]" = LINES,
+    units: "tuple[int, ...]" = UNITS,
+) -> Found:
+    """For config "auto": what was found, with one model to use. Raises ModbusTimeout when nothing
+    answers, MeterError
+    when the model is not certain."""
+    found = await search(open_bus, lines, units)
+    if found is None:
+        raise ModbusTimeout("no meter answers on any line setting")
+    if found.chosen() is None:
+        fits = ", ".join([c.profile.name for c in found.candidates]) or "none"
+        raise MeterError(f"meter model not certain, these fit: {fits}")
+    return found
