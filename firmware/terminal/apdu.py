@@ -24,6 +24,7 @@ _INITIALISE = const(0x0693)
 _READ_CARD = const(0x06C0)
 _PRINT_LINE = const(0x06D1)
 
+_TOTALS = const(53)  # first and last receipt, (count, amount) of seven card families
 NONE_PENDING = 0xFFFF  # receipt number FFFF: no reservation is open
 _BCD = {
     0x04: "amount_minor",
@@ -222,8 +223,9 @@ class _Reader(Walker):
         elif tag == 0x8B:
             a.card = masking.take_name(view)
         elif tag == 0x60:
-            a.totals = bytes(view)
-            if len(view) != 53:
+            if len(view) == _TOTALS:
+                a.totals = bytes(view)
+            else:
                 masking.wipe(view)
         elif tag not in _SHOWN:
             masking.wipe(view, 0 if len(view) < 5 else 0x2A)

@@ -279,7 +279,7 @@ def _reference(reference: str) -> bytes:
 
 def _sum_up(totals: DayTotals, data: bytes) -> None:
     """BMP 60: first and last receipt, then (count, amount) of seven card families."""
-    if len(data) < 4:
+    if not data:
         return
     totals.first = int(data[:2].hex())
     totals.last = int(data[2:4].hex())

@@ -1,0 +1,160 @@
+"""No card data leaves the parser: whatever field a terminal puts it into."""
+
+from firmware.errors import FrameError
+from firmware.terminal import apdu, masking
+from firmware.terminal.commands import build, tlv
+
+PAN = "5413330089010434"
+TRACK2 = PAN + "D30122010123456789"
+TRACK1 = "B" + PAN + "^MUSTERMANN/ERIKA^30122010000000"
+NAME = "MUSTERMANN/ERIKA"
+SECRETS = (PAN, "330089010434", "41333008901", "2010123456", "MUSTERMANN", "30122010")
+
+
+def _pack(digits):
+    return bytes.fromhex(digits + ("F" if len(digits) % 2 else ""))
+
+
+def _ll(data, digits=2):
+    text = ("00" + str(len(data)))[-digits:]
+    return bytes([0xF0 | int(d) for d in text]) + data
+
+
+def _all_of(a):
+    out = ""
+    for key in dir(a):
+        value = getattr(a, key)
+        if isinstance(value, (str, tuple, int)):
+            out += repr(value)
+        elif isinstance(value, bytes):
+            out += repr(value) + repr(list(value)) + (value.hex() if value else "")
+    return out
+
+
+def _check(made, where):
+    data = bytearray(made)
+    try:
+        seen = _all_of(apdu.parse(data, b"salt"))
+    except FrameError as e:
+        seen = str(e)
+    seen += bytes(data).hex() + repr(bytes(data))
+    for secret in SECRETS:
+        assert secret not in seen, (where, secret)
+        assert secret.encode().hex() not in seen, (where, secret)
+
+
+def test_pan_is_masked_first_six_last_four():
+    for pan, shown in (
+        (PAN, "541333******0434"),
+        ("378282246310005", "378282*****0005"),
+        ("6799998900000060018", "679999*********0018"),
+        ("4000000000001", "400000***0001"),
+        ("123456789012", "********9012"),
+        ("1234", "1234"),
+    ):
+        data = bytearray(build(0x040F, b"\x22" + _ll(_pack(pan))))
+        assert apdu.parse(data).pan == shown
+        assert len(pan) < 16 or pan[6:-4] not in data.hex()
+
+
+def test_masked_by_the_terminal_and_by_us_is_the_same_card():
+    clear = apdu.parse(bytearray(build(0x040F, b"\x22" + _ll(_pack(PAN)))), b"salt")
+    masked = apdu.parse(
+        bytearray(build(0x040F, b"\x22" + _ll(_pack("541333EEEEEE0434")))), b"salt"
+    )
+    track = apdu.parse(bytearray(build(0x040F, b"\x23" + _ll(_pack(TRACK2)))), b"salt")
+    assert clear.pan == masked.pan == track.pan
+    assert clear.card_hash == masked.card_hash == track.card_hash
+    other = apdu.parse(bytearray(build(0x040F, b"\x22" + _ll(_pack(PAN)))), b"other")
+    assert clear.card_hash != other.card_hash
+
+
+def test_uid_is_hashed_whatever_its_padding():
+    a = apdu.parse(bytearray(build(0x040F, tlv(6, tlv(0x4C, b"\x04\xa1\xb2\xc3")))), b"salt")
+    padded = bytearray(build(0x040F, tlv(6, tlv(0x4C, b"\x00\x00\x04\xa1\xb2\xc3"))))
+    b = apdu.parse(padded, b"salt")
+    assert a.card_hash == b.card_hash and len(a.card_hash) == 16
+    assert "a1b2c3" not in padded.hex() and not a.bank
+
+
+def test_card_data_in_every_bmp():
+    for content in (_pack(PAN), _pack(TRACK2), PAN.encode(), TRACK1.encode(), NAME.encode()):
+        for tag in range(256):
+            for command in (0x040F, 0x060F, 0x061E, 0x0401, 0x06D3):
+                first = b"\x6c" if command == 0x061E else b""
+                _check(build(command, first, bytes((tag,)), _ll(content)), tag)
+                _check(build(command, first, bytes((tag,)), _ll(content, 3)), tag)
+                _check(build(command, first, bytes((tag,)), content), tag)
+                _check(build(command, first, tlv(tag, content)), tag)
+
+
+def test_card_data_in_every_tlv_tag():
+    for content in (_pack(PAN), _pack(TRACK2), PAN.encode(), TRACK1.encode(), NAME.encode()):
+        for tag in range(256):
+            if tag & 0x1F != 0x1F:
+                _check(build(0x040F, tlv(6, tlv(tag, content))), tag)
+            if tag < 0x80:
+                for high in (0x1F, 0x5F, 0x9F):
+                    _check(build(0x040F, tlv(6, tlv(high << 8 | tag, content))), (high, tag))
+                    _check(build(0x04FF, b"\x0a\x00", tlv(6, tlv(high << 8 | tag, content))), tag)
+
+
+def test_card_data_in_printed_lines():
+    for text in (
+        PAN,
+        "Card " + PAN + " ok",
+        "5413 3300 8901 0434",
+        "5413-3300-8901-0434",
+        "PAN:" + PAN + "=30122010123456789",
+        TRACK1,
+        TRACK2,
+        "Holder " + NAME,
+        PAN + PAN,
+    ):
+        line = text.encode()
+        _check(build(0x06D1, b"\x00", line), text)
+        _check(build(0x06D3, tlv(6, tlv(0x1F07, b"\x02"), tlv(0x25, tlv(7, line)))), text)
+        a = apdu.parse(bytearray(build(0x06D1, b"\x00", line)))
+        flat = a.lines[0].replace(" ", "").replace("-", "")
+        assert "330089" not in flat, text
+
+
+def test_ordinary_lines_stay_as_they_are():
+    for text in (
+        "AID A0000000041010",
+        "Terminal-Id: 52523535",
+        "04.05.2023          22:55:58",
+        "Betrag EUR 25,00",
+        "VU-Nr. 804011926",
+        "xxxxxxxxxxxx8074",
+        "00008001//3F0002///",
+    ):
+        assert apdu.parse(bytearray(build(0x06D1, b"\x00", text.encode()))).lines == (text,)
+
+
+def test_line_characters_of_the_terminal():
+    assert masking.take_text(memoryview(bytearray(b"f\x81r \x94\x00  "))) == "für ö"
+
+
+def test_card_names_are_schemes_only():
+    for text, name in (
+        (b"MasterCard\x00", "MasterCard"),
+        (b"VISA", "VISA"),
+        (b"girocard", "girocard"),
+        (b"ERIKA MUSTERMANN", "card"),
+        (b"visa erika mustermann", "visa"),
+        (b"", "card"),
+    ):
+        assert masking.take_name(memoryview(bytearray(text))) == name
+
+
+def test_tokens_are_numbers_of_contracts_not_of_cards():
+    for text, token in (
+        (b"750071\x00\x00", "750071"),
+        (b"804011926      ", "804011926"),
+        (b"455600012345678", "455600012345678"),
+        (b"378282246310005", ""),
+        (b"ERIKA M", ""),
+        (b"12=45", ""),
+    ):
+        assert masking.take_token(memoryview(bytearray(text))) == token
