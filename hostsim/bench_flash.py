@@ -1,0 +1,72 @@
+"""What a session costs the flash: the ledger beside a file on LittleFS, in the same run, on the charger's interpreter.
+
+`python -m hostsim.bench_flash [--sessions N] [--json]`. Counts are exact; times are this machine's, with flash in memory.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from hostsim.setup import BUILD, LIB, MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
+
+SESSIONS_A_DAY = 50
+CYCLES = (10_000, 100_000)
+CHECKPOINTS = 23  # with what else a session writes: 30 records
+
+
+def measure(sessions: int = 200) -> dict[str, Any]:
+    """Runs hostsim/flashwork.py on the compiled firmware and adds per session and years. Raises RuntimeError with what the
+    interpreter said when that fails."""
+    bits = 32 if POINTER_BITS32.exists() else 64
+    program = MICROPYTHON32 if bits == 32 else MICROPYTHON
+    result = subprocess.run(
+        [str(program), "-X", "heapsize=4M", str(ROOT / "hostsim" / "flashwork.py"), str(sessions), str(CHECKPOINTS)],
+        env={**os.environ, "MICROPYPATH": f"{BUILD / 'mpy'}:{LIB}:.frozen"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise RuntimeError(result.stdout + result.stderr)
+    out: dict[str, Any] = json.loads(result.stdout)
+    out["pointer_bits"] = bits
+    for way in ("ledger", "littlefs"):
+        figures = out[way]
+        figures["erases_per_session"] = round(figures["erases"] / sessions, 3)
+        figures["erases_per_record"] = round(figures["erases"] / figures["records"], 4)
+        figures["bytes_per_session"] = round(figures["bytes"] / sessions)
+        figures["bytes_per_record"] = round(figures["bytes"] / figures["records"], 1)
+        for cycles in CYCLES:
+            erases_a_year = figures["erases"] / sessions * SESSIONS_A_DAY * 365
+            figures[f"years_at_{cycles // 1000}k"] = round(cycles * out["sectors"] / erases_a_year, 1)
+    return out
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m hostsim.bench_flash", description=__doc__)
+    parser.add_argument("--sessions", type=int, default=200, help="sessions to write (default 200)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    options = parser.parse_args(arguments)
+    try:
+        figures = measure(options.sessions)
+    except (RuntimeError, OSError) as error:
+        sys.stderr.write(f"bench_flash: {error}\n(is the firmware built? `make build`)\n")
+        return 1
+    if options.json:
+        sys.stdout.write(json.dumps(figures) + "\n")
+        return 0
+    size = figures["sectors"] * figures["sector_size"] // 1024
+    sys.stdout.write(f"{options.sessions} sessions on {size} KiB, MicroPython {figures['pointer_bits']}-bit\n")
+    names = [name for name in figures["ledger"] if name not in ("erases", "bytes")]
+    for name in names:
+        other = figures["littlefs"].get(name, "")
+        sys.stdout.write(f"  {name:20} {figures['ledger'][name]!s:>10} {other!s:>10}\n")
+    sys.stdout.write(f"  {'':20} {'ledger':>10} {'littlefs':>10}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
