@@ -26,7 +26,7 @@ def parse(payload) -> dict:
         payload = None
     if payload is None:
         raise FieldError("", "too large")
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or payload[-1:] != b"}":  # MicroPython reads a cut object as whole
         raise FieldError("", "must be a JSON object", payload[:40])
     return value
 
@@ -43,5 +43,5 @@ def text(message: dict, name: str) -> str:
     """The field as text of 1 to 64 characters on one line."""
     value = message.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= 64 or "\n" in value:
-        raise FieldError(name, "must be one line of 1 to 64 characters", value)
+        raise FieldError(name, "must be 1 to 64 characters", value)
     return value
