@@ -30,6 +30,7 @@ _BUSY_TRIES = const(5)
 _BUSY_MS = const(1000)
 _SLICE_MS = const(100)  # how soon an abort is noticed
 _ABORT_MS = const(10000)  # to the end of an aborted or refused command
+_CLEAR_MS = const(1500)  # to the end of what was aborted, if there was anything
 _SLOW_MS = const(3000)  # a commit longer than this has perhaps outlived T3: ask for a repetition
 _MAX_LINES = const(48)
 
@@ -221,10 +222,12 @@ class Dialogue:
     async def _clear(self) -> None:
         """Ends a command that was left in the middle; TerminalTimeout when nobody answers."""
         await self._send(commands.ABORT)
+        wait_ms = _T3_MS
         while True:
-            apdu = await self._receive(_T3_MS)
+            apdu = await self._receive(wait_ms)
             if apdu is None or apdu.command >> 8 == 0x84:
                 break
+            wait_ms = _CLEAR_MS
             if apdu.command < 0x8000:
                 await self._other(apdu)
                 if apdu.command in (_ABORTED, _COMPLETION):

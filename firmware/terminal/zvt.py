@@ -140,6 +140,9 @@ class ZvtTerminal(Money, PaymentTerminal):
             except TerminalRefused as exc:
                 self._open = exc.code == results.BUSY  # perhaps in a command from before a reset
                 raise
+            except TerminalTimeout:
+                self._open = False  # next time it is greeted as one that was switched on
+                raise
             if answer.aborted:
                 raise TerminalRefused(answer.code)
             status = max(0, answer.end.status)
