@@ -18,12 +18,12 @@ CHECKPOINTS = 23  # with what else a session writes: 30 records
 
 
 def measure(sessions: int = 200) -> dict[str, Any]:
-    """Runs hostsim/flashwork.py on the compiled firmware and adds per session and years. Raises RuntimeError with what the
+    """Runs hostsim/flashwork_mpy.py on the compiled firmware and adds per session and years. Raises RuntimeError with what the
     interpreter said when that fails."""
     bits = 32 if POINTER_BITS32.exists() else 64
     program = MICROPYTHON32 if bits == 32 else MICROPYTHON
     result = subprocess.run(
-        [str(program), "-X", "heapsize=4M", str(ROOT / "hostsim" / "flashwork.py"), str(sessions), str(CHECKPOINTS)],
+        [str(program), "-X", "heapsize=4M", str(ROOT / "hostsim" / "flashwork_mpy.py"), str(sessions), str(CHECKPOINTS)],
         env={**os.environ, "MICROPYPATH": f"{BUILD / 'mpy'}:{LIB}:.frozen"},
         capture_output=True,
         text=True,

@@ -1,16 +1,14 @@
 """Reads a charger's ledger from an image of its flash: `read_image(path)`.
 
-Written from docs/reliability.md ("The format"), not from firmware/ledger, so that one misreading cannot hide in both;
-only the table of record kinds (firmware/ledger/schema.py, data) is shared. The image may be that of a running charger
-or of one whose power failed at any moment: what is whole is read, in order; nothing is written.
+Written from docs/reliability.md ("The format", "The records"), not from firmware/ledger, so that one misreading cannot
+hide in both. The image may be that of a running charger or of one whose power failed at any moment: what is whole is read,
+in order; nothing is written.
 """
 
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from firmware.ledger.schema import ROWS
 
 SECTOR_SIZE = 4096
 FIRST_FRAME = 64
@@ -42,11 +40,12 @@ def read_image(path: str | Path, sector_size: int = SECTOR_SIZE) -> list[dict[st
     newest = 0
     for sector in sectors_of(Path(path).read_bytes(), sector_size):
         for version, seq, payload in frames_of(sector.body):
-            record = record_of(version, payload)
-            if record["kind"] in NOTES or seq <= newest:
+            if version == 1 and payload and payload[0] >= FIRST_NOTE:
+                continue
+            if seq <= newest:
                 continue  # a number that comes twice: its first frame was read wrong when it was written
             newest = seq
-            records.append({"epoch": sector.epoch, "seq": seq, **record})
+            records.append({"epoch": sector.epoch, "seq": seq, **record_of(version, payload)})
     return records
 
 
@@ -70,7 +69,7 @@ def sectors_of(image: bytes, sector_size: int = SECTOR_SIZE) -> list[Sector]:
 
 def frames_of(body: bytes) -> list[tuple[int, int, bytes]]:
     """The whole frames of a sector: (version, seq, payload)."""
-    frames = []
+    frames: list[tuple[int, int, bytes]] = []
     at = FIRST_FRAME
     while True:
         frame = _frame(body, at)
@@ -102,9 +101,35 @@ def _u32(data: bytes, at: int) -> int:
 
 # --- records ---------------------------------------------------------------------------------------------------------
 
-KINDS = {number: (name, version, [field.partition(":") for field in fields.split()])
-         for number, name, version, fields in ROWS}  # fmt: skip
-NOTES = {name for number, name, _, _ in ROWS if number >= 128}
+SESSION = "sess:u "
+KINDS: dict[int, tuple[str, int, str]] = {
+    1: ("boot", 1, "version:s reason:s safe:u"),
+    2: ("hold_asked", 1, SESSION + "hold_minor:u currency:s tariff:s tariff_crc:u method:s connector:u reference:s"
+                                   " uid_hash:s"),
+    3: ("authorised", 1, SESSION + "amount_minor:u receipt:u trace:u terminal_id:s vu:s auth_code:s pan:s card:s"),
+    4: ("declined", 1, SESSION + "code:u text:s"),
+    5: ("energising", 1, SESSION + "register_wh:u serial:s"),
+    6: ("checkpoint", 1, SESSION + "register_wh:u elapsed_ms:u state:l"),
+    7: ("period", 1, SESSION + "start_ms:u end_ms:u energy_mwh:u charging_ms:u parking_ms:u min_ma:i max_ma:i min_w:i"
+                               " max_w:i"),
+    8: ("power_off", 1, SESSION + "register_wh:u elapsed_ms:u reason:s"),
+    9: ("priced", 1, SESSION + "receipt_no:u start_at:u end_at:u start_wh:u end_wh:u billed_wh:u elapsed_ms:u"
+                               " total_minor:u net_minor:u vat_minor:u currency:s lines:l reason:s"),
+    10: ("captured", 1, SESSION + "captured_minor:u released_minor:u receipt:u trace:u how:s"),
+    11: ("cancelled", 1, SESSION + "released_minor:u receipt:u reason:s"),
+    12: ("settle_failed", 1, SESSION + "attempt:u code:u text:s"),
+    13: ("extend_asked", 1, SESSION + "add_minor:u"),
+    14: ("extended", 1, SESSION + "amount_minor:u receipt:u trace:u"),
+    15: ("refund_asked", 1, "refund:s sess:u amount_minor:u way:s reason:s command:s"),
+    16: ("refunded", 1, "refund:s sess:u amount_minor:u way:s receipt:u trace:u credit_no:u"),
+    17: ("refund_failed", 1, "refund:s sess:u code:u text:s"),
+    18: ("tariff", 1, "tariff:s tariff_crc:u result:s detail:s"),
+    19: ("command", 1, "command:s counter:u name:s result:s detail:s"),
+    20: ("alarm", 1, "code:s sess:u detail:s"),
+    21: ("security", 1, "code:s detail:s"),
+    22: ("end_of_day", 1, "count:u terminal_minor:u ledger_minor:u result:s"),
+}  # fmt: skip
+FIRST_NOTE = 128
 _ABSENT: dict[str, Any] = {"s": "", "l": []}
 
 
@@ -121,7 +146,7 @@ class _Bytes:
         return taken
 
     def unsigned(self) -> int:
-        digits = []
+        digits: list[int] = []
         while not digits or digits[-1] & 0x80:
             digits.append(self.take(1)[0])
         value = sum((digit & 0x7F) << (7 * place) for place, digit in enumerate(digits))
@@ -152,7 +177,7 @@ def record_of(frame_version: int, payload: bytes) -> dict[str, Any]:
     record: dict[str, Any] = {"kind": name, "version": payload[1]}
     try:
         record["at"] = data.unsigned()
-        for field, _, kind in fields:
+        for field, _, kind in (word.partition(":") for word in fields.split()):
             if not data.data and payload[1] < known_version:
                 record[field] = _ABSENT.get(kind, 0)
             else:
