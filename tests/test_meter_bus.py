@@ -6,9 +6,9 @@ import json
 import pytest
 
 from hostsim.clock import WorldClock
-from hostsim.meter import MeterSim
 from hostsim.meter.device import MeterDevice
 from hostsim.meter.models import model
+from hostsim.meter.sim import MeterSim
 from hostsim.setup import LIB, ROOT
 from tests import mpy
 

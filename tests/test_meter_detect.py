@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hostsim.clock import WorldClock
-from hostsim.meter import MeterSim
+from hostsim.meter.sim import MeterSim
 from hostsim.setup import LIB, ROOT
 from tests import mpy
 

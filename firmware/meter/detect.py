@@ -72,7 +72,7 @@ class Found:
 
 
 def line_settings(line: str) -> "tuple[int, int | None, int, int]":
-    """"9600 8E1" -> baud, parity (None, 0 even, 1 odd), stop bits, bits per character on the
+    """ "9600 8E1" -> baud, parity (None, 0 even, 1 odd), stop bits, bits per character on the
     line.
     """
     baud, frame = line.split(" ")

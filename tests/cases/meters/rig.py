@@ -8,7 +8,7 @@ import os
 from typing import Any
 
 from hostsim.clock import WorldClock
-from hostsim.meter import MeterSim
+from hostsim.meter.sim import MeterSim
 from hostsim.setup import LIB, ROOT
 from tests import mpy
 
