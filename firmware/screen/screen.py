@@ -88,7 +88,7 @@ class Screen:
         ticks_ms: "Callable[[], int] | None" = None,
     ) -> None:
         self._port = port
-        self._words = [Words(code) for code in languages or ("en",)]
+        self._words = Words(languages or ("en",))
         self._ticks = ticks_ms or time.ticks_ms
         self._key = ""
         self._turned = 0
@@ -117,12 +117,13 @@ class Screen:
             self._turned = now
             self._page += 1
         port = self._port
-        words = self._choose(view)
+        words = self._words
+        words.use(self._choose(view))
         body, foot = self._say(view, words)
         if self._turns(view) and self._page >= pages_of(len(body), len(foot), port.rows):
             self._page = 0
             self._turn += 1
-            words = self._choose(view)
+            words.use(self._choose(view))
             body, foot = self._say(view, words)
         head = self._head(view, words)
         lines = compose(head, body, foot, port.rows, port.columns, self._page)
@@ -133,16 +134,18 @@ class Screen:
             port.show(*shown)
 
     def _turns(self, view: dict) -> bool:
-        return len(self._words) > 1 and view["state"] in _IDLE and not view.get("language")
+        return (
+            len(self._words.languages) > 1 and view["state"] in _IDLE and not view.get("language")
+        )
 
-    def _choose(self, view: dict) -> Words:
+    def _choose(self, view: dict) -> str:
+        languages = self._words.languages
         wanted = view.get("language")
-        for words in self._words:
-            if words.code == wanted:
-                return words
+        if wanted in languages:
+            return wanted
         if view["state"] in _IDLE:
-            return self._words[self._turn % len(self._words)]
-        return self._words[0]
+            return languages[self._turn % len(languages)]
+        return languages[0]
 
     def _head(self, view: dict, words: Words) -> str:
         columns = self._port.columns

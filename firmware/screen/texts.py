@@ -1,21 +1,40 @@
 """Finds the words. Each language is one module with one text of `key=words` lines: one object in
-RAM, not a dict of a hundred; only the configured languages are imported.
+RAM, not a dict of a hundred; and only the language that is shown is there, the one before is left.
 """
+
+import gc
+import sys
 
 from firmware.errors import ConfigError
 
 LANGUAGES = ("en", "de", "fr")
+_PACKAGE = "firmware.screen"
 
 
 class Words:
-    """The words of one language. `code` is its ISO 639-1 code."""
+    """The words of one of `languages` at a time; `code` (ISO 639-1) says which, first the first.
 
-    def __init__(self, code: str) -> None:
-        if code not in LANGUAGES:
-            raise ConfigError("languages", "one of " + ", ".join(LANGUAGES), code)
-        name = "firmware.screen.texts_" + code
+    Raises ConfigError for a language there are no words for.
+    """
+
+    def __init__(self, languages: "tuple[str, ...]") -> None:
+        for code in languages:
+            if code not in LANGUAGES:
+                raise ConfigError("languages", "one of " + ", ".join(LANGUAGES), code)
+        self.languages = languages
+        self.code = ""
+        self._text = ""
+        self.use(languages[0])
+
+    def use(self, code: str) -> None:
+        """Take `code`, one of `languages`; the words that were there before leave the memory."""
+        if code == self.code:
+            return
+        if self.code:
+            self._text = ""
+            leave(self.code)
+        self._text = __import__(_name(code), None, None, ("TEXT",)).TEXT
         self.code = code
-        self._text = __import__(name, None, None, ("TEXT",)).TEXT
 
     def find(self, key: str) -> str:
         """The words for `key`, "" when there are none."""
@@ -29,10 +48,21 @@ class Words:
         return self._text[start : self._text.find("\n", start)]
 
     def say(self, key_or_text: str) -> str:
-        """The words for a key; what is no key is shown as it came (a text the terminal itself
-        sent).
-        """
+        """The words for a key; what is no key is shown as it came, a text of the terminal's."""
         return self.find(key_or_text) or key_or_text
 
     def keys(self) -> "list[str]":
         return [line.split("=")[0] for line in self._text.split("\n") if line]
+
+
+def leave(code: str) -> None:
+    """Give the memory of a language back. The package holds its modules too, not sys alone."""
+    package = sys.modules[_PACKAGE]
+    sys.modules.pop(_name(code), None)
+    if hasattr(package, "texts_" + code):
+        delattr(package, "texts_" + code)
+    gc.collect()
+
+
+def _name(code: str) -> str:
+    return _PACKAGE + ".texts_" + code

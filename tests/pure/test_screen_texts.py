@@ -1,7 +1,9 @@
 """Every key has words in every language, and they fit. Runs on CPython and MicroPython."""
 
+import sys
+
 from firmware.errors import ConfigError
-from firmware.screen.texts import LANGUAGES, Words
+from firmware.screen.texts import LANGUAGES, Words, leave
 from firmware.terminal.results import classify, status_key
 
 STATES = (
@@ -24,16 +26,16 @@ LABELS = "energy power time price hold paid released receipt_no card".split()
 
 
 def test_every_language_has_the_same_keys_each_once():
-    reference = Words("en").keys()
+    reference = Words(("en",)).keys()
     for code in LANGUAGES:
-        keys = Words(code).keys()
+        keys = Words((code,)).keys()
         assert keys == reference, [code] + [k for k in keys if k not in reference]
         assert len(set(keys)) == len(keys)
 
 
 def test_every_state_reason_and_terminal_result_has_words():
     for code in LANGUAGES:
-        words = Words(code)
+        words = Words((code,))
         for state in STATES:
             assert words.find(state) and words.find("do_" + state), (code, state)
         for reason in REASONS:
@@ -44,7 +46,7 @@ def test_every_state_reason_and_terminal_result_has_words():
 
 def test_every_result_and_status_of_a_terminal_has_words():
     for code in LANGUAGES:
-        words = Words(code)
+        words = Words((code,))
         for byte in range(256):
             key = classify(byte)[0]
             assert words.find(key), (code, byte, key)
@@ -54,7 +56,7 @@ def test_every_result_and_status_of_a_terminal_has_words():
 
 def test_all_words_fit_forty_columns_and_labels_ten():
     for code in LANGUAGES:
-        words = Words(code)
+        words = Words((code,))
         for key in words.keys():
             limit = 10 if key in LABELS else 40
             assert 0 < len(words.find(key)) <= limit, (code, key, words.find(key))
@@ -63,11 +65,11 @@ def test_all_words_fit_forty_columns_and_labels_ten():
 def test_a_state_and_the_clock_fit_one_line():
     for code in LANGUAGES:
         for state in STATES:
-            assert len(Words(code).find(state)) + len(" 14:32") <= 40, (code, state)
+            assert len(Words((code,)).find(state)) + len(" 14:32") <= 40, (code, state)
 
 
 def test_a_key_is_found_whole_only():
-    words = Words("en")
+    words = Words(("en",))
     assert words.find("ree") == ""
     assert words.find("fre") == ""
     assert words.find("") == ""
@@ -75,14 +77,27 @@ def test_a_key_is_found_whole_only():
 
 
 def test_what_is_no_key_is_said_as_it_came():
-    assert Words("de").say("Karte bitte stecken") == "Karte bitte stecken"
-    assert Words("de").say("no_card") == "Keine Karte vorgehalten"
+    assert Words(("de",)).say("Karte bitte stecken") == "Karte bitte stecken"
+    assert Words(("de",)).say("no_card") == "Keine Karte vorgehalten"
 
 
 def test_a_language_without_words_is_refused_with_the_choice():
     try:
-        Words("xx")
+        Words(("xx",))
     except ConfigError as error:
         assert "en, de, fr" in str(error) and "xx" in str(error)
     else:
         raise AssertionError("xx was accepted")
+
+
+def test_only_the_language_in_use_is_in_memory():
+    for code in LANGUAGES:
+        leave(code)
+    words = Words(LANGUAGES)
+    for code in ("en", "fr", "de", "de", "en"):
+        words.use(code)
+        assert words.code == code and words.find("free")
+        loaded = [name for name in sys.modules if name.startswith("firmware.screen.texts_")]
+        assert loaded == ["firmware.screen.texts_" + code], loaded
+        held = [name for name in dir(sys.modules["firmware.screen"]) if "texts_" in name]
+        assert held == ["texts_" + code], held
