@@ -1,8 +1,8 @@
 """One family of exceptions for the whole firmware.
 
-What leaves the charger (result codes, message texts) is made elsewhere; these classes only say what
-went wrong and where, so that one `except ForecourtError` at a task's edge cannot miss one of ours
-and cannot swallow a programming error.
+What leaves the charger (result codes, message texts) is made elsewhere; these classes only say
+what went wrong and where, so that one `except ForecourtError` at a task's edge cannot miss one of
+ours and cannot swallow a programming error.
 """
 
 
@@ -44,7 +44,9 @@ class CommandError(FieldError):
 
 
 class PricingError(ForecourtError):
-    """The engine was used against its contract: time or energy going back, a state that does not fit."""
+    """The engine was used against its contract: time or energy going back, a state that does not
+    fit.
+    """
 
 
 class FrameError(ForecourtError):

@@ -1,13 +1,14 @@
-# Runs on MicroPython: micropython tests/pricing_driver.py PAIRS
-# Each line of PAIRS is a JSON list [tariff text, POSIX TZ, start epoch ms, readings, limit, seed, rising];
-# a reading is [ms, mWh, kind, watts, milliamps]. Prices each pair in several ways that must agree and
-# prints, per line, a JSON object with the totals, or what did not agree. Plain code, no pytest.
+# Runs on MicroPython: micropython tests/pricing_driver.py PAIRS Each line of PAIRS is a JSON list
+# [tariff text, POSIX TZ, start epoch ms, readings, limit, seed, rising]; a reading is [ms, mWh,
+# kind, watts, milliamps]. Prices each pair in several ways that must agree and prints, per line, a
+# JSON object with the totals, or what did not agree. Plain code, no pytest.
 import json
 import sys
 
 from firmware.pricing import bill as bills
 from firmware.pricing.calendar import TimeZone
-from firmware.pricing.engine import CHARGING, IDLE, PARKED, Engine
+from firmware.pricing.counter import CHARGING, IDLE, PARKED
+from firmware.pricing.engine import Engine
 from firmware.pricing.tariff import Tariff
 
 
@@ -146,4 +147,4 @@ def pair(line):
 
 with open(sys.argv[1]) as source:
     for line in source:
-        print(json.dumps(pair(line)))
+        print(json.dumps(pair(line)))  # noqa: T201 - its answer

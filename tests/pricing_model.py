@@ -1,8 +1,9 @@
 """An independent exact model of tariff pricing on CPython: Fraction, datetime and zoneinfo.
 
-It shares no code with firmware.pricing. A session is a list of readings (ms, mWh, kind, watts, milliamps)
-counted from the start, each describing the stretch since the one before; kind is "charging" or "parked".
-It lays out every point at which anything could change, prices piece by piece, then adds up.
+It shares no code with firmware.pricing. A session is a list of readings (ms, mWh, kind, watts,
+milliamps) counted from the start, each describing the stretch since the one before; kind is
+"charging" or "parked". It lays out every point at which anything could change, prices piece by
+piece, then adds up.
 """
 
 from __future__ import annotations
@@ -152,7 +153,7 @@ class Model:
     def lay(
         t0: int, e0: int, t1: int, e1: int, times: set[int], energies: set[int]
     ) -> Iterator[tuple[int, int, int, int]]:
-        """Divide a straight line at times and energies: energy down to the mWh, time up to the ms."""
+        """Divide a straight line: energy goes down to the mWh, time up to the ms."""
         points: list[tuple[Fraction, int, int, int]] = []
         for at in times:
             part = Fraction(at - t0, t1 - t0)

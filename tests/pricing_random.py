@@ -134,7 +134,9 @@ def extras(dice: random.Random, found: dict[str, Any], one_rate: bool) -> None:
 
 
 def readings(dice: random.Random) -> list[list[int]]:
-    """A session of straight lines; most have a whole number of mWh per ms, so that they can be read finer."""
+    """A session of straight lines; most have a whole number of mWh per ms, so that they can be
+    read finer.
+    """
     found = []
     t = e = 0
     kind = CHARGING
@@ -159,7 +161,7 @@ def readings(dice: random.Random) -> list[list[int]]:
 
 
 def pair(seed: int) -> tuple[dict[str, Any], str, datetime, list[list[int]], bool, int]:
-    """(tariff, IANA zone, start, readings, whether its price only rises, a limit in minor units)."""
+    """(tariff, IANA zone, start, readings, whether its price only rises, a limit in minor)."""
     dice = random.Random(seed)
     start = dice.choice(EDGES) + timedelta(milliseconds=dice.randrange(-7_200_000, 36_000_000))
     if dice.random() < 0.5:

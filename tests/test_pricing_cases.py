@@ -1,4 +1,6 @@
-"""The cases of cases/tariffs, priced by the command: the firmware's engine under MicroPython 32-bit."""
+"""The cases of cases/tariffs, priced by the command: the firmware's engine under MicroPython
+32-bit.
+"""
 
 import json
 from decimal import ROUND_HALF_UP, Decimal

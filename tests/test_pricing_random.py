@@ -1,7 +1,8 @@
 """Random tariffs and sessions on both MicroPython builds against the independent Fraction model.
 
-Each pair is priced live, read more often, restored from its state, from its published record, and held
-at a limit; see pricing_driver.py for what must agree. The long campaign is the same with 20,000 pairs.
+Each pair is priced live, read more often, restored from its state, from its published record, and
+held at a limit; see pricing_driver.py for what must agree. The long campaign is the same with
+20,000 pairs.
 """
 
 from pathlib import Path

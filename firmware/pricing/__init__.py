@@ -1,1 +1,1 @@
-"""What a session costs: integer money, local time, OCPI tariffs, the live engine and the receipt."""
+"""What a session costs: money, local time, OCPI tariffs, the live engine, the receipt."""

@@ -2,8 +2,9 @@
 
 Everything is an integer in units of 1/(3.6e11) of the currency until the very end: ENERGY costs
 price * mWh * 36, time price * ms * 10, a flat fee price * 36e6 (price in 1e-4). VAT multiplies by
-(1e6 + vat) / 1e6. OCPI totals are then given with 4 decimals half-up; the receipt rounds half-up once per
-VAT rate to the minor unit, its lines share that rounding, and the total is the sum of the lines.
+(1e6 + vat) / 1e6. OCPI totals are then given with 4 decimals half-up; the receipt rounds half-up
+once per VAT rate to the minor unit, its lines share that rounding, and the total is the sum of the
+lines.
 """
 
 from micropython import const
@@ -27,7 +28,9 @@ MINIMUM = const(10)  # min_price
 
 
 class Bill:
-    """The bill of a session so far. Fractions are (numerator, denominator) of whole currency units."""
+    """The bill of a session so far. Fractions are (numerator, denominator) of whole currency
+    units.
+    """
 
     def __init__(self, engine: "Engine", more_mwh: int = 0, more_ms: int = 0) -> None:
         self.tariff = engine.tariff
@@ -44,13 +47,14 @@ class Bill:
             self._cap(bits, cap * (UNIT // 10000))
 
     def _cap(self, bits: int, cap: int) -> None:
-        """Take back what a dimension, or two together, cost beyond their cap; the last one first."""
+        """Take back what dimensions cost beyond their cap, the last one first."""
         sums = [0, 0, 0]
         vat = -1
         for row in self.rows:
             if bits >> row[5] & 1:
                 sums[row[5]] += row[3]
-                vat = row[4]
+                if row[3]:
+                    vat = row[4]
         over = sums[0] + sums[1] + sums[2] - cap
         for dimension in (2, 1, 0):
             back = min(over, sums[dimension])
@@ -94,8 +98,8 @@ class Bill:
     def total(self) -> tuple[tuple[int, int] | None, tuple[int, int]]:
         """The session's cost (without tax or None, with tax), held within min_price and max_price.
 
-        The two sides are held independently (OCPI 2.2.1 mod_tariffs, notes on min_price and max_price);
-        where only one is given the other follows by the tariff's VAT: see _limit.
+        The two sides are held independently (OCPI 2.2.1 mod_tariffs, notes on min_price and
+        max_price); where only one is given the other follows by the tariff's VAT: see _limit.
         """
         excl, incl = self.exact(ALL)
         if excl is not None:
@@ -105,8 +109,8 @@ class Bill:
     def _limit(self, high: bool, side: int) -> tuple[int, int] | None:
         """min_price or max_price without (side 0) or with tax (side 1), None where there is none.
 
-        A side that is not given is taken from the other at the VAT that binds later: so a price that
-        mixes rates is never held before its given side would be, and still only ever rises.
+        A side that is not given is taken from the other at the VAT that binds later: so a price
+        that mixes rates is never held before its given side would be, and still only ever rises.
         """
         given = self.tariff.max_price if high else self.tariff.min_price
         if given[side] >= 0:

@@ -1,7 +1,8 @@
 """Which components price now, and up to where that is certain.
 
-Per dimension it is the first element in list order whose restrictions all hold (OCPI 2.2.1 mod_tariffs,
-Tariff object). Minimum inclusive, maximum exclusive; what cannot be measured does not hold.
+Per dimension it is the first element in list order whose restrictions all hold (OCPI 2.2.1
+mod_tariffs, Tariff object). Minimum inclusive, maximum exclusive; what cannot be measured does not
+hold.
 """
 
 from micropython import const
@@ -10,7 +11,8 @@ TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
     from firmware.pricing.engine import Engine
 
-FAR = const(0x3FFFFFFF)
+FAR = const(0x3FFFFFFF)  # the largest small integer of a 32-bit build
+_FARTHER = const(1 << 60)  # where a session is longer than that
 # Kinds of restrictions, as tariff.py lists them.
 _WINDOW = const(0)
 _DAYS = const(1)
@@ -22,10 +24,10 @@ _MAX_MA = const(9)
 
 
 def look(engine: "Engine") -> int:
-    """Read the local clock at the engine's instant; give the session ms at which it next matters."""
+    """Read the local clock at the engine's instant; give the session ms when it next matters."""
     tariff = engine.tariff
     if not tariff.time_dependent:
-        return FAR
+        return FAR if engine.ms < FAR else _FARTHER
     now = (engine.epoch_ms + engine.ms) // 1000
     engine.days, second = engine.tz.local(now)
     engine.minute = minute = second // 60
@@ -80,7 +82,9 @@ def active(engine: "Engine", dimension: int) -> int:
 
 
 def choose(engine: "Engine") -> int:
-    """Set the engine's active components; give the session ms until which they are certain in time."""
+    """Set the engine's active components; give the session ms until which they are certain in
+    time.
+    """
     tariff = engine.tariff
     until = look(engine)
     for cut in tariff.cut_ms:
@@ -109,11 +113,11 @@ def energy_cut(engine: "Engine") -> int:
     for cut in engine.tariff.cut_mwh:
         if cut > engine.mwh:
             return cut
-    return FAR
+    return FAR if engine.mwh < FAR else _FARTHER
 
 
 def between(cuts: list[int], low: int, high: int) -> tuple[int, int]:
-    """The range [from, to) of a load within which no restriction changes; empty for a spread load."""
+    """The range [from, to) of a load in which no restriction changes; empty for a spread load."""
     if not cuts:
         return -1, FAR
     if low < 0 and high < 0:

@@ -1,7 +1,7 @@
 """Civil dates, POSIX time zones and ISO 8601, in integers.
 
-The zone is a POSIX TZ string (IEEE Std 1003.1, 8.3, with the extension of RFC 8536 3.3.1: hours of a
-rule from -167 to 167, negative daylight saving), for example "CET-1CEST,M3.5.0,M10.5.0/3".
+The zone is a POSIX TZ string (IEEE Std 1003.1, 8.3, with the extension of RFC 8536 3.3.1: hours of
+a rule from -167 to 167, negative daylight saving), for example "CET-1CEST,M3.5.0,M10.5.0/3".
 """
 
 from firmware.errors import FieldError
@@ -47,7 +47,9 @@ def weekday(days: int) -> int:
 
 
 class TimeZone:
-    """Local time by a POSIX TZ string. Raises FieldError (field `tz`) when the string is malformed."""
+    """Local time by a POSIX TZ string. Raises FieldError (field `tz`) when the string is
+    malformed.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -76,7 +78,9 @@ class TimeZone:
         return self._offset
 
     def until(self, epoch_s: int) -> int:
-        """The next instant (epoch seconds) at which the offset may change; far away when it never does."""
+        """The next instant (epoch seconds) at which the offset may change; far away when it never
+        does.
+        """
         self.offset(epoch_s)
         return self._until
 
@@ -191,5 +195,5 @@ def instant_text(epoch_ms: int) -> str:
     days = seconds // DAY_S
     rest = seconds - days * DAY_S
     year, month, day = date_of(days)
-    text = f"{year:04d}-{month:02d}-{day:02d}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
-    return text + (f".{ms:03d}Z" if ms else "Z")
+    clock = f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+    return f"{year:04d}-{month:02d}-{day:02d}T{clock}" + (f".{ms:03d}Z" if ms else "Z")

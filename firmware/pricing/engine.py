@@ -1,14 +1,14 @@
 """The live engine: fed with meter readings as they come, it knows the price of the session so far.
 
 Promise: a tick inside a stretch without a boundary compares and stores small integers only; it
-allocates nothing and costs the same in hour 20 as in minute 1. At a boundary (local time, date, clock
-change, duration, energy, power, current, free quantities) the stretch is split exactly there, so that
-how often the meter is read does not change the price. Quantities are kept, not money: mWh and ms per
-price component; bill.py turns them into money when somebody looks.
+allocates nothing and costs the same in hour 20 as in minute 1. At a boundary (local time, date,
+clock change, duration, energy, power, current, free quantities) the stretch is split exactly
+there, so that how often the meter is read does not change the price. Quantities are kept, not
+money: mWh and ms per price component; bill.py turns them into money when somebody looks.
 
-Limits that follow: a session may last 2**30 ms (12.4 days) and take 2**30 mWh (1073 kWh) within small
-integers on 32-bit; beyond that it stays exact but a tick allocates. Source of the rules: OCPI 2.2.1
-mod_tariffs; the readings chosen are in docs/pricing.md.
+Limits that follow: a session may last 2**30 ms (12.4 days) and take 2**30 mWh (1073 kWh) within
+small integers on 32-bit; beyond that it stays exact but a tick allocates. Source of the rules:
+OCPI 2.2.1 mod_tariffs; the readings chosen are in docs/pricing.md.
 """
 
 from array import array
@@ -16,8 +16,9 @@ from array import array
 from micropython import const
 
 from firmware.errors import PricingError
-from firmware.pricing import boundary, limits
+from firmware.pricing import boundary, checkpoint, limits
 from firmware.pricing.bill import Bill
+from firmware.pricing.counter import CHARGING, PARKED, Counter
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
@@ -26,68 +27,33 @@ if TYPE_CHECKING:
     from firmware.pricing.calendar import TimeZone
     from firmware.pricing.tariff import Tariff
 
-PARKED = const(0)
-CHARGING = const(1)
-IDLE = const(2)  # neither time counts: a CDR period that names no time
+    OnPeriod = Callable[[int, int, int, int, int, int, int, int, int], None]
 
-_ENERGY = const(0)
-_TIME = const(1)
-_PARKING = const(2)
-_FLAT = const(3)
 FAR = const(0x3FFFFFFF)
-_VERSION = const(1)
-# What state() keeps, in this order, before the quantities.
-_KEPT = (
-    "ms", "mwh", "kind", "stretch_ms", "stretch_mwh", "period_ms", "period_mwh", "charged_ms",
-    "parked_ms", "period_charged", "period_parked", "low_ma", "high_ma", "low_w", "high_w",
-    "period_low_ma", "period_high_ma", "period_low_w", "period_high_w", "last_energy", "last_time",
-    "last_parking", "last_reserved", "flat", "limit", "frozen", "open", "reserved_flats",
-)  # fmt: skip
 
 
-class Engine:
-    """Prices one session. Attributes without underscore may be read by the pricing modules.
+class Engine(Counter):
+    """Prices one session: drives the counter from boundary to boundary."""
 
-    ms and mwh are session time and energy at the last reading; `energy`, `time`, `flat_now` the indexes
-    of the components that price now (-1: none); `used` and `amounts` the quantities per component.
-    """
-
-    def __init__(
-        self,
-        tariff: "Tariff",
-        tz: "TimeZone",
-        on_period: "Callable[[int, int, int, int, int, int, int, int, int], None] | None" = None,
-    ) -> None:
-        self.tariff = tariff
+    def __init__(self, tariff: "Tariff", tz: "TimeZone", on_period: "OnPeriod" = None) -> None:
+        super().__init__(tariff, on_period)
         self.tz = tz
-        self.on_period = on_period
-        self.epoch_ms = 0
-        self.ms = self.mwh = self.stretch_ms = self.stretch_mwh = 0
-        self.kind = CHARGING
-        self.period_ms = self.period_mwh = self.period_charged = self.period_parked = 0
-        self.charged_ms = self.parked_ms = 0
-        self.low_ma = self.high_ma = self.low_w = self.high_w = -1
-        self.period_low_ma = self.period_high_ma = self.period_low_w = self.period_high_w = -1
-        self.last_energy = self.last_time = self.last_parking = self.last_reserved = -1
-        self.flat = -1
-        self.reserved_flats = 0
         self.limit = -1
         self.frozen = 0
         self.open = 0
-        self.used: list[int] = []
-        self.amounts: list[int] = []
-        self.energy = self.time = self.flat_now = -1
+        self.minute = self.weekday = self.days = 0  # the local clock at the last boundary
         self._key = 0
         self._small = array("q", [0])
         self._next_ms = self._next_mwh = self._stop_ms = self._stop_mwh = FAR
         self._ma_from = self._w_from = -1
         self._ma_to = self._w_to = 0
-        self.minute = self.weekday = self.days = 0
 
     # -- the session's life
 
     def start(self, epoch_ms: int, charging: bool = True) -> None:
-        """Begin: durations count from this instant; any clock will do unless tariff.time_dependent."""
+        """Begin: durations count from this instant; any clock will do unless
+        tariff.time_dependent.
+        """
         if self.open:
             raise PricingError("session already started")
         self.epoch_ms = epoch_ms
@@ -106,8 +72,9 @@ class Engine:
     ) -> None:
         """A reading at an instant; `charging`, power and current hold since the last one.
 
-        energy_mwh counts from the session's start; -1 means not measured. Raises PricingError when time
-        or energy go back. Where integers are 31-bit, epoch_ms itself is a heap object: tick() is free.
+        energy_mwh counts from the session's start; -1 means not measured. Raises PricingError when
+        time or energy go back. Where integers are 31-bit, epoch_ms itself is a heap object: tick()
+        is free.
         """
         self._small[0] = epoch_ms - self.epoch_ms
         self.tick(
@@ -150,7 +117,9 @@ class Engine:
     def interval(
         self, ms: int, mwh: int, kind: int, low_ma: int, high_ma: int, low_w: int, high_w: int
     ) -> None:
-        """The general form of tick: the stretch up to (ms, mwh) with the range its current and power had."""
+        """The general form of tick: the stretch up to (ms, mwh) with the range its current and
+        power had.
+        """
         if not self._same(kind, low_ma, high_ma, low_w, high_w):
             self.settle()
             self.kind = kind
@@ -160,7 +129,9 @@ class Engine:
         self._run(ms, mwh)
 
     def finish(self, epoch_ms: int, energy_mwh: int, charging: bool) -> None:
-        """The last reading; closes the open period. Power and current are those of the reading before."""
+        """The last reading; closes the open period. Power and current are those of the reading
+        before.
+        """
         if not self.frozen:
             ms = epoch_ms - self.epoch_ms
             if ms < self.ms or energy_mwh < self.mwh:
@@ -178,26 +149,6 @@ class Engine:
         self.frozen = 1
         self.open = 0
 
-    def reserve(self, ms: int, epoch_ms: int, expired: bool = False) -> None:
-        """Price a reservation of `ms` that began at epoch_ms, before start() or, if expired, instead of it.
-
-        An expired reservation's time costs what RESERVATION_EXPIRES says, where it has a TIME (OCPI 2.2.1
-        mod_tariffs, ReservationRestrictionType); both kinds of flat fee are due then.
-        """
-        self.epoch_ms = epoch_ms
-        boundary.look(self)
-        component = boundary.active(self, 6) if expired else -1
-        if component < 0:
-            component = boundary.active(self, 4)
-        if component >= 0 and ms > 0:
-            self.add(component, ms)
-            self.last_reserved = component
-        for dimension in (5, 7) if expired else (5,):
-            flat = boundary.active(self, dimension)
-            if flat >= 0 and not self.reserved_flats & (dimension - 4):
-                self.reserved_flats |= dimension - 4
-                self.add(flat, 1)
-
     # -- what it costs
 
     def bill(self, more_mwh: int = 0, more_ms: int = 0) -> Bill:
@@ -206,7 +157,9 @@ class Engine:
         return Bill(self, more_mwh, more_ms)
 
     def price_minor(self) -> int:
-        """What the driver would pay now: minor units, tax included, the sum of the receipt's lines."""
+        """What the driver would pay now: minor units, tax included, the sum of the receipt's
+        lines.
+        """
         return self.bill().gross_minor()
 
     def totals(self) -> Bill:
@@ -228,49 +181,32 @@ class Engine:
         return limits.next_change(self)
 
     def left(self, limit_minor: int) -> tuple[int, int]:
-        """(mWh, ms) that still fit under a limit, each alone, at the prices of now; -1 where it is free."""
+        """(mWh, ms) that still fit under a limit, each alone, at the prices of now; -1 where it is
+        free.
+        """
         return limits.left(self, limit_minor)
 
     def freeze_at(self, limit_minor: int) -> None:
-        """Never let the price pass limit_minor: stop counting at the last instant that still fits."""
+        """Never let the price pass limit_minor: stop counting at the last instant that fits."""
         self.limit = limit_minor
         self._arm()
 
     # -- kept over a power cut
 
     def state(self) -> list[int]:
-        """Everything that is needed to go on, as integers below 2**31."""
-        kept = [_VERSION, self.epoch_ms // 1000, self.epoch_ms % 1000]
-        for name in _KEPT:
-            kept.append(getattr(self, name))
-        for index, component in enumerate(self.used):
-            kept.append(component)
-            kept.append(self.amounts[index])
-        return kept
+        """Everything that is needed to go on, as integers below 2**31 (see checkpoint.py)."""
+        return checkpoint.take(self)
 
     @staticmethod
     def restore(
-        tariff: "Tariff",
-        tz: "TimeZone",
-        state: list[int],
-        on_period: "Callable[[int, int, int, int, int, int, int, int, int], None] | None" = None,
+        tariff: "Tariff", tz: "TimeZone", state: list[int], on_period: "OnPeriod" = None
     ) -> "Engine":
         """An engine that goes on exactly where state() was taken, with the same tariff.
 
         Raises PricingError when the state is not one of this version or tariff.
         """
-        first = 3 + len(_KEPT)
-        if len(state) < first or state[0] != _VERSION or (len(state) - first) % 2:
-            raise PricingError("state of another version")
         engine = Engine(tariff, tz, on_period)
-        engine.epoch_ms = state[1] * 1000 + state[2]
-        for index, name in enumerate(_KEPT):
-            setattr(engine, name, state[3 + index])
-        for at in range(first, len(state), 2):
-            if not 0 <= state[at] < len(tariff.components):
-                raise PricingError("state of another tariff")
-            engine.used.append(state[at])
-            engine.amounts.append(state[at + 1])
+        checkpoint.give(engine, state)
         if engine.open:
             engine._select(True)
             engine._w_to = -1
@@ -278,51 +214,12 @@ class Engine:
 
     # -- within
 
-    def add(self, component: int, quantity: int) -> None:
-        """Count a quantity for a component."""
-        used = self.used
-        for index in range(len(used)):
-            if used[index] == component:
-                self.amounts[index] += quantity
-                return
-        used.append(component)
-        self.amounts.append(quantity)
-
-    def settle(self) -> None:
-        """Count the stretch since the last boundary up to the last reading."""
-        energy = self.mwh - self.stretch_mwh
-        time = self.ms - self.stretch_ms
-        if not energy and not time:
-            return
-        self.stretch_mwh = self.mwh
-        self.stretch_ms = self.ms
-        if self.kind == CHARGING:
-            self.charged_ms += time
-            self.period_charged += time
-        elif self.kind == PARKED:
-            self.parked_ms += time
-            self.period_parked += time
-        if self.flat < 0:
-            self.flat = self.flat_now
-        if energy and self.energy >= 0:
-            self.add(self.energy, energy)
-            self.last_energy = self.energy
-        if time and self.time >= 0:
-            self.add(self.time, time)
-            if self.kind == CHARGING:
-                self.last_time = self.time
-            else:
-                self.last_parking = self.time
-
     def _same(self, kind: int, low_ma: int, high_ma: int, low_w: int, high_w: int) -> bool:
         return (
             kind == self.kind
             and self._w_from <= low_w <= high_w < self._w_to
             and self._ma_from <= low_ma <= high_ma < self._ma_to
         )
-
-    def _empty(self) -> bool:
-        return self.ms == self.period_ms and self.mwh == self.period_mwh
 
     def _select(self, restored: bool = False) -> None:
         """Choose components for the instant and load of now; a change closes the period before."""
@@ -341,36 +238,6 @@ class Engine:
         self._stop_ms, self._stop_mwh = self._next_ms, self._next_mwh
         if self.limit >= 0:
             self._stop_ms = self._stop_mwh = -1  # not looked ahead yet
-
-    def _close_period(self) -> None:
-        """Publish what was counted since the last closed period, if anything, and begin the next."""
-        self.settle()
-        if not self._empty() and self.on_period:
-            self.on_period(
-                self.epoch_ms + self.period_ms,
-                self.epoch_ms + self.ms,
-                self.mwh - self.period_mwh,
-                self.period_charged,
-                self.period_parked,
-                self.period_low_ma,
-                self.period_high_ma,
-                self.period_low_w,
-                self.period_high_w,
-            )
-        self.period_ms = self.ms
-        self.period_mwh = self.mwh
-        self.period_charged = self.period_parked = 0
-
-    def _widen(self) -> None:
-        """Take the interval's load into the period's."""
-        if self._empty():
-            self.period_low_ma, self.period_high_ma = self.low_ma, self.high_ma
-            self.period_low_w, self.period_high_w = self.low_w, self.high_w
-        else:
-            self.period_low_ma = min(self.period_low_ma, self.low_ma)
-            self.period_high_ma = max(self.period_high_ma, self.high_ma)
-            self.period_low_w = min(self.period_low_w, self.low_w)
-            self.period_high_w = max(self.period_high_w, self.high_w)
 
     def _run(self, ms: int, mwh: int) -> None:
         """Go to (ms, mwh) in a straight line, stopping at every cut and at the limit."""

@@ -102,7 +102,7 @@ def display_texts(value: object, path: str) -> list[tuple[str, str]]:
 
 
 def component(value: object, path: str, reservation: str) -> tuple[int, ...]:
-    """A PriceComponent as (dimension, price, vat or -1, step_size); see tariff.py for dimensions."""
+    """A PriceComponent as (dimension, price, vat or -1, step_size); see tariff.py."""
     only(value, path, ("type", "price", "vat", "step_size"))
     dimension = _DIMENSIONS.index(choice(value.get("type"), path + ".type", _DIMENSIONS))
     if reservation:

@@ -1,8 +1,8 @@
 """A small strict JSON reader (RFC 8259) that keeps numbers as the text they were written in.
 
-MicroPython's own json turns 0.1 into a float, on boards a 32-bit one, so no price may pass through it.
-Limits: 48 KB of text, 12 levels. A list can be taken item by item, so that a long tariff need not
-stand in memory as a tree.
+MicroPython's own json turns 0.1 into a float, on boards a 32-bit one, so no price may pass through
+it. Limits: 48 KB of text, 12 levels. A list can be taken item by item, so that a long tariff need
+not stand in memory as a tree.
 """
 
 from micropython import const
@@ -32,7 +32,7 @@ class Num:
 
 
 class Reader:
-    """Reads one JSON document from bytes or text; every refusal is a FieldError with the position."""
+    """Reads one JSON document; every refusal is a FieldError with the position."""
 
     def __init__(self, source: str | bytes, longest: int = MAX_BYTES) -> None:
         data = source.encode() if isinstance(source, str) else source
@@ -65,7 +65,9 @@ class Reader:
             self._fail("nested too deep")
 
     def members(self) -> "Iterator[str]":
-        """Yield each key of the object that starts here; the caller reads each value before the next."""
+        """Yield each key of the object that starts here; the caller reads each value before the
+        next.
+        """
         self._enter(123)
         seen = set()
         if self._peek() != 125:
@@ -83,7 +85,7 @@ class Reader:
         self._depth -= 1
 
     def items(self) -> "Iterator[int]":
-        """Yield the index of each item of the list that starts here; the caller reads each item."""
+        """Yield the index of each item of the list that starts here; the caller reads the item."""
         self._enter(91)
         index = 0
         if self._peek() != 93:

@@ -34,7 +34,9 @@ def _guess(price: int, minor: int, scale: int) -> int:
 
 
 def ahead(engine: "Engine") -> tuple[int, int] | None:
-    """(mWh, ms) that both together surely stay within engine.limit; None when it is passed already."""
+    """(mWh, ms) that both together surely stay within engine.limit; None when it is passed
+    already.
+    """
     limit = engine.limit
     room = limit - Bill(engine).gross_minor()
     if room < 0:
@@ -56,7 +58,9 @@ def ahead(engine: "Engine") -> tuple[int, int] | None:
 
 
 def stop_before(engine: "Engine", ms: int, mwh: int) -> bool:
-    """Whether the price passes engine.limit on the way to (ms, mwh); then go to the last point before."""
+    """Whether the price passes engine.limit on the way to (ms, mwh); then go to the last point
+    before.
+    """
     engine.settle()
     more_ms = ms - engine.ms
     more_mwh = mwh - engine.mwh
@@ -77,7 +81,9 @@ def stop_before(engine: "Engine", ms: int, mwh: int) -> bool:
 
 
 def left(engine: "Engine", limit: int) -> tuple[int, int]:
-    """(mWh, ms) that fit under a limit, each alone, at the prices of now; -1 where nothing is charged."""
+    """(mWh, ms) that fit under a limit, each alone, at the prices of now; -1 where nothing is
+    charged.
+    """
     engine.settle()
     bill = Bill(engine)
     room = limit - bill.gross_minor()

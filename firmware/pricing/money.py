@@ -32,7 +32,8 @@ def _digits(text: str, field: str) -> str:
 
 
 def parts(text: str, field: str) -> tuple[int, int]:
-    """Read a decimal as (mantissa, decimals): "-2.50" gives (-25, 1); JSON exponents are understood.
+    """Read a decimal as (mantissa, decimals): "-2.50" gives (-25, 1); JSON exponents are
+    understood.
 
     Raises FieldError when the text is no decimal number or has more than 24 digits.
     """
@@ -110,5 +111,5 @@ def point(language: str) -> str:
 
 
 def amount(minor: int, currency: str, language: str = "en") -> str:
-    """An amount of money as a driver reads it: 12.30 € in English, 12,30 € in German and French."""
+    """An amount as a driver reads it: 12.30 € in English, 12,30 € in German and French."""
     return fixed(minor, exponent(currency), point(language)) + " " + sign(currency)

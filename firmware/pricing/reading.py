@@ -1,6 +1,7 @@
 """Reads an OCPI Tariff object into a Tariff, element by element, so that no tree of it is built.
 
-Needed only when a tariff arrives: Tariff.from_json leaves it, fields and jsontext again afterwards.
+Needed only when a tariff arrives: Tariff.from_json leaves it, fields and jsontext again
+afterwards.
 """
 
 from micropython import const
@@ -17,11 +18,16 @@ _MAX_COMPONENTS = const(240)
 _MIN_MS = const(4)  # kinds of restrictions below it are of the calendar (tariff.py)
 _TYPES = ("AD_HOC_PAYMENT", "PROFILE_CHEAP", "PROFILE_FAST", "PROFILE_GREEN", "REGULAR")
 _TAX = ("NO", "YES", "N/A")
+_TEXTS = {"id": 36, "tariff_alt_url": 255, "country_code": 2, "party_id": 3}
+_OPTIONAL = (
+    "type", "tariff_alt_text", "tariff_alt_url", "min_price", "max_price", "start_date_time",
+    "end_date_time", "energy_mix", "preauthorize_amount", "tax_included",
+)  # fmt: skip
 _TAX_NA = const(2)
 
 
 def read(tariff: "Tariff", source: str | bytes) -> None:
-    """Fill a Tariff from JSON. Raises FieldError naming the field, what it must be and what came."""
+    """Fill a Tariff from JSON. Raises FieldError: the field, what it must be, what came."""
     reader = Reader(source)
     for key in reader.members():
         if key == "elements":
@@ -34,52 +40,36 @@ def read(tariff: "Tariff", source: str | bytes) -> None:
 
 
 def _member(tariff: "Tariff", key: str, value: object) -> None:
-    if key in ("id", "tariff_alt_url", "country_code", "party_id", "currency", "type"):
-        _text(tariff, key, value)
+    if value is None and key in _OPTIONAL:
+        return  # null is as good as absent
+    if key in _TEXTS:
+        setattr(tariff, key, fields.text(value, key, _TEXTS[key]))
+    elif key in ("min_price", "max_price"):
+        setattr(tariff, key, fields.limit(value, key))
+    elif key in ("start_date_time", "end_date_time", "last_updated"):
+        when = fields.parse_instant(fields.text(value, key, 40), key)
+        setattr(tariff, key[:-9] + "ms" if key[-9:] == "date_time" else key, when)
+    elif key == "tariff_alt_text":
+        tariff.tariff_alt_text = fields.display_texts(value, key)
+    else:
+        _word(tariff, key, value)
+
+
+def _word(tariff: "Tariff", key: str, value: object) -> None:
+    if key == "currency":
+        tariff.currency = fields.currency(value, key)
+    elif key == "type":
+        tariff.type = fields.choice(value, key, _TYPES)
     elif key == "tax_included":
         tariff.tax = _TAX.index(fields.choice(value, key, _TAX))
-    elif key in ("min_price", "max_price"):
-        if value is not None:
-            if key == "min_price":
-                tariff.min_price = fields.limit(value, key)
-            else:
-                tariff.max_price = fields.limit(value, key)
-    elif key in ("start_date_time", "end_date_time", "last_updated"):
-        if value is not None:
-            when = fields.parse_instant(fields.text(value, key, 40), key)
-            if key == "start_date_time":
-                tariff.start_ms = when
-            elif key == "end_date_time":
-                tariff.end_ms = when
-    elif key == "tariff_alt_text":
-        tariff.alt_text = fields.display_texts(value, key)
-    elif key == "energy_mix":
-        if value is not None and not isinstance(value, dict):
-            raise FieldError(key, "must be an object", value)
     elif key == "preauthorize_amount":
-        if value is not None:
-            fields.number(value, 4, key)
-    else:
+        fields.number(value, 4, key)
+    elif key != "energy_mix" or not isinstance(value, dict):
         _extension(tariff, key, value)
 
 
-def _text(tariff: "Tariff", key: str, value: object) -> None:
-    if value is None and key in ("tariff_alt_url", "type"):
-        return
-    if key == "id":
-        tariff.id = fields.text(value, key, 36)
-    elif key == "tariff_alt_url":
-        tariff.alt_url = fields.text(value, key, 255)
-    elif key == "type":
-        tariff.type = fields.choice(value, key, _TYPES)
-    elif key == "currency":
-        tariff.currency = fields.currency(value, key)
-    else:
-        fields.text(value, key, 2 if key == "country_code" else 3)
-
-
 def _extension(tariff: "Tariff", key: str, value: object) -> None:
-    """The x_ fields: what OCPI has no word for (docs/pricing.md, "Extensions")."""
+    """The rest: the x_ fields, for which OCPI has no word (docs/pricing.md, "Extensions")."""
     if key == "x_free_kwh":
         tariff.free_mwh = fields.number(value, 6, key)
     elif key == "x_free_minutes":
@@ -98,15 +88,11 @@ def _element(tariff: "Tariff", value: object, path: str) -> None:
     fields.only(value, path, ("price_components", "restrictions"))
     element = len(tariff.rules)
     given = value.get("restrictions")
-    rule, reservation = (
-        fields.restrictions(given, path + ".restrictions") if given else ((), "")
-    )
+    rule, reservation = fields.restrictions(given, path + ".restrictions") if given else ((), "")
     tariff.rules.append(rule)
     components = value.get("price_components")
     if not isinstance(components, list) or not components:
-        raise FieldError(
-            path + ".price_components", "must be a list of at least one", components
-        )
+        raise FieldError(path + ".price_components", "must be a list of at least one", components)
     for index, given in enumerate(components):
         found = fields.component(given, f"{path}.price_components[{index}]", reservation)
         tariff.components.append(found + (element,))
@@ -132,7 +118,7 @@ def _finish(tariff: "Tariff") -> None:
 
 
 def _one_vat(tariff: "Tariff", bits: int) -> None:
-    rates = {c[2] for c in tariff.components if bits >> c[0] & 1}
+    rates = {c[2] for c in tariff.components if c[1] and bits >> c[0] & 1}
     if len(rates) > 1:
         raise FieldError("x_caps", "needs one vat for all components it caps", sorted(rates))
 
@@ -147,7 +133,6 @@ def _cuts(tariff: "Tariff") -> None:
                 minutes.add(rule[at + 1] // 2048)
                 minutes.add(rule[at + 1] % 2048)
             elif kind < _MIN_MS:
-                tariff.cut_midnight = True
                 minutes.add(0)
             else:
                 cuts[(kind - _MIN_MS) // 2].add(rule[at + 1])

@@ -1,9 +1,9 @@
 """The driver's receipt: as data and as text lines for a screen or printer.
 
-Content after EU VAT directive art. 226b (simplified invoice), German MessEG/PAngV practice (register
-values, unit price with VAT) and NIST HB44 3.40 S.8: supplier, number, dates, charger, register readings,
-each quantity with unit and price, VAT per rate, total, payment. What the pricing rooms do not know
-(supplier, numbers, card) the caller passes in `facts`.
+Content after EU VAT directive art. 226b (simplified invoice), German MessEG/PAngV practice
+(register values, unit price with VAT) and NIST HB44 3.40 S.8: supplier, number, dates, charger,
+register readings, each quantity with unit and price, VAT per rate, total, payment. What the
+pricing rooms do not know (supplier, numbers, card) the caller passes in `facts`.
 """
 
 from micropython import const
@@ -21,12 +21,13 @@ KINDS = (
     "RESERVATION_EXPIRED_TIME", "RESERVATION_EXPIRED_FLAT", "CAP", "MAX_PRICE", "MIN_PRICE",
 )  # fmt: skip
 _UNITS = ("mWh", "ms", "ms", "1", "ms", "1", "ms", "1", "", "", "")
-# Facts in the order they are printed: (key in facts, English|German|French label); no label: as it is.
+# Facts as they are printed: (key in facts, English|German|French label); no label: as it is.
 _HEAD = (
     ("supplier", ""), ("address", ""), ("tax_id", "VAT id|USt-IdNr.|N° TVA"),
     ("number", "Receipt|Beleg|Reçu"), ("charger", "Charger|Ladepunkt|Borne"),
     ("location", "Location|Standort|Lieu"), ("started_ms", "Start|Beginn|Début"),
-    ("ended_ms", "End|Ende|Fin"), ("register_start_wh", "Meter start|Zähler Beginn|Compteur début"),
+    ("ended_ms", "End|Ende|Fin"),
+    ("register_start_wh", "Meter start|Zähler Beginn|Compteur début"),
     ("register_end_wh", "Meter end|Zähler Ende|Compteur fin"),
     ("max_power_w", "Maximum power|Höchstleistung|Puissance max."),
 )  # fmt: skip
@@ -45,8 +46,9 @@ def _label(text: str, language: str) -> str:
 class Receipt:
     """A finished (or running) session's receipt.
 
-    `facts` may hold supplier, address (text or list), tax_id, number, charger, location, started_ms,
-    ended_ms (epoch ms), register_start_wh, register_end_wh, max_power_w, card, auth_code.
+    `facts` may hold supplier, address (text or list), tax_id, number, charger, location,
+    started_ms, ended_ms (epoch ms), register_start_wh, register_end_wh, max_power_w, card and
+    auth_code.
     """
 
     def __init__(self, bill: "Bill", facts: dict[str, object], tz: "TimeZone") -> None:

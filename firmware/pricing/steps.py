@@ -1,8 +1,8 @@
 """step_size: what is billed for what was used.
 
-OCPI 2.2.1 mod_tariffs, PriceComponent and its notes: ENERGY rounds the session's priced total up to the
-step of the component used last; of TIME and PARKING_TIME only one is rounded, PARKING_TIME if any was
-priced; the surplus costs the price used last. A step of 0 or 1 rounds nothing.
+OCPI 2.2.1 mod_tariffs, PriceComponent and its notes: ENERGY rounds the session's priced total up
+to the step of the component used last; of TIME and PARKING_TIME only one is rounded, PARKING_TIME
+if any was priced; the surplus costs the price used last. A step of 0 or 1 rounds nothing.
 """
 
 from micropython import const

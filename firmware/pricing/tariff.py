@@ -1,8 +1,9 @@
 """An OCPI tariff (2.2.1 and 2.3.0, mod_tariffs) as validated integers.
 
-`Tariff.from_json` reads the object element by element; what is unknown or malformed is refused with the
-path of the field. Units inside: prices and limits 1e-4 of the currency, VAT 1e-4 of a percent, energy
-mWh, time ms, current mA, power W. docs/pricing.md lists every field, the x_ fields among them.
+`Tariff.from_json` reads the object element by element; what is unknown or malformed is refused
+with the path of the field. Units inside: prices and limits 1e-4 of the currency, VAT 1e-4 of a
+percent, energy mWh, time ms, current mA, power W. docs/pricing.md lists every field, the x_ fields
+among them.
 """
 
 import sys
@@ -27,7 +28,8 @@ class Tariff:
     """A tariff ready to price with.
 
     `components` are tuples (dimension, price, vat or -1, step_size, element index), in list order;
-    `rules[element]` its restrictions. The cuts are the sorted points at which a restriction can change.
+    `rules[element]` its restrictions. The cuts are the sorted points at which a restriction can
+    change.
     """
 
     def __init__(self) -> None:
@@ -37,14 +39,14 @@ class Tariff:
         self.tax = 0
         self.components: list[tuple[int, ...]] = []
         self.rules: list[tuple[int, ...]] = []
-        self.alt_text: list[tuple[str, str]] = []
-        self.alt_url = ""
+        self.country_code = self.party_id = self.tariff_alt_url = ""
+        self.last_updated = -1
+        self.tariff_alt_text: list[tuple[str, str]] = []  # (language, text)
         self.min_price = self.max_price = (-1, -1)  # (without tax, with tax), -1 where not given
         self.start_ms = self.end_ms = -1
         self.free_mwh = self.free_ms = self.grace_ms = 0
         self.sleep = -1
         self.caps: list[tuple[int, int]] = []  # (bits of dimensions, amount)
-        self.cut_midnight = False
         self.cut_minutes: list[int] = []
         self.cut_ms: list[int] = []
         self.cut_mwh: list[int] = []
@@ -55,7 +57,9 @@ class Tariff:
 
     @staticmethod
     def from_json(source: str | bytes) -> "Tariff":
-        """Read an OCPI Tariff object. Raises TariffError naming the field, what it must be and what came."""
+        """Read an OCPI Tariff object. Raises TariffError naming the field, what it must be and
+        what came.
+        """
         from firmware.pricing import reading
 
         try:
@@ -69,7 +73,9 @@ class Tariff:
                 _leave(("reading", "fields", "jsontext"))
 
     def valid_at(self, epoch_s: int) -> bool:
-        """Whether start_date_time <= the instant < end_date_time (OCPI: the one valid at session start)."""
+        """Whether start_date_time <= the instant < end_date_time (OCPI: the one valid at session
+        start).
+        """
         now = epoch_s * 1000
         return (self.start_ms < 0 or now >= self.start_ms) and (
             self.end_ms < 0 or now < self.end_ms

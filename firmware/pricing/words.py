@@ -1,7 +1,7 @@
 """A tariff in words, in English, German and French, in the order of EU AFIR article 5(4).
 
-Per kWh first, then per minute, per session, and the rest; prices include VAT and are shown with the
-decimals they were given (at most 4).
+Per kWh first, then per minute, per session, and the rest; prices include VAT and are shown with
+the decimals they were given (at most 4).
 """
 
 from micropython import const
@@ -52,7 +52,7 @@ def say(key: object, language: str, value: str = "") -> str:
 
 
 def price(value: int, currency: str, language: str, unit: str = "") -> str:
-    """A price of 1e-4 of the currency as given: 0,2975 €/kWh; at least the minor unit's decimals."""
+    """A price of 1e-4 of the currency as given: 0,2975 €/kWh, with the minor unit's decimals."""
     text = money.trimmed(value, 4, min(money.exponent(currency), 4), money.point(language))
     return text + " " + money.sign(currency) + unit
 
@@ -138,7 +138,8 @@ def per_time(gross: int, currency: str, language: str) -> str:
 def tariff_lines(tariff: "Tariff", language: str, power_w: int = 0) -> list[str]:
     """The tariff for the screen, one line per price and per rule, in AFIR's order.
 
-    At 50 kW and more the occupancy fee follows the price per kWh before anything else (article 5(4)).
+    At 50 kW and more the occupancy fee follows the price per kWh before anything else (article
+    5(4)).
     """
     lines = []
     for dimension in (0, 2, 1, 3, 4, 5, 6, 7) if power_w >= 50000 else (0, 1, 2, 3, 4, 5, 6, 7):

@@ -158,7 +158,8 @@ def register(app: typer.Typer) -> None:
         explain: Annotated[bool, typer.Option(help="Say what priced what, when and why.")] = False,
         compact: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
     ) -> None:
-        """Price a finished charging record with the firmware's own engine, under MicroPython 32-bit.
+        """Price a finished charging record with the firmware's own engine, under MicroPython
+        32-bit.
 
         Prints JSON: totals with 4 decimals, and the invoice rounded as the receipt is. Exit code 2
         and one line on stderr when the tariff or the record is refused.

@@ -1,9 +1,10 @@
 """IANA zone names as POSIX TZ strings, for the firmware that knows only these.
 
-The footer of the zone's TZif file (RFC 8536 3.3) holds the rules of now and later. For a record of the
-past it may be wrong, so it is used only where it gives what the zone's own table gives for every hour of
-the record; else a string is made for this record from the table: one change of the clock, or none. A
-record with more changes than one that the rules of today do not describe is refused.
+The footer of the zone's TZif file (RFC 8536 3.3) holds the rules of now and later. For a record of
+the past it may be wrong, so it is used only where it gives what the zone's own table gives for
+every hour of the record; else a string is made for this record from the table: one change of the
+clock, or none. A record with more changes than one that the rules of today do not describe is
+refused.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ def _offsets(zone: tzinfo, start: datetime, end: datetime) -> list[tuple[datetim
 
 
 def _made(changes: list[tuple[datetime, int]]) -> str:
-    """A POSIX string that is right from the first instant to the last change and on for half a year."""
+    """A POSIX string that is right from the first instant to the last change and on for half a
+    year.
+    """
     before = changes[0][1]
     if len(changes) == 1:
         return f"<LMT>{_offset_text(before)}"

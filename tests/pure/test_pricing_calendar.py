@@ -1,6 +1,5 @@
 # Pure: runs on CPython and on both MicroPython builds.
 from firmware.errors import FieldError
-from firmware.pricing.fields import parse_date, parse_instant, parse_time
 from firmware.pricing.calendar import (
     TimeZone,
     date_of,
@@ -8,6 +7,7 @@ from firmware.pricing.calendar import (
     instant_text,
     weekday,
 )
+from firmware.pricing.fields import parse_date, parse_instant, parse_time
 
 BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
 SPRING = 1743296400  # 2025-03-30T01:00:00Z

@@ -3,6 +3,7 @@ from firmware.errors import PricingError
 from firmware.pricing.bill import decimal_text
 from firmware.pricing.calendar import TimeZone
 from firmware.pricing.engine import CHARGING, PARKED, Engine
+from firmware.pricing.reservation import reserve
 from firmware.pricing.tariff import Tariff
 
 UTC = TimeZone("UTC0")
@@ -241,10 +242,20 @@ def test_reservations_price_the_reservation_only():
     lost = element([component("FLAT", 4, 20)], '"reservation":"RESERVATION_EXPIRES"')
     text = '{"currency":"EUR","elements":[' + ",".join([booked, lost, SIMPLE]) + "]}"
     made = Engine(Tariff.from_json(text), UTC)
-    made.reserve(15 * MINUTE, MONDAY)
+    reserve(made, 15 * MINUTE, MONDAY)
     made.start(MONDAY + 15 * MINUTE)
     made.tick(HOUR, 20 * KWH, CHARGING)
     assert totals(made) == ("6.7500", "7.6000")
     made = Engine(Tariff.from_json(text), UTC)
-    made.reserve(HOUR, MONDAY, True)
+    reserve(made, HOUR, MONDAY, True)
     assert totals(made) == ("9.0000", "10.8000")
+
+
+def test_a_session_beyond_small_integers_stays_exact():
+    made = engine(element([component("ENERGY", 0.5), component("TIME", 0.1)]))
+    for day in range(1, 31):
+        made.tick(day * 24 * HOUR, day * 100 * KWH, CHARGING)
+    assert totals(made)[0] == "1572.0000"  # 3 MWh, 30 days
+    huge = engine(element([component("ENERGY", 99999.9999, 99.9999)]))
+    huge.tick(HOUR, 10**9 * KWH, CHARGING)
+    assert totals(huge) == ("99999999900000.0000", "199999899800000.1000")

@@ -217,5 +217,8 @@ def test_extensions_are_read_and_refused_if_malformed():
         ),
     ):
         assert refusal(more).startswith(says), refusal(more)
-    two = '{"price_components":[{"type":"TIME","price":1,"vat":10},{"type":"PARKING_TIME","price":1,"vat":20}]}'
+    two = (
+        '{"price_components":[{"type":"TIME","price":1,"vat":10},'
+        '{"type":"PARKING_TIME","price":1,"vat":20}]}'
+    )
     assert refusal('"x_caps":{"TIME+PARKING_TIME":3},', two).startswith("x_caps: needs one vat")

@@ -1,4 +1,4 @@
-# Pure: what a tick costs. Allocation can only be seen on MicroPython; there it is forbidden outright.
+# Pure: what a tick costs. Allocation shows only on MicroPython; there it is forbidden outright.
 import sys
 
 from firmware.pricing.calendar import TimeZone
