@@ -83,7 +83,7 @@ class ModbusBus:
 
     def line_ms(self, size: int) -> int:
         """Time `size` characters take on the line, rounded up."""
-        return size * self._bits * 1000 // self.baud + 1
+        return (size * self._bits * 1000 + self.baud - 1) // self.baud
 
     async def request(self, unit: int, function: int, address: int, count: int) -> "memoryview":
         """Read `count` registers; gives `data`. Raises a ModbusError when `attempts` brought no
