@@ -5,9 +5,10 @@ network.
 import fcntl
 import os
 import shutil
+import signal
 import sys
 
-from hostsim.setup import BUILD, ROOT, environment, tools
+from hostsim.setup import BUILD, ROOT, VENV_PYTHON, environment, tools
 from hostsim.setup.progress import SetupError, say, together
 
 
@@ -22,6 +23,8 @@ def _check_prerequisites() -> None:
             "git is not installed.",
             "Debian, Ubuntu: sudo apt install git, then run make setup again.",
         )
+    if not VENV_PYTHON.exists():
+        environment.check_venv_module()
     if not os.access(ROOT, os.W_OK):
         raise SetupError(
             f"{ROOT} is not writable for you.", "Clone the repository into a folder of your own."
@@ -47,6 +50,7 @@ def _python() -> None:
 
 def main() -> int:
     """Set up; 0 when everything is there, 1 with a message that says what to do otherwise."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _check_prerequisites()
         _set_up()

@@ -61,13 +61,17 @@ def ensure_venv() -> None:
     stamps.write("venv", whole)
 
 
-def _create() -> None:
+def check_venv_module() -> None:
+    """Raises SetupError, saying what to install, when this Python cannot make `.venv`."""
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         raise SetupError(
             f"this Python ({sys.executable}) cannot make virtual environments.",
             f"Debian, Ubuntu: sudo apt install python{version}-venv, then run make setup again.",
         )
+
+
+def _create() -> None:
     with Step("Python environment .venv"):
         if VENV.exists():
             shutil.rmtree(VENV)

@@ -5,8 +5,10 @@ seconds, so that a log shows life as well. The output of the programs goes to bu
 and is shown only when they fail.
 """
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -117,7 +119,8 @@ def stop() -> None:
     """End the programs that `run` started, and start no other."""
     _stopped.set()
     for process in list(_processes):
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def together(*jobs: Callable[[], None]) -> None:
@@ -165,6 +168,7 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            process_group=0,
         )
     except OSError as error:
         raise SetupError(f"cannot start {command[0]}: {error.strerror}") from error
