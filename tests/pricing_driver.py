@@ -113,8 +113,8 @@ def pair(line):
     dice = Dice(seed)
     tariff = Tariff.from_json(text)
     tz = TimeZone(zone)
-    problems = []
-    periods = []
+    problems: list[str] = []
+    periods: list[tuple[int, ...]] = []
     engine = drive(
         tariff, tz, start, readings, problems, rising, lambda *period: periods.append(period)
     )

@@ -214,7 +214,7 @@ class Model:
     def asleep(self, piece: Piece, start: datetime) -> bool:
         """Whether the occupancy fee sleeps (x_parking_sleep)."""
         sleep = self.tariff.get("x_parking_sleep")
-        return bool(sleep) and self.holds(dict(sleep), piece, start)
+        return sleep is not None and self.holds(sleep, piece, start)
 
     # -- how much
 

@@ -75,7 +75,9 @@ def tariff(dice: random.Random, day: datetime, steps: bool) -> dict[str, Any]:
     tax = dice.choice([None, None, "NO", "YES"])
     if tax:
         found["tax_included"] = tax
-    rates = dice.choice([["19"], ["20", "10"], ["21", "8.875", "0"], [None], [None, "7"]])
+    rates: list[str | None] = dice.choice(
+        [["19"], ["20", "10"], ["21", "8.875", "0"], [None], [None, "7"]]
+    )
     for _ in range(dice.choice([1, 1, 2, 3, 4, 5])):
         kinds = dice.sample(
             ["ENERGY", "TIME", "PARKING_TIME", "FLAT"], dice.choice([1, 1, 2, 3, 4])

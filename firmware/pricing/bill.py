@@ -137,7 +137,7 @@ class Bill:
 
         kind is a dimension of tariff.py, or CAP, MAXIMUM, MINIMUM; quantity mWh, ms or 1.
         """
-        found = []
+        found: list[tuple[int, ...]] = []
         for vat, _ in self._groups():
             exact = before = 0
             for row in self.rows:

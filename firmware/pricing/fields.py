@@ -12,6 +12,10 @@ from firmware.pricing import money
 from firmware.pricing.calendar import DAY_S, days_of, month_days
 from firmware.pricing.jsontext import Num
 
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from typing import Any
+
 _DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 _DIMENSIONS = ("ENERGY", "TIME", "PARKING_TIME", "FLAT")
 # Restriction: (kind in tariff.py, decimals carried, what the value is multiplied by)
@@ -25,7 +29,7 @@ _DAY_MINUTES = const(1440)
 _HIGHEST = const(1000000000000)
 
 
-def only(value: object, path: str, known: tuple[str, ...]) -> None:
+def only(value: "Any", path: str, known: tuple[str, ...]) -> None:
     """The value must be an object with no other than the known fields."""
     if not isinstance(value, dict):
         raise FieldError(path, "must be an object", value)
@@ -34,21 +38,21 @@ def only(value: object, path: str, known: tuple[str, ...]) -> None:
             raise FieldError(f"{path}.{key}", "unknown field")
 
 
-def text(value: object, path: str, longest: int) -> str:
+def text(value: "Any", path: str, longest: int) -> str:
     """A string of at most so many characters."""
     if not isinstance(value, str) or len(value) > longest:
         raise FieldError(path, f"must be a text of at most {longest} characters", value)
     return value
 
 
-def choice(value: object, path: str, allowed: tuple[str, ...]) -> str:
+def choice(value: "Any", path: str, allowed: tuple[str, ...]) -> str:
     """One of the allowed words."""
     if not isinstance(value, str) or value not in allowed:
         raise FieldError(path, "must be one of " + ", ".join(allowed), value)
     return value
 
 
-def currency(value: object, path: str) -> str:
+def currency(value: "Any", path: str) -> str:
     """An ISO 4217 code."""
     code = text(value, path, 3)
     if len(code) != 3 or not (code.isalpha() and code == code.upper()):
@@ -56,7 +60,7 @@ def currency(value: object, path: str) -> str:
     return code
 
 
-def number(value: object, places: int, path: str) -> int:
+def number(value: "Any", places: int, path: str) -> int:
     """A decimal that is not negative, as an integer of 10**-places."""
     if not isinstance(value, (Num, str)):
         raise FieldError(path, "must be a number", value)
@@ -66,12 +70,12 @@ def number(value: object, places: int, path: str) -> int:
     return found
 
 
-def whole(value: object, path: str) -> int:
+def whole(value: "Any", path: str) -> int:
     """An integer that is not negative."""
     return number(value, 0, path)
 
 
-def limit(value: object, path: str) -> tuple[int, int]:
+def limit(value: "Any", path: str) -> tuple[int, int]:
     """A Price (2.2.1) or PriceLimit (2.3.0) as (without tax, with tax), -1 where not given."""
     only(value, path, ("excl_vat", "incl_vat", "before_taxes", "after_taxes"))
     new = "before_taxes" in value or "after_taxes" in value
@@ -88,7 +92,7 @@ def limit(value: object, path: str) -> tuple[int, int]:
     return found[0], found[1]
 
 
-def display_texts(value: object, path: str) -> list[tuple[str, str]]:
+def display_texts(value: "Any", path: str) -> list[tuple[str, str]]:
     """A list of DisplayText as (language, text)."""
     found = []
     if not isinstance(value, list):
@@ -101,7 +105,7 @@ def display_texts(value: object, path: str) -> list[tuple[str, str]]:
     return found
 
 
-def component(value: object, path: str, reservation: str) -> tuple[int, ...]:
+def component(value: "Any", path: str, reservation: str) -> tuple[int, ...]:
     """A PriceComponent as (dimension, price, vat or -1, step_size); see tariff.py."""
     only(value, path, ("type", "price", "vat", "step_size"))
     dimension = _DIMENSIONS.index(choice(value.get("type"), path + ".type", _DIMENSIONS))
@@ -122,7 +126,7 @@ def component(value: object, path: str, reservation: str) -> tuple[int, ...]:
     return dimension, price, rate, 1 if step is None else whole(step, path + ".step_size")
 
 
-def restrictions(value: object, path: str) -> tuple[tuple[int, ...], str]:
+def restrictions(value: "Any", path: str) -> tuple[tuple[int, ...], str]:
     """TariffRestrictions as (kind, value, ...) and the reservation word; kinds as in tariff.py."""
     if not isinstance(value, dict):
         raise FieldError(path, "must be an object", value)
@@ -152,7 +156,7 @@ def restrictions(value: object, path: str) -> tuple[tuple[int, ...], str]:
     return tuple(found), reservation
 
 
-def _weekdays(value: object, path: str) -> int:
+def _weekdays(value: "Any", path: str) -> int:
     if not isinstance(value, list):
         raise FieldError(path, "must be a list", value)
     bits = 0
@@ -161,7 +165,7 @@ def _weekdays(value: object, path: str) -> int:
     return bits
 
 
-def _window(value: dict[str, object], path: str) -> int:
+def _window(value: "Any", path: str) -> int:
     """start_time and end_time as start * 2048 + end; -1 for the whole day."""
     start, end = value.get("start_time"), value.get("end_time")
     first = (
@@ -175,7 +179,7 @@ def _window(value: dict[str, object], path: str) -> int:
     return first * 2048 + (last or _DAY_MINUTES)
 
 
-def caps(value: object, path: str) -> list[tuple[int, int]]:
+def caps(value: "Any", path: str) -> list[tuple[int, int]]:
     """x_caps as (bits of dimensions, amount), single dimensions before the pair."""
     names = ("ENERGY", "TIME", "PARKING_TIME", "TIME+PARKING_TIME")
     only(value, path, names)
@@ -186,7 +190,7 @@ def caps(value: object, path: str) -> list[tuple[int, int]]:
     return found
 
 
-def sleep(value: object, path: str) -> int:
+def sleep(value: "Any", path: str) -> int:
     """x_parking_sleep as start * 2048 + end."""
     only(value, path, ("start_time", "end_time"))
     if value.get("start_time") is None or value.get("end_time") is None:

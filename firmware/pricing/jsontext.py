@@ -12,6 +12,7 @@ from firmware.errors import FieldError
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 MAX_BYTES = 49152
 MAX_DEPTH = 12
@@ -98,7 +99,7 @@ class Reader:
         self._take(93)
         self._depth -= 1
 
-    def value(self) -> object:
+    def value(self) -> "Any":
         """Read the value that starts here: dict, list, str, Num, True, False or None."""
         char = self._peek()
         if char == 34:
@@ -117,7 +118,7 @@ class Reader:
         if self._peek() != -1:
             self._fail("nothing more expected")
 
-    def _word(self) -> object:
+    def _word(self) -> "Any":
         start = at = self._at
         data = self._data
         while at < len(data) and data[at] not in b" \t\r\n,]}:":
@@ -206,7 +207,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def loads(source: str | bytes) -> object:
+def loads(source: str | bytes) -> "Any":
     """Read a whole document; numbers come as Num. Raises FieldError with the position."""
     reader = Reader(source)
     found = reader.value()

@@ -12,6 +12,8 @@ from firmware.pricing.jsontext import Reader
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
+    from typing import Any
+
     from firmware.pricing.tariff import Tariff
 
 _MAX_COMPONENTS = const(240)
@@ -39,7 +41,7 @@ def read(tariff: "Tariff", source: str | bytes) -> None:
     _finish(tariff)
 
 
-def _member(tariff: "Tariff", key: str, value: object) -> None:
+def _member(tariff: "Tariff", key: str, value: "Any") -> None:
     if value is None and key in _OPTIONAL:
         return  # null is as good as absent
     if key in _TEXTS:
@@ -55,7 +57,7 @@ def _member(tariff: "Tariff", key: str, value: object) -> None:
         _word(tariff, key, value)
 
 
-def _word(tariff: "Tariff", key: str, value: object) -> None:
+def _word(tariff: "Tariff", key: str, value: "Any") -> None:
     if key == "currency":
         tariff.currency = fields.currency(value, key)
     elif key == "type":
@@ -68,7 +70,7 @@ def _word(tariff: "Tariff", key: str, value: object) -> None:
         _extension(tariff, key, value)
 
 
-def _extension(tariff: "Tariff", key: str, value: object) -> None:
+def _extension(tariff: "Tariff", key: str, value: "Any") -> None:
     """The rest: the x_ fields, for which OCPI has no word (docs/pricing.md, "Extensions")."""
     if key == "x_free_kwh":
         tariff.free_mwh = fields.number(value, 6, key)
@@ -84,7 +86,7 @@ def _extension(tariff: "Tariff", key: str, value: object) -> None:
         raise FieldError(key, "unknown field")
 
 
-def _element(tariff: "Tariff", value: object, path: str) -> None:
+def _element(tariff: "Tariff", value: "Any", path: str) -> None:
     fields.only(value, path, ("price_components", "restrictions"))
     element = len(tariff.rules)
     given = value.get("restrictions")
@@ -125,7 +127,7 @@ def _one_vat(tariff: "Tariff", bits: int) -> None:
 
 def _cuts(tariff: "Tariff") -> None:
     minutes: set[int] = set()
-    cuts = [set(), set(), set(), set()]  # ms, mWh, mA, W
+    cuts: list[set[int]] = [set(), set(), set(), set()]  # ms, mWh, mA, W
     for rule in tariff.rules + ([(0, tariff.sleep)] if tariff.sleep >= 0 else []):
         for at in range(0, len(rule), 2):
             kind = rule[at]

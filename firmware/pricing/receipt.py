@@ -13,6 +13,8 @@ from firmware.pricing.limits import gross_price
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
+    from typing import Any
+
     from firmware.pricing.bill import Bill
     from firmware.pricing.calendar import TimeZone
 
@@ -51,7 +53,7 @@ class Receipt:
     auth_code.
     """
 
-    def __init__(self, bill: "Bill", facts: dict[str, object], tz: "TimeZone") -> None:
+    def __init__(self, bill: "Bill", facts: "dict[str, Any]", tz: "TimeZone") -> None:
         self.tariff = bill.tariff
         self.facts = facts
         self.tz = tz
@@ -62,7 +64,7 @@ class Receipt:
         self.per_kwh = bill.per_kwh()
         self.energy_mwh = bill.energy_mwh
 
-    def data(self) -> dict[str, object]:
+    def data(self) -> "dict[str, Any]":
         """Everything as plain values: amounts in minor units, prices and VAT as decimal text."""
         found = dict(self.facts)
         found["currency"] = self.tariff.currency
@@ -109,9 +111,13 @@ class Receipt:
     def _money(self, minor: int, language: str) -> str:
         return money.fixed(minor, money.exponent(self.tariff.currency), money.point(language))
 
-    def _line_data(self, line: tuple[int, ...]) -> dict[str, object]:
+    def _line_data(self, line: tuple[int, ...]) -> "dict[str, Any]":
         kind, index, quantity, vat, gross = line
-        found = {"kind": KINDS[kind], "vat": self._rate(vat), "gross_minor": gross}
+        found: "dict[str, Any]" = {
+            "kind": KINDS[kind],
+            "vat": self._rate(vat),
+            "gross_minor": gross,
+        }
         if index >= 0:
             found["element"] = self.tariff.components[index][4]
             found["quantity"] = quantity
@@ -147,7 +153,7 @@ class Receipt:
                 out += _wrap(str(value), width)
         return out
 
-    def _fact(self, key: str, value: object, language: str) -> str:
+    def _fact(self, key: str, value: "Any", language: str) -> str:
         if key.endswith("_ms"):
             days, second = self.tz.local(value // 1000)
             return f"{words.date(days, language)} {words.clock(second // 60)}"

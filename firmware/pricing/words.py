@@ -174,9 +174,9 @@ def _extras(tariff: "Tariff", language: str) -> list[str]:
         most = price(_with_vat(tariff, bits, cap), tariff.currency, language)
         lines.append(" + ".join(names) + ": " + say("cap", language, most))
     for kind, limit in ((10, tariff.min_price), (9, tariff.max_price)):
-        given = limit[1] if limit[1] >= 0 else limit[0]
-        if given >= 0:
-            lines.append(f"{say(kind, language)}: {price(given, tariff.currency, language)}")
+        bound = limit[1] if limit[1] >= 0 else limit[0]
+        if bound >= 0:
+            lines.append(f"{say(kind, language)}: {price(bound, tariff.currency, language)}")
     return lines
 
 

@@ -10,8 +10,8 @@ A period that a restriction divides is divided there, with its energy spread eve
 import json
 import sys
 
-from explain_mpy import Explained, explain
-from record_mpy import read, read_cdr
+from explain_mpy import Explained, explain  # type: ignore[import-not-found]
+from record_mpy import read, read_cdr  # type: ignore[import-not-found]
 
 from firmware.errors import FieldError
 from firmware.pricing import bill, boundary, money, reservation

@@ -217,7 +217,8 @@ def test_state_goes_on_exactly():
     for one in (made, again):
         one.finish(MONDAY + 2 * HOUR, 8 * KWH, False)
     assert made.state() == again.state() and made.price_minor() == again.price_minor()
-    for bad in ([], [9] + state[1:], state + [99, 1], state + [1]):
+    wrong: list[list[int]] = [[], [9] + state[1:], state + [99, 1], state + [1]]
+    for bad in wrong:
         try:
             Engine.restore(made.tariff, UTC, bad)
         except PricingError:

@@ -120,5 +120,5 @@ def test_json_is_strict_and_says_where():
         b'"\xff"',
     ):
         assert "byte" in refused(jsontext.loads, text), text
-    assert refused(jsontext.loads, '{"a": tru}') == "json: a value expected at byte 6"
+    assert refused(jsontext.loads, '{"a": nul}') == "json: a value expected at byte 6"
     assert "longer" in refused(jsontext.loads, " " * 50000)
