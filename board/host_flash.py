@@ -1,14 +1,15 @@
 """NOR flash in a file, for the host board and the tests; runs on MicroPython unix and on CPython.
 
-Goals: what a real NOR does to a ledger can happen here. A program only clears bits. An erase sets a whole sector to FF.
-The power may fail after any byte of a program (the byte in progress is left half programmed and may read differently
-each time) and in the middle of an erase (the part that was reached reads differently each time until it is erased again).
-Sectors wear (counted) and can be bad (programs leave bits set, erases leave bits clear).
-What was programmed survives a killed process: every change goes to the file before the call returns.
+Goals: what a real NOR does to a ledger can happen here. A program only clears bits. An erase sets
+a whole sector to FF. The power may fail after any byte of a program (the byte in progress is left
+half programmed and may read differently each time) and in the middle of an erase (the part that
+was reached reads differently each time until it is erased again). Sectors wear (counted) and can
+be bad (programs leave bits set, erases leave bits clear). What was programmed survives a killed
+process: every change goes to the file before the call returns.
 
-Limits: time is not modelled; no read disturb. Beside the image `path` lies `path + ".state"`, 8 bytes a sector: erases
-(u32), flags (bit 0 bad, bit 1 unstable up to `mark`, bit 2 one weak byte at `mark`), the weak bits of that byte, `mark` (u16).
-Without a path everything is in memory.
+Limits: time is not modelled; no read disturb. Beside the image `path` lies `path + ".state"`, 8
+bytes a sector: erases (u32), flags (bit 0 bad, bit 1 unstable up to `mark`, bit 2 one weak byte at
+`mark`), the weak bits of that byte, `mark` (u16). Without a path everything is in memory.
 """
 
 import os
@@ -28,10 +29,11 @@ class PowerCut(BaseException):
 class FileFlash:
     """The extended block device of `firmware.ports.Flash` over a file.
 
-    `cut_after_bytes`: the power fails after so many more bytes were programmed or erased (-1: never), an erase counting
-    the sector's size. `cut_at_op`: it fails in the middle of the so many-th program or erase from now (0 is the next one,
-    -1: never). Then `on_cut()` is called and, when that returns, PowerCut raised; until `power_on()` every
-    call raises it. Counters: `ops`, `programmed` (bytes) and `erased` (sectors), since the object was made.
+    `cut_after_bytes`: the power fails after so many more bytes were programmed or erased (-1:
+    never), an erase counting the sector's size. `cut_at_op`: it fails in the middle of the so
+    many-th program or erase from now (0 is the next one, -1: never). Then `on_cut()` is called
+    and, when that returns, PowerCut raised; until `power_on()` every call raises it. Counters:
+    `ops`, `programmed` (bytes) and `erased` (sectors), since the object was made.
     """
 
     def __init__(self, path: str = "", sectors: int = 64, sector_size: int = 4096, seed: int = 1):
@@ -54,7 +56,7 @@ class FileFlash:
         else:
             self._image = bytearray(b"\xff" * (sectors * sector_size))
 
-    # --- the block device ----------------------------------------------------------------------------------------
+    # --- the block device ------------------------------------------------------------------------
 
     def readblocks(self, n: int, buf, off: int = 0) -> None:
         """Reads len(buf) bytes of sector `n` from `off`."""
@@ -65,7 +67,8 @@ class FileFlash:
             self._disturb(n, buf, off, flags)
 
     def writeblocks(self, n: int, buf, off: int = 0) -> None:
-        """Programs: every bit becomes the AND of what is there and what is given; nothing is erased."""
+        """Programs: every bit becomes the AND of what is there and what is given; nothing is
+        erased."""
         self._check(n, off, len(buf))
         self.ops += 1
         done = self._until_cut(len(buf))
@@ -76,7 +79,8 @@ class FileFlash:
         for i in range(done):
             old[i] &= buf[i] | (0x10 if bad else 0)
         if done < len(buf):
-            weak = old[done] & ~buf[done] & 0xFF  # the byte in progress: bits on their way from 1 to 0
+            # the byte in progress: bits on their way from 1 to 0
+            weak = old[done] & ~buf[done] & 0xFF
             old[done] &= buf[done] | self._byte()
             self._mark(n, _WEAK, off + done, weak)
         else:
@@ -97,7 +101,7 @@ class FileFlash:
             self._erase(n)
         return 0
 
-    # --- what happens to it --------------------------------------------------------------------------------------
+    # --- what happens to it ----------------------------------------------------------------------
 
     def power_on(self) -> None:
         """The power is back; cuts that were asked for are off."""
@@ -122,7 +126,8 @@ class FileFlash:
         return bytes(out)
 
     def load(self, image, state=None) -> None:
-        """Replaces everything in the flash by an image (and `state()` of the time it was taken)."""
+        """Replaces everything in the flash by an image (and `state()` of the time it was taken).
+        """
         self._write(0, image)
         self._state[:] = state if state is not None else bytearray(8 * self.sectors)
         for n in range(self.sectors):
@@ -137,7 +142,7 @@ class FileFlash:
             self._file.close()
             self._state_file.close()
 
-    # --- inside --------------------------------------------------------------------------------------------------
+    # --- inside ----------------------------------------------------------------------------------
 
     def _open(self, path: str) -> None:
         size = self.sectors * self.sector_size
@@ -213,7 +218,8 @@ class FileFlash:
         done = self._until_cut(size)
         bad = self._state[8 * n + 4] & _BAD
         block = _HALF_BLANK if bad else _BLANK
-        for place in range(0, done, len(block)):  # small pieces: a charger's heap has no 4 KB in one piece
+        # small pieces: a charger's heap has no 4 KB in one piece
+        for place in range(0, done, len(block)):
             self._write(n * size + place, block[: min(len(block), done - place)])
         struct.pack_into("<I", self._state, 8 * n, self.wear(n) + 1)
         self.erased += 1

@@ -1,6 +1,8 @@
-"""What a session costs the flash: the ledger beside a file on LittleFS, in the same run, on the charger's interpreter.
+"""What a session costs the flash: the ledger beside a file on LittleFS, in the same run, on the
+charger's interpreter.
 
-`python -m hostsim.bench_flash [--sessions N] [--json]`. Counts are exact; times are this machine's, with flash in memory.
+`python -m hostsim.bench_flash [--sessions N] [--json]`. Counts are exact; times are this
+machine's, with flash in memory.
 """
 
 import argparse
@@ -18,12 +20,19 @@ CHECKPOINTS = 23  # with what else a session writes: 30 records
 
 
 def measure(sessions: int = 200) -> dict[str, Any]:
-    """Runs hostsim/flashwork_mpy.py on the compiled firmware and adds per session and years. Raises RuntimeError with what the
-    interpreter said when that fails."""
+    """Runs hostsim/flashwork_mpy.py on the compiled firmware and adds per session and years.
+    Raises RuntimeError with what the interpreter said when that fails."""
     bits = 32 if POINTER_BITS32.exists() else 64
     program = MICROPYTHON32 if bits == 32 else MICROPYTHON
     result = subprocess.run(
-        [str(program), "-X", "heapsize=4M", str(ROOT / "hostsim" / "flashwork_mpy.py"), str(sessions), str(CHECKPOINTS)],
+        [
+            str(program),
+            "-X",
+            "heapsize=4M",
+            str(ROOT / "hostsim" / "flashwork_mpy.py"),
+            str(sessions),
+            str(CHECKPOINTS),
+        ],
         env={**os.environ, "MICROPYPATH": f"{BUILD / 'mpy'}:{LIB}:.frozen"},
         capture_output=True,
         text=True,
@@ -41,14 +50,20 @@ def measure(sessions: int = 200) -> dict[str, Any]:
         figures["bytes_per_record"] = round(figures["bytes"] / figures["records"], 1)
         for cycles in CYCLES:
             erases_a_year = figures["erases"] / sessions * SESSIONS_A_DAY * 365
-            figures[f"years_at_{cycles // 1000}k"] = round(cycles * out["sectors"] / erases_a_year, 1)
+            figures[f"years_at_{cycles // 1000}k"] = round(
+                cycles * out["sectors"] / erases_a_year, 1
+            )
     return out
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hostsim.bench_flash", description=__doc__)
-    parser.add_argument("--sessions", type=int, default=200, help="sessions to write (default 200)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument(
+        "--sessions", type=int, default=200, help="sessions to write (default 200)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object and nothing else"
+    )
     options = parser.parse_args(arguments)
     try:
         figures = measure(options.sessions)
@@ -59,7 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(json.dumps(figures) + "\n")
         return 0
     size = figures["sectors"] * figures["sector_size"] // 1024
-    sys.stdout.write(f"{options.sessions} sessions on {size} KiB, MicroPython {figures['pointer_bits']}-bit\n")
+    sys.stdout.write(
+        f"{options.sessions} sessions on {size} KiB, MicroPython {figures['pointer_bits']}-bit\n"
+    )
     names = [name for name in figures["ledger"] if name not in ("erases", "bytes")]
     for name in names:
         other = figures["littlefs"].get(name, "")

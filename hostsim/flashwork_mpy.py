@@ -1,6 +1,6 @@
-# mypy: ignore-errors
-# The work behind hostsim/bench_flash.py. Runs on MicroPython: prints one JSON object with what the ledger and a file on
-# LittleFS do to the same flash with the same records. Arguments: sessions, checkpoints of a session.
+# mypy: ignore-errors The work behind hostsim/bench_flash.py. Runs on MicroPython: prints one JSON
+# object with what the ledger and a file on LittleFS do to the same flash with the same records.
+# Arguments: sessions, checkpoints of a session.
 import gc
 import json
 import sys
@@ -13,7 +13,7 @@ SIZE = 4096
 
 
 class Nor:
-    """Flash in memory that counts, as fast as this interpreter can: reads and programs are copies."""
+    """Flash in memory that counts; reads and programs are copies, to be fast."""
 
     def __init__(self):
         self.image = bytearray(b"\xff" * (SECTORS * SIZE))
@@ -44,25 +44,94 @@ class Nor:
 
 def steps(number, checkpoints):
     """The records of one session, as the runner writes them."""
-    yield "hold_asked", {"sess": number, "hold_minor": 6000, "currency": "EUR", "tariff": "T-2026-1",
-                         "tariff_crc": 3405691582, "method": "card", "connector": 1, "reference": "S%d" % number,
-                         "uid_hash": "a1b2c3d4e5f60718"}
-    yield "authorised", {"sess": number, "amount_minor": 6000, "receipt": number % 10000, "trace": number,
-                         "terminal_id": "52500041", "vu": "455600001234", "auth_code": "123456",
-                         "pan": "************1234", "card": "Visa credit"}
+    yield (
+        "hold_asked",
+        {
+            "sess": number,
+            "hold_minor": 6000,
+            "currency": "EUR",
+            "tariff": "T-2026-1",
+            "tariff_crc": 3405691582,
+            "method": "card",
+            "connector": 1,
+            "reference": "S%d" % number,
+            "uid_hash": "a1b2c3d4e5f60718",
+        },
+    )
+    yield (
+        "authorised",
+        {
+            "sess": number,
+            "amount_minor": 6000,
+            "receipt": number % 10000,
+            "trace": number,
+            "terminal_id": "52500041",
+            "vu": "455600001234",
+            "auth_code": "123456",
+            "pan": "************1234",
+            "card": "Visa credit",
+        },
+    )
     yield "energising", {"sess": number, "register_wh": 123456789, "serial": "SDM-0042"}
     for i in range(checkpoints):
-        yield "checkpoint", {"sess": number, "register_wh": 123456789 + 90 * i, "elapsed_ms": 30000 * i,
-                             "state": [30000 * i, 90000 * i, 4900, 12, 0, 3000000 + i, 0, 0, 16000, 11000]}
-    yield "period", {"sess": number, "start_ms": 0, "end_ms": 900000, "energy_mwh": 2340000, "charging_ms": 900000,
-                     "parking_ms": 0, "min_ma": 6000, "max_ma": 16000, "min_w": 4100, "max_w": 11040}
-    yield "power_off", {"sess": number, "register_wh": 123459789, "elapsed_ms": 900000, "reason": "unplug"}
-    yield "priced", {"sess": number, "receipt_no": number, "start_at": NOW, "end_at": NOW + 900000,
-                     "start_wh": 123456789, "end_wh": 123459789, "billed_wh": 3000, "elapsed_ms": 900000,
-                     "total_minor": 147, "net_minor": 124, "vat_minor": 23, "currency": "EUR",
-                     "lines": [0, 3000, 4900, 1900, 147], "reason": "unplug"}
-    yield "captured", {"sess": number, "captured_minor": 147, "released_minor": 5853, "receipt": number % 10000,
-                       "trace": number + 1, "how": "release"}
+        yield (
+            "checkpoint",
+            {
+                "sess": number,
+                "register_wh": 123456789 + 90 * i,
+                "elapsed_ms": 30000 * i,
+                "state": [30000 * i, 90000 * i, 4900, 12, 0, 3000000 + i, 0, 0, 16000, 11000],
+            },
+        )
+    yield (
+        "period",
+        {
+            "sess": number,
+            "start_ms": 0,
+            "end_ms": 900000,
+            "energy_mwh": 2340000,
+            "charging_ms": 900000,
+            "parking_ms": 0,
+            "min_ma": 6000,
+            "max_ma": 16000,
+            "min_w": 4100,
+            "max_w": 11040,
+        },
+    )
+    yield (
+        "power_off",
+        {"sess": number, "register_wh": 123459789, "elapsed_ms": 900000, "reason": "unplug"},
+    )
+    yield (
+        "priced",
+        {
+            "sess": number,
+            "receipt_no": number,
+            "start_at": NOW,
+            "end_at": NOW + 900000,
+            "start_wh": 123456789,
+            "end_wh": 123459789,
+            "billed_wh": 3000,
+            "elapsed_ms": 900000,
+            "total_minor": 147,
+            "net_minor": 124,
+            "vat_minor": 23,
+            "currency": "EUR",
+            "lines": [0, 3000, 4900, 1900, 147],
+            "reason": "unplug",
+        },
+    )
+    yield (
+        "captured",
+        {
+            "sess": number,
+            "captured_minor": 147,
+            "released_minor": 5853,
+            "receipt": number % 10000,
+            "trace": number + 1,
+            "how": "release",
+        },
+    )
 
 
 NOW = 1763800000000
@@ -125,7 +194,8 @@ def mount(ledger):
 
 
 def with_littlefs(sessions, checkpoints):
-    """The same payloads appended to one file, flushed each; the file is begun again when it has filled half the flash."""
+    """The same payloads appended to one file, flushed each; the file is begun again when it has
+    filled half the flash."""
     from firmware.ledger.codec import encode, find_row
 
     nor = Nor()
@@ -153,9 +223,14 @@ def with_littlefs(sessions, checkpoints):
                 size = 0
     log.close()
     vfs.umount("/lfs")
-    return {"records": records, "append_us": spent // records, "append_worst_us": worst,
-            "erases": sum(nor.wear) - begun, "wear_spread": max(nor.wear) - min(nor.wear),
-            "bytes": nor.programmed - programmed}
+    return {
+        "records": records,
+        "append_us": spent // records,
+        "append_worst_us": worst,
+        "erases": sum(nor.wear) - begun,
+        "wear_spread": max(nor.wear) - min(nor.wear),
+        "bytes": nor.programmed - programmed,
+    }
 
 
 def main():

@@ -1,8 +1,8 @@
 """Reads a charger's ledger from an image of its flash: `read_image(path)`.
 
-Written from docs/reliability.md ("The format", "The records"), not from firmware/ledger, so that one misreading cannot
-hide in both. The image may be that of a running charger or of one whose power failed at any moment: what is whole is read,
-in order; nothing is written.
+Written from docs/reliability.md ("The format", "The records"), not from firmware/ledger, so that
+one misreading cannot hide in both. The image may be that of a running charger or of one whose
+power failed at any moment: what is whole is read, in order; nothing is written.
 """
 
 import zlib
@@ -31,8 +31,9 @@ class Sector:
 
 
 def read_image(path: str | Path, sector_size: int = SECTOR_SIZE) -> list[dict[str, Any]]:
-    """All whole records of an image file, oldest first, each as a dict: epoch, seq, kind (name), version, at, its fields;
-    `payload` (hex) where there are bytes that no row of the schema explains. The charger's own notes are left out.
+    """All whole records of an image file, oldest first, each as a dict: epoch, seq, kind (name),
+    version, at, its fields; `payload` (hex) where there are bytes that no row of the schema
+    explains. The charger's own notes are left out.
 
     Raises ImageError when a sector has a later format, OSError when the file cannot be read.
     """
@@ -43,7 +44,7 @@ def read_image(path: str | Path, sector_size: int = SECTOR_SIZE) -> list[dict[st
             if version == 1 and payload and payload[0] >= FIRST_NOTE:
                 continue
             if seq <= newest:
-                continue  # a number that comes twice: its first frame was read wrong when it was written
+                continue  # a number twice: its first frame was read wrong when it was written
             newest = seq
             records.append({"epoch": sector.epoch, "seq": seq, **record_of(version, payload)})
     return records
@@ -63,7 +64,9 @@ def sectors_of(image: bytes, sector_size: int = SECTOR_SIZE) -> list[Sector]:
         if body[20] != 1:
             raise ImageError(f"sector {number} has format {body[20]}; this program knows format 1")
         first_seq = int.from_bytes(body[32:40], "little")
-        found.append(Sector(number, _u32(body, 24), _u32(body, 28), first_seq, _u32(body, 4), body))
+        found.append(
+            Sector(number, _u32(body, 24), _u32(body, 28), first_seq, _u32(body, 4), body)
+        )
     return sorted(found, key=lambda sector: sector.generation)
 
 
@@ -78,14 +81,17 @@ def frames_of(body: bytes) -> list[tuple[int, int, bytes]]:
         size, valid = frame
         if valid:
             payload = body[at + 12 : at + 12 + int.from_bytes(body[at + 2 : at + 4], "little")]
-            frames.append((body[at + 1], int.from_bytes(body[at + 4 : at + 12], "little"), payload))
+            frames.append(
+                (body[at + 1], int.from_bytes(body[at + 4 : at + 12], "little"), payload)
+            )
         elif not (_frame(body, at + size) or (0, False))[1]:
-            return frames  # torn: nothing follows. Else rotten: one frame is lost, the next one is there
+            return frames  # torn: nothing follows. Else rotten: the next one is there
         at += size
 
 
 def _frame(body: bytes, at: int) -> tuple[int, bool] | None:
-    """Size of the frame at a place, with filling, and whether its check sum is right; None when there is none."""
+    """Size of the frame at a place, with filling, and whether its check sum is right; None when
+    there is none."""
     if at + 16 > len(body) or body[at] != 0xA7:
         return None
     length = int.from_bytes(body[at + 2 : at + 4], "little")
@@ -99,36 +105,44 @@ def _u32(data: bytes, at: int) -> int:
     return int.from_bytes(data[at : at + 4], "little")
 
 
-# --- records ---------------------------------------------------------------------------------------------------------
+# --- records -------------------------------------------------------------------------------------
 
-SESSION = "sess:u "
-KINDS: dict[int, tuple[str, int, str]] = {
-    1: ("boot", 1, "version:s reason:s safe:u"),
-    2: ("hold_asked", 1, SESSION + "hold_minor:u currency:s tariff:s tariff_crc:u method:s connector:u reference:s"
-                                   " uid_hash:s"),
-    3: ("authorised", 1, SESSION + "amount_minor:u receipt:u trace:u terminal_id:s vu:s auth_code:s pan:s card:s"),
-    4: ("declined", 1, SESSION + "code:u text:s"),
-    5: ("energising", 1, SESSION + "register_wh:u serial:s"),
-    6: ("checkpoint", 1, SESSION + "register_wh:u elapsed_ms:u state:l"),
-    7: ("period", 1, SESSION + "start_ms:u end_ms:u energy_mwh:u charging_ms:u parking_ms:u min_ma:i max_ma:i min_w:i"
-                               " max_w:i"),
-    8: ("power_off", 1, SESSION + "register_wh:u elapsed_ms:u reason:s"),
-    9: ("priced", 1, SESSION + "receipt_no:u start_at:u end_at:u start_wh:u end_wh:u billed_wh:u elapsed_ms:u"
-                               " total_minor:u net_minor:u vat_minor:u currency:s lines:l reason:s"),
-    10: ("captured", 1, SESSION + "captured_minor:u released_minor:u receipt:u trace:u how:s"),
-    11: ("cancelled", 1, SESSION + "released_minor:u receipt:u reason:s"),
-    12: ("settle_failed", 1, SESSION + "attempt:u code:u text:s"),
-    13: ("extend_asked", 1, SESSION + "add_minor:u"),
-    14: ("extended", 1, SESSION + "amount_minor:u receipt:u trace:u"),
-    15: ("refund_asked", 1, "refund:s sess:u amount_minor:u way:s reason:s command:s"),
-    16: ("refunded", 1, "refund:s sess:u amount_minor:u way:s receipt:u trace:u credit_no:u"),
-    17: ("refund_failed", 1, "refund:s sess:u code:u text:s"),
-    18: ("tariff", 1, "tariff:s tariff_crc:u result:s detail:s"),
-    19: ("command", 1, "command:s counter:u name:s result:s detail:s"),
-    20: ("alarm", 1, "code:s sess:u detail:s"),
-    21: ("security", 1, "code:s detail:s"),
-    22: ("end_of_day", 1, "count:u terminal_minor:u ledger_minor:u result:s"),
-}  # fmt: skip
+_TABLE = """
+ 1 boot 1 version:s reason:s safe:u
+ 2 hold_asked 1 sess:u hold_minor:u currency:s tariff:s tariff_crc:u method:s connector:u
+   reference:s uid_hash:s
+ 3 authorised 1 sess:u amount_minor:u receipt:u trace:u terminal_id:s vu:s auth_code:s pan:s card:s
+ 4 declined 1 sess:u code:u text:s
+ 5 energising 1 sess:u register_wh:u serial:s
+ 6 checkpoint 1 sess:u register_wh:u elapsed_ms:u state:l
+ 7 period 1 sess:u start_ms:u end_ms:u energy_mwh:u charging_ms:u parking_ms:u min_ma:i max_ma:i
+   min_w:i max_w:i
+ 8 power_off 1 sess:u register_wh:u elapsed_ms:u reason:s
+ 9 priced 1 sess:u receipt_no:u start_at:u end_at:u start_wh:u end_wh:u billed_wh:u elapsed_ms:u
+   total_minor:u net_minor:u vat_minor:u currency:s lines:l reason:s
+10 captured 1 sess:u captured_minor:u released_minor:u receipt:u trace:u how:s
+11 cancelled 1 sess:u released_minor:u receipt:u reason:s
+12 settle_failed 1 sess:u attempt:u code:u text:s
+13 extend_asked 1 sess:u add_minor:u
+14 extended 1 sess:u amount_minor:u receipt:u trace:u
+15 refund_asked 1 refund:s sess:u amount_minor:u way:s reason:s command:s
+16 refunded 1 refund:s sess:u amount_minor:u way:s receipt:u trace:u credit_no:u
+17 refund_failed 1 refund:s sess:u code:u text:s
+18 tariff 1 tariff:s tariff_crc:u result:s detail:s
+19 command 1 command:s counter:u name:s result:s detail:s
+20 alarm 1 code:s sess:u detail:s
+21 security 1 code:s detail:s
+22 end_of_day 1 count:u terminal_minor:u ledger_minor:u result:s
+"""
+
+
+def _kinds() -> dict[int, tuple[str, int, list[str]]]:
+    """Number of a kind -> name, version, fields."""
+    rows = [line.split() for line in _TABLE.replace("\n   ", " ").splitlines() if line]
+    return {int(row[0]): (row[1], int(row[2]), row[3:]) for row in rows}
+
+
+KINDS = _kinds()
 FIRST_NOTE = 128
 _ABSENT: dict[str, Any] = {"s": "", "l": []}
 
@@ -167,8 +181,14 @@ class _Bytes:
 
 
 def record_of(frame_version: int, payload: bytes) -> dict[str, Any]:
-    """One payload as kind, version, at and fields; kind "unknown" with the whole payload when it cannot be explained."""
-    unknown = {"kind": "unknown", "version": payload[1] if len(payload) > 1 else 0, "at": 0, "payload": payload.hex()}
+    """One payload as kind, version, at and fields; kind "unknown" with the whole payload when it
+    cannot be explained."""
+    unknown = {
+        "kind": "unknown",
+        "version": payload[1] if len(payload) > 1 else 0,
+        "at": 0,
+        "payload": payload.hex(),
+    }
     row = KINDS.get(payload[0]) if frame_version == 1 and len(payload) > 1 and payload[1] else None
     if row is None:
         return unknown
@@ -177,7 +197,7 @@ def record_of(frame_version: int, payload: bytes) -> dict[str, Any]:
     record: dict[str, Any] = {"kind": name, "version": payload[1]}
     try:
         record["at"] = data.unsigned()
-        for field, _, kind in (word.partition(":") for word in fields.split()):
+        for field, _, kind in (word.partition(":") for word in fields):
             if not data.data and payload[1] < known_version:
                 record[field] = _ABSENT.get(kind, 0)
             else:

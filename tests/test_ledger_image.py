@@ -1,4 +1,5 @@
-"""The independent reader of flash images, the image kept from this version on, and random runs against a plain list."""
+"""The independent reader of flash images, the image kept from this version on, and random runs
+against a plain list."""
 
 import json
 import os
@@ -10,7 +11,8 @@ import pytest
 from board.host_flash import FileFlash, PowerCut
 from firmware.errors import LedgerError, LedgerFull
 from firmware.ledger.ledger import Ledger
-from hostsim.ledgerimage import ImageError, read_image
+from firmware.ledger.schema import ROWS
+from hostsim.ledgerimage import FIRST_NOTE, KINDS, ImageError, read_image
 from tests.mpy import ROOT, run_mpy
 from tests.pure.test_ledger_powercut import script
 from tests.pure.test_ledger_ring import clock, ledger_on, session
@@ -27,11 +29,16 @@ def published(ledger: Ledger, after: int) -> list[dict]:
 
 
 def as_published(records: list[dict]) -> list[dict]:
-    return [{("type" if key == "kind" else key): value for key, value in record.items()} for record in records]
+    return [
+        {("type" if key == "kind" else key): value for key, value in record.items()}
+        for record in records
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FIXTURES.glob("*.bin")))
-def test_images_of_every_version_are_read_by_firmware_and_by_the_reader(name: str, tmp_path: Path) -> None:
+def test_images_of_every_version_are_read_by_firmware_and_by_the_reader(
+    name: str, tmp_path: Path
+) -> None:
     image = (FIXTURES / f"{name}.bin").read_bytes()
     expected = json.loads((FIXTURES / f"{name}.json").read_text())
     assert as_published(read_image(FIXTURES / f"{name}.bin")) == expected["records"]
@@ -45,6 +52,15 @@ def test_images_of_every_version_are_read_by_firmware_and_by_the_reader(name: st
         assert getattr(ledger.books.open, key) == value, key
     assert ledger.acked_seq == expected["acked_seq"] and ledger.next_seq == expected["next_seq"]
     assert ledger.append("boot", version="next", reason="upgrade", safe=0) == expected["next_seq"]
+
+
+def test_the_reader_and_the_firmware_have_the_same_records() -> None:
+    firmware = {
+        number: (name, version, [word if ":" in word else word + ":u" for word in words.split()])
+        for number, name, version, words in ROWS
+        if number < FIRST_NOTE
+    }
+    assert firmware == KINDS
 
 
 def test_a_torn_image_of_a_running_charger_is_read_up_to_the_tear(tmp_path: Path) -> None:
@@ -74,7 +90,9 @@ def test_reader_refuses_a_later_format_and_finds_nothing_in_noise(tmp_path: Path
     assert read_image(path) == []
 
 
-def test_flash_file_keeps_what_was_programmed_by_a_killed_process_and_micropython_reads_it(tmp_path: Path) -> None:
+def test_flash_file_keeps_what_was_programmed_by_a_killed_process_and_micropython_reads_it(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "flash.bin"
     code = f"""
 import sys
@@ -95,7 +113,8 @@ session(ledger, 9)
 
 
 class RandomRun:
-    """Random records, acknowledgements, restarts, power cuts and bad sectors; a plain list says what must be there."""
+    """Random records, acknowledgements, restarts, power cuts and bad sectors; a plain list says
+    what must be there."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -162,7 +181,8 @@ class RandomRun:
         assert self.ledger.books.faults == 0, self.ledger.books.fault
 
     def restart(self) -> None:
-        """Mounts again, with more power cuts on the way; a record that was being written is there or not."""
+        """Mounts again, with more power cuts on the way; a record that was being written is there
+        or not."""
         while True:
             self.flash.power_on()
             if self.rng.random() < 0.3:
@@ -197,7 +217,8 @@ def test_many_random_runs_agree_with_a_plain_list() -> None:
 
 
 def spoilt_images(count: int, seed: int) -> None:
-    """Damaged and random images: only the declared errors come out, and the ledger can be written to."""
+    """Damaged and random images: only the declared errors come out, and the ledger can be written
+    to."""
     rng = random.Random(seed)
     flash = FileFlash(sectors=12)
     ledger = ledger_on(flash)
@@ -207,7 +228,9 @@ def spoilt_images(count: int, seed: int) -> None:
     for _ in range(count):
         image = bytearray(good)
         for _ in range(rng.randrange(1, 6)):
-            at = rng.choice((rng.randrange(len(image)), 4096 * rng.randrange(12) + rng.randrange(80)))
+            at = rng.choice(
+                (rng.randrange(len(image)), 4096 * rng.randrange(12) + rng.randrange(80))
+            )
             run = rng.randbytes(rng.choice((1, 2, 4, 40, 4096)))
             image[at : at + len(run)] = run[: len(image) - at]
         flash.load(image)

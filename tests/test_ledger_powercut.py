@@ -1,4 +1,5 @@
-"""The power-cut campaign of the ledger (the pure test takes a smaller sample of it, on all three interpreters)."""
+"""The power-cut campaign of the ledger (the pure test takes a smaller sample of it, on all three
+interpreters)."""
 
 import pytest
 

@@ -1,11 +1,14 @@
-"""The books: what the records add up to. The same `apply` runs at every append and in the replay at mount.
+"""The books: what the records add up to. The same `apply` runs at every append and in the replay
+at mount.
 
-Goals: recovery finds everything it needs of the open session in `open`; numbers have no gaps; no refund passes what was
-captured; the sums agree. A decision that would break an invariant is refused before it is written (`refuse` raises
-BooksError); a fact (what the terminal did) is always taken, and counted in `faults` when it does not fit.
+Goals: recovery finds everything it needs of the open session in `open`; numbers have no gaps; no
+refund passes what was captured; the sums agree. A decision that would break an invariant is
+refused before it is written (`refuse` raises BooksError); a fact (what the terminal did) is always
+taken, and counted in `faults` when it does not fit.
 
-Limits: figures of the newest 40 settled sessions and 12 refunds are in memory and in every sector's `books` note; of
-older sessions `Ledger.recall` finds them in flash. Memory: bounded by these tables and one session, some 4 KB.
+Limits: figures of the newest 40 settled sessions and 12 refunds are in memory and in every
+sector's `books` note; of older sessions `Ledger.recall` finds them in flash. Memory: bounded by
+these tables and one session, some 4 KB.
 """
 
 import hashlib
@@ -17,11 +20,12 @@ SETTLED = 40
 REFUNDS = 12
 
 _OF_SESSION = (
-    "authorised", "energising", "checkpoint", "period", "power_off", "priced", "captured", "cancelled",
-    "settle_failed", "declined", "extend_asked", "extended",
+    "authorised", "energising", "checkpoint", "period", "power_off", "priced", "captured",
+    "cancelled", "settle_failed", "declined", "extend_asked", "extended",
 )  # fmt: skip
 _NUMBERS = (
-    "next_session", "next_receipt", "next_credit", "last_counter", "eod_count", "eod_captured", "eod_refunded",
+    "next_session", "next_receipt", "next_credit", "last_counter", "eod_count", "eod_captured",
+    "eod_refunded",
 )  # fmt: skip
 
 
@@ -32,11 +36,13 @@ class BooksError(LedgerError):
 
 
 class OpenSession:
-    """A session whose hold is not settled. The dicts are the fields of its newest record of that kind, None without one.
+    """A session whose hold is not settled. The dicts are the fields of its newest record of that
+    kind, None without one.
 
-    `seq`: its first record. `last`: kind of its newest record. `amount_minor`: authorised and extended in all.
-    `energised_at`: epoch ms. `extend_minor`: an extension without answer. `attempts`: failed settlements. `periods`,
-    `periods_mwh`: number and energy of closed periods. `hold` is None when its beginning is not in flash any more.
+    `seq`: its first record. `last`: kind of its newest record. `amount_minor`: authorised and
+    extended in all. `energised_at`: epoch ms. `extend_minor`: an extension without answer.
+    `attempts`: failed settlements. `periods`, `periods_mwh`: number and energy of closed periods.
+    `hold` is None when its beginning is not in flash any more.
     """
 
     def __init__(self, sess: int, seq: int, hold: "dict | None") -> None:
@@ -66,33 +72,47 @@ class OpenSession:
             self.extend_minor = f.get("add_minor", 0)
 
 
+def _price_fault(o: OpenSession, f: dict) -> str:
+    if f["billed_wh"] != f["end_wh"] - f["start_wh"]:
+        return "billed_wh"
+    if o.energising and f["start_wh"] != o.energising["register_wh"]:
+        return "start_wh"
+    if f["net_minor"] + f["vat_minor"] != f["total_minor"]:
+        return "net and VAT"
+    if o.amount_minor and f["total_minor"] > o.amount_minor:
+        return "passes the hold"
+    return ""
+
+
 class Books:
-    """`open` (OpenSession or None); `next_session`, `next_receipt`, `next_credit`; `last_counter` of a command;
-    `eod_count`, `eod_captured`, `eod_refunded` since the last end of day; `asked`: refunds without answer (id -> seq and
-    fields); `faults` and `fault` (the newest, as text)."""
+    """`open` (OpenSession or None); `next_session`, `next_receipt`, `next_credit`; `last_counter`
+    of a command; `eod_count`, `eod_captured`, `eod_refunded` since the last end of day; `asked`:
+    refunds without answer (id -> seq and fields); `faults` and `fault` (the newest, as text)."""
 
     def __init__(self) -> None:
-        self.open = None
+        self.open: "OpenSession" = None
         self.next_session = self.next_receipt = self.next_credit = 1
         self.last_counter = self.eod_count = self.eod_captured = self.eod_refunded = 0
-        self.asked = {}
+        self.asked: "dict[str, tuple]" = {}
         self.faults = 0
         self.fault = ""
-        self._settled = []  # (sess, captured, refunded), newest last
-        self._refunds = []  # (key, sess, amount), newest last
+        self._settled: "list[tuple]" = []  # (sess, captured, refunded), newest last
+        self._refunds: "list[tuple]" = []  # (key, sess, amount), newest last
         self._fresh = True
 
-    # --- questions -----------------------------------------------------------------------------------------------
+    # --- questions -------------------------------------------------------------------------------
 
     def settled(self, sess: int) -> "tuple | None":
-        """(sess, captured_minor, refunded_minor) of a settled session; None when it is not in memory."""
+        """(sess, captured_minor, refunded_minor) of a settled session; None when it is not in
+        memory."""
         for entry in self._settled:
             if entry[0] == sess:
                 return entry
         return None
 
     def refundable(self, sess: int) -> int:
-        """What may still be refunded of a session, refunds without answer counted as done; 0 when it is not known."""
+        """What may still be refunded of a session, refunds without answer counted as done; 0 when
+        it is not known."""
         left = 0
         entry = self.settled(sess)
         if entry:
@@ -119,7 +139,7 @@ class Books:
             seqs.append(self.open.seq)
         return min(seqs) if seqs else 0
 
-    # --- before a record is written ------------------------------------------------------------------------------
+    # --- before a record is written --------------------------------------------------------------
 
     def refuse(self, kind: str, f: dict) -> None:
         """Raises BooksError for a decision that breaks an invariant."""
@@ -133,30 +153,23 @@ class Books:
             elif not 0 < f["amount_minor"] <= self.refundable(f["sess"]):
                 reason = "%d can be refunded" % self.refundable(f["sess"])
         elif kind in _OF_SESSION:
-            o = self.open
-            if o is None or o.sess != f["sess"]:
-                reason = "session %d is not open" % f["sess"]
-            elif kind == "energising" and not o.authorised and o.hold and o.hold["hold_minor"]:
-                reason = "no hold"
-            elif kind == "priced":
-                reason = self._price_fault(o, f)
+            reason = self._session_fault(kind, f)
         if reason:
             raise BooksError("%s: %s" % (kind, reason))
 
-    def _price_fault(self, o: OpenSession, f: dict) -> str:
-        if o.priced or f["receipt_no"] != self.next_receipt:
-            return "priced already, or not the next receipt"
-        if f["billed_wh"] != f["end_wh"] - f["start_wh"]:
-            return "billed_wh"
-        if o.energising and f["start_wh"] != o.energising["register_wh"]:
-            return "start_wh"
-        if f["net_minor"] + f["vat_minor"] != f["total_minor"]:
-            return "net and VAT"
-        if o.amount_minor and f["total_minor"] > o.amount_minor:
-            return "passes the hold"
+    def _session_fault(self, kind: str, f: dict) -> str:
+        o = self.open
+        if o is None or o.sess != f["sess"]:
+            return "session not open"
+        if kind == "energising" and not o.authorised and o.hold and o.hold["hold_minor"]:
+            return "no hold"
+        if kind == "priced":
+            if o.priced or f["receipt_no"] != self.next_receipt:
+                return "priced already, or not the next receipt"
+            return _price_fault(o, f)
         return ""
 
-    # --- every record --------------------------------------------------------------------------------------------
+    # --- every record ----------------------------------------------------------------------------
 
     def apply(self, record: Record) -> None:
         """Adds one record; never raises for a record that decode() gave."""
@@ -203,7 +216,7 @@ class Books:
 
     def _released(self, record: Record, total: int, o: "OpenSession | None") -> None:
         if o:
-            self._check(record, not o.amount_minor or total == o.amount_minor, "not what was authorised")
+            self._check(record, total == o.amount_minor or not o.amount_minor, "not the hold")
             self.open = None
 
     def _on_refund_asked(self, record: Record, f: dict, o: "OpenSession | None") -> None:
@@ -237,10 +250,11 @@ class Books:
         kept = [e for e in self._settled if e[0] != sess]
         self._settled = kept[1 - SETTLED :] + [(sess, captured, refunded)]
 
-    # --- the note at every sector's start ------------------------------------------------------------------------
+    # --- the note at every sector's start --------------------------------------------------------
 
     def note(self, acked: int) -> dict:
-        """Fields of the `books` note: all but the open session and refunds, whose records stay in flash."""
+        """Fields of the `books` note: all but the open session and refunds, whose records stay in
+        flash."""
         fields = {
             "acked": acked,
             "needed": self.oldest_needed(),

@@ -1,12 +1,14 @@
 """A record as bytes and back, by the rows of schema.py.
 
-Payload: kind (1 byte), version (1 byte), `at` (u), then the fields in order. u: LEB128, at most 64 bits; i: the same,
-zigzag; s: length byte and UTF-8; l: count byte and that many i. docs/reliability.md has the table and an example.
+Payload: kind (1 byte), version (1 byte), `at` (u), then the fields in order. u: LEB128, at most 64
+bits; i: the same, zigzag; s: length byte and UTF-8; l: count byte and that many i.
+docs/reliability.md has the table and an example.
 
-Goals: what does not fit the schema is refused before anything is written; bytes from flash give a record or RecordError,
-nothing else. A record of a kind this firmware does not know is kept as "unknown" with its bytes; of a known kind in a
-later version the known fields are read and the bytes after them kept in `rest`; of an earlier version the fields that
-did not exist yet are 0, "" or [].
+Goals: what does not fit the schema is refused before anything is written; bytes from flash give a
+record or RecordError, nothing else. A record of a kind this firmware does not know is kept as
+"unknown" with its bytes; of a known kind in a later version the known fields are read and the
+bytes after them kept in `rest`; of an earlier version the fields that did not exist yet are 0, ""
+or [].
 """
 
 import json
@@ -20,10 +22,13 @@ NOTE = const(128)  # kinds from here are the charger's own notes: without number
 
 
 class Record:
-    """`seq`; `kind` (name); `version`; `at` (epoch ms, 0 unknown); `fields` by the schema's names; `rest`: bytes of fields
-    this firmware does not know. Kind "unknown": all bytes are in `rest`. Kind "lost": flash lost this one."""
+    """`seq`; `kind` (name); `version`; `at` (epoch ms, 0 unknown); `fields` by the schema's names;
+    `rest`: bytes of fields this firmware does not know. Kind "unknown": all bytes are in `rest`.
+    Kind "lost": flash lost this one."""
 
-    def __init__(self, seq: int, kind: str, version: int, at: int, fields: dict, rest: bytes = b""):
+    def __init__(
+        self, seq: int, kind: str, version: int, at: int, fields: dict, rest: bytes = b""
+    ) -> None:
         self.seq = seq
         self.kind = kind
         self.version = version
@@ -32,8 +37,8 @@ class Record:
         self.rest = rest
 
     def to_json(self, epoch: int) -> str:
-        """The record as JSON text: epoch, seq, type, version, at, then the fields in the schema's order; `payload` (hex)
-        holds what this firmware does not know."""
+        """The record as JSON text: epoch, seq, type, version, at, then the fields in the schema's
+        order; `payload` (hex) holds what this firmware does not know."""
         text = '{"epoch":%d,"seq":%d,"type":"%s","version":%d,"at":%d' % (
             epoch, self.seq, self.kind, self.version, self.at)  # fmt: skip
         if self.fields:
@@ -46,7 +51,8 @@ class Record:
 
 
 def find_row(column: int, value) -> tuple:
-    """The schema's row with this number (column 0) or name (column 1); RecordError when there is none."""
+    """The schema's row with this number (column 0) or name (column 1); RecordError when there is
+    none."""
     for row in ROWS:
         if row[column] == value:
             return row
@@ -59,8 +65,9 @@ def _name_type(word: str) -> tuple:
 
 
 def encode(buf, row: tuple, at: int, fields: dict) -> int:
-    """Writes a payload to the start of `buf` (a memoryview) and gives its length; RecordError names the field that is
-    missing, unknown, of the wrong type or too long for its type or the frame."""
+    """Writes a payload to the start of `buf` (a memoryview) and gives its length; RecordError
+    names the field that is missing, unknown, of the wrong type or too long for its type or the
+    frame."""
     buf[0] = row[0]
     buf[1] = row[2]
     name = "at"
@@ -74,7 +81,7 @@ def encode(buf, row: tuple, at: int, fields: dict) -> int:
             raise ValueError("and a field that is not in the schema")
     except KeyError:
         raise RecordError("%s.%s: missing" % (row[1], name))
-    except (AttributeError, IndexError, TypeError, ValueError) as e:  # IndexError: beyond the frame's end
+    except (AttributeError, IndexError, TypeError, ValueError) as e:  # IndexError: frame full
         raise RecordError("%s.%s: %s" % (row[1], name, e))
     return end
 
@@ -122,8 +129,8 @@ def _put_l(buf, at: int, value) -> int:
 
 
 def decode(seq: int, data, plain: bool = True) -> Record:
-    """A record from a payload (a memoryview, copied). `plain` False: the frame is of a later format, so the payload is
-    kept as it is. RecordError names the field that does not fit."""
+    """A record from a payload (a memoryview, copied). `plain` False: the frame is of a later
+    format, so the payload is kept as it is. RecordError names the field that does not fit."""
     version = data[1] if len(data) > 1 else 0
     try:
         row = find_row(0, data[0] if plain and version else 0)
@@ -183,5 +190,5 @@ def _get_l(data, at: int) -> tuple:
     return out, at
 
 
-_PUT = {"u": _put_u, "i": _put_i, "s": _put_s, "l": _put_l}
-_GET = {"u": _get_u, "i": _get_i, "s": _get_s, "l": _get_l}
+_PUT: "dict" = {"u": _put_u, "i": _put_i, "s": _put_s, "l": _put_l}
+_GET: "dict" = {"u": _get_u, "i": _get_i, "s": _get_s, "l": _get_l}

@@ -1,12 +1,15 @@
-"""The ledger: every decision about money or power, in flash before it is acted on, until the back office has it.
+"""The ledger: every decision about money or power, in flash before it is acted on, until the back
+office has it.
 
-Goals: `append` returns when the record is in flash and read back, and a power cut leaves it whole or absent. Nothing is
-erased before the back office acknowledged it and nothing open needs it. When space runs short the charger first refuses
-new sessions, then checkpoints, then what is no money; a running session and a refund can always be finished.
+Goals: `append` returns when the record is in flash and read back, and a power cut leaves it whole
+or absent. Nothing is erased before the back office acknowledged it and nothing open needs it. When
+space runs short the charger first refuses new sessions, then checkpoints, then what is no money; a
+running session and a refund can always be finished.
 
-Limits: what is not acknowledged fills the ring (docs/reliability.md says how many sessions that is). A mount reads the
-sectors' headers and replays from the sector that the newest `books` note names, all records only when asked to.
-Memory: two frame buffers of 1 KB, the books (bounded) and about 0.5 KB; nothing grows with the number of records.
+Limits: what is not acknowledged fills the ring (docs/reliability.md says how many sessions that
+is). A mount reads the sectors' headers and replays from the sector that the newest `books` note
+names, all records only when asked to. Memory: two frame buffers of 1 KB, the books (bounded) and
+about 0.5 KB; nothing grows with the number of records.
 """
 
 import os
@@ -15,11 +18,12 @@ import struct
 from firmware.errors import LedgerFull, RecordError
 from firmware.ledger.books import Books
 from firmware.ledger.codec import NOTE, Record, decode, encode, find_row
-from firmware.ledger.sector import FIRST
 from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, Place, Ring
+from firmware.ledger.sector import FIRST
 
-# Sectors that must be free for a record; what is not listed may use the last one. Without them the first are refused
-# (LedgerFull), the negative ones left out: what is done with power and money then goes on.
+# Sectors that must be free for a record; what is not listed may use the last one. Without them the
+# first are refused (LedgerFull), the negative ones left out: what is done with power and money
+# then goes on.
 _ROOM = {
     "hold_asked": 6, "extend_asked": 5, "refund_asked": 5, "command": 4, "end_of_day": 4,
     "checkpoint": -5, "boot": -4, "tariff": -4, "alarm": -4, "security": -4, "period": -3,
@@ -28,15 +32,15 @@ _ACK_STEP = 32  # records acknowledged before that is noted in flash
 
 
 class Ledger:
-    """`flash`: firmware.ports.Flash; `now_ms()`: wall clock, epoch ms, 0 while unknown. `books` is always up to date.
+    """`flash`: firmware.ports.Flash; `now_ms()`: wall clock, epoch ms, 0 while unknown. `books` is
+    always up to date.
 
-    After `mount`: `epoch`, `next_seq`, `acked_seq`, `lost` (records missing between others), `new` (flash was empty).
-    `left_out`: records for which there was no room, since mount.
+    After `mount`: `epoch`, `next_seq`, `acked_seq`, `lost` (records missing between others), `new`
+    (flash was empty). `left_out`: records for which there was no room, since mount.
     """
 
     def __init__(self, flash, now_ms) -> None:
-        self.ring = Ring(flash)
-        self.ring.on_open = self._write_note
+        self.ring = Ring(flash, self._write_note)
         self.books = Books()
         self.next_seq = 1
         self.acked_seq = 0
@@ -46,22 +50,22 @@ class Ledger:
         self._now_ms = now_ms
         self._frame = memoryview(bytearray(FRAME))
         self._noted = 0  # acknowledged position that is in flash
-        self._out = None
+        self._out = Place()
         self._out_seq = -1  # the record before _out
         self._out_tail = -1
-        self._room_key = None
+        self._room_key: "tuple" = ()
         self._room_free = 0
 
     @property
     def epoch(self) -> int:
         return self.ring.epoch
 
-    # --- mount ---------------------------------------------------------------------------------------------------
+    # --- mount -----------------------------------------------------------------------------------
 
     def mount(self, on_record=None) -> None:
-        """Reads what is in flash and brings the books up to date. `on_record(Record)` gets every record in flash, oldest
-        first, notes included; without it only what the books need is read. Raises LedgerCorrupt when a later firmware's
-        format is there, FlashError."""
+        """Reads what is in flash and brings the books up to date. `on_record(Record)` gets every
+        record in flash, oldest first, notes included; without it only what the books need is read.
+        Raises LedgerCorrupt when a later firmware's format is there, FlashError."""
         if not self.ring.find():
             self.new = True
             self.ring.create(_new_epoch())
@@ -86,7 +90,8 @@ class Ledger:
             self._write_note()
 
     def _start(self) -> int:
-        """The newest sector from which the books can be made: its note stands before everything that is needed."""
+        """The newest sector from which the books can be made: its note stands before everything
+        that is needed."""
         ring = self.ring
         sector = before = ring.head
         needed = -1
@@ -104,7 +109,8 @@ class Ledger:
         return sector
 
     def _decode(self) -> Record:
-        """The frame in the ring's buffer. Bytes that are no record (no firmware wrote them) are kept as unknown."""
+        """The frame in the ring's buffer. Bytes that are no record (no firmware wrote them) are
+        kept as unknown."""
         ring = self.ring
         try:
             return decode(ring.seq, ring.payload, ring.plain)
@@ -121,14 +127,16 @@ class Ledger:
             self.acked_seq = self._noted = record.fields["acked"]
         self.books.apply(record)
 
-    # --- writing -------------------------------------------------------------------------------------------------
+    # --- writing ---------------------------------------------------------------------------------
 
     def append(self, kind: str, **fields) -> int:
-        """Writes one record and returns its number when it is in flash; 0 when there was no room for a record of this kind
-        and it was left out (checkpoints, alarms and the like; counted in `left_out`).
+        """Writes one record and returns its number when it is in flash; 0 when there was no room
+        for a record of this kind and it was left out (checkpoints, alarms and the like; counted in
+        `left_out`).
 
-        RecordError: fields do not fit the schema. BooksError: it would break an invariant. LedgerFull: no room.
-        FlashError: flash cannot be written. After any of these nothing was written."""
+        RecordError: fields do not fit the schema. BooksError: it would break an invariant.
+        LedgerFull: no room. FlashError: flash cannot be written. After any of these nothing was
+        written."""
         row = find_row(1, kind)
         if row[0] >= NOTE:
             raise RecordError("%s: a note of the ledger's own" % kind)
@@ -148,12 +156,16 @@ class Ledger:
         return seq
 
     def _write_note(self) -> None:
-        """The first frame of every sector. Built in the ring's read buffer: the record that waits is in the other."""
-        buf = self.ring.buf
-        fields = self.books.note(self.acked_seq)
-        length = encode(buf[HEAD : HEAD + PAYLOAD], find_row(1, "books"), 0, fields)
-        if self.ring.write(self.ring.frame(buf, length, self.next_seq - 1)):
+        """The first frame of every sector. Built in the ring's read buffer: the record that waits
+        is in the other."""
+        self._note(self.ring.buf, "books", self.books.note(self.acked_seq))
+
+    def _note(self, buf, kind: str, fields: dict) -> bool:
+        length = encode(buf[HEAD : HEAD + PAYLOAD], find_row(1, kind), 0, fields)
+        written = self.ring.write(self.ring.frame(buf, length, self.next_seq - 1))
+        if written:
             self._noted = self.acked_seq
+        return written
 
     def _keep(self) -> int:
         """Records from this one on may not be erased."""
@@ -161,10 +173,11 @@ class Ledger:
         needed = self.books.oldest_needed()
         return needed if needed and needed < keep else keep
 
-    # --- space ---------------------------------------------------------------------------------------------------
+    # --- space -----------------------------------------------------------------------------------
 
     def free_sectors(self) -> int:
-        """Sectors that can be written without losing anything, counted up to about 16; the one in use not counted."""
+        """Sectors that can be written without losing anything, counted up to about 16; the one in
+        use not counted."""
         key = (self._keep(), self.ring.head, self.ring.tail, len(self.ring.bad))
         if key != self._room_key:
             self._room_free = self.ring.free(key[0])
@@ -176,18 +189,18 @@ class Ledger:
         return self.free_sectors() >= _ROOM["hold_asked"]
 
     def idle(self) -> bool:
-        """Housekeeping for a quiet moment: at most one erase, or one note. True when there was something to do."""
+        """Housekeeping for a quiet moment: at most one erase, or one note. True when there was
+        something to do."""
         if self.acked_seq - self._noted >= _ACK_STEP and not self.ring.closed:
-            length = encode(self._frame[HEAD : HEAD + PAYLOAD], find_row(1, "acked"), 0, {"acked": self.acked_seq})
-            if self.ring.write(self.ring.frame(self._frame, length, self.next_seq - 1)):
-                self._noted = self.acked_seq
+            if self._note(self._frame, "acked", {"acked": self.acked_seq}):
                 return True
         return self.free_sectors() > 0 and self.ring.prepare(self._keep())
 
-    # --- reading -------------------------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------
 
     def read_after(self, seq: int) -> "Record | None":
-        """The record after number `seq`, None at the end: in order, for sync. Kind "lost" where flash lost one."""
+        """The record after number `seq`, None at the end: in order, for sync. Kind "lost" where
+        flash lost one."""
         if seq + 1 >= self.next_seq:
             return None
         ring = self.ring
@@ -217,8 +230,8 @@ class Ledger:
         return ring.plain and len(ring.payload) > 0 and ring.payload[0] >= NOTE
 
     def scan(self, kinds):
-        """Generator, newest sector first: for each a list of the records of these kinds, oldest first. For searches that
-        must not hold up the charger: one sector at a time."""
+        """Generator, newest sector first: for each a list of the records of these kinds, oldest
+        first. For searches that must not hold up the charger: one sector at a time."""
         ring = self.ring
         sector = ring.head if ring.tail >= 0 else -1
         while sector >= 0:
@@ -233,8 +246,9 @@ class Ledger:
             sector = ring.neighbour(sector, -1)
 
     def recent(self, kind: str, n: int) -> list:
-        """The newest `n` records of a kind that are still in flash, newest first, acknowledged or not."""
-        out = []
+        """The newest `n` records of a kind that are still in flash, newest first, acknowledged or
+        not."""
+        out: "list[Record]" = []
         for found in self.scan((find_row(1, kind)[0],)):
             for record in reversed(found):
                 if len(out) == n:
@@ -243,8 +257,8 @@ class Ledger:
         return out
 
     def recall(self, sess: int):
-        """Generator: looks for an old session's figures in flash, one sector a step, and puts them into the books, so
-        that it can be refunded."""
+        """Generator: looks for an old session's figures in flash, one sector a step, and puts them
+        into the books, so that it can be refunded."""
         refunded = 0
         for found in self.scan((10, 16)):
             if self.books.settled(sess):
@@ -260,8 +274,8 @@ class Ledger:
             yield
 
     def acknowledge(self, epoch: int, seq: int) -> bool:
-        """The back office has everything up to `seq`. False (and nothing done) for another epoch or a number that was
-        never given."""
+        """The back office has everything up to `seq`. False (and nothing done) for another epoch
+        or a number that was never given."""
         if epoch != self.epoch or seq >= self.next_seq or seq < 0:
             return False
         if seq > self.acked_seq:

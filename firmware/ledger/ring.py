@@ -1,16 +1,19 @@
 """The ring: frames in sectors that follow one another round the flash.
 
-Frame: magic a7, version u8, payload length u16, seq u64, payload, CRC-32 over all before it; then ff to a multiple of 4.
-All numbers are little-endian. A note has the number of the last record before it.
+Frame: magic a7, version u8, payload length u16, seq u64, payload, CRC-32 over all before it; then
+ff to a multiple of 4. All numbers are little-endian. A note has the number of the last record
+before it.
 
-Goals: a frame is in flash whole, read back and compared, or does not count. A sector is erased only when every record in
-it is below `keep` (acknowledged, needed by nothing open): the caller says so. Sectors are used strictly in turn, so wear
-is even. After a power cut at any byte: the torn frame closes its sector, a torn header or erase is done again.
-A sector that cannot be programmed or erased is passed over (`bad`) and tried again when its turn comes after a restart.
+Goals: a frame is in flash whole, read back and compared, or does not count. A sector is erased
+only when every record in it is below `keep` (acknowledged, needed by nothing open): the caller
+says so. Sectors are used strictly in turn, so wear is even. After a power cut at any byte: the
+torn frame closes its sector, a torn header or erase is done again. A sector that cannot be
+programmed or erased is passed over (`bad`) and tried again when its turn comes after a restart.
 
-Limits: bit rot in a frame loses that frame (`damaged`; the frames after it are found by its length); bit rot in a header
-loses the sector from sight (`gap`). At least MIN_SECTORS sectors.
-Memory: one frame buffer of FRAME bytes and what Sectors has; nothing grows with the number of records.
+Limits: bit rot in a frame loses that frame (`damaged`; the frames after it are found by its
+length); bit rot in a header loses the sector from sight (`gap`). At least MIN_SECTORS sectors.
+Memory: one frame buffer of FRAME bytes and what Sectors has; nothing grows with the number of
+records.
 """
 
 import struct
@@ -41,19 +44,21 @@ class Place:
 
 
 class Ring:
-    """`on_open()` is called when a new sector was put in use, before anything else is written to it.
+    """`on_open()` is called when a new sector was put in use, before anything else is written to
+    it.
 
-    After `load`/`step`: `seq`, `plain` (the frame's version is VERSION) and `payload` (a view that the next read
-    replaces). Public figures: `epoch`, `bad` (sector numbers), `damaged`, `torn` (frames).
+    After `load`/`step`: `seq`, `plain` (the frame's version is VERSION) and `payload` (a view that
+    the next read replaces). Public figures: `epoch`, `bad` (sector numbers), `damaged`, `torn`
+    (frames).
     """
 
-    def __init__(self, flash) -> None:
+    def __init__(self, flash, on_open) -> None:
         self.sectors = Sectors(flash)
         if self.sectors.count < MIN_SECTORS or self.sectors.size < 4 * FRAME:
             raise FlashError("the ledger needs %d sectors of 4096 bytes" % MIN_SECTORS)
         self.epoch = 0
-        self.on_open = None
-        self.bad = []
+        self._on_open = on_open
+        self.bad: "list[int]" = []
         self.damaged = 0
         self.torn = 0
         self.seq = 0
@@ -67,11 +72,11 @@ class Ring:
         self._generation = 0
         self._ready = -1  # erased in advance
 
-    # --- mount ---------------------------------------------------------------------------------------------------
+    # --- mount -----------------------------------------------------------------------------------
 
     def find(self) -> bool:
-        """Finds head and tail by the sectors' headers; False when flash holds no ledger yet. LedgerCorrupt when it
-        holds one of a later format."""
+        """Finds head and tail by the sectors' headers; False when flash holds no ledger yet.
+        LedgerCorrupt when it holds one of a later format."""
         s = self.sectors
         lowest = 0
         for n in range(s.count):
@@ -90,15 +95,15 @@ class Ring:
         return self.head >= 0
 
     def strengthen(self, place: Place) -> None:
-        """After a step at mount: the ring's newest frame is programmed once more from the buffer, because a cut may have
-        left its last bits weak: valid now, not valid later."""
+        """After a step at mount: the ring's newest frame is programmed once more from the buffer,
+        because a cut may have left its last bits weak: valid now, not valid later."""
         if place.sector == self.head and not self.sectors.starts(self.head, place.pos, _MAGIC):
             whole = (len(self.payload) + HEAD + 7) & ~3
             self.sectors.program(self.head, place.pos - whole, self.buf[:whole])
 
     def settle(self, place: Place) -> None:
-        """After the last step at mount: what follows must be blank, else the sector is closed. What a cut left between
-        two states is brought to one before anything is written."""
+        """After the last step at mount: what follows must be blank, else the sector is closed.
+        What a cut left between two states is brought to one before anything is written."""
         self.pos = place.pos
         self.closed = False
         if self.pos == FIRST:
@@ -113,8 +118,8 @@ class Ring:
             self._close()
 
     def _close(self) -> None:
-        """No more frames in this sector. A torn frame is made invalid for ever: weak bits could make it valid later,
-        with a number that was given again meanwhile."""
+        """No more frames in this sector. A torn frame is made invalid for ever: weak bits could
+        make it valid later, with a number that was given again meanwhile."""
         self.closed = True
         if self.pos + 4 <= self.sectors.size:
             self.sectors.program(self.head, self.pos, _ZERO)
@@ -126,7 +131,7 @@ class Ring:
         self._generation = 0
         self.tail = -1
 
-    # --- reading -------------------------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------
 
     def first_seq(self, sector: int) -> int:
         self.sectors.look(sector)
@@ -169,7 +174,8 @@ class Ring:
         return True
 
     def load(self, sector: int, off: int, end: int) -> int:
-        """Reads the frame at `off`: its whole length; 0 when none is there; negative when its CRC is wrong."""
+        """Reads the frame at `off`: its whole length; 0 when none is there; negative when its CRC
+        is wrong."""
         if off + HEAD + 4 > end:
             return 0
         head = self.buf[:HEAD]
@@ -187,10 +193,11 @@ class Ring:
         self.payload = self.buf[HEAD:body]
         return whole
 
-    # --- writing -------------------------------------------------------------------------------------------------
+    # --- writing ---------------------------------------------------------------------------------
 
     def frame(self, buf, length: int, seq: int):
-        """Makes a frame of the payload of `length` bytes that stands in `buf` from HEAD on; gives the whole of it."""
+        """Makes a frame of the payload of `length` bytes that stands in `buf` from HEAD on; gives
+        the whole of it."""
         struct.pack_into("<BBHII", buf, 0, _MAGIC, VERSION, length, seq & 0xFFFFFFFF, seq >> 32)
         body = HEAD + length
         struct.pack_into("<I", buf, body, crc32(buf[:body]))
@@ -200,8 +207,8 @@ class Ring:
         return buf[:whole]
 
     def append(self, frame, seq: int, keep: int) -> None:
-        """Writes a frame at the head or in the next sector. LedgerFull when no sector may be erased, FlashError when none
-        can be programmed."""
+        """Writes a frame at the head or in the next sector. LedgerFull when no sector may be
+        erased, FlashError when none can be programmed."""
         for _ in range(_TRIES):
             if self.closed or self.pos + len(frame) > self.sectors.size:
                 self._open(seq, keep)
@@ -234,10 +241,11 @@ class Ring:
         self.closed = False
         if self.tail < 0:
             self.tail = n
-        self.on_open()
+        self._on_open()
 
     def prepare(self, keep: int) -> bool:
-        """Has the next sector in turn erased; False when it is already. LedgerFull, FlashError as in `append`."""
+        """Has the next sector in turn erased; False when it is already. LedgerFull, FlashError as
+        in `append`."""
         n = self.head
         for _ in range(self.sectors.count - 1):
             n = (n + 1) % self.sectors.count

@@ -1,10 +1,12 @@
-"""What the ledger's records say: one row a kind, data only. Field order here is the order in flash and on the wire.
+"""What the ledger's records say: one row a kind, data only. Field order here is the order in flash
+and on the wire.
 
-A row: number, name, version, fields. A field is `name` or `name:type`; types: u unsigned integer (when none is given), i
-signed integer, s text (at most 255 bytes of UTF-8), l list of signed integers (at most 255). Units are in the names;
-`at` (epoch ms, 0 = clock unknown) is in every record and not listed. Rules for change: fields are only ever added at the
-end, with a higher version; a reader takes what it knows (issue 3, point 9). Numbers from 128 are the charger's own notes
-and are not synced.
+A row: number, name, version, fields. A field is `name` or `name:type`; types: u unsigned integer
+(when none is given), i signed integer, s text (at most 255 bytes of UTF-8), l list of signed
+integers (at most 255). Units are in the names; `at` (epoch ms, 0 = clock unknown) is in every
+record and not listed. Rules for change: fields are only ever added at the end, with a higher
+version; a reader takes what it knows (issue 3, point 9). Numbers from 128 are the charger's own
+notes and are not synced.
 
 Which record means what after a power cut: docs/architecture.md, "After a power cut".
 """
@@ -12,23 +14,40 @@ Which record means what after a power cut: docs/architecture.md, "After a power 
 ROWS = (
     (1, "boot", 1, "version:s reason:s safe"),
     # a hold is about to be asked of the terminal; opens session `sess`
-    (2, "hold_asked", 1, "sess hold_minor currency:s tariff:s tariff_crc method:s connector reference:s uid_hash:s"),
+    (
+        2,
+        "hold_asked",
+        1,
+        "sess hold_minor currency:s tariff:s tariff_crc method:s connector reference:s uid_hash:s",
+    ),
     # the terminal's approval, in flash before it is acknowledged (the commit point)
-    (3, "authorised", 1, "sess amount_minor receipt trace terminal_id:s vu:s auth_code:s pan:s card:s"),
+    (
+        3,
+        "authorised",
+        1,
+        "sess amount_minor receipt trace terminal_id:s vu:s auth_code:s pan:s card:s",
+    ),
     (4, "declined", 1, "sess code text:s"),
     # the contactor is about to close; register and serial number of the meter
     (5, "energising", 1, "sess register_wh serial:s"),
     (6, "checkpoint", 1, "sess register_wh elapsed_ms state:l"),
     # a closed OCPI charging period; times are ms since the session's start
-    (7, "period", 1, "sess start_ms end_ms energy_mwh charging_ms parking_ms min_ma:i max_ma:i min_w:i max_w:i"),
+    (
+        7,
+        "period",
+        1,
+        "sess start_ms end_ms energy_mwh charging_ms parking_ms"
+        " min_ma:i max_ma:i min_w:i max_w:i",
+    ),
     (8, "power_off", 1, "sess register_wh elapsed_ms reason:s"),
-    # the bill; lines are groups of 5 integers: component, quantity, price_e4, vat_e4, gross_minor (pricing/receipt.py)
+    # the bill; lines are groups of 5 integers: component, quantity, price_e4, vat_e4, gross_minor
+    # (pricing/receipt.py)
     (
         9,
         "priced",
         1,
-        "sess receipt_no start_at end_at start_wh end_wh billed_wh elapsed_ms total_minor net_minor vat_minor"
-        " currency:s lines:l reason:s",
+        "sess receipt_no start_at end_at start_wh end_wh billed_wh elapsed_ms"
+        " total_minor net_minor vat_minor currency:s lines:l reason:s",
     ),
     (10, "captured", 1, "sess captured_minor released_minor receipt trace how:s"),
     # the whole hold was given back; closes a session that cost nothing
@@ -46,12 +65,13 @@ ROWS = (
     (22, "end_of_day", 1, "count terminal_minor ledger_minor result:s"),
     # own notes, never synced
     (128, "acked", 1, "acked"),
-    # at every sector's start: the books as they stood; `needed` is the first record that something open needs
+    # at every sector's start: the books as they stood; `needed` is the first record that something
+    # open needs
     (
         129,
         "books",
         1,
-        "acked needed open_sess next_session next_receipt next_credit last_counter eod_count eod_captured eod_refunded"
-        " settled:l refunds:l",
+        "acked needed open_sess next_session next_receipt next_credit last_counter"
+        " eod_count eod_captured eod_refunded settled:l refunds:l",
     ),
 )

@@ -1,13 +1,14 @@
 """Sectors of the ledger's flash: verified programs and erases, and the marks at a sector's start.
 
-    0  "FcEr"  erases u32  CRC-32 of the 8 bytes before            erase mark: all of the sector was seen blank
-   16  "FcLg"  format u8  ff ff ff  epoch u32  generation u32  first seq u64  CRC-32 of 16..39     header: in use
-   48  8 zero bytes                                                retire mark: may be erased
+    0  "FcEr"  erases u32  CRC-32 of 0..7          erase mark: all of the sector was seen blank
+   16  "FcLg"  format u8  ff ff ff  epoch u32  generation u32  first seq u64  CRC-32 of 16..39
+                                                   header: in use
+   48  8 zero bytes                                retire mark: may be erased
    64  frames
 
-All numbers are little-endian. Every mark is programmed alone, so that a cut leaves it whole, weak or invalid: no valid
-erase mark, or a retire mark, means the sector's bits may be unstable, and it is erased again before use.
-Memory: the class keeps 64 bytes for marks and 64 for comparing.
+All numbers are little-endian. Every mark is programmed alone, so that a cut leaves it whole, weak
+or invalid: no valid erase mark, or a retire mark, means the sector's bits may be unstable, and it
+is erased again before use. Memory: the class keeps 64 bytes for marks and 64 for comparing.
 """
 
 import struct
@@ -46,8 +47,9 @@ _ZERO = memoryview(b"\x00" * 8)
 
 
 class Sectors:
-    """`flash`: firmware.ports.Flash. After `look(n)`: `epoch`, `generation`, `first_seq` of a USED sector and `erases`.
-    `worst`: most erases seen. Raises FlashError when the device reports an error."""
+    """`flash`: firmware.ports.Flash. After `look(n)`: `epoch`, `generation`, `first_seq` of a USED
+    sector and `erases`. `worst`: most erases seen. Raises FlashError when the device reports an
+    error."""
 
     def __init__(self, flash) -> None:
         self._flash = flash
@@ -113,7 +115,9 @@ class Sectors:
             self.erases = self.generation = 0
             return DIRTY
         self.worst = max(self.worst, self.erases)
-        magic, form, self.epoch, self.generation, low, high, crc = struct.unpack_from("<4sB3xIIIII", h, _HEADER)
+        magic, form, self.epoch, self.generation, low, high, crc = struct.unpack_from(
+            "<4sB3xIIIII", h, _HEADER
+        )
         self.first_seq = (high << 32) | low
         if h[_RETIRE:] != _BLANK[:16]:
             return DIRTY  # a torn mark may read so or so; what the header says holds in both cases
@@ -135,8 +139,8 @@ class Sectors:
         return self.program(n, _HEADER, h[:28])
 
     def confirm(self, n: int, state: int) -> bool:
-        """True when a sector is CLEAN or USED as `state` says; its mark is programmed once more, because a cut may have
-        left the last bits weak: valid now, not valid later."""
+        """True when a sector is CLEAN or USED as `state` says; its mark is programmed once more,
+        because a cut may have left the last bits weak: valid now, not valid later."""
         begin, end = (0, 12) if state == CLEAN else (_HEADER, 44)
         return self.look(n) == state and self.program(n, begin, self._head[begin:end])
 

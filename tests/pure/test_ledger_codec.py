@@ -6,7 +6,7 @@ from firmware.ledger.ledger import Ledger
 from firmware.ledger.schema import ROWS
 from tests.pure.test_ledger_ring import clock, ledger_on, records
 
-BOOT = bytes.fromhex("0101c0aeb1d5aa33" "03302e31" "05706f776572" "00")
+BOOT = bytes.fromhex("0101c0aeb1d5aa3303302e3105706f77657200")
 
 
 def put(kind, fields, at=0):
@@ -24,47 +24,89 @@ def refused(kind, fields, word):
 
 
 def test_vector_boot():
-    assert put("boot", {"version": "0.1", "reason": "power", "safe": 0}, 1763800012608) == BOOT, put(
-        "boot", {"version": "0.1", "reason": "power", "safe": 0}, 1763800012608).hex()
+    assert put("boot", {"version": "0.1", "reason": "power", "safe": 0}, 1763800012608) == BOOT, (
+        put("boot", {"version": "0.1", "reason": "power", "safe": 0}, 1763800012608).hex()
+    )
     record = codec.decode(7, memoryview(BOOT))
     assert (record.kind, record.version, record.at, record.seq) == ("boot", 1, 1763800012608, 7)
     assert record.fields == {"version": "0.1", "reason": "power", "safe": 0}
-    assert record.to_json(5) == ('{"epoch":5,"seq":7,"type":"boot","version":1,"at":1763800012608,'
-                                 '"version":"0.1","reason":"power","safe":0}')
+    assert record.to_json(5) == (
+        '{"epoch":5,"seq":7,"type":"boot","version":1,"at":1763800012608,'
+        '"version":"0.1","reason":"power","safe":0}'
+    )
 
 
 def test_vector_numbers():
-    fields = {"sess": 300, "register_wh": 0, "elapsed_ms": (1 << 64) - 1,
-              "state": [0, -1, 1, -64, 64, (1 << 63) - 1, -(1 << 63)]}
+    fields = {
+        "sess": 300,
+        "register_wh": 0,
+        "elapsed_ms": (1 << 64) - 1,
+        "state": [0, -1, 1, -64, 64, (1 << 63) - 1, -(1 << 63)],
+    }
     raw = put("checkpoint", fields)
-    assert raw.hex() == ("060100" "ac02" "00" "ffffffffffffffffff01" "07" "00" "01" "02" "7f" "8001"
-                         "feffffffffffffffff01" "ffffffffffffffffff01")
+    assert raw.hex() == (
+        "060100ac0200ffffffffffffffffff01070001027f8001feffffffffffffffff01ffffffffffffffffff01"
+    )
     assert codec.decode(1, memoryview(raw)).fields == fields
 
 
 def test_every_kind_comes_back_as_it_went():
-    for number, name, version, words in ROWS:
+    for _, name, version, words in ROWS:
         fields = {}
         for word in words.split():
             field, _, kind = word.partition(":")
-            fields[field] = {"": 4000000000, "i": -4000000000, "s": "Zoë ✓", "l": [1, -2, 3000000000]}[kind]
+            fields[field] = {
+                "": 4000000000,
+                "i": -4000000000,
+                "s": "Zoë ✓",
+                "l": [1, -2, 3000000000],
+            }[kind]
         record = codec.decode(1, memoryview(put(name, fields, 1)))
-        assert (record.kind, record.version, record.fields, record.rest) == (name, version, fields, b"")
+        assert (record.kind, record.version, record.fields, record.rest) == (
+            name,
+            version,
+            fields,
+            b"",
+        )
 
 
 def test_what_does_not_fit_the_schema_names_its_field():
     good = {"code": "x", "sess": 0, "detail": ""}
-    for field, value in (("sess", -1), ("sess", 1 << 64), ("sess", "1"), ("sess", None), ("sess", 1.5), ("code", 7),
-                         ("code", None), ("detail", "é" * 128)):
+    for field, value in (
+        ("sess", -1),
+        ("sess", 1 << 64),
+        ("sess", "1"),
+        ("sess", None),
+        ("sess", 1.5),
+        ("code", 7),
+        ("code", None),
+        ("detail", "é" * 128),
+    ):
         bad = dict(good)
         bad[field] = value
         refused("alarm", bad, "alarm." + field)
     refused("alarm", {"code": "x", "sess": 0}, "alarm.detail: missing")
     refused("alarm", {"code": "x", "sess": 0, "detail": "", "more": 1}, "alarm")
-    refused("checkpoint", {"sess": 1, "register_wh": 1, "elapsed_ms": 1, "state": [1 << 63]}, "checkpoint.state")
-    refused("checkpoint", {"sess": 1, "register_wh": 1, "elapsed_ms": 1, "state": [0] * 256}, "checkpoint.state")
-    refused("checkpoint", {"sess": 1, "register_wh": 1, "elapsed_ms": 1, "state": [1 << 62] * 255}, "checkpoint.state")
-    refused("checkpoint", {"sess": 1, "register_wh": 1, "elapsed_ms": 1, "state": 5}, "checkpoint.state")
+    refused(
+        "checkpoint",
+        {"sess": 1, "register_wh": 1, "elapsed_ms": 1, "state": [1 << 63]},
+        "checkpoint.state",
+    )
+    refused(
+        "checkpoint",
+        {"sess": 1, "register_wh": 1, "elapsed_ms": 1, "state": [0] * 256},
+        "checkpoint.state",
+    )
+    refused(
+        "checkpoint",
+        {"sess": 1, "register_wh": 1, "elapsed_ms": 1, "state": [1 << 62] * 255},
+        "checkpoint.state",
+    )
+    refused(
+        "checkpoint",
+        {"sess": 1, "register_wh": 1, "elapsed_ms": 1, "state": 5},
+        "checkpoint.state",
+    )
     try:
         codec.find_row(1, "nonsense")
     except RecordError:
@@ -82,12 +124,20 @@ def test_record_of_a_later_version_gives_what_is_known_and_keeps_the_rest():
 
 def test_record_of_an_unknown_kind_is_kept_whole():
     record = codec.decode(9, memoryview(b"\x63\x01\x05abc"))
-    assert (record.kind, record.version, record.fields, record.rest) == ("unknown", 1, {}, b"\x63\x01\x05abc")
-    assert record.to_json(3) == '{"epoch":3,"seq":9,"type":"unknown","version":1,"at":0,"payload":"630105616263"}'
+    assert (record.kind, record.version, record.fields, record.rest) == (
+        "unknown",
+        1,
+        {},
+        b"\x63\x01\x05abc",
+    )
+    assert (
+        record.to_json(3)
+        == '{"epoch":3,"seq":9,"type":"unknown","version":1,"at":0,"payload":"630105616263"}'
+    )
 
 
 def test_record_of_an_earlier_version_has_empty_values_for_new_fields():
-    rows = codec.ROWS
+    rows: tuple = codec.ROWS
     codec.ROWS = ((20, "alarm", 2, "code:s sess detail:s level:i places:l"),)
     try:
         record = codec.decode(1, memoryview(b"\x14\x01\x00\x01x\x00\x00"))

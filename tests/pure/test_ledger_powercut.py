@@ -1,6 +1,6 @@
-# The power cut at every byte of every program of a session with a refund, and during erases; and again while the ledger
-# comes back. After each: what append returned for is there, what it did not return for is there whole or not at all,
-# the books agree with the records, and writing goes on.
+# The power cut at every byte of every program of a session with a refund, and during erases; and
+# again while the ledger comes back. After each: what append returned for is there, what it did not
+# return for is there whole or not at all, the books agree with the records, and writing goes on.
 from board.host_flash import FileFlash, PowerCut
 from firmware.ledger.ledger import Ledger
 from tests.pure.test_ledger_ring import clock, ledger_on, session
@@ -11,30 +11,101 @@ SECTORS = 12
 def script(number):
     """One session with checkpoints, a failed settlement and a refund, as (kind, fields)."""
     return (
-        ("hold_asked", {"sess": number, "hold_minor": 5000, "currency": "EUR", "tariff": "T1", "tariff_crc": 7,
-                        "method": "card", "connector": 1, "reference": "S", "uid_hash": "ab"}),
-        ("authorised", {"sess": number, "amount_minor": 5000, "receipt": 3, "trace": 17, "terminal_id": "52500041",
-                        "vu": "100", "auth_code": "1", "pan": "*1234", "card": "Visa"}),
+        (
+            "hold_asked",
+            {
+                "sess": number,
+                "hold_minor": 5000,
+                "currency": "EUR",
+                "tariff": "T1",
+                "tariff_crc": 7,
+                "method": "card",
+                "connector": 1,
+                "reference": "S",
+                "uid_hash": "ab",
+            },
+        ),
+        (
+            "authorised",
+            {
+                "sess": number,
+                "amount_minor": 5000,
+                "receipt": 3,
+                "trace": 17,
+                "terminal_id": "52500041",
+                "vu": "100",
+                "auth_code": "1",
+                "pan": "*1234",
+                "card": "Visa",
+            },
+        ),
         ("energising", {"sess": number, "register_wh": 1000, "serial": "SDM"}),
-        ("checkpoint", {"sess": number, "register_wh": 1400, "elapsed_ms": 30000, "state": [1, -2, 300000]}),
+        (
+            "checkpoint",
+            {"sess": number, "register_wh": 1400, "elapsed_ms": 30000, "state": [1, -2, 300000]},
+        ),
         ("power_off", {"sess": number, "register_wh": 1900, "elapsed_ms": 99000, "reason": "tap"}),
-        ("priced", {"sess": number, "receipt_no": number, "start_at": 5, "end_at": 6, "start_wh": 1000,
-                    "end_wh": 1900, "billed_wh": 900, "elapsed_ms": 99000, "total_minor": 441, "net_minor": 371,
-                    "vat_minor": 70, "currency": "EUR", "lines": [1, 900, 4900, 1900, 441], "reason": "tap"}),
+        (
+            "priced",
+            {
+                "sess": number,
+                "receipt_no": number,
+                "start_at": 5,
+                "end_at": 6,
+                "start_wh": 1000,
+                "end_wh": 1900,
+                "billed_wh": 900,
+                "elapsed_ms": 99000,
+                "total_minor": 441,
+                "net_minor": 371,
+                "vat_minor": 70,
+                "currency": "EUR",
+                "lines": [1, 900, 4900, 1900, 441],
+                "reason": "tap",
+            },
+        ),
         ("settle_failed", {"sess": number, "attempt": 1, "code": 0, "text": "no answer"}),
-        ("captured", {"sess": number, "captured_minor": 441, "released_minor": 4559, "receipt": 3, "trace": 18,
-                      "how": "release"}),
-        ("refund_asked", {"refund": "R%d" % number, "sess": number, "amount_minor": 100, "way": "card",
-                          "reason": "", "command": "c1"}),
-        ("refunded", {"refund": "R%d" % number, "sess": number, "amount_minor": 100, "way": "card", "receipt": 4,
-                      "trace": 19, "credit_no": number}),
+        (
+            "captured",
+            {
+                "sess": number,
+                "captured_minor": 441,
+                "released_minor": 4559,
+                "receipt": 3,
+                "trace": 18,
+                "how": "release",
+            },
+        ),
+        (
+            "refund_asked",
+            {
+                "refund": "R%d" % number,
+                "sess": number,
+                "amount_minor": 100,
+                "way": "card",
+                "reason": "",
+                "command": "c1",
+            },
+        ),
+        (
+            "refunded",
+            {
+                "refund": "R%d" % number,
+                "sess": number,
+                "amount_minor": 100,
+                "way": "card",
+                "receipt": 4,
+                "trace": 19,
+                "credit_no": number,
+            },
+        ),
     )
 
 
 class Counted(FileFlash):
     """Keeps the length of every program and erase (negative)."""
 
-    lengths = ()
+    lengths: tuple = ()
 
     def writeblocks(self, n, buf, off=0):
         self.lengths = self.lengths + (len(buf),)
@@ -60,8 +131,8 @@ def cuts_of(lengths, every, first):
 
 
 def filled():
-    """A flash on which the ring has gone round, with `left` bytes or less in the sector in use and the next one to be
-    erased first: it holds old, acknowledged records."""
+    """A flash on which the ring has gone round, with `left` bytes or less in the sector in use and
+    the next one to be erased first: it holds old, acknowledged records."""
     flash = FileFlash(sectors=SECTORS)
     ledger = ledger_on(flash)
     number = 0
@@ -86,11 +157,14 @@ class Model:
 
         if not kind:
             return ""
-        return Record(self.acked + len(self.texts) + 1, kind, 1, clock(), fields).to_json(self.epoch)
+        return Record(self.acked + len(self.texts) + 1, kind, 1, clock(), fields).to_json(
+            self.epoch
+        )
 
 
 def check(flash, model, maybe):
-    """The records and books after a restart; `maybe` is the record that was being written. True when it is there."""
+    """The records and books after a restart; `maybe` is the record that was being written. True
+    when it is there."""
     ledger = ledger_on(flash)
     assert ledger.epoch == model.epoch and ledger.lost == 0
     texts = []
@@ -118,7 +192,7 @@ def restored(image, state, model, seed=1):
 
 
 def cut_one(image, state, model, step, cut, double):
-    """Does one step with the power cut after `cut` bytes, and in the mount after it when `double`."""
+    """Does one step with the power cut after `cut` bytes, and in the next mount when `double`."""
     kind, fields = step
     flash, ledger = restored(image, state, model, cut + 1)
     maybe = model.text_of(ledger, kind, fields)
@@ -154,7 +228,8 @@ def do(ledger, step):
 
 
 def campaign(steps, every, double=False):
-    """Cuts each step at every `every`-th byte of what it programs, and at five places in each erase. The number of cuts."""
+    """Cuts each step at every `every`-th byte of what it programs, and at five places in each
+    erase. The number of cuts."""
     flash, ledger, number = filled()
     model = Model(ledger)
     cuts = 0

@@ -1,4 +1,5 @@
-# The ledger on a flash in memory: what is written is read, in order, through wraps, restarts and bad sectors.
+# The ledger on a flash in memory: what is written is read, in order, through wraps, restarts and
+# bad sectors.
 from board.host_flash import FileFlash
 from firmware.errors import FlashError, LedgerCorrupt, LedgerFull, RecordError
 from firmware.ledger.books import BooksError
@@ -16,25 +17,76 @@ def ledger_on(flash):
 
 
 def session(ledger, number, checkpoints=3, total=1234):
-    ledger.append("hold_asked", sess=number, hold_minor=5000, currency="EUR", tariff="T1", tariff_crc=4000000000,
-                  method="card", connector=1, reference="S%d" % number, uid_hash="ab12")
-    ledger.append("authorised", sess=number, amount_minor=5000, receipt=number, trace=17, terminal_id="52500041",
-                  vu="100", auth_code="123456", pan="************1234", card="Visa")
+    ledger.append(
+        "hold_asked",
+        sess=number,
+        hold_minor=5000,
+        currency="EUR",
+        tariff="T1",
+        tariff_crc=4000000000,
+        method="card",
+        connector=1,
+        reference="S%d" % number,
+        uid_hash="ab12",
+    )
+    ledger.append(
+        "authorised",
+        sess=number,
+        amount_minor=5000,
+        receipt=number,
+        trace=17,
+        terminal_id="52500041",
+        vu="100",
+        auth_code="123456",
+        pan="************1234",
+        card="Visa",
+    )
     ledger.append("energising", sess=number, register_wh=1000 * number, serial="SDM-1")
     for i in range(checkpoints):
-        ledger.append("checkpoint", sess=number, register_wh=1000 * number + i, elapsed_ms=30000 * i,
-                      state=[1, -2, 300000, 4000000000, 5])
-    ledger.append("power_off", sess=number, register_wh=1000 * number + 900, elapsed_ms=99000, reason="unplug")
-    ledger.append("priced", sess=number, receipt_no=ledger.books.next_receipt, start_at=clock(), end_at=clock() + 99000,
-                  start_wh=1000 * number, end_wh=1000 * number + 900, billed_wh=900, elapsed_ms=99000,
-                  total_minor=total, net_minor=total - 200, vat_minor=200, currency="EUR",
-                  lines=[1, 900, 4900, 1900, total], reason="unplug")
-    return ledger.append("captured", sess=number, captured_minor=total, released_minor=5000 - total, receipt=number,
-                         trace=18, how="release")
+        ledger.append(
+            "checkpoint",
+            sess=number,
+            register_wh=1000 * number + i,
+            elapsed_ms=30000 * i,
+            state=[1, -2, 300000, 4000000000, 5],
+        )
+    ledger.append(
+        "power_off",
+        sess=number,
+        register_wh=1000 * number + 900,
+        elapsed_ms=99000,
+        reason="unplug",
+    )
+    ledger.append(
+        "priced",
+        sess=number,
+        receipt_no=ledger.books.next_receipt,
+        start_at=clock(),
+        end_at=clock() + 99000,
+        start_wh=1000 * number,
+        end_wh=1000 * number + 900,
+        billed_wh=900,
+        elapsed_ms=99000,
+        total_minor=total,
+        net_minor=total - 200,
+        vat_minor=200,
+        currency="EUR",
+        lines=[1, 900, 4900, 1900, total],
+        reason="unplug",
+    )
+    return ledger.append(
+        "captured",
+        sess=number,
+        captured_minor=total,
+        released_minor=5000 - total,
+        receipt=number,
+        trace=18,
+        how="release",
+    )
 
 
 def records(ledger, after=0):
-    out = []
+    out: list = []
     while True:
         record = ledger.read_after(after)
         if record is None:
@@ -58,8 +110,17 @@ def test_records_come_back_as_written_after_a_restart():
     session(ledger_on(flash), 1)
     ledger = ledger_on(flash)
     got = records(ledger)
-    assert [r.kind for r in got] == ["hold_asked", "authorised", "energising", "checkpoint", "checkpoint", "checkpoint",
-                                     "power_off", "priced", "captured"]
+    assert [r.kind for r in got] == [
+        "hold_asked",
+        "authorised",
+        "energising",
+        "checkpoint",
+        "checkpoint",
+        "checkpoint",
+        "power_off",
+        "priced",
+        "captured",
+    ]
     assert got[0].fields["tariff_crc"] == 4000000000
     assert got[4].fields["state"] == [1, -2, 300000, 4000000000, 5]
     assert got[0].at == clock() and got[7].fields["lines"] == [1, 900, 4900, 1900, 1234]
@@ -94,7 +155,7 @@ def test_nothing_is_overwritten_before_it_is_acknowledged():
         number += 1
     try:
         session(ledger, number)
-        assert False
+        raise AssertionError
     except LedgerFull:
         pass
     count = 0
@@ -120,23 +181,68 @@ def test_an_open_session_can_always_be_finished():
         session(ledger, number)
         number += 1
     ledger.acknowledge(ledger.epoch, ledger.next_seq - 1)
-    ledger.append("hold_asked", sess=number, hold_minor=5000, currency="EUR", tariff="T1", tariff_crc=1, method="card",
-                  connector=1, reference="", uid_hash="")
-    ledger.append("authorised", sess=number, amount_minor=5000, receipt=1, trace=17, terminal_id="", vu="",
-                  auth_code="", pan="", card="")
+    ledger.append(
+        "hold_asked",
+        sess=number,
+        hold_minor=5000,
+        currency="EUR",
+        tariff="T1",
+        tariff_crc=1,
+        method="card",
+        connector=1,
+        reference="",
+        uid_hash="",
+    )
+    ledger.append(
+        "authorised",
+        sess=number,
+        amount_minor=5000,
+        receipt=1,
+        trace=17,
+        terminal_id="",
+        vu="",
+        auth_code="",
+        pan="",
+        card="",
+    )
     ledger.append("energising", sess=number, register_wh=0, serial="")
     while ledger.append("checkpoint", sess=number, register_wh=9, elapsed_ms=1, state=[1, 2, 3]):
         ledger.acknowledge(ledger.epoch, ledger.next_seq - 1)
     while ledger.append("alarm", code="x", sess=0, detail=""):
         ledger.acknowledge(ledger.epoch, ledger.next_seq - 1)
     ledger = ledger_on(flash)
-    assert ledger.books.open.hold["hold_minor"] == 5000 and ledger.books.open.checkpoint["register_wh"] == 9
-    ledger.append("priced", sess=number, receipt_no=ledger.books.next_receipt, start_at=1, end_at=2, start_wh=0,
-                  end_wh=9, billed_wh=9, elapsed_ms=1, total_minor=5000, net_minor=5000, vat_minor=0, currency="EUR",
-                  lines=[900000] * 200, reason="")
+    assert (
+        ledger.books.open.hold["hold_minor"] == 5000
+        and ledger.books.open.checkpoint["register_wh"] == 9
+    )
+    ledger.append(
+        "priced",
+        sess=number,
+        receipt_no=ledger.books.next_receipt,
+        start_at=1,
+        end_at=2,
+        start_wh=0,
+        end_wh=9,
+        billed_wh=9,
+        elapsed_ms=1,
+        total_minor=5000,
+        net_minor=5000,
+        vat_minor=0,
+        currency="EUR",
+        lines=[900000] * 200,
+        reason="",
+    )
     for i in range(100):
         ledger.append("settle_failed", sess=number, attempt=i, code=1, text="no answer")
-    ledger.append("captured", sess=number, captured_minor=5000, released_minor=0, receipt=1, trace=1, how="use")
+    ledger.append(
+        "captured",
+        sess=number,
+        captured_minor=5000,
+        released_minor=0,
+        receipt=1,
+        trace=1,
+        how="use",
+    )
     assert ledger.books.open is None
     ledger.acknowledge(ledger.epoch, ledger.next_seq - 1)
     assert ledger.room_for_session()
@@ -168,7 +274,7 @@ def test_a_flash_that_takes_nothing_is_reported():
     ledger = ledger_on(flash)
     try:
         ledger.append("boot", version="", reason="", safe=0)
-        assert False
+        raise AssertionError
     except FlashError:
         pass
     assert ledger.next_seq == 1
@@ -190,7 +296,7 @@ def test_later_sector_format_is_left_alone():
     flash.load(image)
     try:
         ledger_on(flash)
-        assert False
+        raise AssertionError
     except LedgerCorrupt:
         pass
     assert flash.image() == bytes(image)
@@ -229,12 +335,22 @@ def test_refused_records_leave_flash_as_it_was():
         (RecordError, "boot", {"version": "x" * 256, "reason": "", "safe": 0}),
         (RecordError, "acked", {"acked": 1}),
         (BooksError, "energising", {"sess": 1, "register_wh": 1, "serial": ""}),
-        (BooksError, "refund_asked", {"refund": "r", "sess": 1, "amount_minor": 1235, "way": "", "reason": "",
-                                      "command": ""}),
+        (
+            BooksError,
+            "refund_asked",
+            {
+                "refund": "r",
+                "sess": 1,
+                "amount_minor": 1235,
+                "way": "",
+                "reason": "",
+                "command": "",
+            },
+        ),
     ):
         try:
             ledger.append(kind, **fields)
-            assert False, kind
+            raise AssertionError(kind)
         except error:
             pass
     assert flash.image() == image
@@ -249,11 +365,24 @@ def test_an_old_session_is_recalled_for_a_refund():
     for _ in ledger.recall(2):
         pass
     assert ledger.books.settled(2) == (2, 1234, 0) and ledger.books.refundable(2) == 1234
-    ledger.append("refund_asked", refund="R-1", sess=2, amount_minor=1000, way="card", reason="", command="c")
+    ledger.append(
+        "refund_asked", refund="R-1", sess=2, amount_minor=1000, way="card", reason="", command="c"
+    )
     assert ledger.books.refundable(2) == 234 and ledger.books.refund_state("R-1") == "asked"
-    ledger.append("refunded", refund="R-1", sess=2, amount_minor=1000, way="card", receipt=3, trace=4, credit_no=1)
+    ledger.append(
+        "refunded",
+        refund="R-1",
+        sess=2,
+        amount_minor=1000,
+        way="card",
+        receipt=3,
+        trace=4,
+        credit_no=1,
+    )
     ledger = ledger_on(flash)
     for _ in ledger.recall(2):
         pass
-    assert ledger.books.settled(2) == (2, 1234, 1000) and ledger.books.refund_state("R-1") == "done"
+    assert (
+        ledger.books.settled(2) == (2, 1234, 1000) and ledger.books.refund_state("R-1") == "done"
+    )
     assert ledger.books.next_credit == 2 and ledger.books.faults == 0
