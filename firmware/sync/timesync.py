@@ -29,7 +29,7 @@ def transmit_ms(answer: bytes, nonce: bytes) -> int:
         raise FieldError("", "not our answer")
     seconds = int.from_bytes(answer[40:44], "big")
     if answer[0] >> 6 == 3 or not 1 <= answer[1] <= 15 or not seconds:
-        raise FieldError("", "server not synchronised")
+        raise FieldError("", "server has no time")
     if not seconds & 0x80000000:
         seconds += _ERA_S  # section 3: from 2036-02-07 on
     return (seconds - _TO_UNIX_S) * 1000 + (int.from_bytes(answer[44:48], "big") * 1000 >> 32)

@@ -48,8 +48,9 @@ class Books:
         return found
 
     def add(self, session: Session) -> None:
-        """A new session."""
+        """A new session; flushed, so that its columns have their defaults."""
         self.db.add(session)
+        self.db.flush()
         self._sessions[session.charger, session.epoch, session.sess] = session
 
 
