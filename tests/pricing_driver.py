@@ -80,7 +80,8 @@ def drive(tariff, tz, start, readings, problems, rising, on_period, restore_at=-
         now = engine.price_minor()
         if rising and now < price:
             problems.append(f"price fell from {price} to {now} at {t}")
-        price = now
+        if t or e:  # before that the load, which may choose the flat fee, is not known
+            price = now
         if at == restore_at:
             engine = Engine.restore(tariff, tz, engine.state(), on_period)
             if engine.price_minor() != now:

@@ -223,10 +223,12 @@ class Model:
         quantities: dict[int, Fraction] = {}
         last: dict[str, int] = {}
         flat: int | None = None
-        pieces = list(self.pieces(start, readings)) or [Piece(0, 0, 0, "charging", 0, -1, -1)]
+        pieces = list(self.pieces(start, readings))
+        if not any(piece.end > piece.start or piece.energy for piece in pieces):
+            pieces = []
+            flat = self.active("FLAT", Piece(0, 0, 0, "charging", 0, -1, -1), start)
         for piece in pieces:
-            whole = piece.end > piece.start or piece.energy
-            if flat is None and (whole or len(pieces) == 1):
+            if flat is None and (piece.end > piece.start or piece.energy):
                 flat = self.active("FLAT", piece, start)
             for dimension, amount in self.counted(piece, start).items():
                 number = self.active(dimension, piece, start)

@@ -105,7 +105,7 @@ def tariff(dice: random.Random, day: datetime, steps: bool) -> dict[str, Any]:
 def limits(dice: random.Random, found: dict[str, Any]) -> None:
     """Sometimes min_price and max_price."""
     keys = dice.choice([["excl_vat", "incl_vat"], ["before_taxes", "after_taxes"]])
-    for name, low in (("min_price", 0), ("max_price", 400)):
+    for name, low in (("min_price", 0), ("max_price", 600)):
         if dice.random() < 0.2:
             net = low + dice.randrange(1, 400)
             both = {

@@ -1,7 +1,7 @@
 """The engine's state as integers, for a record in flash, and back.
 
 The list is [version, epoch s, ms of it, the fields of _KEPT, then component and quantity for each
-component used]: 30 integers and two per component.
+component used]: 31 integers and two per component.
 """
 
 from micropython import const
@@ -17,7 +17,7 @@ _KEPT = (
     "ms", "mwh", "kind", "stretch_ms", "stretch_mwh", "period_ms", "period_mwh", "charged_ms",
     "parked_ms", "period_charged", "period_parked", "low_ma", "high_ma", "low_w", "high_w",
     "period_low_ma", "period_high_ma", "period_low_w", "period_high_w", "last_energy", "last_time",
-    "last_parking", "last_reserved", "flat", "limit", "frozen", "open",
+    "last_parking", "last_reserved", "flat", "first_flat", "limit", "frozen", "open",
 )  # fmt: skip
 
 

@@ -20,7 +20,8 @@ class Counter:
 
     ms and mwh are session time and energy at the last reading; `energy`, `time`, `flat_now` the
     indexes of the components that price now (-1: none); `used` and `amounts` the quantities per
-    component; `flat` the component of the flat fee that is due.
+    component; `flat` the component of the flat fee that is due, `first_flat` of the one due
+    before anything is used, when no load is known.
     """
 
     def __init__(self, tariff: "Tariff", on_period: "OnPeriod") -> None:
@@ -34,7 +35,7 @@ class Counter:
         self.low_ma = self.high_ma = self.low_w = self.high_w = -1
         self.period_low_ma = self.period_high_ma = self.period_low_w = self.period_high_w = -1
         self.last_energy = self.last_time = self.last_parking = self.last_reserved = -1
-        self.flat = -1
+        self.flat = self.first_flat = -1
         self.used: list[int] = []
         self.amounts: list[int] = []
         self.energy = self.time = self.flat_now = -1

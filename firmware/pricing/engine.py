@@ -60,6 +60,7 @@ class Engine(Counter):
         self.kind = CHARGING if charging else PARKED
         self.open = 1
         self._select()
+        self.first_flat = self.flat_now
         self._w_to = -1  # the first reading must pass the long way, which takes its load
 
     def update(
@@ -143,10 +144,7 @@ class Engine(Counter):
     def close(self) -> None:
         """End the session at the last reading."""
         if not self.frozen:
-            self._close_period()
-        if not (self.frozen or self.ms or self.mwh):
-            self.flat = self.flat_now  # a session of no length still began
-        self.frozen = 1
+            self._freeze()
         self.open = 0
 
     # -- what it costs
@@ -229,9 +227,10 @@ class Engine(Counter):
         self._ma_from, self._ma_to = boundary.between(
             self.tariff.cut_ma, self.low_ma, self.high_ma
         )
-        key = (
-            self.kind | (self.flat_now + 1) << 2 | (self.time + 1) << 11 | (self.energy + 1) << 20
-        )
+        key = self.kind | (self.flat_now + 1) << 2 | (self.time + 1) << 11
+        key |= (self.energy + 1) << 20
+        if self.tariff.needs_power:  # what is measured and what is not do not share a period
+            key |= (self.low_ma < 0) << 28 | (self.low_w < 0) << 29
         if key != self._key and not restored:
             self._close_period()
         self._key = key
@@ -267,15 +266,14 @@ class Engine(Counter):
         self.settle()
         ahead = limits.ahead(self)
         if ahead is None:
-            self._freeze()
-            return
+            if self.ms or self.mwh:
+                self._freeze()
+            return  # before anything was used the load may still change the flat fee
         self._stop_mwh = min(self._next_mwh, self.mwh + ahead[0])
         self._stop_ms = min(self._next_ms, self.ms + ahead[1])
 
     def _freeze(self) -> None:
         self._close_period()
-        if not (self.ms or self.mwh):  # only what was due before any load was known
-            self.low_ma = self.high_ma = self.low_w = self.high_w = -1
-            boundary.choose(self)
-            self.flat = self.flat_now
+        if not (self.ms or self.mwh):
+            self.flat = self.first_flat
         self.frozen = 1

@@ -67,6 +67,8 @@ def stop_before(engine: "Engine", ms: int, mwh: int) -> bool:
     if Bill(engine, more_mwh, more_ms).gross_minor() <= engine.limit:
         return False
     steps = max(more_ms, more_mwh)
+    if not steps:
+        return False
     low, high = 0, steps
     while high - low > 1:
         middle = (low + high) // 2

@@ -34,8 +34,10 @@ def billed(engine: "Engine", more_mwh: int, more_ms: int) -> list[list[int]]:
     _round(engine, rows, time if parking < 0 else parking)
     _round(engine, rows, engine.last_reserved)
     flat = engine.flat
-    if flat < 0 and (more_mwh or more_ms or not (engine.ms or engine.mwh)):
+    if flat < 0 and (more_mwh or more_ms):
         flat = engine.flat_now
+    elif not (engine.ms or engine.mwh):
+        flat = engine.first_flat
     if flat >= 0:
         rows.insert(0, [flat, 1])
     return rows

@@ -82,7 +82,8 @@ def test_text_has_the_legal_content():
     for part in (
         "Stadtwerke Musterstadt GmbH", "Hauptstraße 1", "DE123456789", "CP7-000042", "DE*ABC*E7",
         "2025-03-30 01:00", "2025-03-30 04:00", "123.456 kWh", "138.456 kWh", "22.000 kW",
-        "Energy 10.000 kWh x 0.354 €", "Energy 5.000 kWh x 0.2975 €", "Occupancy 0:05:00 h x 0.119 €/min",
+        "Energy 10.000 kWh x 0.354 €", "Energy 5.000 kWh x 0.2975 €",
+        "Occupancy 0:05:00 h x 0.119 €/min",
         "6.16 €", "VAT 19 %", "0.4107 €/kWh", "************1234", "A1B2C3",
     ):  # fmt: skip
         assert part in text, part + "\n" + text
