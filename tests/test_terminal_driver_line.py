@@ -524,6 +524,8 @@ out["first"] = t.state
 await until(lambda: t.state == "off", 25)
 out["o"] = view(await t.cancel(231))
 wire.tx = bytearray()
+await peer.take("06b000")
+await peer.answer("848300")
 await peer.come_up()
 await until(lambda: t.ready)
 out["state"] = t.state

@@ -72,7 +72,7 @@ class Apdu:
     auth_code = ""
     pan = ""  # masked
     card = ""
-    card_hash = ""
+    uid_hash = ""  # of the card that answered, masking.card_hash
     has_uid = False
     aid = False  # a payment application answered
     receipt_type = 0  # print block: 1 merchant, 2 customer, 3 administration
@@ -80,38 +80,17 @@ class Apdu:
     lines = ()  # texts: print lines, display texts
     broken = ""  # why nothing else was read
 
-    @property
-    def bank(self) -> bool:
-        """A payment card answered, by its number or its application."""
-        return self.aid or bool(self.pan)
-
 
 def parse(data: "bytearray | memoryview", salt: bytes = b"") -> Apdu:
     """Reads a whole APDU and masks card data in `data`; FrameError tells reason and offset."""
     view = memoryview(data)
     reader = _Reader(view, salt)
     try:
-        reader.read(_header(view))
+        reader.read()
     except FrameError:
         masking.wipe(view[3:])  # what was not understood is not shown either
         raise
     return reader.apdu
-
-
-def _header(view: "memoryview") -> int:
-    size = len(view)
-    start = 3
-    if size < 3:
-        raise FrameError("APDU too short")
-    length = view[2]
-    if length == 0xFF:
-        start = 5
-        if size < 5:
-            raise FrameError("APDU too short")
-        length = view[3] | view[4] << 8
-    if start + length != size:
-        raise FrameError(f"APDU length {length} at 2, {size - start} came")
-    return start
 
 
 class _Reader(Walker):
@@ -121,23 +100,29 @@ class _Reader(Walker):
         self.salt = salt
         self.uid = b""
 
-    def read(self, p: int) -> None:
+    def read(self) -> None:
         a = self.apdu
         view = self.view
-        a.command = command = view[0] << 8 | view[1]
-        end = len(view)
-        if command >> 8 >= 0x80:
+        size = len(view)
+        p = 5 if size > 2 and view[2] == 0xFF else 3
+        if size < p:
+            raise FrameError("APDU too short")
+        length = view[2] if p == 3 else view[3] | view[4] << 8
+        if p + length != size:
+            raise FrameError(f"APDU length {length} at 2, {size - p} came")
+        a.command = view[0] << 8 | view[1]
+        if view[0] >= 0x80:
             masking.wipe(view[p:])
-            return
-        if command == _PRINT_LINE:
-            if p < end:
+        elif a.command == _PRINT_LINE:
+            if length:
                 a.lines = (masking.take_text(view[p + 1 :]),)
-            return
-        self.fields(self.bare(command, p, end), end)
-        if a.pan:
-            a.card_hash = masking.card_hash(self.salt, a.pan.encode())
-        elif self.uid:
-            a.card_hash = masking.card_hash(self.salt, self.uid)
+        else:
+            self.fields(self.bare(a.command, p, size), size)
+            identity = a.pan.encode() or self.uid
+            if identity:
+                a.uid_hash = masking.card_hash(self.salt, identity)
+            if a.code == 0xFF and a.ext_code > 0:
+                a.code = 0xFF00 + a.ext_code
 
     def bare(self, command: int, p: int, end: int) -> int:
         """Takes the bytes that stand before the BMPs; gives where those begin."""

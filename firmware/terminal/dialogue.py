@@ -42,30 +42,15 @@ def _nothing(*_: object) -> None:
 class Answer:
     """What a conversation has given so far; complete or not, it holds what is known."""
 
-    def __init__(self) -> None:
-        self.result = None  # the last 040F
-        self.acknowledged = False  # and we said 80 00 00 to it
-        self.committed = False
-        self.veto = ""  # why the approval was not acknowledged
-        self.end = None  # 060F or 061E
-        self.last_status = -1
-
-    @property
-    def aborted(self) -> bool:
-        """The terminal ended with 061E."""
-        return self.end is not None and self.end.command == _ABORTED
-
-    @property
-    def code(self) -> int:
-        """The terminal's word: that of 061E, else of 040F, else -1. FF has its explanation added:
-        FF00 + TLV 1F16.
-        """
-        last = self.result
-        if self.aborted and (last is None or last.code <= 0):
-            last = self.end
-        if last is None:
-            return -1
-        return 0xFF00 + last.ext_code if last.code == 0xFF and last.ext_code > 0 else last.code
+    result = None  # the last 040F
+    end = None  # 060F or 061E
+    aborted = False  # it was 061E
+    code = -1  # the terminal's word: of 040F, or of 061E when that brought the refusal
+    acknowledged = False  # we said 80 00 00 to the result
+    commit = None  # who decides on a result that approves
+    committed = False
+    veto = ""  # why the approval was not acknowledged
+    last_status = -1
 
 
 class Dialogue:
@@ -84,17 +69,28 @@ class Dialogue:
         self._wait_ms = _T4_MS
         self._t4_ms = _T4_MS
 
-    async def _converse(self, command: bytes, answer: Answer, commit=None, reading_ms=0) -> None:
-        """One command to its end. Fills `answer` as it goes; `commit(apdu)` decides on a 040F that
-        approves; `reading_ms`: it is a read card, which ends with its 040F, and the time to wait
-        for that. Raises TerminalRefused, TerminalTimeout, TerminalGone. The caller has the lock.
+    async def _converse(self, command: bytes, answer: Answer, reading_ms: int = 0) -> None:
+        """One command to its end. Fills `answer` as it goes; `reading_ms`: it is a read card,
+        which ends with its 040F, and the time to wait for that.
+
+        Raises TerminalRefused, TerminalTimeout, TerminalGone. The caller has the lock.
         """
         if self._open:
             await self._clear()
         self.receipt_lines = []
         self._open = True
         await self._command(command)
-        await self._serve(answer, commit, reading_ms)
+        self._wait_ms = self._t4_ms = reading_ms or _T4_MS
+        while answer.end is None:
+            apdu = await self._heard(reading_ms > 0)
+            if apdu is not None:
+                await self._handle(apdu, answer)
+                if reading_ms and answer.acknowledged:
+                    break
+            elif answer.veto:
+                break  # silence after our silence: it has reversed
+            else:
+                raise TerminalTimeout("no answer in T4")
         self._open = False
 
     async def _command(self, command: bytes) -> None:
@@ -116,20 +112,6 @@ class Dialogue:
         self._open = False
         raise TerminalRefused(kind & 0xFF, results.classify(kind & 0xFF)[0])
 
-    async def _serve(self, answer: Answer, commit, reading_ms: int) -> None:
-        reading = reading_ms > 0
-        self._wait_ms = self._t4_ms = reading_ms or _T4_MS
-        while answer.end is None:
-            apdu = await self._heard(reading)
-            if apdu is not None:
-                await self._handle(apdu, answer, commit)
-                if reading and answer.acknowledged:
-                    return  # read card ends with its result
-            elif answer.veto:
-                return  # silence after our silence: it has reversed
-            else:
-                raise TerminalTimeout("no answer in T4")
-
     async def _heard(self, reading: bool) -> "Apdu | None":
         """The next APDU within the time that runs; sends the abort that was asked for."""
         began = time.ticks_ms()
@@ -146,39 +128,42 @@ class Dialogue:
                 self._wait_ms = _ABORT_MS
                 began = time.ticks_ms()
 
-    async def _handle(self, apdu: Apdu, answer: Answer, commit) -> None:
+    async def _handle(self, apdu: Apdu, answer: Answer) -> None:
         kind = apdu.command
         if kind == _RESULT:
             self._wait_ms = self._t4_ms
-            await self._result(apdu, answer, commit)
+            await self._result(apdu, answer)
         elif kind == _COMPLETION or kind == _ABORTED:
             answer.end = apdu
+            answer.aborted = kind == _ABORTED
+            if answer.aborted and answer.code <= 0:
+                answer.code = apdu.code
             try:
                 await self._send(commands.DONE)
             except TerminalTimeout:
                 pass  # the command is over all the same
-        elif kind == _STATUS:
-            answer.last_status = apdu.condition
-            if apdu.minutes > 0:
-                self._wait_ms = apdu.minutes * 60000
-            elif not answer.veto:
-                self._wait_ms = self._t4_ms
-            await self._other(apdu)
         elif kind < 0x8000:
+            if kind == _STATUS:
+                answer.last_status = apdu.condition
+                if apdu.minutes > 0:
+                    self._wait_ms = apdu.minutes * 60000
+                elif not answer.veto:
+                    self._wait_ms = self._t4_ms
             await self._other(apdu)
 
-    async def _result(self, apdu: Apdu, answer: Answer, commit) -> None:
+    async def _result(self, apdu: Apdu, answer: Answer) -> None:
         if apdu.broken and not answer.committed:
             answer.veto = "result not understood: " + apdu.broken
         if answer.veto:
             self._wait_ms = _ABORT_MS
             return
         answer.result = apdu
+        answer.code = apdu.code
         self._tell_time(apdu)
-        if commit is not None and apdu.code == 0 and not answer.committed:
+        if answer.commit is not None and apdu.code == 0 and not answer.committed:
             began = time.ticks_ms()
             try:
-                commit(apdu)
+                answer.commit(apdu)
             except (ForecourtError, OSError, ValueError, MemoryError) as exc:
                 answer.veto = str(exc) or "not written"
                 self._wait_ms = _ABORT_MS

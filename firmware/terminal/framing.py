@@ -7,25 +7,27 @@ FrameError with its reason; after noise the next `DLE STX` is found. Limit: a fr
 longer than the buffer is refused.
 """
 
+from micropython import const
+
 from firmware.errors import FrameError
 
-ACK = 0x06
-NAK = 0x15
+ACK = const(0x06)
+NAK = const(0x15)
 # what Receiver.feed gives besides a length
-NOTHING = 0
-GOT_ACK = -1
-GOT_NAK = -2
+NOTHING = const(0)
+GOT_ACK = const(-1)
+GOT_NAK = const(-2)
 
-_DLE = 0x10
-_STX = 0x02
-_ETX = 0x03
+_DLE = const(0x10)
+_STX = const(0x02)
+_ETX = const(0x03)
 # states of the receiver
-_HUNT = 0
-_HUNT_DLE = 1
-_DATA = 2
-_DATA_DLE = 3
-_CRC_LOW = 4
-_CRC_HIGH = 5
+_HUNT = const(0)
+_HUNT_DLE = const(1)
+_DATA = const(2)
+_DATA_DLE = const(3)
+_CRC_LOW = const(4)
+_CRC_HIGH = const(5)
 
 _NIBBLES = (0x0000, 0x1081, 0x2102, 0x3183, 0x4204, 0x5285, 0x6306, 0x7387,
             0x8408, 0x9489, 0xA50A, 0xB58B, 0xC60C, 0xD68D, 0xE70E, 0xF78F)  # fmt: skip
@@ -68,25 +70,20 @@ def encode(apdu: "bytes | memoryview", out: bytearray) -> int:
 
 class Receiver:
     """Takes a line byte by byte; `data[:n]` is the APDU once `feed` has given n > 0, until the
-    next `feed`.
+    next `feed`. `state` above 1: a frame has begun and not ended (T1 applies).
     """
 
     def __init__(self, capacity: int) -> None:
         self.data = bytearray(capacity)
         self.noise = 0  # bytes outside frames that were neither ACK nor NAK
-        self._state = _HUNT
+        self.state = _HUNT
         self._n = 0
         self._crc = 0
         self._low = 0
 
-    @property
-    def in_frame(self) -> bool:
-        """True while a frame has begun and not ended: T1 applies."""
-        return self._state > _HUNT_DLE
-
     def reset(self) -> None:
         """Gives up a frame that has begun."""
-        self._state = _HUNT
+        self.state = _HUNT
 
     def feed(self, byte: int) -> int:
         """One byte from the line: NOTHING, GOT_ACK, GOT_NAK, or the length of a whole APDU.
@@ -94,70 +91,54 @@ class Receiver:
         Raises FrameError (and hunts for the next frame) on bad escaping, CRC, length or an APDU
         over the capacity.
         """
-        state = self._state
-        if state == _DATA:
-            if byte == _DLE:
-                self._state = _DATA_DLE
-            else:
-                self._store(byte)
-        elif state <= _HUNT_DLE:
-            return self._hunt(byte)
-        elif state == _DATA_DLE:
-            self._escaped(byte)
-        elif state == _CRC_LOW:
-            self._low = byte
-            self._state = _CRC_HIGH
-        else:
-            return self._end(byte)
-        return NOTHING
-
-    def _hunt(self, byte: int) -> int:
-        if self._state == _HUNT_DLE and byte == _STX:
-            self._begin()
-            return NOTHING
+        state = self.state
+        if state > _HUNT_DLE:
+            return self._inside(state, byte)
+        self.state = _HUNT
         if byte == _DLE:
-            self._state = _HUNT_DLE
-            return NOTHING
-        self._state = _HUNT
-        if byte == ACK:
+            self.state = _HUNT_DLE
+        elif state == _HUNT_DLE and byte == _STX:
+            self.state = _DATA
+            self._n = self._crc = 0
+        elif byte == ACK:
             return GOT_ACK
-        if byte == NAK:
+        elif byte == NAK:
             return GOT_NAK
-        self.noise += 1
+        else:
+            self.noise += 1
         return NOTHING
 
-    def _begin(self) -> None:
-        self._state = _DATA
-        self._n = 0
-        self._crc = 0
-
-    def _store(self, byte: int) -> None:
-        if self._n >= len(self.data):
-            self._fail("frame too long")
-        self.data[self._n] = byte
-        self._n += 1
-        self._crc = crc_add(self._crc, byte)
-
-    def _escaped(self, byte: int) -> None:
-        if byte == _DLE:
-            self._state = _DATA
-            self._store(byte)
-        elif byte == _ETX:
-            self._crc = crc_add(self._crc, byte)
-            self._state = _CRC_LOW
-        elif byte == _STX:  # the frame before was torn, a new one begins
-            self._begin()
+    def _inside(self, state: int, byte: int) -> int:
+        if state >= _CRC_LOW:
+            return self._end(state, byte)
+        self.state = _DATA
+        if state == _DATA and byte == _DLE:
+            self.state = _DATA_DLE
+            return NOTHING
+        if state == _DATA_DLE and byte != _DLE:
+            if byte == _STX:  # the frame before was torn, a new one begins
+                self._n = self._crc = 0
+                return NOTHING
+            self.state = _CRC_LOW if byte == _ETX else _HUNT
+            if byte != _ETX:
+                raise FrameError("bad escape")
+        elif self._n >= len(self.data):
+            self.state = _HUNT
+            raise FrameError("frame too long")
         else:
-            self._fail("bad escape")
+            self.data[self._n] = byte
+            self._n += 1
+        self._crc = crc_add(self._crc, byte)
+        return NOTHING
 
-    def _end(self, high: int) -> int:
-        self._state = _HUNT
-        if self._crc != (high << 8 | self._low):
+    def _end(self, state: int, byte: int) -> int:
+        if state == _CRC_LOW:
+            self._low = byte
+            self.state = _CRC_HIGH
+            return NOTHING
+        self.state = _HUNT
+        if self._crc != (byte << 8 | self._low):
             raise FrameError("frame CRC")
         if self._n < 3:
             raise FrameError("frame too short")
         return self._n
-
-    def _fail(self, reason: str) -> None:
-        self._state = _HUNT
-        raise FrameError(reason)

@@ -90,9 +90,6 @@ class SerialLink:
         self._last = -1
         await self._line.drain(_T2_MS)
 
-    def close(self) -> None:
-        """Nothing to close."""
-
     async def send(self, apdu: bytes) -> bool:
         """Until it is acknowledged; TerminalTimeout after the last try, TerminalGone.
 
@@ -103,31 +100,24 @@ class SerialLink:
         for attempt in range(_SENDS):
             self.repeats += attempt > 0
             self._line.serial.write(memoryview(self._tx)[:n])
-            got = await self._next_within(_T2_MS)
-            if got == framing.GOT_ACK:
-                return True
-            # a NAK, silence, or the frame before once more because our ACK to it was lost: again
+            try:  # a line that is only noise has an end too
+                got = await asyncio.wait_for_ms(self._next(_T2_MS), _T2_MS + _T1_MS)
+            except asyncio.TimeoutError:
+                self._receiver.reset()
+                continue
             if got > 0 and not self._repeated(got):
                 self._kept = got
-                return await self._crossed(apdu[0] & 0x80)
+                # a frame instead of the ACK stands for it when it follows from ours
+                if apdu[0] & 0x80 or self._data[0] & 0x80:
+                    return True
+                got = await self._next(_T1_MS)
+                if got > 0:
+                    self._kept = got
+                return got == framing.GOT_ACK
+            if got == framing.GOT_ACK:
+                return True
+            # NAK, silence, or the frame before once more because our ACK to it was lost: again
         raise TerminalTimeout("not acknowledged")
-
-    async def _next_within(self, timeout_ms: int) -> int:
-        """As _next, with an end to it while the line is noisy."""
-        try:
-            return await asyncio.wait_for_ms(self._next(timeout_ms), timeout_ms + _T1_MS)
-        except asyncio.TimeoutError:
-            self._receiver.reset()
-            return framing.NOTHING
-
-    async def _crossed(self, ours_is_answer: int) -> bool:
-        """A frame came instead of the ACK. It stands for the ACK when it follows from ours."""
-        if ours_is_answer or self._data[0] & 0x80:
-            return True
-        got = await self._next(_T1_MS)
-        if got > 0:
-            self._kept = got
-        return got == framing.GOT_ACK
 
     def _repeated(self, n: int) -> bool:
         """Whether this frame is the one before once more."""
@@ -155,27 +145,25 @@ class SerialLink:
         receiver = self._receiver
         while True:
             byte = self._line.byte()
-            if byte < 0:
-                in_frame = receiver.in_frame
-                if await self._line.wait(_T1_MS if in_frame else timeout_ms):
-                    continue
-                if not in_frame:
-                    return framing.NOTHING
-                receiver.reset()  # T1: torn
-                self._answer(framing.NAK)
-                continue
             try:
-                got = receiver.feed(byte)
+                if byte >= 0:
+                    got = receiver.feed(byte)
+                    control = framing.ACK
+                elif receiver.state < 2:  # between frames
+                    if not await self._line.wait(timeout_ms):
+                        return framing.NOTHING
+                    continue
+                elif await self._line.wait(_T1_MS):
+                    continue
+                else:  # torn
+                    raise FrameError("T1")
             except FrameError:
                 self.errors += 1
+                receiver.reset()
                 await self._line.drain(_T2_MS)
-                self._answer(framing.NAK)
-                continue
-            if got:
-                if got > 0:
-                    self._answer(framing.ACK)
+                got = control = framing.NAK
+            if got > 0:
+                self._control[0] = control
+                self._line.serial.write(self._control)
+            if got and control == framing.ACK:
                 return got
-
-    def _answer(self, control: int) -> None:
-        self._control[0] = control
-        self._line.serial.write(self._control)

@@ -10,8 +10,10 @@ thousand.
 
 import hashlib
 
-_STAR = 0x2A
-_WIDE = 0xEE
+from micropython import const
+
+_STAR = const(0x2A)
+_WIDE = const(0xEE)
 # a card name is kept only when it is a scheme's, not what else a terminal may write there
 _SCHEMES = (
     "mastercard maestro visa v_pay vpay girocard american amex jcb diners discover "
@@ -70,12 +72,27 @@ def take_pan(view: "memoryview", track: bool) -> str:
     return text
 
 
-def take_text(view: "memoryview") -> str:
+def take_text(view: "memoryview", scrub: bool = True) -> str:
     """The text, scrubbed in place of card numbers, tracks and names as cards carry them; NUL and
     end blanks are off, characters that cannot be shown are "?".
     """
-    _scrub(view)
-    return _decode(view)
+    i = 0 if scrub else len(view)
+    while i < len(view):
+        byte = view[i]
+        if byte == 0x2F and _between_capitals(view, i):
+            wipe(view)
+        # a card number does not begin with 0
+        i = _scrub_run(view, i) if 0x31 <= byte <= 0x39 else i + 1
+    text = ""
+    for i, byte in enumerate(view):
+        if 32 <= byte < 127:
+            text += chr(byte)
+        elif byte in _HIGH:
+            text += _HIGH[byte]
+        elif byte:
+            view[i] = 0x3F
+            text += "?"
+    return text.rstrip()
 
 
 def take_name(view: "memoryview") -> str:
@@ -96,7 +113,7 @@ def take_token(view: "memoryview") -> str:
     """A number-like text (authorisation code, merchant number): letters and digits, at least one
     digit, and no card number; else "", and nothing left in the view.
     """
-    text = _decode(view).strip()
+    text = take_text(view, False).strip()
     figures = 0
     for char in text:
         if "0" <= char <= "9":
@@ -108,19 +125,6 @@ def take_token(view: "memoryview") -> str:
         wipe(view)
         return ""
     return text
-
-
-def _decode(view: "memoryview") -> str:
-    text = ""
-    for i, byte in enumerate(view):
-        if 32 <= byte < 127:
-            text += chr(byte)
-        elif byte in _HIGH:
-            text += _HIGH[byte]
-        elif byte:
-            view[i] = 0x3F
-            text += "?"
-    return text.rstrip()
 
 
 def _luhn(text: str) -> bool:
@@ -135,57 +139,30 @@ def _luhn(text: str) -> bool:
     return total % 10 == 0
 
 
-def _is_digit(byte: int) -> bool:
-    return 0x30 <= byte <= 0x39
+def _between_capitals(view: "memoryview", i: int) -> bool:
+    """SURNAME/FIRST, as tracks carry it."""
+    return 0 < i < len(view) - 1 and 0x41 <= view[i - 1] <= 0x5A and 0x41 <= view[i + 1] <= 0x5A
 
 
-def _names_at(view: "memoryview", i: int) -> bool:
-    """SURNAME/FIRST, as tracks carry it: a slash between capitals."""
-    if view[i] != 0x2F or i == 0 or i == len(view) - 1:
-        return False
-    return 0x41 <= view[i - 1] <= 0x5A and 0x41 <= view[i + 1] <= 0x5A
-
-
-def _scrub(view: "memoryview") -> None:
-    i = 0
-    while i < len(view):
-        if _names_at(view, i):
-            wipe(view)
-            return
-        if 0x31 <= view[i] <= 0x39:  # a card number does not begin with 0
-            i = _scrub_run(view, i)
-        else:
-            i += 1
-
-
-def _run(view: "memoryview", start: int) -> "tuple[int, int]":
-    """(digits, end) of the digit run at `start`; one separator between digits does not end it."""
-    count = 0
+def _scrub_run(view: "memoryview", start: int) -> int:
+    """Masks the digits from `start` if they are enough for a card number; gives where to go on.
+    One separator between digits does not end a run.
+    """
+    places = []
     end = i = start
     while i < len(view):
-        if _is_digit(view[i]):
-            count += 1
+        if 0x30 <= view[i] <= 0x39:
+            places.append(i)
             end = i + 1
         elif i != end or view[i] not in b" -.":
             break
         i += 1
-    return count, end
-
-
-def _scrub_run(view: "memoryview", start: int) -> int:
-    """Masks the digit run at `start` if it is long enough for a card number; gives where to go
-    on.
-    """
-    count, end = _run(view, start)
+    count = len(places)
     if count < 13:
         return end
-    digit = 0
-    for i in range(start, end):
-        if _is_digit(view[i]):
-            if count > 19 or hidden(digit, count):
-                view[i] = _STAR
-            digit += 1
+    for i in range(count):
+        if count > 19 or hidden(i, count):
+            view[places[i]] = _STAR
     if end < len(view) and view[end] in b"=^Dd":  # a track goes on behind its number
         wipe(view[end:])
-        return len(view)
     return end

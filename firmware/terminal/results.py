@@ -17,48 +17,34 @@ LATER = 2
 REFUSED = 3
 OUT = 4
 
-_ROWS = (
-    ("approved", OK, b"\x00"),
-    (
-        "try_another_card",
-        RETRY,
-        b"\x05\x43\x67\x68\x6e\x71\x72\x73\x76\x78\x79\x7a\x7b\x7c\x7e\xc5\xd2\xea",
-    ),
-    ("card_unreadable", RETRY, b"\x64\x65\x66\xdd\xde"),
-    ("pin_needed", RETRY, b"\x13\x33\x3d\x41\xec\xfc"),
-    ("cancelled", RETRY, b"\x6c"),
-    ("remove_card", RETRY, b"\xdc"),
-    ("terminal_busy", LATER, b"\x9c"),
-    ("no_network", LATER, b"\x7d\x9b\xa0\xa1\xa3\xf1\xfa"),
-    ("terminal_error", LATER, b"\xff\x9a"),
-    ("amount_refused", REFUSED, b"\xb7\xb8\xc3\xc8\xc9"),
-    ("already_reversed", REFUSED, b"\xb4"),
-    ("not_possible", REFUSED, b"\xb5\x77\xa5\x83\x6f\xc6\xcb\xcd\xa4"),
-    (
-        "out_of_service",
-        OUT,
-        b"\x51\xc2\xe4\xf0\x6a\xb1\xb2\x6b\x74\x75\x85\x89\xbf\xc0\xc1\xc4\xcc\xe0\xe2\xe3"
-        b"\xe7\xe8\xe9\xeb\xed\xf5\xf6\xfb\xfd\xfe\xdf",
-    ),
+_CODES = (
+    "\n0approved,00"
+    "\n1try_another_card,05,43,67,68,6E,71,72,73,76,78,79,7A,7B,7C,7E,C5,D2,EA"
+    "\n1card_unreadable,64,65,66,DD,DE"
+    "\n1pin_needed,13,33,3D,41,EC,FC"
+    "\n1cancelled,6C"
+    "\n1remove_card,DC"
+    "\n2terminal_busy,9C"
+    "\n2no_network,7D,9B,A0,A1,A3,F1,FA"
+    "\n2terminal_error,FF,9A"
+    "\n3amount_refused,B7,B8,C3,C8,C9"
+    "\n3already_reversed,B4"
+    "\n3not_possible,B5,77,A5,83,6F,C6,CB,CD,A4"
+    "\n4out_of_service,51,C2,E4,F0,6A,B1,B2,6B,74,75,85,89,BF,C0,C1,C4,CC,E0,E2,E3,E7,E8"
+    ",E9,EB,ED,F5,F6,FB,FD,FE,DF"
 )
 
 # 04FF: a status the driver should see, as text key (PA00P015, "Intermediate status information")
 _STATUS = (
-    ("insert_card", b"\x0a\x4a\x2a"),
-    (
-        "please_wait",
-        b"\x04\x05\x06\x0e\x0f\x17\x2b\x57\xc8\xc9\xca\xd2\xd3\xd4",
-    ),
-    ("remove_card", b"\x0b\x41\x42\x44\x45\x46\x4b"),
-    ("enter_pin", b"\x00\x01\x02\x15\x55\xe0\xe1\xe2\xe3"),
-    ("card_unreadable", b"\x0c\x0d\x4c\x4d"),
-    (
-        "try_another_card",
-        b"\x03\x07\x08\x09\x10\x13\x14\x16\x18\x19\x43\x47\x48\x49\x50\x53\x54\x56\x58\x59",
-    ),
-    ("approved", b"\x1b\x1c\x5b\x5c"),
-    ("declined", b"\x1d\x5d"),
-    ("out_of_service", b"\x12\x1a\x52"),
+    "\ninsert_card,0A,4A,2A"
+    "\nplease_wait,04,05,06,0E,0F,17,2B,57,C8,C9,CA,D2,D3,D4"
+    "\nremove_card,0B,41,42,44,45,46,4B"
+    "\nenter_pin,00,01,02,15,55,E0,E1,E2,E3"
+    "\ncard_unreadable,0C,0D,4C,4D"
+    "\ntry_another_card,03,07,08,09,10,13,14,16,18,19,43,47,48,49,50,53,54,56,58,59"
+    "\napproved,1B,1C,5B,5C"
+    "\ndeclined,1D,5D"
+    "\nout_of_service,12,1A,52"
 )
 
 
@@ -66,9 +52,9 @@ def classify(code: int) -> "tuple[str, int]":
     """Text key and class of a result code; a network operator's unknown code is "declined",
     another "terminal_error".
     """
-    for key, kind, codes in _ROWS:
-        if code in codes:
-            return key, kind
+    row = _row(_CODES, code)
+    if row:
+        return row[1:], int(row[0])
     return ("declined", RETRY) if 0 < code < 0x64 else ("terminal_error", REFUSED)
 
 
@@ -76,10 +62,16 @@ def status_key(status: int) -> str:
     """Text key of an intermediate status, "" when it has none (the terminal's own text says it
     then).
     """
-    for key, codes in _STATUS:
-        if status in codes:
-            return key
-    return ""
+    return _row(_STATUS, status)
+
+
+def _row(table: str, code: int) -> str:
+    """What stands before the codes of the row that has this one."""
+    at = table.find(f",{code:02X}")
+    if at < 0 or code > 0xFF:
+        return ""
+    start = table.rfind("\n", 0, at) + 1
+    return table[start : table.find(",", start)]
 
 
 # status codes of the enquiry and of refused commands that ask for an action of ours

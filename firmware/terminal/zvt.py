@@ -118,7 +118,7 @@ class ZvtTerminal(Money, PaymentTerminal):
         answer = Answer()
         self._busy = True
         try:
-            await self._converse(command, answer, None, timeout_s * 1000 + _MARGIN_MS)
+            await self._converse(command, answer, timeout_s * 1000 + _MARGIN_MS)
         except TerminalRefused as exc:
             self._lost = exc.code == results.NOT_REGISTERED
             await asyncio.sleep(1)
@@ -135,13 +135,14 @@ class ZvtTerminal(Money, PaymentTerminal):
             self.fault_code = 0
             await self._link.open()
             answer = Answer()
+            cleared = self._open
             try:
                 await self._converse(self._registration(), answer)
             except TerminalRefused as exc:
                 self._open = exc.code == results.BUSY  # perhaps in a command from before a reset
                 raise
             except TerminalTimeout:
-                self._open = False  # next time it is greeted as one that was switched on
+                self._open = not cleared  # turn by turn: it hangs, or it was switched off
                 raise
             if answer.aborted:
                 raise TerminalRefused(answer.code)
@@ -214,9 +215,9 @@ def _card(answer: Answer) -> "CardResult | None":
     code = answer.code
     if code < 0 or code == results.NO_CARD_OR_CANCELLED:
         return None
-    if code == 0 and apdu.bank:
-        return CardResult("bank", apdu.pan, apdu.card_hash, apdu.card)
+    if code == 0 and (apdu.aid or apdu.pan):
+        return CardResult("bank", apdu.pan, apdu.uid_hash, apdu.card)
     if code == 0 and apdu.has_uid:
-        return CardResult("rfid", "", apdu.card_hash)
+        return CardResult("rfid", "", apdu.uid_hash)
     text = results.classify(code)[0] if code else "card_unreadable"
     return CardResult("unreadable", "", "", "", code, text)

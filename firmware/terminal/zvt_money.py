@@ -30,6 +30,8 @@ _END_OF_DAY = const(0x0650)
 _RESERVED = b"\x19\x40"  # payment type of a reservation, as captured terminals take it
 _PRIMARY = b"\x02"
 _EXTENSION = b"\x03"
+# what is taken over from an approval
+_TAKEN = "receipt trace terminal_id vu auth_code pan card uid_hash"
 _WAITING_FOR_CARD = (-1, 0x0A)  # no 04FF yet, or "insert card"
 
 
@@ -64,13 +66,7 @@ class Money(Dialogue):
         command = build(
             _RESERVE, self._amount(hold_minor), self._currency, _RESERVED, _container(tags)
         )
-        a = Authorisation(False)
-
-        def approve(apdu) -> None:
-            self._describe(a, apdu, hold_minor)
-            commit(a)
-
-        return await self._authorised(a, command, approve)
+        return await self._authorised(Authorisation(False), command, commit, hold_minor, 0)
 
     async def extend(self, a: Authorisation, add_minor: int, commit) -> Authorisation:
         """Asks for `add_minor` more on an open hold; no card is needed. `amount_minor` of what
@@ -89,15 +85,8 @@ class Money(Dialogue):
             _container(tags),
         )
         whole = Authorisation(False)
-
-        def approve(apdu) -> None:
-            self._describe(whole, apdu, add_minor)
-            if whole.amount_minor <= add_minor:  # some tell what was added, some the new sum
-                whole.amount_minor += a.amount_minor
-            whole.receipt = whole.receipt or a.receipt
-            commit(whole)
-
-        return await self._authorised(whole, command, approve)
+        whole.receipt = a.receipt
+        return await self._authorised(whole, command, commit, add_minor, a.amount_minor)
 
     async def capture(
         self, receipt: int, authorised_minor: int, used_minor: int, reference: str = ""
@@ -173,22 +162,22 @@ class Money(Dialogue):
     def _amount(self, minor: int) -> bytes:
         return b"\x04" + bcd(minor, 6)
 
-    def _describe(self, a: Authorisation, apdu, asked_minor: int) -> None:
-        a.ok = True
-        a.code = 0
-        a.text = "approved"
-        a.amount_minor = apdu.amount_minor if apdu.amount_minor >= 0 else asked_minor
-        a.receipt = apdu.receipt
-        a.trace = apdu.trace
-        a.terminal_id = apdu.terminal_id
-        a.vu = apdu.vu
-        a.auth_code = apdu.auth_code
-        a.pan = apdu.pan
-        a.card = apdu.card
-        a.uid_hash = apdu.card_hash
-        a.at_ms = self._clock.uptime_ms()
+    async def _authorised(
+        self, a: Authorisation, command: bytes, commit, asked_minor: int, before_minor: int
+    ) -> Authorisation:
+        def approve(apdu) -> None:
+            approved = apdu.amount_minor if apdu.amount_minor >= 0 else asked_minor
+            # of an extension some tell what was added, some the new sum
+            a.amount_minor = approved + (before_minor if approved <= asked_minor else 0)
+            for key in _TAKEN.split(" "):
+                value = getattr(apdu, key)
+                if value:
+                    setattr(a, key, value)
+            a.ok = True
+            a.text = "approved"
+            a.at_ms = self._clock.uptime_ms()
+            commit(a)
 
-    async def _authorised(self, a: Authorisation, command: bytes, approve) -> Authorisation:
         answer = await self._run(command, a, approve)
         if answer.veto:
             raise TerminalError(answer.veto)
@@ -211,6 +200,7 @@ class Money(Dialogue):
     async def _run(self, command: bytes, outcome: Outcome, commit=None) -> Answer:
         """Runs one money command alone on the line and says in `outcome` what is known."""
         answer = Answer()
+        answer.commit = commit
         self.abort()  # a card that is awaited for nothing gives way
         async with self._lock:
             if not self.ready:
@@ -219,49 +209,35 @@ class Money(Dialogue):
                 return answer
             self._busy = True
             try:
-                await self._converse(command, answer, commit)
-                self._judge(outcome, answer)
+                await self._converse(command, answer)
             except TerminalRefused as exc:
-                self._say(outcome, exc.code)
+                answer.code = exc.code
+                answer.aborted = True
             except (TerminalTimeout, TerminalGone, FrameError, OSError):
-                self._judge_lost(outcome, answer)
+                self._lost = True
+                # its 040F, if it came, is the word that counts
+                outcome.certain = answer.code > 0
             finally:
                 self._busy = False
+        self._judge(outcome, answer)
         return answer
 
     def _judge(self, outcome: Outcome, answer: Answer) -> None:
-        outcome.ok = answer.code <= 0 and not answer.aborted and not answer.veto
+        code = answer.code
+        known = outcome.certain or answer.committed or answer.acknowledged
+        outcome.ok = known and code <= 0 and not answer.aborted and not answer.veto
+        outcome.code = code
         if outcome.ok:
             outcome.code = 0
             outcome.text = "approved"
-            self._remember(answer)
+            if answer.result is not None and answer.result.receipt:
+                self.last_receipt = answer.result.receipt
+        elif outcome.certain:
+            outcome.text = results.classify(code if code < 0x100 else 0xFF)[0]
+            self._lost = self._lost or code == results.NOT_REGISTERED
         else:
-            self._say(outcome, answer.code)
-
-    def _judge_lost(self, outcome: Outcome, answer: Answer) -> None:
-        """The terminal fell silent: its 040F, if it came, is the word that counts."""
-        self._lost = True
-        result = answer.result
-        if result is not None and result.code > 0:
-            outcome.ok = False
-            self._say(outcome, answer.code)
-            return
-        outcome.certain = False
-        outcome.ok = result is not None and (answer.committed or answer.acknowledged)
-        outcome.code = 0 if outcome.ok else -1
-        outcome.text = "approved" if outcome.ok else "terminal_off"
-        if outcome.ok:
-            self._remember(answer)
-
-    def _remember(self, answer: Answer) -> None:
-        if answer.result is not None and answer.result.receipt:
-            self.last_receipt = answer.result.receipt
-
-    def _say(self, outcome: Outcome, code: int) -> None:
-        outcome.code = code
-        outcome.text = results.classify(code & 0xFF if code < 0x100 else 0xFF)[0]
-        if code == results.NOT_REGISTERED:
-            self._lost = True
+            outcome.code = -1
+            outcome.text = "terminal_off"
 
 
 def _container(tags: list) -> bytes:

@@ -47,15 +47,8 @@ def test_captured_read_card_is_built():
 
 def test_captured_read_card_answer():
     a = _parse(READ_ANSWER)
-    assert (a.command, a.code, a.aid, a.has_uid, a.bank, a.pan) == (
-        0x040F,
-        0,
-        True,
-        True,
-        True,
-        "",
-    )
-    assert len(a.card_hash) == 16
+    assert (a.command, a.code, a.aid, a.has_uid, a.pan) == (0x040F, 0, True, True, "")
+    assert len(a.uid_hash) == 16
 
 
 def test_captured_reservation_is_built():
@@ -176,7 +169,7 @@ def test_long_trace_stands_in_its_tag():
 def test_abort_with_the_right_currency_and_with_explanation():
     assert _parse("061e036f0978").code == 0x6F
     a = _parse("061e08ff06051f16020117")
-    assert (a.code, a.ext_code) == (0xFF, 0x0117)
+    assert (a.code, a.ext_code) == (0xFF00 + 0x0117, 0x0117)
 
 
 def test_answers():

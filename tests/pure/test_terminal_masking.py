@@ -64,17 +64,17 @@ def test_masked_by_the_terminal_and_by_us_is_the_same_card():
     )
     track = apdu.parse(bytearray(build(0x040F, b"\x23" + _ll(_pack(TRACK2)))), b"salt")
     assert clear.pan == masked.pan == track.pan
-    assert clear.card_hash == masked.card_hash == track.card_hash
+    assert clear.uid_hash == masked.uid_hash == track.uid_hash
     other = apdu.parse(bytearray(build(0x040F, b"\x22" + _ll(_pack(PAN)))), b"other")
-    assert clear.card_hash != other.card_hash
+    assert clear.uid_hash != other.uid_hash
 
 
 def test_uid_is_hashed_whatever_its_padding():
     a = apdu.parse(bytearray(build(0x040F, tlv(6, tlv(0x4C, b"\x04\xa1\xb2\xc3")))), b"salt")
     padded = bytearray(build(0x040F, tlv(6, tlv(0x4C, b"\x00\x00\x04\xa1\xb2\xc3"))))
     b = apdu.parse(padded, b"salt")
-    assert a.card_hash == b.card_hash and len(a.card_hash) == 16
-    assert "a1b2c3" not in padded.hex() and not a.bank
+    assert a.uid_hash == b.uid_hash and len(a.uid_hash) == 16
+    assert "a1b2c3" not in padded.hex() and not a.aid
 
 
 def test_card_data_in_every_bmp():
