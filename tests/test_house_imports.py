@@ -43,7 +43,7 @@ nothing of hostsim imports them."""
 def imports_of(source: str, package: str) -> Iterator[str]:
     """Full names of all modules a source imports, wherever in it, `__import__("...")` included.
 
-    `from firmware import errors` gives `firmware.errors`; relative imports are resolved in `package`.
+    `from firmware import errors` gives `firmware.errors`; relative ones are resolved in `package`.
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
