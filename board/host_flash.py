@@ -154,8 +154,9 @@ class FileFlash:
             with open(path + ".state", "wb") as f:
                 f.write(self._state)
         self._file = open(path, "r+b", buffering=0)  # held open
-        self._state_file = open(path + ".state", "r+b", buffering=0)
-        self._state_file.readinto(self._state)
+        state = open(path + ".state", "r+b", buffering=0)
+        state.readinto(self._state)
+        self._state_file = state
 
     def _check(self, n: int, off: int, length: int) -> None:
         if self._dead:

@@ -1,6 +1,8 @@
-# mypy: ignore-errors The work behind hostsim/bench_flash.py. Runs on MicroPython: prints one JSON
-# object with what the ledger and a file on LittleFS do to the same flash with the same records.
-# Arguments: sessions, checkpoints of a session.
+# mypy: ignore-errors
+
+# The work behind hostsim/bench_flash.py. Runs on MicroPython: prints one JSON object with what the
+# ledger and a file on LittleFS do to the same flash with the same records. Arguments: sessions,
+# checkpoints of a session.
 import gc
 import json
 import sys

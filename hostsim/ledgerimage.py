@@ -1,10 +1,13 @@
-"""Reads a charger's ledger from an image of its flash: `read_image(path)`.
+"""Reads a charger's ledger from an image of its flash: `read_image(path)`, and for operators
+`python -m hostsim.ledgerimage FILE`, which prints one JSON object a record.
 
 Written from docs/reliability.md ("The format", "The records"), not from firmware/ledger, so that
 one misreading cannot hide in both. The image may be that of a running charger or of one whose
 power failed at any moment: what is whole is read, in order; nothing is written.
 """
 
+import json
+import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,3 +212,21 @@ def record_of(frame_version: int, payload: bytes) -> dict[str, Any]:
             return unknown
         record["payload"] = data.data.hex()
     return record
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m hostsim.ledgerimage FILE\n")
+        return 2
+    try:
+        records = read_image(arguments[0])
+    except (ImageError, OSError) as error:
+        sys.stderr.write(f"{arguments[0]}: {error}\n")
+        return 1
+    for record in records:
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

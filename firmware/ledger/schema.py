@@ -11,7 +11,7 @@ notes and are not synced.
 Which record means what after a power cut: docs/architecture.md, "After a power cut".
 """
 
-ROWS = (
+ROWS: "tuple" = (
     (1, "boot", 1, "version:s reason:s safe"),
     # a hold is about to be asked of the terminal; opens session `sess`
     (
