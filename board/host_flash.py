@@ -32,8 +32,10 @@ class FileFlash:
     `cut_after_bytes`: the power fails after so many more bytes were programmed or erased (-1:
     never), an erase counting the sector's size. `cut_at_op`: it fails in the middle of the so
     many-th program or erase from now (0 is the next one, -1: never). Then `on_cut()` is called
-    and, when that returns, PowerCut raised; until `power_on()` every call raises it. Counters:
-    `ops`, `programmed` (bytes) and `erased` (sectors), since the object was made.
+    and, when that returns, PowerCut raised; until `power_on()` every call raises it. An erase that
+    is cut leaves the sector erased up to there and as it was behind; with `whole_tears` all of it
+    lies between both. Counters since the object was made: `ops`, `programmed` (bytes) and `erased`
+    (sectors).
     """
 
     def __init__(self, path: str = "", sectors: int = 64, sector_size: int = 4096, seed: int = 1):
@@ -41,6 +43,7 @@ class FileFlash:
         self.sector_size = sector_size
         self.cut_after_bytes = -1
         self.cut_at_op = -1
+        self.whole_tears = False
         self.on_cut = None
         self.ops = 0
         self.programmed = 0
@@ -225,11 +228,22 @@ class FileFlash:
         struct.pack_into("<I", self._state, 8 * n, self.wear(n) + 1)
         self.erased += 1
         if done < size:
+            if self.whole_tears:
+                self._half_erase(n)
             if done:
-                self._mark(n, _UNSTABLE, done)
+                self._mark(n, _UNSTABLE, size if self.whole_tears else done)
             self._die()
         self._state[8 * n + 4] = bad
         self._save(n)
+
+    def _half_erase(self, n: int) -> None:
+        """Some bits of every byte have gone to 1."""
+        piece = bytearray(64)
+        for place in range(n * self.sector_size, (n + 1) * self.sector_size, len(piece)):
+            self._read(place, piece)
+            for i in range(len(piece)):
+                piece[i] |= self._byte()
+            self._write(place, piece)
 
     def _die(self) -> None:
         self._dead = True

@@ -119,6 +119,7 @@ class RandomRun:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.flash = FileFlash(sectors=self.rng.choice((12, 16, 24)), seed=seed + 1)
+        self.flash.whole_tears = seed % 2 == 1
         self.ledger = ledger_on(self.flash)
         self.ledger.append("boot", version="", reason="", safe=0)
         self.epoch = self.ledger.epoch

@@ -196,6 +196,7 @@ def cut_one(image, state, model, step, cut, double):
     kind, fields = step
     flash, ledger = restored(image, state, model, cut + 1)
     maybe = model.text_of(ledger, kind, fields)
+    flash.whole_tears = cut % 2 == 1
     flash.cut_after_bytes = cut
     try:
         do(ledger, step)
