@@ -34,11 +34,10 @@ _BCD = {
     0x49: "currency",
     0xAA: "day",
 }
-_PLAIN = {0x19: "status", 0x27: "code", 0xA0: "as_code"}
-# values besides those that are read that are no card data; the rest is wiped
-_SHOWN = b"\x01\x02\x03\x05\x17\x29\x37\x88\x8a\x8c\xf0\xfc"
-_TAGS_SHOWN = b"\x09\x0a\x14\x1a\x1b"
-_TAGS_1F_SHOWN = b"\x06\x07\x10\x11\x12\x15\x1f\x40\x41\x43\x44\x4c\x4d\x4f\x50\x60\x62\x63\x70"
+_PLAIN = {0x19: "status", 0x27: "code"}
+# what else is short enough to be shown, except these (expiry, check value, password)
+_SHORT = const(4)
+_NEVER_SHOWN = b"\x0e\x3a\x3d"
 _PASSWORD_FIRST = (
     _REGISTER,
     _REVERSE,
@@ -54,7 +53,6 @@ class Apdu:
 
     command = 0
     code = -1  # 27, or the code of 061E; 0 is success
-    as_code = -1  # A0
     ext_code = -1  # TLV 1F16, explains code FF
     amount_minor = -1  # 04
     currency = 0
@@ -212,8 +210,10 @@ class _Reader(Walker):
                 a.totals = bytes(view)
             else:
                 masking.wipe(view)
-        elif tag not in _SHOWN:
-            masking.wipe(view, 0 if len(view) < 5 else 0x2A)
+        elif len(view) > _SHORT:
+            masking.wipe(view)
+        elif tag in _NEVER_SHOWN:
+            masking.wipe(view, 0)
 
     def receipt(self, p: int) -> None:
         a = self.apdu
@@ -234,27 +234,14 @@ class _Reader(Walker):
             self.uid = bytes(view).lstrip(b"\x00")
             a.has_uid = True
             masking.wipe(view, 0xEE)
+        elif q - p > _SHORT:
+            a.aid = a.aid or tag == 0x43
+            masking.wipe(view)
         elif tag == 0x08 and q - p == 2:
             self.receipt(p)
-        elif tag == 0x1F2B and q - p < 5:
+        elif tag == 0x1F2B:
             a.trace = self.number(p, q) or a.trace
-        elif tag == 0x1F16 and q - p < 5:
+        elif tag == 0x1F16:
             a.ext_code = int.from_bytes(view, "big")
-        else:
-            self.other_tag(tag, view)
-
-    def other_tag(self, tag: int, view: "memoryview") -> None:
-        a = self.apdu
-        if tag == 0x1F07 and view:
+        elif tag == 0x1F07 and q > p:
             a.receipt_type = view[0]
-        if tag == 0x43:
-            a.aid = True
-            shown = len(view) > 0 and view[0] >= 0xA0  # an application's number, not a card's
-        elif tag < 0x100:
-            shown = tag in _TAGS_SHOWN
-        else:
-            shown = tag >> 8 == 0x1F and tag & 0xFF in _TAGS_1F_SHOWN
-        if not shown:
-            masking.wipe(view)
-        elif len(view) > 4 and tag != 0x43:
-            masking.take_text(view)
