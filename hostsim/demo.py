@@ -46,7 +46,7 @@ async def _charge(world: World, progress: Any) -> None:
 def result(world: World, before_wh: int) -> dict[str, Any]:
     """The object `demo --json` prints."""
     records = world.charger_records()
-    last = {r["kind"]: r["fields"] for r in records}
+    last = {r["kind"]: r for r in records}
     books = world.compare_books()
     priced = last.get("priced", {})
     view = world.view

@@ -80,6 +80,7 @@ class World:
         self.hello: dict[str, Any] = {}
         self.log: deque[str] = deque(maxlen=500)
         self.receipt: list[str] = []
+        self.on_mqtt: Callable[[dict[str, Any]], None] | None = None
         self._card = ""
         self._tasks: list[asyncio.Task[Any]] = []
         self._queues: list[asyncio.Queue[dict[str, Any]]] = []
@@ -236,6 +237,8 @@ class World:
 
     def _mqtt_event(self, kind: str, data: dict[str, Any]) -> None:
         self._event(kind, data)
+        if self.on_mqtt:
+            self.on_mqtt(data)
 
     def _terminal_event(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "apdu":
@@ -353,7 +356,7 @@ class World:
 
     # --- acting --------------------------------------------------------------------------------------------------
 
-    async def act(self, name: str, **args: Any) -> dict[str, Any]:
+    async def act(self, name: str, /, **args: Any) -> dict[str, Any]:
         """Does what hostsim.front.acts names; {"ok": False, "error": ...} when it cannot be done now."""
         try:
             await self._act(name, args)
