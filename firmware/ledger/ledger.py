@@ -19,7 +19,7 @@ from firmware.errors import LedgerFull, RecordError
 from firmware.ledger.books import Books
 from firmware.ledger.codec import NOTE, Record, decode, encode, find_row
 from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, Place, Ring
-from firmware.ledger.sector import FIRST
+from firmware.ledger.sector import FIRST, USED
 
 # Sectors that must be free for a record; what is not listed may use the last one. Without them the
 # first are refused (LedgerFull), the negative ones left out: what is done with power and money
@@ -216,14 +216,23 @@ class Ledger:
         return Record(seq + 1, "lost", 0, 0, {})
 
     def _seek(self, seq: int) -> None:
-        """Puts the reading place before record `seq`."""
-        ring = self.ring
-        sector = before = ring.head
-        while before >= 0:
-            sector = before
-            before = ring.neighbour(sector, -1) if ring.first_seq(sector) > seq else -1
-        self._out = Place(sector)
-        self._out_tail = ring.tail
+        """Puts the reading place before record `seq`: the last sector that begins at it or before,
+        by halving."""
+        sectors = self.ring.sectors
+        tail = self._out_tail = self.ring.tail
+        low = 0
+        high = (self.ring.head - tail) % sectors.count
+        while low < high:
+            middle = at = (low + high + 1) // 2
+            while at > low and sectors.look((tail + at) % sectors.count) != USED:
+                at -= 1
+            if at == low:
+                high = middle - 1
+            elif sectors.first_seq <= seq:
+                low = at
+            else:
+                high = at - 1
+        self._out = Place((tail + low) % sectors.count)
 
     def _is_note(self) -> bool:
         ring = self.ring
