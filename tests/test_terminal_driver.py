@@ -7,7 +7,7 @@ saw into `out`; afterwards the terminal's own books are asked.
 import asyncio
 import json
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -78,7 +78,7 @@ async def main():
 asyncio.run(main())
 """
 
-Scene = Callable[[TerminalSim, Any], Awaitable[None]]
+Scene = Callable[[TerminalSim, Any], Coroutine[Any, Any, None]]
 
 
 async def _until(condition: Callable[[], Any]) -> None:
@@ -121,11 +121,11 @@ async def _play(
         str(mpy.interpreter(which)), "-X", "heapsize=512k", "-c", script, cwd=mpy.ROOT,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    play = asyncio.create_task(scene(sim, line)) if scene else None
+    played = asyncio.create_task(scene(sim, line)) if scene else None
     try:
         said, _ = await asyncio.wait_for(process.communicate(), 100)
     finally:
-        for each in (play, task):
+        for each in (played, task):
             if each is not None:
                 each.cancel()
                 with suppress(asyncio.CancelledError):

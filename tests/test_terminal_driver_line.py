@@ -341,6 +341,36 @@ except TerminalError as e:
     assert "unknown BMP 7F at 5" in out["error"] and out["commits"] == 0
 
 
+def test_unreadable_result_of_a_capture_leaves_the_word_to_the_completion() -> None:
+    out = play(
+        """
+wire, peer, t = await ready()
+ask = asyncio.create_task(t.capture(231, 5000, 1200))
+await peer.take("0623")
+await peer.answer()
+await peer.say("040f0427007f00")
+await peer.say("060f00")
+out["o"] = view(await ask)
+"""
+    )
+    assert out["o"]["ok"] and out["o"]["certain"] and out["o"]["amount_minor"] == 1200
+
+
+def test_card_that_cannot_be_understood_is_no_card() -> None:
+    out = play(
+        """
+wire, peer, t = await ready()
+ask = asyncio.create_task(t.read_card(10))
+await peer.take("06c0")
+await peer.answer()
+await peer.say("040f0427007f00")
+out["c"] = await ask
+out["ready"] = t.ready
+"""
+    )
+    assert out["c"] is None and out["ready"]
+
+
 def test_refused_commit_is_met_with_silence() -> None:
     out = play(
         """

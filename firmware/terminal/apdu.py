@@ -57,7 +57,7 @@ class Apdu:
     amount_minor = -1  # 04
     currency = 0
     receipt = 0  # 87; NONE_PENDING for FFFF
-    receipts = ()  # all of 87 and TLV 08
+    receipts: "tuple[int, ...]" = ()  # all of 87 and TLV 08
     trace = 0  # 0B, or TLV 1F2B
     time = -1  # HHMMSS as a decimal number
     date = -1  # MMDD
@@ -75,7 +75,7 @@ class Apdu:
     aid = False  # a payment application answered
     receipt_type = 0  # print block: 1 merchant, 2 customer, 3 administration
     totals = b""  # 60
-    lines = ()  # texts: print lines, display texts
+    lines: "tuple[str, ...]" = ()  # texts: print lines, display texts
     broken = ""  # why nothing else was read
 
 

@@ -84,8 +84,13 @@ class PaymentTerminal:
     """
 
     if TYPE_CHECKING:
-        ready: bool  # registered, no fault: a card can be taken (also while busy)
-        state: str  # "off", "registering", "ready", "busy", "fault"
+
+        @property
+        def ready(self) -> bool: ...  # registered, no fault: a card can be taken (also while busy)
+
+        @property
+        def state(self) -> str: ...  # "off", "registering", "ready", "busy", "fault"
+
         on_text: "Callable[[str], None]"
         on_time: "Callable[[int | None, int, int, int, int, int], None]"
 

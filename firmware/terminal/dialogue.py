@@ -35,6 +35,14 @@ _SLOW_MS = const(3000)  # a commit longer than this has perhaps outlived T3: ask
 _MAX_LINES = const(48)
 
 
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Trace = Callable[[str, str, str], None]
+
+
 def _nothing(*_: object) -> None:
     pass
 
@@ -42,12 +50,12 @@ def _nothing(*_: object) -> None:
 class Answer:
     """What a conversation has given so far; complete or not, it holds what is known."""
 
-    result = None  # the last 040F
-    end = None  # 060F or 061E
+    result: "Apdu | None" = None  # the last 040F
+    end: "Apdu | None" = None  # 060F or 061E
     aborted = False  # it was 061E
     code = -1  # the terminal's word: of 040F, or of 061E when that brought the refusal
     acknowledged = False  # we said 80 00 00 to the result
-    commit = None  # who decides on a result that approves
+    commit: "Callable[[Apdu], None] | None" = None  # who decides on a result that approves
     committed = False
     veto = ""  # why the approval was not acknowledged
     last_status = -1
@@ -56,10 +64,10 @@ class Answer:
 class Dialogue:
     """Owner of the line. `on_text` and `on_time` as in base.PaymentTerminal."""
 
-    def __init__(self, link, salt: bytes, trace=None) -> None:
-        self.on_text = _nothing
-        self.on_time = _nothing
-        self.receipt_lines = []  # the driver's part of what the terminal printed last
+    def __init__(self, link: "Any", salt: bytes, trace: "Trace | None" = None) -> None:
+        self.on_text: "Callable[[str], None]" = _nothing
+        self.on_time: "Callable[..., None]" = _nothing
+        self.receipt_lines: "list[str]" = []  # the driver's part of what the terminal printed last
         self._link = link
         self._salt = salt
         self._trace = trace
@@ -152,14 +160,15 @@ class Dialogue:
             await self._other(apdu)
 
     async def _result(self, apdu: Apdu, answer: Answer) -> None:
-        if apdu.broken and not answer.committed:
+        if apdu.broken and answer.commit is not None and not answer.committed:
             answer.veto = "result not understood: " + apdu.broken
         if answer.veto:
             self._wait_ms = _ABORT_MS
             return
-        answer.result = apdu
-        answer.code = apdu.code
-        self._tell_time(apdu)
+        if not apdu.broken:
+            answer.result = apdu
+            answer.code = apdu.code
+            self._tell_time(apdu)
         if answer.commit is not None and apdu.code == 0 and not answer.committed:
             began = time.ticks_ms()
             try:

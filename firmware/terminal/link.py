@@ -101,7 +101,7 @@ class SerialLink:
             self.repeats += attempt > 0
             self._line.serial.write(memoryview(self._tx)[:n])
             try:  # a line that is only noise has an end too
-                got = await asyncio.wait_for_ms(self._next(_T2_MS), _T2_MS + _T1_MS)
+                got: int = await asyncio.wait_for_ms(self._next(_T2_MS), _T2_MS + _T1_MS)
             except asyncio.TimeoutError:
                 self._receiver.reset()
                 continue

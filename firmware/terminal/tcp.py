@@ -11,6 +11,10 @@ from firmware.terminal.link import CAPACITY, Line
 
 _T2_MS = const(5000)
 
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class TcpLink:
     """The same over TCP (port 20007): no framing, no acknowledgement bytes."""
@@ -18,7 +22,7 @@ class TcpLink:
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._line = Line(None)
-        self._writer = None
+        self._writer: "asyncio.StreamWriter | None" = None
         self._data = memoryview(bytearray(CAPACITY))
         self.errors = 0
         self.repeats = 0
@@ -27,12 +31,13 @@ class TcpLink:
         """Connects anew; TerminalGone when nobody listens."""
         self.close()
         try:
-            reader, self._writer = await asyncio.wait_for_ms(
+            streams: "Any" = await asyncio.wait_for_ms(
                 asyncio.open_connection(*self._address), _T2_MS
             )
         except (OSError, asyncio.TimeoutError) as exc:
             raise TerminalGone(f"no connection: {exc}") from exc
-        self._line = Line(Serial(reader.s))
+        self._writer = streams[1]
+        self._line = Line(Serial(streams[0].s))
 
     def close(self) -> None:
         """Ends the connection."""

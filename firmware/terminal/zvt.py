@@ -29,6 +29,15 @@ _READ_CARD = const(0x06C0)
 _IDLE_MS = const(50)
 _ENQUIRY_MS = const(30000)  # at least once a minute is asked for
 _BACKOFF_S = (1, 2, 4, 8, 15, 30)
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from typing import Any
+
+    from firmware.ports import Clock
+    from firmware.serialio import Serial
+    from firmware.terminal.dialogue import Trace
+    from firmware.terminal.profiles import Profile
+
 # status byte of a registration's completion
 _INIT_BIT = const(1)
 _DIAGNOSIS_BIT = const(2)
@@ -48,12 +57,20 @@ class ZvtTerminal(Money, PaymentTerminal):
     """
 
     def __init__(
-        self, serial, profile, currency, password, salt, clock, trace=None, stream=None
+        self,
+        serial: "Serial | None",
+        profile: "Profile",
+        currency: int,
+        password: str,
+        salt: "str | bytes",
+        clock: "Clock",
+        trace: "Trace | None" = None,
+        stream: "tuple[str, int] | None" = None,
     ) -> None:
         if stream:
             from firmware.terminal.tcp import TcpLink
 
-            link = TcpLink(*stream)
+            link: "Any" = TcpLink(*stream)
         else:
             link = SerialLink(serial)
         if isinstance(salt, str):
@@ -144,7 +161,7 @@ class ZvtTerminal(Money, PaymentTerminal):
             except TerminalTimeout:
                 self._open = not cleared  # turn by turn: it hangs, or it was switched off
                 raise
-            if answer.aborted:
+            if answer.aborted or answer.end is None:
                 raise TerminalRefused(answer.code)
             status = max(0, answer.end.status)
             if status & _INIT_BIT:
@@ -196,7 +213,9 @@ class ZvtTerminal(Money, PaymentTerminal):
             await self._converse(build(_ENQUIRY), answer)
         except TerminalRefused as exc:
             return exc.code
-        return answer.code if answer.aborted else answer.end.condition
+        if answer.aborted or answer.end is None:
+            return answer.code
+        return answer.end.condition
 
     async def _maintain(self, need: int) -> None:
         """Initialisation or diagnosis; whether it helped, the next enquiry says."""
@@ -213,11 +232,12 @@ class ZvtTerminal(Money, PaymentTerminal):
 def _card(answer: Answer) -> "CardResult | None":
     apdu = answer.result
     code = answer.code
-    if code < 0 or code == results.NO_CARD_OR_CANCELLED:
+    if apdu is None and code <= 0 or code == results.NO_CARD_OR_CANCELLED:
         return None
-    if code == 0 and (apdu.aid or apdu.pan):
-        return CardResult("bank", apdu.pan, apdu.uid_hash, apdu.card)
-    if code == 0 and apdu.has_uid:
-        return CardResult("rfid", "", apdu.uid_hash)
+    if code == 0 and apdu is not None:
+        if apdu.aid or apdu.pan:
+            return CardResult("bank", apdu.pan, apdu.uid_hash, apdu.card)
+        if apdu.has_uid:
+            return CardResult("rfid", "", apdu.uid_hash)
     text = results.classify(code)[0] if code else "card_unreadable"
     return CardResult("unreadable", "", "", "", code, text)

@@ -35,10 +35,38 @@ _TAKEN = "receipt trace terminal_id vu auth_code pan card uid_hash"
 _WAITING_FOR_CARD = (-1, 0x0A)  # no 04FF yet, or "insert card"
 
 
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from firmware.ports import Clock
+    from firmware.terminal.dialogue import Trace
+    from firmware.terminal.profiles import Profile
+
+    Commit = Callable[[Authorisation], None]
+
+
 class Money(Dialogue):
     """Needs of its heir: `ready`, `abort()`, `_lost`, `_busy`, `fault_code`."""
 
-    def __init__(self, link, profile, currency: int, password: str, salt, clock, trace) -> None:
+    if TYPE_CHECKING:
+
+        @property
+        def ready(self) -> bool: ...
+
+        def abort(self) -> None: ...
+
+    def __init__(
+        self,
+        link: "Any",
+        profile: "Profile",
+        currency: int,
+        password: str,
+        salt: bytes,
+        clock: "Clock",
+        trace: "Trace | None",
+    ) -> None:
         super().__init__(link, salt, trace)
         self.last_receipt = 0  # of the last transaction that was acknowledged; set from the books
         self.fault_code = 0
@@ -49,7 +77,7 @@ class Money(Dialogue):
         self._lost = False
         self._busy = False
 
-    async def authorise(self, hold_minor: int, reference: str, commit) -> Authorisation:
+    async def authorise(self, hold_minor: int, reference: str, commit: "Commit") -> Authorisation:
         """Holds up to `hold_minor` on the card that is presented now. `commit(authorisation)` is
         called once on approval, before the terminal is told to keep it.
 
@@ -68,7 +96,7 @@ class Money(Dialogue):
         )
         return await self._authorised(Authorisation(False), command, commit, hold_minor, 0)
 
-    async def extend(self, a: Authorisation, add_minor: int, commit) -> Authorisation:
+    async def extend(self, a: Authorisation, add_minor: int, commit: "Commit") -> Authorisation:
         """Asks for `add_minor` more on an open hold; no card is needed. `amount_minor` of what
         comes back is the new whole; otherwise as authorise().
         """
@@ -163,9 +191,14 @@ class Money(Dialogue):
         return b"\x04" + bcd(minor, 6)
 
     async def _authorised(
-        self, a: Authorisation, command: bytes, commit, asked_minor: int, before_minor: int
+        self,
+        a: Authorisation,
+        command: bytes,
+        commit: "Commit",
+        asked_minor: int,
+        before_minor: int,
     ) -> Authorisation:
-        def approve(apdu) -> None:
+        def approve(apdu: "Any") -> None:
             approved = apdu.amount_minor if apdu.amount_minor >= 0 else asked_minor
             # of an extension some tell what was added, some the new sum
             a.amount_minor = approved + (before_minor if approved <= asked_minor else 0)
@@ -197,7 +230,7 @@ class Money(Dialogue):
                 outcome.trace = answer.result.trace
         return outcome
 
-    async def _run(self, command: bytes, outcome: Outcome, commit=None) -> Answer:
+    async def _run(self, command: bytes, outcome: Outcome, commit: "Any" = None) -> Answer:
         """Runs one money command alone on the line and says in `outcome` what is known."""
         answer = Answer()
         answer.commit = commit
@@ -240,7 +273,7 @@ class Money(Dialogue):
             outcome.text = "terminal_off"
 
 
-def _container(tags: list) -> bytes:
+def _container(tags: "list[bytes]") -> bytes:
     body = b"".join(tags)
     return tlv(0x06, body) if body else b""
 

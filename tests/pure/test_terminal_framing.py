@@ -21,7 +21,7 @@ def _bytes(text):
 
 def _feed(receiver, data):
     """All that came of these bytes: APDUs as bytes, controls as numbers, errors as text."""
-    got = []
+    got: list = []
     for byte in data:
         try:
             n = receiver.feed(byte)

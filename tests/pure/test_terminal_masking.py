@@ -115,7 +115,7 @@ def test_card_data_in_printed_lines():
         _check(build(0x06D1, b"\x00", line), text)
         _check(build(0x06D3, tlv(6, tlv(0x1F07, b"\x02"), tlv(0x25, tlv(7, line)))), text)
         a = apdu.parse(bytearray(build(0x06D1, b"\x00", line)))
-        flat = a.lines[0].replace(" ", "").replace("-", "")
+        flat = "".join(a.lines).replace(" ", "").replace("-", "")
         assert "330089" not in flat, text
 
 
