@@ -169,7 +169,7 @@ class Broker:
             f"acl_file {acl}",
             "persistence false",
             "set_tcp_nodelay true",
-            "max_queued_messages 0",  # no limit: acknowledgements and records must not be dropped here
+            "max_queued_messages 100000",  # not 0: then mosquitto 2.0 ends a connection whose message it denies
             "max_inflight_messages 100",
             "max_packet_size 65536",
             "log_type error",

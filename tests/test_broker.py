@@ -122,7 +122,7 @@ def test_nobody_is_another_by_his_client_id(broker: Broker, pki: Pki) -> None:
             client(broker, pki, pki.charger("CP2"), "CP1") as mouth,
         ):
             await ear.subscribe("forecourt/v1/+/records", qos=1)
-            await mouth.publish("forecourt/v1/CP1/records", b"{}")
+            await mouth.publish("forecourt/v1/CP1/records", b"{}", qos=1)
             await mouth.publish("forecourt/v1/CP2/records", b"{}", qos=1)
             async with asyncio.timeout(5):
                 async for message in ear.messages:

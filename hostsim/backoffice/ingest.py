@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import books, contract
-from hostsim.backoffice.models import Charger, Problem, Record, Session, Stream
+from hostsim.backoffice.models import Charger, Problem, Record, Session, Stream, writing
 
 MAX_AHEAD = 256
 """How far after the last gapless record an early one is kept; the charger's window is 16."""
@@ -57,7 +57,7 @@ class Ingest:
     def take(self, batch: Iterable[tuple[str, bytes]]) -> list[Ack]:
         """Stores a batch of (charger, payload) in one transaction and answers what may now be acknowledged."""
         messages: dict[tuple[str, int], list[_Message]] = {}
-        with Db(self._engine, autoflush=False) as db, db.begin():
+        with writing(self._engine) as db:
             for charger, payload in batch:
                 self.received += 1
                 message = self._parsed(db, charger, payload)

@@ -6,11 +6,27 @@ every other table but `Command` and `Problem` could be made again from it.
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Engine, ForeignKey, Integer, String, UniqueConstraint, create_engine, event
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Engine,
+    ForeignKey,
+    Integer,
+    String,
+    UniqueConstraint,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import Session as Db
 
+_WRITING = threading.Lock()
 _Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite's own key is an INTEGER
 
 
@@ -213,3 +229,19 @@ def open_database(url: str) -> Engine:
 
     Base.metadata.create_all(engine)
     return engine
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Db]:
+    """One transaction that writes; committed at the end, rolled back by an exception. Nothing is flushed by itself.
+
+    SQLite has one writer at a time: threads wait for each other here, other processes by BEGIN IMMEDIATE (a transaction
+    that reads first and writes later may otherwise fail at its first write).
+    """
+    if engine.dialect.name != "sqlite":
+        with Db(engine, autoflush=False) as db, db.begin():
+            yield db
+        return
+    with _WRITING, Db(engine, autoflush=False) as db, db.begin():
+        db.execute(text("BEGIN IMMEDIATE"))
+        yield db

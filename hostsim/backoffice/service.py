@@ -22,11 +22,12 @@ from typing import Any, Protocol
 
 import aiomqtt
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import contract, signing, views
 from hostsim.backoffice.ingest import Ack, Ingest, known_charger
-from hostsim.backoffice.models import Charger, Command, Problem, Stream, open_database
+from hostsim.backoffice.models import Charger, Command, Problem, Stream, open_database, writing
 from hostsim.pki import Pki
 
 _BATCH = 256
@@ -147,7 +148,7 @@ class BackOffice:
         now = self._now_ms()
         expires_at = now + int(expires_in_s * 1000)
         key = self.command_key(charger).hex()
-        with Db(self.engine) as db, db.begin():
+        with writing(self.engine) as db:
             row = known_charger(db, charger)
             row.command_counter += 1
             counter = row.command_counter
@@ -167,7 +168,7 @@ class BackOffice:
 
     def accept_gap(self, charger: str, reason: str) -> None:
         """An operator's word that what is missing will not come (another back office has it): go on behind the gap."""
-        with Db(self.engine) as db, db.begin():
+        with writing(self.engine) as db:
             row = known_charger(db, charger)
             stream = db.get(Stream, (charger, row.epoch))
             acked = int(row.status.get("acked_seq", 0))
@@ -180,7 +181,7 @@ class BackOffice:
 
     def close_problem(self, identity: int) -> None:
         """An operator has seen to it."""
-        with Db(self.engine) as db, db.begin():
+        with writing(self.engine) as db:
             problem = db.get(Problem, identity)
             if problem is not None:
                 problem.open = False
@@ -236,6 +237,8 @@ class BackOffice:
                 await self._serve()
             except aiomqtt.MqttError as exc:
                 _log.info("back office: %s", exc)
+            except SQLAlchemyError as exc:  # what was not committed was not acknowledged: it comes again
+                _log.warning("back office: database: %s", exc)
             finally:
                 self._connected.clear()
             await asyncio.sleep(_RETRY_S)
@@ -247,7 +250,7 @@ class BackOffice:
             identifier=f"backoffice-{uuid.uuid4().hex[:8]}",
             tls_context=_tls_context(self._pki),
             keepalive=15,
-            timeout=10,
+            timeout=3,
             max_queued_outgoing_messages=0,
         ) as client:
             for name in contract.OUTGOING:
@@ -297,7 +300,7 @@ class BackOffice:
             if name == "records":
                 records.append((charger, payload))
             elif payload:
-                self._take(charger, name, payload)
+                self._take(charger, name, payload, bool(message.retain))
         if records:
             for ack in self.ingest.take(records):
                 self._publish_ack(self._calmed(ack))
@@ -312,9 +315,9 @@ class BackOffice:
         self._last_again[ack.charger] = now
         return ack
 
-    def _take(self, charger: str, name: str, payload: bytes) -> None:
+    def _take(self, charger: str, name: str, payload: bytes, retained: bool) -> None:
         """Status, session, result, log: telemetry, and the answers to commands."""
-        with Db(self.engine) as db, db.begin():
+        with writing(self.engine) as db:
             try:
                 message = contract.parse(payload)
                 contract.check(name, message)
@@ -324,7 +327,7 @@ class BackOffice:
             row = known_charger(db, charger)
             row.seen_at = self._now_ms()
             if name == "status":
-                self._took_status(row, message)
+                self._took_status(row, message, retained)
             elif name == "session":
                 row.figures = message
             elif name == "result":
@@ -332,13 +335,16 @@ class BackOffice:
             else:
                 self.logs.append({"charger": charger, **message})
 
-    def _took_status(self, row: Charger, message: dict[str, Any]) -> None:
-        born = message["online"] and not row.online
+    def _took_status(self, row: Charger, message: dict[str, Any], retained: bool) -> None:
+        """A charger that does not know how far its records are here is told. A retained status is older than this
+        connection, and so may be records that nobody heard: it is asked for them again."""
         row.online = message["online"]
         row.status = message if message["online"] else {**row.status, **message}
         epoch = message.get("epoch", 0)
-        if born and epoch:
-            self._publish_ack(Ack(row.name, epoch, self.ingest.position(row.name, epoch)))
+        if message["online"] and epoch:
+            position = self.ingest.position(row.name, epoch)
+            if retained or message.get("acked_seq", 0) < position:
+                self._publish_ack(Ack(row.name, epoch, position, retained))
 
     async def _send(self, client: aiomqtt.Client) -> None:
         assert self._outbound is not None
@@ -356,7 +362,7 @@ class BackOffice:
 
     def _unanswered(self) -> list[tuple[str, str]]:
         now = self._now_ms()
-        with Db(self.engine) as db, db.begin():
+        with writing(self.engine) as db:
             query = (
                 select(Command, Charger.online)
                 .join(Charger, Charger.name == Command.charger)
