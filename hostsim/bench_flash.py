@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-from hostsim.setup import BUILD, LIB, MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
+from hostsim.setup import LIB, MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
 
 SESSIONS_A_DAY = 50
 CYCLES = (10_000, 100_000)
@@ -20,7 +20,7 @@ CHECKPOINTS = 23  # with what else a session writes: 30 records
 
 
 def measure(sessions: int = 200) -> dict[str, Any]:
-    """Runs hostsim/flashwork_mpy.py on the compiled firmware and adds per session and years.
+    """Runs hostsim/flashwork_mpy.py with the firmware's source and adds per session and years.
     Raises RuntimeError with what the interpreter said when that fails."""
     bits = 32 if POINTER_BITS32.exists() else 64
     program = MICROPYTHON32 if bits == 32 else MICROPYTHON
@@ -33,7 +33,7 @@ def measure(sessions: int = 200) -> dict[str, Any]:
             str(sessions),
             str(CHECKPOINTS),
         ],
-        env={**os.environ, "MICROPYPATH": f"{BUILD / 'mpy'}:{LIB}:.frozen"},
+        env={**os.environ, "MICROPYPATH": f"{ROOT}:{LIB}:.frozen"},
         capture_output=True,
         text=True,
         check=False,
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         figures = measure(options.sessions)
     except (RuntimeError, OSError) as error:
-        sys.stderr.write(f"bench_flash: {error}\n(is the firmware built? `make build`)\n")
+        sys.stderr.write(f"bench_flash: {error}\n(has `make setup` been run?)\n")
         return 1
     if options.json:
         sys.stdout.write(json.dumps(figures) + "\n")
