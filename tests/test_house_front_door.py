@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import subprocess
 import time
@@ -19,9 +20,16 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 
 def make(target: str) -> "subprocess.CompletedProcess[str]":
-    """Run one target of the Makefile."""
+    """Run one target of the Makefile, as if these tests were not run by make themselves."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     return subprocess.run(
-        ["make", target], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        ["make", target],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
