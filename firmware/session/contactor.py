@@ -15,6 +15,7 @@ class ContactorWatch:
     def __init__(self):
         self.commanded = False
         self.welded = False
+        self.closed = False  # the last look
         self._wrong = 0
 
     def command(self, closed: bool) -> None:
@@ -23,6 +24,7 @@ class ContactorWatch:
 
     def look(self, closed: bool) -> str:
         """One look; a fault's code when it has just become certain, FREED when a welded one opened, else ""."""
+        self.closed = closed
         if closed == self.commanded:
             self._wrong = 0
             if self.welded and not closed:

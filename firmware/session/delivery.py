@@ -7,6 +7,8 @@ power off and settlement only time for standing is added.
 from firmware.session.running import RunningBill
 from firmware.session.decisions import RECORD
 
+_SURE = 2
+
 
 class Delivery:
     """`out`: list the records are added to; `start_ms`: charger time at power-on."""
@@ -21,6 +23,7 @@ class Delivery:
         self._checkpoint_ms = checkpoint_ms
         self._checkpoint_at = checkpoint_ms
         self._charging = True
+        self._after = 0  # readings since the contactor opened
 
     @classmethod
     def start(cls, out: list, session, prices, register_wh: int, serial: str, now_ms: int, cfg):
@@ -75,10 +78,17 @@ class Delivery:
     def power_off(self, now_ms: int) -> None:
         self.off_ms = now_ms - self._start_ms
         self.final = False
+        self._after = 0
 
     def after_off(self, r) -> bool:
-        """A reading after power off; True when it was the one that gives the final register."""
+        """A reading with the contactor open; True when it was the one that gives the final register.
+
+        The first may have been asked for while current still flowed: the second one counts.
+        """
         if self.final or r.at_ms - self._start_ms <= self.off_ms:
+            return False
+        self._after += 1
+        if self._after < _SURE:
             return False
         self.final_register(r.energy_wh)
         return True

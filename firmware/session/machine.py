@@ -174,8 +174,12 @@ class Machine:
         self._go_idle(now_ms, a.text)
         return self._take()
 
-    def on_hold_unknown(self, now_ms: int) -> list:
-        """The terminal went away while a hold was asked: when it is back, what it still holds is given back."""
+    def on_hold_unknown(self, now_ms: int, a=None) -> list:
+        """The terminal went away while a hold was asked, or took it back after the commit (`a`): when it is there again,
+        what it still holds is given back."""
+        if a is not None:
+            self.session.authorised_minor = a.amount_minor
+            self.session.receipt = a.receipt
         self.session.reason = "terminal_off"
         self._enter(SETTLING, now_ms, "terminal_off")
         self.settlement.recover_cancel(self.session, "terminal_off")
@@ -314,7 +318,7 @@ class Machine:
             d.running(r, self.state == CHARGING)
             if d.bill.must_stop():
                 self._stop(now_ms, "hold_reached")
-        elif d.off_ms >= 0 and d.after_off(r):
+        elif d.off_ms >= 0 and not self.contactor.closed and d.after_off(r):
             self._after_final(now_ms)
         return self._take()
 

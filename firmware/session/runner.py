@@ -222,10 +222,10 @@ class Runner:
             a = None
         self.terminal_ms = time.ticks_diff(time.ticks_ms(), began)
         now = self._uptime()
-        if self._committed is not None:
+        if self._committed is not None and (a is None or a.ok):
             self.perform(m.on_authorised(now, self._committed))
-        elif a is None:
-            self.perform(m.on_hold_unknown(now))
+        elif a is None or self._committed is not None:
+            self.perform(m.on_hold_unknown(now, self._committed))
         else:
             self.perform(m.on_declined(now, a))
 

@@ -1,9 +1,13 @@
 """`make build`: the firmware as .mpy files (for RAM) and as a ROMFS image of the same tree.
 
-Only reads the firmware's files, never imports them. A file is compiled again when its source
-changed, a .mpy without source is removed, and build/manifest.json says what a tree consists of.
+Only reads the firmware's files, never imports them. They are linked first (link.py, rename.py):
+what is always needed becomes one unit with short names, because memory is what a charger has
+least of; build/linked/ keeps the linked sources, which a traceback's lines belong to. A file is
+compiled again when its source changed, a .mpy without source is removed, and build/manifest.json
+says what a tree consists of.
 """
 
+import ast
 import fcntl
 import hashlib
 import json
@@ -17,7 +21,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from hostsim.setup import BUILD, LIB, ROOT
+from hostsim.setup.link import Linker, LinkError
 from hostsim.setup.progress import SetupError, run, say
+from hostsim.setup.rename import rename
 
 TREE = BUILD / "mpy"
 ROM_IMAGE = BUILD / "rom.img"
@@ -90,7 +96,7 @@ def compile_firmware(out: Path = TREE) -> Manifest:
     manifest_path = out.parent / "manifest.json"
     with _exclusive(out):
         before = read_manifest(manifest_path)
-        wanted = sources()
+        wanted = linked_sources(sources(), out.parent / "linked")
         with ThreadPoolExecutor(max_workers=4) as pool:
             results = list(pool.map(lambda item: _compile(out, before, *item), wanted.items()))
         errors = [result for result in results if isinstance(result, str)]
@@ -105,6 +111,61 @@ def compile_firmware(out: Path = TREE) -> Manifest:
         _remove_stale(out, manifest)
         _write(manifest_path, json.dumps(asdict(manifest), indent=1, sort_keys=True).encode())
     return manifest
+
+
+def linked_sources(plain: dict[str, Path], folder: Path) -> dict[str, Path]:
+    """The sources linked into `folder`, as sources() names them; libraries stay as they are.
+
+    Raises SetupError when something cannot be linked.
+    """
+    own = {name: path for name, path in plain.items() if not path.is_relative_to(LIB)}
+    digest = _digest([*own.values(), *sorted(Path(__file__).parent.glob("*.py"))])
+    stamp = folder / "names.json"
+    if not (stamp.exists() and json.loads(stamp.read_text()).get("digest") == digest):
+        _link(own, folder, digest)
+    files = {name: folder / f"{name}.py" for name in json.loads(stamp.read_text())["files"]}
+    return files | {name: path for name, path in plain.items() if name not in own}
+
+
+def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
+    modules = {_module(name): name for name in own}
+    try:
+        linker = Linker({_module(name): path.read_text() for name, path in own.items()})
+        units = linker.units()
+        names = rename(units)
+    except (LinkError, SyntaxError) as error:
+        raise SetupError(f"the firmware cannot be linked: {error}") from error
+    for unit, tree in units.items():
+        path = folder / f"{modules[unit]}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, (ast.unparse(tree) + "\n").encode())
+    kept = {"digest": digest, "files": sorted(modules[unit] for unit in units), "names": names}
+    _write(folder / "names.json", json.dumps(kept, indent=1, sort_keys=True).encode())
+
+
+def _module(name: str) -> str:
+    return name.replace("/", ".").removesuffix(".__init__")
+
+
+def _digest(files: list[Path]) -> str:
+    whole = hashlib.sha256()
+    for path in files:
+        whole.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
+    return whole.hexdigest()
+
+
+def room_sizes() -> dict[str, int]:
+    """Bytes of .mpy per room, each module compiled by itself, as it is written."""
+    folder = BUILD / "rooms"
+    before = read_manifest(folder / "manifest.json")
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = Manifest(_version())
+    for name, source in sources().items():
+        done = _compile(folder, before, name, source)
+        if isinstance(done, CompiledFile):
+            manifest.files[f"{name}.mpy"] = done
+    _write(folder / "manifest.json", json.dumps(asdict(manifest)).encode())
+    return manifest.rooms()
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -199,7 +260,7 @@ def main() -> int:
     except SetupError as error:
         sys.stderr.write("\n        ".join((f"build: {error}", *error.advice)) + "\n")
         return 1
-    rooms = "  ".join(f"{room} {size}" for room, size in manifest.rooms().items())
+    rooms = "  ".join(f"{room} {size}" for room, size in room_sizes().items())
     sizes = f"{manifest.total_bytes} bytes of .mpy in {len(manifest.files)} files"
     say(f"  firmware {manifest.version}: {sizes}; ROMFS image {image} bytes")
     say(f"  {rooms}")

@@ -197,6 +197,8 @@ class FramedLink(Link):
         match item.sign:
             case Sign.ACK | Sign.NAK:
                 self._listen("line", {"what": item.sign.value, "dir": "in"})
+                if item.sign is Sign.ACK:
+                    self._last_in = None  # also when its next frame comes in the same read
                 if self._verdict is not None and not self._verdict.done():
                     self._verdict.set_result(item.sign is Sign.ACK)
             case Sign.BROKEN:
