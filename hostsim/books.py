@@ -1,7 +1,8 @@
-"""The three books side by side: the charger's ledger, the terminal's own, the back office's. They agree to the cent.
+"""The three books side by side: the charger's ledger, the terminal's own, the back office's.
 
-The charger's book is read from its flash image by a reader of its own (hostsim.ledgerimage), so that what is compared is
-what a power cut would leave. `reconcile` names every difference, receipt by receipt.
+They agree to the cent. The charger's book is read from its flash image by a reader of its own
+(hostsim.ledgerimage), so that what is compared is what a power cut would leave. `reconcile` names
+every difference, receipt by receipt.
 """
 
 from __future__ import annotations
@@ -35,14 +36,16 @@ class Book:
     entries: dict[int, Entry] = field(default_factory=dict)
 
     def totals(self) -> dict[str, Any]:
-        totals: dict[str, Any] = {name: sum(getattr(e, name) for e in self.entries.values()) for name in FIGURES}
+        totals: dict[str, Any] = {
+            name: sum(getattr(e, name) for e in self.entries.values()) for name in FIGURES
+        }
         totals["payments"] = len(self.entries)
         totals["open"] = sorted(receipt for receipt, e in self.entries.items() if e.open)
         return totals
 
 
 def from_records(name: str, records: list[dict[str, Any]]) -> Book:
-    """A book from ledger records, as flash or the back office has them (type or kind, and the schema's fields)."""
+    """A book from ledger records as flash (kind) or the back office (type) has them."""
     book = Book(name)
     receipts: dict[int, int] = {}
     refunds: dict[str, int] = {}
@@ -69,7 +72,10 @@ def from_terminal(summary: dict[str, Any]) -> Book:
     """A book from hostsim.terminal's own; holds it reversed by itself never counted."""
     book = Book("terminal")
     for view in summary["receipts"]:
-        if view["state"] in ("unconfirmed", "auto_reversed", "auto-reversed") or view["kind"] == "refund":
+        if (
+            view["state"] in ("unconfirmed", "auto_reversed", "auto-reversed")
+            or view["kind"] == "refund"
+        ):
             continue
         book.entries[view["receipt"]] = Entry(
             view["authorised_minor"],
@@ -82,7 +88,7 @@ def from_terminal(summary: dict[str, Any]) -> Book:
 
 
 def differences(books: list[Book]) -> list[str]:
-    """Every difference between the first book and the others, one sentence each; none when they agree."""
+    """Every difference between the first book and the others, a sentence each; [] for none."""
     found = []
     first = books[0]
     for other in books[1:]:
@@ -91,7 +97,9 @@ def differences(books: list[Book]) -> list[str]:
     for book in books:
         for receipt, e in book.entries.items():
             if not e.open and e.captured_minor + e.released_minor != e.authorised_minor:
-                found.append(f"{book.name}, receipt {receipt}: captured and released are not what was authorised")
+                found.append(
+                    f"{book.name}, receipt {receipt}: captured and released is not authorised"
+                )
             if e.refunded_minor > e.captured_minor:
                 found.append(f"{book.name}, receipt {receipt}: more refunded than captured")
     return found
@@ -106,25 +114,39 @@ def _compare(receipt: int, first: Book, other: Book) -> list[str]:
     for name in FIGURES:
         mine, theirs = getattr(a, name), getattr(b, name)
         if mine != theirs:
-            found.append(f"receipt {receipt}: {name} is {mine} for the {first.name}, {theirs} for the {other.name}")
+            found.append(
+                f"receipt {receipt}: {name} is {mine} for the {first.name},"
+                f" {theirs} for the {other.name}"
+            )
     if a.open != b.open:
-        found.append(f"receipt {receipt}: the hold is {'open' if a.open else 'closed'} for the {first.name} only")
+        how = "open" if a.open else "closed"
+        found.append(f"receipt {receipt}: the hold is {how} for the {first.name} only")
     return found
 
 
 def of_directory(directory: Path) -> dict[str, Any]:
-    """The books of a world that is not running (or is), from its files. Raises OSError, ValueError."""
-    from hostsim.backoffice.books import records_of
+    """The books of a world from its files, whether it runs or not.
+
+    Raises OSError, ValueError, BooksError.
+    """
+    from hostsim.backoffice import views
+    from hostsim.backoffice.models import open_database
     from hostsim.ledgerimage import read_image
     from hostsim.terminal.books import Books
+    from hostsim.world import CHARGER_ID
 
     flash = directory / "charger" / "flash.bin"
-    if not flash.exists():
-        raise ValueError("no charger's flash here; `python -m hostsim run` makes one")
+    database = directory / "backoffice.db"
+    for path in (flash, database):
+        if not path.exists():
+            raise ValueError(f"no {path.name} here; `python -m hostsim run` makes one")
+    engine = open_database(f"sqlite:///{database}")
+    try:
+        back = from_records("back office", views.records(engine, CHARGER_ID))
+    finally:
+        engine.dispose()
     terminal = from_terminal(Books(directory / "terminal.json").summary())
-    charger = from_records("charger", read_image(flash))
-    back = from_records("back office", records_of(f"sqlite:///{directory / 'backoffice.db'}"))
-    return compare(charger, terminal, back)
+    return compare(from_records("charger", read_image(flash)), terminal, back)
 
 
 def compare(charger: Book, terminal: Book, back: Book) -> dict[str, Any]:
@@ -151,7 +173,10 @@ def show(result: dict[str, Any]) -> None:
     for figure in (*FIGURES, "payments"):
         row = [str(result[book][figure]) for book in ("charger", "terminal", "backoffice")]
         table.add_row(figure.removesuffix("_minor"), *row)
-    open_holds = [", ".join(map(str, result[book]["open"])) or "-" for book in ("charger", "terminal", "backoffice")]
+    open_holds = [
+        ", ".join(map(str, result[book]["open"])) or "-"
+        for book in ("charger", "terminal", "backoffice")
+    ]
     table.add_row("open holds", *open_holds)
     console = Console()
     console.print(table)

@@ -1,25 +1,41 @@
-"""The commands that need the whole world: run, demo, reconcile. The parts bring their own (terminal, meter, price, ...)."""
+"""The commands that need the whole world: run, demo, reconcile, bench.
+
+The parts bring their own: terminal, meter, price, backoffice.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import signal
-import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
 from hostsim.setup import BUILD
 
+INTERRUPTED = 130
+_T = TypeVar("_T")
 _err = Console(stderr=True)
+
+_Tariff = Annotated[
+    Path | None, typer.Option(help="An OCPI tariff as JSON; default: the simulator's own.")
+]
+_Hold = Annotated[
+    int, typer.Option(help="Amount to pre-authorise, minor units.", min=1, max=999_999)
+]
+_Speed = Annotated[int, typer.Option(help="Charger time per real time, 1 to 60.", min=1, max=60)]
+_Rom = Annotated[bool, typer.Option("--rom", help="Code from a ROMFS image and a 96 KB heap.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def fail(text: str, code: int = 1) -> typer.Exit:
     """Says why on standard error; raise what it gives."""
-    _err.print(f"[bold red]forecourt:[/] {text}", highlight=False)
+    _err.print("[bold red]forecourt:[/] ", end="")
+    _err.print(text, highlight=False, markup=False, soft_wrap=True)
     return typer.Exit(code)
 
 
@@ -28,30 +44,48 @@ def register(app: typer.Typer) -> None:
     app.command()(run)
     app.command()(demo)
     app.command()(reconcile)
+    app.command()(bench)
+
+
+def _run(main: Coroutine[Any, Any, _T]) -> _T:
+    """asyncio.run that ends in order at SIGTERM as at Ctrl-C; KeyboardInterrupt for both."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    return asyncio.run(main)
 
 
 def _tariff_text(path: Path | None) -> str | None:
+    """The file's text, when the firmware would sell by it; else the end, with the field's name."""
+    from hostsim import tariffcheck
+    from hostsim.pricing.cli import PriceError
+
     if path is None:
         return None
     try:
-        return path.read_text()
+        text = path.read_text()
+        why = tariffcheck.refusal(path.resolve())
     except (OSError, UnicodeDecodeError) as e:
         raise fail(f"--tariff {path}: {e}", 2) from e
+    except PriceError as e:
+        raise fail(str(e)) from e
+    if why:
+        raise fail(f"--tariff {path}: {why}", 2)
+    return text
 
 
 def demo(
     card: Annotated[str, typer.Option(help="Card to tap; `terminal --help` lists them.")] = "visa",
-    tariff: Annotated[Path | None, typer.Option(help="An OCPI tariff as JSON; default: the simulator's own.")] = None,
+    tariff: _Tariff = None,
     kwh: Annotated[float, typer.Option(help="Energy the car wants, kWh.", min=0.01, max=50)] = 2.0,
-    hold: Annotated[int, typer.Option(help="Amount to pre-authorise, minor units.", min=1)] = 6000,
-    speed: Annotated[int, typer.Option(help="Charger time per real time, 1 to 60.", min=1, max=60)] = 60,
+    hold: _Hold = 6000,
+    speed: _Speed = 60,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
-    rom: Annotated[bool, typer.Option("--rom", help="Code from a ROMFS image and a 96 KB heap.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    rom: _Rom = False,
+    as_json: _Json = False,
 ) -> None:
-    """Plays one session headless on the real firmware and prints the driver's receipt and the three books.
+    """Plays one session headless on the real firmware: the driver's receipt, the three books.
 
-    Exit code 0 only when the three books agree.
+    Exit code 0 only when the three books agree; 1 when they do not or the session did not come to
+    its end, 2 for a bad option or tariff.
     """
     from hostsim import demo as demo_module
     from hostsim.terminal.cards import CARDS
@@ -61,8 +95,15 @@ def demo(
         raise fail(f"--card {card}: there are {', '.join(CARDS)}", 2)
     text = _tariff_text(tariff)
     with demo_module.temporary() as directory:
-        options = Options(Path(directory), rom=rom, speed=speed, hold_minor=hold, tariff=text,
-                          wanted_wh=round(kwh * 1000), seed=seed)  # fmt: skip
+        options = Options(
+            Path(directory),
+            rom=rom,
+            speed=speed,
+            hold_minor=hold,
+            tariff=text,
+            wanted_wh=round(kwh * 1000),
+            seed=seed,
+        )
         result, receipt = _play(options, card, as_json)
     if as_json:
         print(json.dumps(result))
@@ -80,46 +121,60 @@ def _play(options: Any, card: str, quiet: bool) -> tuple[dict[str, Any], list[st
 
     try:
         if quiet:
-            return asyncio.run(demo_module.play(options, card, lambda text: None))
+            return _run(demo_module.play(options, card, lambda text: None))
         with _err.status("starting") as status:
-            return asyncio.run(demo_module.play(options, card, lambda text: status.update(f"{text} ...")))
+            return _run(demo_module.play(options, card, lambda text: status.update(f"{text} ...")))
     except (WorldError, BrokerError, ChargerError) as e:
         raise fail(str(e)) from e
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def run(
-    port: Annotated[int, typer.Option(help="Port of the charger's front (loopback).", min=0, max=65535)] = 8080,
-    speed: Annotated[int, typer.Option(help="Charger time per real time, 1 to 60.", min=1, max=60)] = 1,
-    tariff: Annotated[Path | None, typer.Option(help="An OCPI tariff as JSON; default: the simulator's own.")] = None,
-    hold: Annotated[int, typer.Option(help="Amount to pre-authorise, minor units.", min=1)] = 6000,
-    rom: Annotated[bool, typer.Option("--rom", help="Code from a ROMFS image and a 96 KB heap.")] = False,
-    directory: Annotated[Path, typer.Option("--dir", help="Where ledger, books and database are kept.")] = BUILD / "run",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget everything of earlier runs first.")] = False,
+    port: Annotated[
+        int, typer.Option(help="Port of the charger's front (loopback).", min=0, max=65535)
+    ] = 8080,
+    speed: _Speed = 1,
+    tariff: _Tariff = None,
+    hold: _Hold = 6000,
+    rom: _Rom = False,
+    directory: Annotated[
+        Path, typer.Option("--dir", help="Where ledger, books and database are kept.")
+    ] = BUILD / "run",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget everything of earlier runs first.")
+    ] = False,
 ) -> None:
     """The charger live, with its front on a web page. Ctrl-C ends everything."""
     from hostsim import live
     from hostsim.world import Options
 
-    options = Options(directory, rom=rom, speed=speed, hold_minor=hold, tariff=_tariff_text(tariff))
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    options = Options(
+        directory, rom=rom, speed=speed, hold_minor=hold, tariff=_tariff_text(tariff)
+    )
     try:
-        code = asyncio.run(live.serve(options, port, fresh))
+        code = _run(live.serve(options, port, fresh))
     except KeyboardInterrupt:
         code = 0
-        _err.print("stopped.")
-    sys.exit(code)
+    raise typer.Exit(code)
 
 
 def reconcile(
-    directory: Annotated[Path, typer.Argument(help="Directory of a world, as `run --dir` keeps it.")] = BUILD / "run",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    directory: Annotated[
+        Path, typer.Argument(help="Directory of a world, as `run --dir` keeps it.")
+    ] = BUILD / "run",
+    as_json: _Json = False,
 ) -> None:
-    """Compares the three books of a world: charger's ledger, terminal's own, back office's. Exit code 1: they differ."""
+    """Compares the three books of a world: charger's ledger, terminal's, back office's.
+
+    Exit code 0: they agree to the cent; 1: they differ; 2: there are no books.
+    """
     from hostsim import books
+    from hostsim.terminal.books import BooksError
 
     try:
         result = books.of_directory(directory)
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, BooksError) as e:
         raise fail(f"{directory}: {e}", 2) from e
     if as_json:
         print(json.dumps(result))
@@ -127,3 +182,23 @@ def reconcile(
         books.show(result)
     if not result["agree"]:
         raise typer.Exit(1)
+
+
+def bench(
+    rom: _Rom = False,
+    as_json: _Json = False,
+) -> None:
+    """Measures the charger, as ratios to the physical limit or a peer; writes build/bench.json."""
+    from hostsim.bench import measure, report
+
+    try:
+        found = _run(measure.everything(rom, lambda text: _err.print(f"  {text} ...")))
+    except measure.ERRORS as e:
+        raise fail(str(e)) from e
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    report.write(found)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        report.show(found)

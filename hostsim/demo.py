@@ -1,55 +1,102 @@
-"""One session, headless: tap, plug, charge, unplug, receipt, three books. What `python -m hostsim demo` runs."""
+"""One session, headless: tap, plug, charge, unplug, receipt, three books: `hostsim demo`."""
 
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from hostsim.world import CHARGER_ID, Options, World
+from hostsim.terminal.cards import CARDS
+from hostsim.world import CHARGER_ID, Options, World, WorldError
 
-_READY_S = 15
-_MONEY_S = 20
+_READY_S = 90
+_ANSWER_S = 60
+_MONEY_S = 60
 
 
-async def play(options: Options, card: str, progress: Any) -> tuple[dict[str, Any], list[str]]:
-    """Plays the session and gives the result object of `demo --json` and the lines of the receipt."""
+async def play(
+    options: Options, card: str, progress: Callable[[str], None]
+) -> tuple[dict[str, Any], list[str]]:
+    """Plays the session; the object `demo --json` prints, and the lines of the receipt.
+
+    Raises WorldError, BrokerError or ChargerError when it does not come to its end.
+    """
     world = World(options, progress)
     try:
         await world.start()
-        await world.until(lambda: world.state == "free", _READY_S, "the charger to be ready for a driver")
+        await world.until_ready(_READY_S)
         before_wh = world.meter.register_wh
-        progress(f"tapping {card}")
-        await world.act("tap", card=card)
-        await world.until(lambda: world.state not in ("free",), _MONEY_S, "the tap to be seen")
-        await world.until(lambda: world.state in ("wait_plug", "free", "declined", "plugged", "receipt"), _MONEY_S,
-                          "the terminal's answer")  # fmt: skip
-        if world.state == "wait_plug":
-            await _charge(world, progress)
-        await world.until(lambda: world.state in ("receipt", "free", "declined", "plugged"), _MONEY_S, "settlement")
+        stop = await _session(world, card, progress)
+        progress("the back office takes the records")
         await world.until(world.synced, _MONEY_S, "the back office to acknowledge everything")
-        return result(world, before_wh), world.receipt
+        return result(world, before_wh, stop), world.receipt
     finally:
         await world.stop()
 
 
-async def _charge(world: World, progress: Any) -> None:
+async def _session(world: World, card: str, progress: Callable[[str], None]) -> str:
+    """From the tap to the end; why it ended."""
+    progress(f"tapping {card}")
+    answer = await world.act("tap", card=card)
+    if not answer["ok"]:
+        raise WorldError(answer["error"])
+    await world.until(lambda: bool(world.cards_read), _ANSWER_S, "the tap to be seen")
+    read = world.cards_read[-1]
+    if read["kind"] != "bank":
+        return read["text"] or "card_not_accepted"
+    slow_s = 30 if CARDS[card].slow else 0
+    await world.until(
+        lambda: world.state == "wait_plug" or _has(world, "declined", "cancelled", "captured"),
+        _ANSWER_S + slow_s,
+        "the terminal's answer",
+    )
+    if world.state == "wait_plug":
+        await _charge(world, progress)
+    if "declined" in world.records:
+        return str(world.records["declined"]["text"])
+    progress("settling")
+    await world.until(
+        lambda: _has(world, "cancelled", "captured") and world.state != "settling",
+        _MONEY_S,
+        "settlement",
+    )
+    priced = world.records.get("priced") or world.records["cancelled"]
+    return str(priced["reason"])
+
+
+def _has(world: World, *kinds: str) -> bool:
+    return any(kind in world.records for kind in kinds)
+
+
+async def _charge(world: World, progress: Callable[[str], None]) -> None:
     progress("plugging in")
     await world.act("plug")
-    await world.until(lambda: world.state in ("charging", "paused"), _MONEY_S, "power")
+    await world.until(
+        lambda: _has(world, "energising", "cancelled"), _MONEY_S, "the contactor to be closed"
+    )
     progress("charging")
-    await world.until(lambda: world.state in ("paused", "finished", "settling", "receipt"), 3600, "the car to be full")
+    wanted_wh = world.options.wanted_wh or 0
+    hours = wanted_wh / min(world.options.max_power_w, 11_000)
+    await world.until(
+        lambda: _has(world, "power_off", "cancelled") or _full(world),
+        hours * 3600 / world.options.speed * 4 + 120,
+        "the car to be full or the hold to be used up",
+    )
     progress("unplugging")
     await world.act("unplug")
 
 
-def result(world: World, before_wh: int) -> dict[str, Any]:
+def _full(world: World) -> bool:
+    return world.state == "paused" and not world.vehicle.wants_energy
+
+
+def result(world: World, before_wh: int, stop_reason: str) -> dict[str, Any]:
     """The object `demo --json` prints."""
-    records = world.charger_records()
-    last = {r["kind"]: r for r in records}
+    last = {r["kind"]: r for r in world.charger_records()}
     books = world.compare_books()
     priced = last.get("priced", {})
     view = world.view
+    assert world.charger
     return {
         "authorised_minor": books["charger"]["authorised_minor"],
         "captured_minor": books["charger"]["captured_minor"],
@@ -59,7 +106,6 @@ def result(world: World, before_wh: int) -> dict[str, Any]:
         "billed_wh": priced.get("billed_wh", 0),
         "meter_wh": world.meter.register_wh - before_wh,
         "books_agree": books["agree"],
-        "books": books,
         "records_sent": view["sync"]["sent"],
         "records_acked": view["sync"]["acked"],
         "heap_bytes": view["heap"]["total"],
@@ -67,23 +113,21 @@ def result(world: World, before_wh: int) -> dict[str, Any]:
         "pointer_bits": world.hello["bits"],
         "micropython": world.hello["micropython"],
         "tap_to_power_ms": view["tap_to_power_ms"],
-        "terminal_ms": view["terminal_ms"],
         "max_loop_stall_ms": view["stall_ms"],
-        "stop_reason": priced.get("reason") or last.get("declined", {}).get("text", ""),
+        "stop_reason": stop_reason,
+        "terminal_ms": view["terminal_ms"],
+        "resets": world.charger.resets,
         "charger": CHARGER_ID,
+        "books": books,
     }
 
 
 def temporary() -> tempfile.TemporaryDirectory[str]:
     """A directory for a world that is thrown away."""
-    return tempfile.TemporaryDirectory(prefix="forecourt-")
+    return tempfile.TemporaryDirectory(prefix="forecourt-", ignore_cleanup_errors=True)
 
 
-def directory_of(temp: tempfile.TemporaryDirectory[str]) -> Path:
-    return Path(temp.name)
-
-
-def show(result: dict[str, Any], receipt: list[str]) -> None:
+def show(found: dict[str, Any], receipt: list[str]) -> None:
     """The driver's receipt and the three books, for a person."""
     from rich.console import Console
 
@@ -92,8 +136,9 @@ def show(result: dict[str, Any], receipt: list[str]) -> None:
     console = Console()
     if receipt:
         width = max(len(line) for line in receipt)
-        console.print("\n".join("  │ " + line.ljust(width) + " │" for line in receipt), highlight=False, markup=False)
+        text = "\n".join(f"  │ {line.ljust(width)} │" for line in receipt)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     else:
-        console.print(f"  No receipt: {result['stop_reason']}", highlight=False)
+        console.print(f"  No receipt: {found['stop_reason']}", highlight=False)
     console.print()
-    books.show(result["books"])
+    books.show(found["books"])

@@ -1,7 +1,8 @@
-"""The charger's own hardware beside its UARTs: control pilot, contactor with feedback, buttons, screen and light.
+"""The charger's own hardware beside its UARTs: pilot, contactor with feedback, buttons, screen.
 
-The firmware's host board (board/host.py) connects here over a loopback socket, one line a message. What a driver sees on
-the real thing is what this object holds; what the vehicle may do with the mains follows from it.
+The firmware's host board (board/host.py) connects here over a loopback socket, one line a message.
+What a driver sees on the real thing is what this object holds; what the vehicle may do with the
+mains follows from it.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class Evse:
         self._switch()
 
     def refresh_pilot(self) -> str:
-        """Tells the firmware the pilot's state when it changed; call it whenever the vehicle may have."""
+        """Tells the firmware the pilot's state when it changed; to be called when it may have."""
         letter = self._car.pilot(self.offered_ma)
         if letter != self._sent_pilot:
             self._sent_pilot = letter

@@ -1,7 +1,9 @@
-"""The world around one charger: vehicle, meter, terminal, broker, back office, time, and the charger itself.
+"""The world around one charger: vehicle, meter, terminal, broker, back office, time, and itself.
 
-Everything is real where it can be: MicroPython runs the firmware, mosquitto the broker, pymodbus the meter, SQLite the
-back office. A World is started, acted on (`act`, by name, as the front page does) and looked at (`snapshot`, `subscribe`).
+Everything is real where it can be: MicroPython runs the firmware, mosquitto the broker, pymodbus
+the meter, SQLite the back office. A World is started, acted on (`act`, by name, as the front page
+does) and looked at (`snapshot`, `subscribe`). What it keeps on disk goes on when it is started
+again: flash, terminal's books, database, meter's register, and the time of day.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,35 +23,40 @@ from typing import Any
 from hostsim import books as books_module
 from hostsim.backoffice.service import BackOffice
 from hostsim.broker import Broker
-from hostsim.charger import Charger, Machine
+from hostsim.charger import Charger, ChargerError, Machine
 from hostsim.clock import WorldClock
+from hostsim.errors import WorldError
 from hostsim.evse import Evse
+from hostsim.hands import Hands
 from hostsim.ledgerimage import read_image
 from hostsim.line import PtyLine
 from hostsim.meter.sim import MeterSim
 from hostsim.pki import Pki
+from hostsim.setup import BUILD
+from hostsim.snapshot import snapshot
 from hostsim.terminal.books import Books
-from hostsim.terminal.cards import CARDS
 from hostsim.terminal.pt import TerminalSim
 from hostsim.timeserver import TimeServer
 from hostsim.vehicle import Vehicle
+
+__all__ = ["CHARGER_ID", "Options", "World", "WorldError"]
 
 CHARGER_ID = "FC-0001"
 DEFAULT_TARIFF = Path(__file__).with_name("data") / "tariff.json"
 _STEP_S = 0.05
 _TELL_EVERY = 5
+_SAVE_EVERY = 40
 _QUEUE = 2000
 _METER_START_WH = 1_234_560
+_MAX_DEATHS = 3
 _EVENT_KINDS = ("zvt", "modbus", "mqtt", "lines", "ledger", "log", "fault")
-
-
-class WorldError(RuntimeError):
-    """The world cannot be set up or cannot do that; str() says what to do."""
+# What keeps a charger out of service for good, as its screen says it, until somebody acts.
+_HOPELESS = ("no_tariff", "ledger_fault", "contactor_welded")
 
 
 @dataclass
 class Options:
-    """How a world is set up. `directory`: where everything is kept; one that was used before goes on."""
+    """How a world is set up. `directory`: where everything is kept."""
 
     directory: Path
     rom: bool = False
@@ -69,10 +76,12 @@ class Options:
 class World:
     """See the module. `progress(text)` hears what is being started."""
 
-    def __init__(self, options: Options, progress: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(
+        self, options: Options, progress: Callable[[str], None] = lambda text: None
+    ) -> None:
         self.options = options
         self._progress = progress
-        self.clock = WorldClock(options.start_epoch_ms, options.speed)
+        self.charger_id = CHARGER_ID
         self.random = random.Random(options.seed)
         self.back_office: BackOffice | None = None
         self.charger: Charger | None = None
@@ -80,83 +89,136 @@ class World:
         self.hello: dict[str, Any] = {}
         self.log: deque[str] = deque(maxlen=500)
         self.receipt: list[str] = []
+        self.records: dict[str, dict[str, Any]] = {}  # the newest of each kind since the start
+        self.cards_read: list[dict[str, Any]] = []
+        self.refusal = ""  # why the charger sells nothing at all, in its own words
+        self.books_seen: dict[str, Any] = {}
         self.on_mqtt: Callable[[dict[str, Any]], None] | None = None
-        self._card = ""
+        self._deaths = 0  # starts that came to nothing, in a row
+        self._resets_seen = 0
+        self._totals: dict[str, int] | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._queues: list[asyncio.Queue[dict[str, Any]]] = []
-        self._books: dict[str, Any] = {}
         self._told: dict[str, Any] = {}
-        self.changed = asyncio.Event()
-        directory = options.directory
-        self.files = directory / "charger"
-        self.files.mkdir(parents=True, exist_ok=True)
-        stored = 60_000 - min(options.wanted_wh or 40_000, 55_000)
-        self.vehicle = Vehicle(self.clock, stored_wh=stored // 2, wanted_wh=options.wanted_wh,
-                               max_power_w=options.max_power_w)  # fmt: skip
-        self.evse = Evse(self.vehicle, self._heard)
-        self.evse.speed = options.speed
-        self.meter = MeterSim(self.clock, self._power_w, "SDM630", start_wh=_METER_START_WH,
-                              state_file=directory / "meter.json", on_event=self._meter_event,
-                              seed=options.seed)  # fmt: skip
-        self.terminal = TerminalSim(self.clock, profile="cvend", books=Books(directory / "terminal.json"),
-                                    on_event=self._terminal_event, bank_s=options.bank_s)  # fmt: skip
-        self.terminal_line = PtyLine(baud=9600)
-        self.pki = Pki(directory / "pki")
-        self.broker = Broker(directory / "broker", self.pki)
-        self.time_server = TimeServer(self.clock)
+        self._started = contextlib.AsyncExitStack()
+        self._make_parts(options)
 
-    # --- life ----------------------------------------------------------------------------------------------------
+    def _make_parts(self, o: Options) -> None:
+        self.files = o.directory / "charger"
+        self.files.mkdir(parents=True, exist_ok=True)
+        self._clock_file = o.directory / "clock.json"
+        self.clock = WorldClock(o.start_epoch_ms or self._time_to_go_on(), o.speed)
+        stored = 60_000 - min(o.wanted_wh or 40_000, 55_000)
+        self.vehicle = Vehicle(
+            self.clock,
+            stored_wh=stored // 2,
+            wanted_wh=o.wanted_wh,
+            max_power_w=o.max_power_w,
+        )
+        self.evse = Evse(self.vehicle, self._heard)
+        self.evse.speed = o.speed
+        self.meter = MeterSim(
+            self.clock,
+            self._power_w,
+            "SDM630",
+            start_wh=_METER_START_WH,
+            state_file=o.directory / "meter.json",
+            on_event=self._meter_event,
+            seed=o.seed,
+        )
+        self.terminal = TerminalSim(
+            self.clock,
+            profile="cvend",
+            books=Books(o.directory / "terminal.json"),
+            on_event=self._terminal_event,
+            bank_s=o.bank_s,
+        )
+        self.terminal_line = PtyLine(baud=9600)
+        self.pki = Pki(o.directory / "pki")
+        self.broker = Broker(o.directory / "broker", self.pki)
+        self.time_server = TimeServer(self.clock)
+        self.hands = Hands(self)
+
+    # --- life ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Starts every part, the charger last. Raises WorldError, BrokerError, ChargerError."""
         o = self.options
+        undo = self._started
+        _check_build(o.rom)
+        machine = Machine.choose(o.rom, o.bits)
+        if machine.bits != o.bits:
+            self._printed(
+                "no 32-bit MicroPython here: the 64-bit one, with twice the heap"
+            )
+        undo.callback(self._save_clock)
+        undo.callback(self.terminal_line.close)
         self._progress("certificates and broker")
+        undo.push_async_callback(asyncio.to_thread, self.broker.stop)
         await asyncio.to_thread(self.broker.start)
         self._progress("back office")
-        self.back_office = BackOffice(f"sqlite:///{o.directory / 'backoffice.db'}", self.broker, self.pki,
-                                      self.clock.now_ms, self._mqtt_event)  # fmt: skip
+        self.back_office = BackOffice(
+            f"sqlite:///{o.directory / 'backoffice.db'}",
+            self.broker,
+            self.pki,
+            self.clock.now_ms,
+            self._mqtt_event,
+        )
+        undo.push_async_callback(asyncio.to_thread, self.back_office.close)
         await self.back_office.start()
         self._progress("meter, terminal, vehicle")
-        await self.evse.start()
-        await self.meter.start()
+        undo.push_async_callback(self.time_server.stop)
         await self.time_server.start()
-        self._tasks.append(asyncio.create_task(self.terminal.serve(self.terminal_line, True)))
-        self._tasks.append(asyncio.create_task(self._turn()))
+        undo.push_async_callback(self.meter.stop)
+        await self.meter.start()
+        undo.push_async_callback(self._end_tasks)
+        undo.push_async_callback(self.evse.stop)
+        await self.evse.start()
+        self._tasks.append(
+            asyncio.create_task(self.terminal.serve(self.terminal_line, True), name="terminal")
+        )
+        self._tasks.append(asyncio.create_task(self._turn(), name="world"))
         self._write_charger_files()
         self._progress("charger")
-        self.charger = Charger(Machine.choose(o.rom, o.bits), self._environment(), self._printed)
+        self.charger = Charger(machine, self._environment(), self._printed)
+        undo.push_async_callback(self.charger.power_off)
         await self.charger.power_on()
 
     async def stop(self) -> None:
-        """Ends everything; no process is left behind."""
-        if self.charger:
-            await self.charger.power_off()
-        await self.evse.stop()
+        """Ends everything that was started, the charger first; no process is left behind."""
+        await self._started.aclose()
+
+    async def _end_tasks(self) -> None:
+        self.hands.let_go()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.meter.stop()
-        self.terminal_line.close()
-        await self.time_server.stop()
-        if self.back_office:
-            await self.back_office.stop()
-            self.back_office.close()
-        await asyncio.to_thread(self.broker.stop)
+
+    def _time_to_go_on(self) -> int | None:
+        """Now; or where this world's clock stopped, when that had run ahead: it never goes back."""
+        try:
+            stopped_ms = int(json.loads(self._clock_file.read_text())["now_ms"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        now_ms = time.time_ns() // 1_000_000
+        return stopped_ms if stopped_ms > now_ms else None
+
+    def _save_clock(self) -> None:
+        fresh = self._clock_file.with_suffix(".new")
+        fresh.write_text(json.dumps({"now_ms": self.clock.now_ms()}))
+        fresh.replace(self._clock_file)
 
     def _write_charger_files(self) -> None:
         o = self.options
+        assert self.back_office
         self.pki.charger(CHARGER_ID).install(self.files)
         tariff = self.files / "tariff.json"
         if o.tariff is not None or not tariff.exists():
             tariff.write_text(o.tariff if o.tariff is not None else DEFAULT_TARIFF.read_text())
-        currency = "EUR"
-        with contextlib.suppress(ValueError, AttributeError):
-            currency = json.loads(tariff.read_text()).get("currency", currency)
-        assert self.back_office
         config = {
             "charger": CHARGER_ID,
             "evse_id": "DE*FCT*E0001*1",
-            "currency": currency,
+            "currency": _currency_of(tariff),
             "hold_minor": o.hold_minor,
             "min_hold_minor": min(100, o.hold_minor),
             "salt": self._salt(),
@@ -185,7 +247,17 @@ class World:
             "FORECOURT_TERMINAL": self.terminal_line.path,
         }
 
-    # --- physics -------------------------------------------------------------------------------------------------
+    async def set_power(self, on: bool) -> None:
+        """The charger's supply: off is a cut between any two instructions."""
+        assert self.charger
+        if on:
+            await self.charger.power_on()
+            return
+        await self.charger.power_off()
+        self.view = {}
+        self._event("fault", {"name": "power", "on": True})
+
+    # --- physics ---------------------------------------------------------------------------------
 
     def _power_w(self) -> int:
         power: int = self.vehicle.power_w(self.evse.contactor, self.evse.offered_ma)
@@ -199,8 +271,10 @@ class World:
             turns += 1
             if turns % _TELL_EVERY == 0:
                 self._tell_changes()
+            if turns % _SAVE_EVERY == 0:
+                self._save_clock()
 
-    # --- what happens --------------------------------------------------------------------------------------------
+    # --- what happens ----------------------------------------------------------------------------
 
     def _event(self, kind: str, data: dict[str, Any]) -> None:
         message = {"t": "event", "kind": kind, "data": data, "at_ms": self.clock.now_ms()}
@@ -210,16 +284,17 @@ class World:
 
     def _heard(self, kind: str, data: dict[str, Any]) -> None:
         """From the charger's lines and traces."""
-        if kind == "view":
-            self.view = data
-            self.changed.set()
-        elif kind == "hello":
-            self.hello = data
-        elif kind == "screen":
+        keep = {
+            "view": self._heard_view,
+            "hello": self._heard_hello,
+            "log": self._heard_log,
+            "ledger": self._heard_record,
+            "card": self.cards_read.append,
+        }.get(kind)
+        if keep:
+            keep(data)
+        if kind == "screen":
             self._tell({"screen": data})
-        elif kind == "log":
-            self.log.append(f"{data['level']}: {data['text']}")
-            self._event("log", data)
         elif kind == "receipt":
             self.receipt = data["lines"]
         elif kind in ("contactor", "card"):
@@ -227,6 +302,25 @@ class World:
         elif kind in _EVENT_KINDS:
             self._event(kind, data)
         self.meter.step()
+
+    def _heard_view(self, data: dict[str, Any]) -> None:
+        self.view = data
+        self._deaths = 0
+
+    def _heard_hello(self, data: dict[str, Any]) -> None:
+        self.hello = data
+        self.refusal = ""
+
+    def _heard_log(self, data: dict[str, Any]) -> None:
+        text = data["text"]
+        self.log.append(f"{data['level']}: {text}")
+        if data["level"] == "error" and text.startswith(("config:", "ledger:", "tariff:")):
+            self.refusal = text
+
+    def _heard_record(self, data: dict[str, Any]) -> None:
+        self.records[data["type"]] = data["fields"]
+        if data["type"] == "tariff" and data["fields"]["result"] == "accepted":
+            self.refusal = ""
 
     def _printed(self, text: str) -> None:
         self.log.append(text)
@@ -241,17 +335,26 @@ class World:
             self.on_mqtt(data)
 
     def _terminal_event(self, kind: str, data: dict[str, Any]) -> None:
+        self._totals = None
         if kind == "apdu":
-            fields = {k: v for k, v in data.items() if k not in ("dir", "hex", "name")}
-            self._event("zvt", {"direction": data["dir"], "name": data.get("name", ""), "hex": data["hex"], "fields": fields})
+            self._event(
+                "zvt",
+                {
+                    "direction": data["dir"],
+                    "name": data.get("name", ""),
+                    "hex": data["hex"],
+                    "fields": {k: v for k, v in data.items() if k not in ("dir", "hex", "name")},
+                },
+            )
         elif kind == "display":
             self._tell({"terminal": {"display": data["text"]}})
         else:
             self._event("zvt", {"direction": "", "name": kind, "hex": "", "fields": data})
 
-    # --- looking -------------------------------------------------------------------------------------------------
+    # --- looking ---------------------------------------------------------------------------------
 
     def subscribe(self) -> asyncio.Queue[dict[str, Any]]:
+        """What happens from now on; see hostsim.front.world."""
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_QUEUE)
         self._queues.append(queue)
         return queue
@@ -276,70 +379,27 @@ class World:
 
     @property
     def running(self) -> bool:
+        """The firmware's process lives and talks."""
         return self.charger is not None and self.charger.running and self.evse.connected.is_set()
+
+    @property
+    def state(self) -> str:
+        """The charger's state as its own view says it; "" while it does not run."""
+        state: str = self.view.get("state", "") if self.running else ""
+        return state
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state, as hostsim.front.world describes it."""
-        v = self.view if self.running else {}
-        return {
-            "charger": CHARGER_ID,
-            "speed": self.evse.speed,
-            "sim_time_ms": self.clock.now_ms(),
-            "up": self.running,
-            "power": bool(self.charger and self.charger.powered),
-            "screen": self.evse.screen,
-            "lines": {
-                "pilot": self.vehicle.pilot(self.evse.offered_ma),
-                "contactor": self.evse.contactor,
-                "feedback": self.evse.contactor,
-                "emergency": self.evse.emergency,
-                "offered_ma": self.evse.offered_ma,
-            },
-            "vehicle": {
-                "plugged": self.vehicle.plugged,
-                "power_w": self.meter.power_w,
-                "energy_wh": self.vehicle.delivered_wh,
-                "wanted_wh": self.vehicle.wanted_wh,
-                "soc_pct": self.vehicle.stored_percent,
-                "paused": self.vehicle.paused,
-                "full": self.vehicle.full,
-            },
-            "meter": self._meter_state(),
-            "terminal": self._terminal_state(),
-            "network": {"connected": self.evse.network, "broker_up": self.broker.running},
-            "session": v.get("session"),
-            "sync": v.get("sync", {}),
-            "heap": v.get("heap", {}),
-            "firmware": {
-                "version": self.hello.get("version", ""),
-                "pointer_bits": self.hello.get("bits", 0),
-                "micropython": self.hello.get("micropython", ""),
-            },
-            "cards": [{"name": card.name, "help": card.about} for card in CARDS.values()],
-            "languages": ["en", "de", "fr"],
-            "books": self._books,
-        }
+        return snapshot(self)
 
-    def _meter_state(self) -> dict[str, Any]:
-        assert self.meter.line
-        return {
-            "connected": self.meter.line.connected,
-            "register_wh": self.meter.register_wh,
-            "registers": {name: str(value) for name, value in self.meter.registers().items()},
-            "faults": {name: True for name in self.meter.faults},
-        }
+    def terminal_totals(self) -> dict[str, int]:
+        """Totals of the terminal's own books; computed anew when the terminal did something."""
+        if self._totals is None:
+            summary = self.terminal.books.summary()
+            self._totals = {k: v for k, v in summary.items() if isinstance(v, int)}
+        return self._totals
 
-    def _terminal_state(self) -> dict[str, Any]:
-        return {
-            "connected": self.terminal_line.connected,
-            "powered": self.terminal.powered,
-            "display": self.terminal.display,
-            "card": self._card,
-            "books": {k: v for k, v in self.terminal.books.summary().items() if isinstance(v, int)},
-            "faults": {},
-        }
-
-    # --- the three books -----------------------------------------------------------------------------------------
+    # --- the three books -------------------------------------------------------------------------
 
     def charger_records(self) -> list[dict[str, Any]]:
         """What is in the charger's flash, by the independent reader."""
@@ -351,137 +411,80 @@ class World:
         charger = books_module.from_records("charger", self.charger_records())
         terminal = books_module.from_terminal(self.terminal.books.summary())
         back = books_module.from_records("back office", self.back_office.records(CHARGER_ID))
-        self._books = books_module.compare(charger, terminal, back)
-        return self._books
+        self.books_seen = books_module.compare(charger, terminal, back)
+        return self.books_seen
 
-    # --- acting --------------------------------------------------------------------------------------------------
+    # --- acting ----------------------------------------------------------------------------------
 
     async def act(self, name: str, /, **args: Any) -> dict[str, Any]:
-        """Does what hostsim.front.acts names; {"ok": False, "error": ...} when it cannot be done now."""
+        """Does what hostsim.front.acts names; {"ok": False, "error": ...} when it cannot now."""
         try:
-            await self._act(name, args)
+            await self.hands.do(name, args)
         except (WorldError, ValueError, KeyError) as e:
             return {"ok": False, "error": str(e)}
         self._tell_changes()
         return {"ok": True}
 
-    async def _act(self, name: str, args: dict[str, Any]) -> None:
-        acts: dict[str, Callable[..., Awaitable[None] | None]] = {
-            "tap": self.tap,
-            "remove_card": self.remove_card,
-            "plug": self.plug,
-            "unplug": self.unplug,
-            "stop": self.evse.press_stop,
-            "emergency": self.evse.set_emergency,
-            "vehicle_full": self.vehicle_full,
-            "vehicle_pause": self.vehicle_pause,
-            "speed": self.set_speed,
-            "network": self.set_network,
-            "meter": self.set_meter,
-            "terminal": self.set_terminal,
-            "power": self.set_power,
-            "meter_fault": self.meter_fault,
-            "terminal_fault": self.terminal_fault,
-            "language": self.evse.press_language,
-        }
-        done = acts[name](*args.values())
-        if done is not None:
-            await done
-
-    async def tap(self, card: str) -> None:
-        """Holds a card to the reader for as long as a person does: until the terminal has done with it, at most 6 s."""
-        self.terminal.present_card(card)
-        self._card = card
-        self._tasks = [t for t in self._tasks if not t.done()]
-        self._tasks.append(asyncio.create_task(self._take_card_away(card)))
-
-    async def _take_card_away(self, card: str) -> None:
-        await asyncio.sleep(6)
-        if self._card == card:
-            self.remove_card()
-
-    def remove_card(self) -> None:
-        self._card = ""
-        self.terminal.remove_card()
-
-    def plug(self) -> None:
-        if self.vehicle.plugged:
-            raise WorldError("the vehicle is plugged in already")
-        self.vehicle.plug()
-        self.evse.refresh_pilot()
-
-    def unplug(self) -> None:
-        if not self.vehicle.plugged:
-            raise WorldError("no vehicle is plugged in")
-        self.meter.step()
-        self.vehicle.unplug()
-        self.evse.refresh_pilot()
-
-    def vehicle_full(self) -> None:
-        """The vehicle has enough: what it got is what it wanted."""
-        self.meter.step()
-        self.vehicle.wanted_wh = self.vehicle.delivered_wh
-        self.evse.refresh_pilot()
-
-    def vehicle_pause(self, on: bool) -> None:
-        self.meter.step()
-        self.vehicle.pause(on)
-        self.evse.refresh_pilot()
-
-    def set_speed(self, n: int) -> None:
-        self.clock.speed = n
-        self.evse.set_speed(n)
-
-    def set_network(self, on: bool) -> None:
-        """Pulling the cable: the broker falls silent, the charger's link goes down."""
-        if self.evse.network == on:
-            return
-        (self.broker.resume if on else self.broker.pause)()
-        self.evse.set_network(on)
-
-    def set_meter(self, on: bool) -> None:
-        assert self.meter.line
-        self.meter.line.connected = on
-
-    def set_terminal(self, on: bool) -> None:
-        self.terminal_line.connected = on
-
-    async def set_power(self, on: bool) -> None:
-        assert self.charger
-        if on:
-            await self.charger.power_on()
-        else:
-            await self.charger.power_off()
-            self.view = {}
-            self._event("fault", {"name": "power", "on": True})
-
-    def meter_fault(self, name: str, on: bool) -> None:
-        if on:
-            self.meter.set_fault(name)
-        else:
-            self.meter.clear_fault(name)
-
-    def terminal_fault(self, name: str, on: bool) -> None:
-        self.terminal.set_fault(name, on)
-
-    # --- waiting (demo, scenarios) -------------------------------------------------------------------------------
+    # --- waiting (demo, scenarios) ---------------------------------------------------------------
 
     async def until(self, what: Callable[[], bool], timeout_s: float, why: str) -> None:
-        """Waits until `what()`; WorldError with the reason after `timeout_s` real seconds."""
+        """Waits until `what()`; WorldError with the reason after `timeout_s` real seconds, and at
+        once when the charger cannot even start.
+        """
         end = time.monotonic() + timeout_s
         while not what():
+            if self._deaths >= _MAX_DEATHS:
+                raise WorldError(f"the charger resets in a loop; its last words:\n{self._tail()}")
             if time.monotonic() > end:
-                tail = "\n".join(list(self.log)[-8:])
-                raise WorldError(f"waited {timeout_s:.0f} s for {why}; the charger is {self.state!r}\n{tail}")
+                raise WorldError(
+                    f"waited {timeout_s:.0f} s for {why}; the charger is {self.state!r}\n"
+                    + self._tail()
+                )
+            self._count_deaths()
             await asyncio.sleep(0.02)
 
-    @property
-    def state(self) -> str:
-        """The charger's state as its own view says it; "" while it does not run."""
-        state: str = self.view.get("state", "") if self.running else ""
-        return state
+    def _count_deaths(self) -> None:
+        if self.charger and self.charger.resets > self._resets_seen:
+            self._deaths += self.charger.resets - self._resets_seen
+            self._resets_seen = self.charger.resets
+
+    def _tail(self) -> str:
+        return "\n".join(list(self.log)[-10:])
+
+    async def until_ready(self, timeout_s: float = 60) -> None:
+        """Waits until a driver can start; WorldError at once when that cannot come by itself."""
+        await self.until(
+            lambda: self._open_for_drivers() or bool(self._why_never()),
+            timeout_s,
+            "the charger to be ready for a driver",
+        )
+        if why := self._why_never():
+            raise WorldError(f"the charger sells nothing: {why}")
+
+    def _open_for_drivers(self) -> bool:
+        return self.state == "free" and self.view["terminal"] in ("ready", "busy")
+
+    def _why_never(self) -> str:
+        message = self.view.get("message", "") if self.state == "out_of_service" else ""
+        if message in _HOPELESS:
+            return self.refusal or message.replace("_", " ")
+        return self.refusal if self.running and not self.state else ""
 
     def synced(self) -> bool:
         """Every record of the charger is acknowledged."""
         sync = self.view.get("sync", {})
         return bool(sync) and sync["acked_seq"] + 1 == sync["next_seq"]
+
+
+def _check_build(rom: bool) -> None:
+    missing = BUILD / "rom.img" if rom else BUILD / "mpy" / "main.mpy"
+    if not missing.exists():
+        raise ChargerError(f"{missing} is missing: run `make build`")
+
+
+def _currency_of(tariff: Path) -> str:
+    with contextlib.suppress(ValueError, AttributeError):
+        currency = json.loads(tariff.read_text()).get("currency")
+        if isinstance(currency, str) and len(currency) == 3:
+            return currency
+    return "EUR"

@@ -16,7 +16,9 @@ STEP_S = 30
 async def started(**options) -> AsyncIterator[World]:
     """A world whose charger is ready for a driver. Options as hostsim.world.Options."""
     with tempfile.TemporaryDirectory(prefix="forecourt-test-") as directory:
-        world = World(Options(Path(directory), **{"speed": 60, "wanted_wh": 1000, "bank_s": 0.2, **options}))
+        world = World(
+            Options(Path(directory), **{"speed": 60, "wanted_wh": 1000, "bank_s": 0.2, **options})
+        )
         try:
             await world.start()
             await world.until(lambda: world.state != "", READY_S, "the charger to start")
@@ -74,4 +76,14 @@ def run(scenario: Callable[[World], Awaitable[None]], **options) -> None:
     asyncio.run(whole())
 
 
-__all__ = ["CHARGER_ID", "agree", "charging", "money", "run", "settled", "started", "tap", "until_state"]
+__all__ = [
+    "CHARGER_ID",
+    "agree",
+    "charging",
+    "money",
+    "run",
+    "settled",
+    "started",
+    "tap",
+    "until_state",
+]
