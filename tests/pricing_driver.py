@@ -5,7 +5,7 @@
 import json
 import sys
 
-from firmware.pricing import bill as bills
+from firmware.pricing import invoice
 from firmware.pricing.calendar import TimeZone
 from firmware.pricing.counter import CHARGING, IDLE, PARKED
 from firmware.pricing.engine import Engine
@@ -52,8 +52,8 @@ def check_lines(engine, problems, name):
         problems.append(name + ": lines do not add up to the total")
     if sum([group[3] for group in result.vat_groups()]) != gross:
         problems.append(name + ": VAT groups do not add up to the total")
-    high = result._limit(True, 1)
-    if high and gross * high[1] * 10000 > high[0] * result._scale() * 10000:
+    high = result.limit(True, 1)
+    if high and gross * high[1] * 10000 > high[0] * result.scale() * 10000:
         problems.append(name + ": above max_price")
     return gross
 
@@ -132,12 +132,12 @@ def pair(line):
     result = engine.bill()
     excl, incl = result.total()
     return {
-        "excl": None if excl is None else bills.decimal_text(excl),
-        "incl": bills.decimal_text(incl),
+        "excl": None if excl is None else invoice.decimal_text(excl),
+        "incl": invoice.decimal_text(incl),
         "exact": None if excl is None else [str(excl[0]), str(excl[1])],
         "exact_incl": [str(incl[0]), str(incl[1])],
         "parts": [
-            None if p[0] is None else bills.decimal_text(p[0])
+            None if p[0] is None else invoice.decimal_text(p[0])
             for p in [result.exact(b) for b in (1, 2, 4, 8)]
         ],
         "gross": gross,

@@ -4,8 +4,6 @@ The zone is a POSIX TZ string (IEEE Std 1003.1, 8.3, with the extension of RFC 8
 a rule from -167 to 167, negative daylight saving), for example "CET-1CEST,M3.5.0,M10.5.0/3".
 """
 
-from firmware.errors import FieldError
-
 DAY_S = 86400
 
 
@@ -52,21 +50,13 @@ class TimeZone:
     """
 
     def __init__(self, text: str) -> None:
+        from firmware.pricing import leave, zonetext
+
+        try:
+            self._std, self._dst, self._start, self._end = zonetext.parse(text)
+        finally:
+            leave("zonetext")
         self.text = text
-        self._rest = text
-        self._name()
-        self._std = -self._clock(24)
-        self._dst = None
-        if self._rest and self._rest[0] != ",":
-            self._name()
-            self._dst = self._std + 3600
-            if self._rest and self._rest[0] != ",":
-                self._dst = -self._clock(24)
-            self._rest = self._rest or ",M3.2.0,M11.1.0"
-            self._start = self._rule()
-            self._end = self._rule()
-        if self._rest:
-            self._bad()
         self._from = 1
         self._until = 0
         self._offset = self._std
@@ -90,11 +80,6 @@ class TimeZone:
         days = shown // DAY_S
         return days, shown - days * DAY_S
 
-    def _bad(self) -> None:
-        raise FieldError(
-            "tz", "must be a POSIX TZ string such as CET-1CEST,M3.5.0,M10.5.0/3", self.text
-        )
-
     def _find(self, epoch_s: int) -> None:
         if self._dst is None:
             self._from, self._until = epoch_s - DAY_S, epoch_s + 400 * 366 * DAY_S
@@ -112,64 +97,6 @@ class TimeZone:
                 break
             self._from, to_dst = at, kind
         self._offset = self._dst if to_dst else self._std
-
-    def _name(self) -> None:
-        text = self._rest
-        if text[:1] == "<":
-            end = text.find(">")
-            name, self._rest = text[1:end], text[end + 1 :] if end > 0 else ""
-        else:
-            end = 0
-            while end < len(text) and text[end].isalpha():
-                end += 1
-            name, self._rest = text[:end], text[end:]
-        if len(name) < 3:
-            self._bad()
-
-    def _int(self, high: int) -> int:
-        end = 0
-        while end < len(self._rest) and self._rest[end].isdigit():
-            end += 1
-        if not 0 < end < 4 or int(self._rest[:end]) > high:
-            self._bad()
-        found = int(self._rest[:end])
-        self._rest = self._rest[end:]
-        return found
-
-    def _skip(self, char: str) -> bool:
-        if self._rest[:1] != char:
-            return False
-        self._rest = self._rest[1:]
-        return True
-
-    def _clock(self, hours: int) -> int:
-        minus = self._skip("-")
-        if not minus:
-            self._skip("+")
-        seconds = self._int(hours) * 3600
-        if self._skip(":"):
-            seconds += self._int(59) * 60
-            if self._skip(":"):
-                seconds += self._int(59)
-        return -seconds if minus else seconds
-
-    def _rule(self) -> tuple[int, ...]:
-        if not self._skip(","):
-            self._bad()
-        if self._skip("M"):
-            month = self._int(12)
-            week = self._int(5) if self._skip(".") else 0
-            day = self._int(6) if self._skip(".") else 9
-            if not month or not week or day > 6:
-                self._bad()
-            rule = (month, week, day)
-        elif self._skip("J"):
-            rule = (0, self._int(365), 0)
-            if not rule[1]:
-                self._bad()
-        else:
-            rule = (-1, self._int(365), 0)
-        return rule + (self._clock(167) if self._skip("/") else 7200,)
 
 
 def _instant(rule: tuple[int, ...], year: int) -> int:

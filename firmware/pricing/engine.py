@@ -176,7 +176,11 @@ class Engine(Counter):
 
     def next_change(self) -> tuple[int, int]:
         """The next known change of a price: (epoch ms or -1, session energy in mWh or -1)."""
-        return limits.next_change(self)
+        from firmware.pricing import leave, outlook
+
+        found = outlook.next_change(self)
+        leave("outlook")
+        return found
 
     def left(self, limit_minor: int) -> tuple[int, int]:
         """(mWh, ms) that still fit under a limit, each alone, at the prices of now; -1 where it is

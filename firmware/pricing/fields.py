@@ -8,7 +8,7 @@ numbers or strings that hold one.
 from micropython import const
 
 from firmware.errors import FieldError
-from firmware.pricing import money
+from firmware.pricing import decimals
 from firmware.pricing.calendar import DAY_S, days_of, month_days
 from firmware.pricing.jsontext import Num
 
@@ -64,7 +64,7 @@ def number(value: "Any", places: int, path: str) -> int:
     """A decimal that is not negative, as an integer of 10**-places."""
     if not isinstance(value, (Num, str)):
         raise FieldError(path, "must be a number", value)
-    found = money.decimal(str(value), places, path)
+    found = decimals.decimal(str(value), places, path)
     if found > _HIGHEST:
         raise FieldError(path, "is too large", value)
     return found

@@ -1,11 +1,10 @@
-"""How far the money reaches: rates, the next change of price, what is left under a limit.
+"""How far the money reaches: the rate, what is left under a limit.
 
 left() is conservative by at most 1 Wh or 1 s; stop_before() finds the last instant exactly.
 """
 
 from micropython import const
 
-from firmware.pricing import boundary
 from firmware.pricing.bill import Bill
 
 TYPE_CHECKING = const(0)
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 FAR = const(0x3FFFFFFF)
 _COARSE = const(1000)  # left() stops searching at 1 Wh, 1 s
-_MOST_CHANGES = const(64)
 
 
 def gross_price(tariff: "Tariff", component: int) -> int:
@@ -41,7 +39,7 @@ def ahead(engine: "Engine") -> tuple[int, int] | None:
     room = limit - Bill(engine).gross_minor()
     if room < 0:
         return None
-    scale = Bill(engine)._scale()
+    scale = Bill(engine).scale()
     energy = gross_price(engine.tariff, engine.energy)
     time = gross_price(engine.tariff, engine.time)
     more_mwh = _guess(energy, room, scale) // 2 if energy else FAR
@@ -97,7 +95,7 @@ def left(engine: "Engine", limit: int) -> tuple[int, int]:
         elif room < 0:
             found.append(0)
         else:
-            guess = _guess(price, room + 1, bill._scale()) * (36 if found else 10) // 10
+            guess = _guess(price, room + 1, bill.scale()) * (36 if found else 10) // 10
             found.append(_search(engine, limit, guess, bool(found)))
     return found[0], found[1]
 
@@ -123,50 +121,3 @@ def _search(engine: "Engine", limit: int, guess: int, of_time: bool) -> int:
 def _fits(engine: "Engine", limit: int, more: int, of_time: bool) -> bool:
     bill = Bill(engine, 0, more) if of_time else Bill(engine, more, 0)
     return bill.gross_minor() <= limit
-
-
-def next_change(engine: "Engine") -> tuple[int, int]:
-    """The next change of a price known now: (epoch ms or -1, session energy in mWh or -1).
-
-    In time it looks through up to 64 boundaries, as if the load stayed as it is.
-    """
-    if not engine.open:
-        return -1, -1
-    kept = engine.ms, engine.mwh, engine.charged_ms, engine.parked_ms
-    engine.settle()
-    now = engine.energy, engine.time, engine.flat_now
-    when = _next_time(engine, now)
-    engine.ms = kept[0]
-    energy = -1
-    while energy < 0:
-        cut = boundary.energy_cut(engine)
-        if cut >= FAR:
-            break
-        engine.mwh = cut
-        boundary.choose(engine)
-        if (engine.energy, engine.time, engine.flat_now) != now:
-            energy = cut
-    engine.mwh = kept[1]
-    boundary.choose(engine)
-    return when, energy
-
-
-def _next_time(engine: "Engine", now: tuple[int, int, int]) -> int:
-    charged, parked = engine.charged_ms, engine.parked_ms
-    first = engine.ms
-    found = -1
-    for _ in range(_MOST_CHANGES):
-        then = boundary.choose(engine)
-        if then >= FAR:
-            break
-        engine.ms = then
-        if engine.kind == 1:
-            engine.charged_ms = charged + then - first
-        elif engine.kind == 0:
-            engine.parked_ms = parked + then - first
-        boundary.choose(engine)
-        if (engine.energy, engine.time, engine.flat_now) != now:
-            found = engine.epoch_ms + then
-            break
-    engine.charged_ms, engine.parked_ms = charged, parked
-    return found

@@ -1,82 +1,25 @@
-"""Decimal text to integers and back; money never meets a float.
+"""Integers to amounts of money and their text; money never meets a float.
 
 Prices are integers of 1e-4 of the currency, amounts integers of its minor unit (ISO 4217).
 """
 
-from firmware.errors import FieldError
-
 # Minor-unit exponents of ISO 4217 (list one) that are not 2.
-_EXPONENTS = {
-    "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0,
-    "RWF": 0, "UGX": 0, "UYI": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
-    "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3, "CLF": 4, "UYW": 4,
-}  # fmt: skip
-_SIGNS = {"EUR": "€", "GBP": "£", "USD": "$", "JPY": "¥"}
+_NONE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_THREE = "BHD IQD JOD KWD LYD OMR TND"
+_FOUR = "CLF UYW"
 
 
 def exponent(currency: str) -> int:
     """Decimals of the currency's minor unit (ISO 4217): 2 for EUR, 0 for JPY, 3 for KWD."""
-    return _EXPONENTS.get(currency, 2)
+    if currency in _NONE:
+        return 0
+    return 3 if currency in _THREE else 4 if currency in _FOUR else 2
 
 
 def sign(currency: str) -> str:
     """The currency's usual sign, or its ISO code where a sign would be ambiguous."""
-    return _SIGNS.get(currency, currency)
-
-
-def _digits(text: str, field: str) -> str:
-    for char in text:
-        if not "0" <= char <= "9":
-            raise FieldError(field, "must be a decimal number", text)
-    return text
-
-
-def parts(text: str, field: str) -> tuple[int, int]:
-    """Read a decimal as (mantissa, decimals): "-2.50" gives (-25, 1); JSON exponents are
-    understood.
-
-    Raises FieldError when the text is no decimal number or has more than 24 digits.
-    """
-    body = text[1:] if text[:1] == "-" else text
-    power = 0
-    at = body.lower().find("e")
-    if at >= 0:
-        tail = body[at + 1 :]
-        minus = tail[:1] == "-"
-        tail = _digits(tail[1:] if tail[:1] in ("-", "+") and tail else tail, field)
-        if not tail or len(tail) > 2:
-            raise FieldError(field, "must be a decimal number", text)
-        power = -int(tail) if minus else int(tail)
-        body = body[:at]
-    whole, dot, fraction = body.partition(".")
-    if not whole or (dot and not fraction):
-        raise FieldError(field, "must be a decimal number", text)
-    digits = _digits(whole + fraction, field)
-    if len(digits) > 24 or power > 24:
-        raise FieldError(field, "has too many digits", text)
-    value = int(digits)
-    places = len(fraction) - power
-    while places > 0 and value % 10 == 0 and value:
-        value //= 10
-        places -= 1
-    if places < 0:
-        value *= 10**-places
-    if places < 0 or not value:
-        places = 0
-    return (-value if text[0] == "-" else value), places
-
-
-def decimal(text: str, places: int, field: str) -> int:
-    """Read a decimal as an integer of 10**-places, refusing what does not fit exactly.
-
-    Raises FieldError for text that is no decimal, is negative, or has more decimals than `places`.
-    """
-    value, given = parts(text, field)
-    if value < 0:
-        raise FieldError(field, "must not be negative", text)
-    if given > places:
-        raise FieldError(field, f"has more than the {places} decimals that are carried", text)
-    return value * 10 ** (places - given)
+    at = "EURGBPUSDJPY".find(currency)
+    return "€£$¥"[at // 3] if at >= 0 and at % 3 == 0 else currency
 
 
 def half_up(numerator: int, denominator: int) -> int:

@@ -6,8 +6,6 @@ percent, energy mWh, time ms, current mA, power W. docs/pricing.md lists every f
 among them.
 """
 
-import sys
-
 from micropython import const
 
 from firmware.errors import FieldError, TariffError
@@ -60,7 +58,7 @@ class Tariff:
         """Read an OCPI Tariff object. Raises TariffError naming the field, what it must be and
         what came.
         """
-        from firmware.pricing import reading
+        from firmware.pricing import leave, reading
 
         try:
             tariff = Tariff()
@@ -69,8 +67,7 @@ class Tariff:
         except FieldError as error:
             raise TariffError(error.field, error.reason, error.given)
         finally:
-            if sys.implementation.name == "micropython":
-                _leave(("reading", "fields", "jsontext"))
+            leave("reading", "fields", "decimals", "jsontext")
 
     def valid_at(self, epoch_s: int) -> bool:
         """Whether start_date_time <= the instant < end_date_time (OCPI: the one valid at session
@@ -87,12 +84,3 @@ class Tariff:
             if component[0] == dimension:
                 return True
         return False
-
-
-def _leave(names: tuple[str, ...]) -> None:
-    """Give back the memory of modules that only reading needs; nobody else holds them."""
-    package = sys.modules["firmware.pricing"]
-    for name in names:
-        sys.modules.pop("firmware.pricing." + name, None)
-        if hasattr(package, name):
-            delattr(package, name)

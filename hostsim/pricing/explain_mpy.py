@@ -1,9 +1,11 @@
 """Runs under MicroPython, with price_mpy.py: says which element priced what, when and why."""
 
-from firmware.pricing import bill, money, words
+from firmware.pricing import invoice, money, words
 from firmware.pricing.counter import CHARGING, IDLE
 from firmware.pricing.engine import Engine
 
+UNIT = 360000000000  # amounts of firmware.pricing.bill in one unit of the currency
+MAXIMUM = 9  # kind of a line: max_price; one more: min_price
 LABELS = ("ENERGY", "TIME", "PARKING_TIME", "FLAT")
 
 
@@ -83,7 +85,7 @@ def rounded(engine, result):
     lines = []
     for kind, component, quantity, amount, _, dimension in result.rows:
         if component < 0:
-            less = bill.decimal_text((-amount, bill.UNIT))
+            less = invoice.decimal_text((-amount, UNIT))
             lines.append(f"x_caps: {LABELS[dimension]} costs {less} less")
         elif component in engine.used:
             more = quantity - engine.amounts[engine.used.index(component)]
@@ -91,8 +93,8 @@ def rounded(engine, result):
             if more:
                 lines.append(f"step_size: {unit} more are billed {why(engine.tariff, component)}")
     for line in result.lines():
-        if line[0] >= bill.MAXIMUM:
-            name = "max_price" if line[0] == bill.MAXIMUM else "min_price"
+        if line[0] >= MAXIMUM:
+            name = "max_price" if line[0] == MAXIMUM else "min_price"
             lines.append(f"{name}: {line[4]} minor units")
     return lines
 

@@ -14,11 +14,13 @@ from explain_mpy import Explained, explain  # type: ignore[import-not-found]
 from record_mpy import read, read_cdr  # type: ignore[import-not-found]
 
 from firmware.errors import FieldError
-from firmware.pricing import bill, boundary, money, reservation
+from firmware.pricing import boundary, invoice, money, reservation
 from firmware.pricing.calendar import TimeZone
 from firmware.pricing.counter import CHARGING, IDLE, PARKED
 from firmware.pricing.receipt import Receipt
 from firmware.pricing.tariff import Tariff
+
+RESERVED = 240  # the dimensions of reservations, as bits
 
 
 def only_reserved(one):
@@ -90,7 +92,7 @@ def feed(engine, periods, start_ms):
 def pair(value, what):
     """An OCPI amount: {excl_vat, incl_vat} as decimal text."""
     excl, incl = value
-    return [what, None if excl is None else bill.decimal_text(excl), bill.decimal_text(incl)]
+    return [what, None if excl is None else invoice.decimal_text(excl), invoice.decimal_text(incl)]
 
 
 def costs(engine, result, periods):
@@ -102,7 +104,7 @@ def costs(engine, result, periods):
         (2, "total_time_cost", "TIME"),
         (4, "total_parking_cost", "PARKING_TIME"),
         (8, "total_fixed_cost", ""),
-        (bill.RESERVED, "total_reservation_cost", "RESERVATION_TIME"),
+        (RESERVED, "total_reservation_cost", "RESERVATION_TIME"),
     ):
         priced = [c for c in engine.tariff.components if bits >> c[0] & 1]
         if priced or dimension in names:

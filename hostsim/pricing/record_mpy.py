@@ -6,7 +6,7 @@ many as it has, the length in ms counts; else the volume, at the prices of the p
 """
 
 from firmware.errors import FieldError
-from firmware.pricing import money
+from firmware.pricing import decimals, money
 from firmware.pricing.calendar import instant_text
 from firmware.pricing.fields import parse_instant
 from firmware.pricing.jsontext import Num, Reader
@@ -78,7 +78,7 @@ def volume(item, path):
     given = item.get("volume")
     if not isinstance(given, (Num, str)):
         raise FieldError(path + ".volume", "must be a number", given)
-    found = money.parts(str(given), path + ".volume")
+    found = decimals.parts(str(given), path + ".volume")
     if found[0] < 0 and name not in IGNORED:
         raise FieldError(path + ".volume", "must not be negative", given)
     return name, found

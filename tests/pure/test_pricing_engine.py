@@ -1,8 +1,8 @@
 # Pure: runs on CPython and on both MicroPython builds.
 from firmware.errors import PricingError
-from firmware.pricing.bill import decimal_text
 from firmware.pricing.calendar import TimeZone
 from firmware.pricing.engine import CHARGING, PARKED, Engine
+from firmware.pricing.invoice import decimal_text
 from firmware.pricing.reservation import reserve
 from firmware.pricing.tariff import Tariff
 

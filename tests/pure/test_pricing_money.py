@@ -1,6 +1,6 @@
 # Pure: runs on CPython and on both MicroPython builds.
 from firmware.errors import FieldError
-from firmware.pricing import jsontext, money
+from firmware.pricing import decimals, jsontext, money
 
 
 def refused(function, *given):
@@ -24,11 +24,11 @@ def test_decimals_become_integers_exactly():
         ("107374.1824", 4, 1073741824),
         ("8.875", 4, 88750),
     ):
-        assert money.decimal(text, places, "p") == value, text
+        assert decimals.decimal(text, places, "p") == value, text
 
 
 def test_more_decimals_than_carried_are_refused_not_rounded():
-    assert refused(money.decimal, "0.12345", 4, "price") == (
+    assert refused(decimals.decimal, "0.12345", 4, "price") == (
         "price: has more than the 4 decimals that are carried (given 0.12345)"
     )
 
@@ -49,8 +49,8 @@ def test_what_is_no_decimal_is_refused():
         "1" * 30,
         "1e99",
     ):
-        assert "p:" in refused(money.decimal, text, 4, "p"), text
-    assert "negative" in refused(money.decimal, "-0.01", 4, "p")
+        assert "p:" in refused(decimals.decimal, text, 4, "p"), text
+    assert "negative" in refused(decimals.decimal, "-0.01", 4, "p")
 
 
 def test_half_up_rounds_away_from_zero():
