@@ -2,7 +2,8 @@
 was given, and nothing of a refused file takes effect. docs/config.md is the operator's table of the same fields.
 
 A row of FIELDS: path in the file, kind, lowest and highest (numbers: the value; text: its length), default. A default of
-None means the field must be there. The attribute on Config is the path with dots as underscores.
+None means the field must be there. What runs all day is an attribute of Config, its path with dots as underscores; what
+only start-up needs is in the dict `once` by its path.
 """
 
 import json
@@ -61,12 +62,21 @@ _CHOICES = {
 }
 
 
+_ONCE = ("time_zone", "salt")
+_ONCE_GROUPS = ("meter", "terminal", "mqtt", "time_server")
+_KEPT = ("meter.poll_ms",)
+
+
 class Config:
-    """Attributes as FIELDS names them (`meter.unit` is `meter_unit`)."""
+    """Attributes as FIELDS names them (`supplier.name` is `supplier_name`); `once` for start-up, which empties it."""
 
     def __init__(self, values: dict):
+        self.once = {}
         for path, value in values.items():
-            setattr(self, path.replace(".", "_"), value)
+            if path in _ONCE or (path.split(".")[0] in _ONCE_GROUPS and path not in _KEPT):
+                self.once[path] = value
+            else:
+                setattr(self, path.replace(".", "_"), value)
 
 
 def parse(text) -> Config:

@@ -1,41 +1,18 @@
-"""The driver's receipt on paper (or a page): the pricing room's receipt with this charger's facts.
+"""Rooms that are needed rarely are entered and left again, so that their code is not kept in memory:
 
-The rooms that write it are entered once a session and left again: their code is not kept in memory.
+    from firmware.config import parse      # inside the function that needs it
+    cfg = parse(text)
+    leave("firmware.config")
 """
 
 import gc
 import sys
 
-_WIDTH = 40
-
-
-def receipt_lines(app, language: str) -> list:
-    """The lines of the session that was just priced; `app`: firmware.app.App."""
-    from firmware.pricing.receipt import Receipt
-
-    cfg = app.cfg
-    s = app.machine.session
-    bill = app.machine.delivery.bill
-    facts = {
-        "supplier": cfg.supplier_name,
-        "address": cfg.supplier_address or None,
-        "tax_id": cfg.supplier_vat_id or None,
-        "number": "%s-%d" % (cfg.charger, s.receipt_no),
-        "charger": cfg.evse_id or cfg.charger,
-        "started_ms": s.start_at or None,
-        "ended_ms": s.start_at + bill.elapsed_ms if s.start_at else None,
-        "register_start_wh": bill.start_wh,
-        "register_end_wh": bill.register_wh,
-        "card": s.card + " " + s.pan,
-        "auth_code": s.auth_code or None,
-    }
-    lines = Receipt(bill.engine.totals(), facts, app.prices.tz).text(_WIDTH, language)
-    leave("firmware.pricing.receipt")
-    return lines
-
 
 def leave(*modules: str) -> None:
     """Gives the memory of modules back that nobody holds any more."""
     for name in modules:
-        sys.modules.pop(name, None)
+        package, _, last = name.rpartition(".")
+        if sys.modules.pop(name, None) and hasattr(sys.modules[package], last):
+            delattr(sys.modules[package], last)  # a package keeps its modules as attributes
     gc.collect()

@@ -6,7 +6,7 @@ Prices are computed here and not in the metering path: this is where large integ
 import asyncio
 import gc
 
-from firmware.pricing.words import tariff_lines
+from firmware.paper import leave
 
 _STATUS_EVERY = 30
 _SESSION_EVERY = 3
@@ -102,7 +102,10 @@ class View:
             self._words_crc = prices.crc
             self._words.clear()
         if language not in self._words:
+            from firmware.pricing.words import tariff_lines
+
             self._words[language] = tariff_lines(prices.tariff, language, self._app.cfg.max_power_w)
+            leave("firmware.pricing.words")
         return self._words[language]
 
     def _clock(self) -> str:

@@ -72,10 +72,7 @@ class ModbusBus:
         self._size = 0
         self.requests = self.answers = self.retries = self.timeouts = 0
         self.damaged = self.foreign = self.exceptions = self.echoes = self.strays = 0
-        self.set_line(baud, bits_per_char)
-
-    def set_line(self, baud: int, bits_per_char: int) -> None:
-        """Times that follow from the line: 8N1 has 10 bits per character, 8E1 and 8N2 have 11."""
+        # 8N1 has 10 bits per character, 8E1 and 8N2 have 11
         self.baud = baud
         self._bits = bits_per_char
         # 3.5 characters, above 19200 baud fixed 1.75 ms; ticks are whole milliseconds

@@ -10,20 +10,25 @@ from micropython import const
 
 from firmware.errors import MeterError, ModbusError
 from firmware.meter.plausible import Plausibility
-from firmware.meter.profiles import load
 from firmware.meter.registers import FLOAT32, TEXT, decode, float32_step, text
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
     from firmware.meter.bus import ModbusBus
-    from firmware.meter.profiles import Field, Group, Profile
+    from firmware.meter.profiles import Profile
     from firmware.ports import Clock
 
-UNKNOWN = "unknown"
-OK = "ok"
-SILENT = "silent"
-IMPLAUSIBLE = "implausible"
-SWAPPED = "swapped"
+_UNKNOWN = const("unknown")
+_OK = const("ok")
+_SILENT = const("silent")
+_IMPLAUSIBLE = const("implausible")
+_SWAPPED = const("swapped")
+# letters of a field (profiles.py)
+_ENERGY = const(69)
+_POWER = const(80)
+_GIVEN_BACK = const(81)
+_CURRENT = const(73)
+_VOLTAGE = const(86)
 
 _WHY = {
     "back": "the energy register stepped back",
@@ -48,16 +53,6 @@ class Reading:
         self.at_ms = 0
 
 
-def _note_line(now: Reading, what: str, value: "int | None") -> None:
-    if value is None:
-        return
-    if what == "V":
-        if now.voltage_mv < 0:
-            now.voltage_mv = value
-    elif value > now.current_ma:
-        now.current_ma = value
-
-
 class Meter:
     """`state` is unknown, ok, silent, implausible or swapped; `problem` says why in one line, ""
     when ok.
@@ -76,25 +71,24 @@ class Meter:
         serial: str = "",
     ) -> None:
         self._bus = bus
-        self.profile = load(profile) if isinstance(profile, str) else profile
+        if isinstance(profile, str):
+            from firmware.meter.profiles import load
+
+            profile = load(profile)
+        self._requests = profile.requests()
+        self._low_first = profile.low_first
+        number = profile.serial
+        self._number_at = number and (number.function, number.address, number.count, number.fields[0].kind)
         self.unit = unit
         self._clock = clock
-        self._check = Plausibility(max_power_w, self.profile.resolution_wh)
+        self._check = Plausibility(max_power_w, profile.resolution_wh)
         self.serial = serial
-        self.state = UNKNOWN
+        self.state = _UNKNOWN
         self.problem = ""
         self.reading = Reading()
         self._round = Reading()
         self._exponent = 0
         self._verify = False
-
-    @property
-    def max_power_w(self) -> int:
-        return self._check.limit_w
-
-    @max_power_w.setter
-    def max_power_w(self, value: int) -> None:
-        self._check.limit_w = value
 
     @property
     def resolution_wh(self) -> int:
@@ -112,7 +106,7 @@ class Meter:
         register set back.
         """
         self.serial = ""
-        self.state = UNKNOWN
+        self.state = _UNKNOWN
         self.problem = ""
         self._verify = False
         self._check.forget()
@@ -123,32 +117,28 @@ class Meter:
         number as it is.
         """
         number = ""
-        group = self.profile.serial
-        if group is not None:
+        if self._number_at:
+            function, address, count, kind = self._number_at
             try:
-                data = await self._bus.request(
-                    self.unit, group.function, group.address, group.count
-                )
+                data = await self._bus.request(self.unit, function, address, count)
             except ModbusError as exc:
                 raise self._lost(exc)
-            number = self._number(group.fields[0], data)
+            if kind == TEXT:
+                number = text(data, 0, 2 * count)
+            else:
+                value = decode(data, 0, kind, self._low_first, 0)
+                number = "" if value is None else str(value)
             if not self.serial:
                 self.serial = number
             elif number != self.serial:
-                self.state = SWAPPED
+                self.state = _SWAPPED
                 self._verify = True
                 self.problem = f"meter {number} answers instead of {self.serial}"
                 raise MeterError(self.problem)
         self._verify = False
-        if self.state == SWAPPED:
-            self.state = UNKNOWN
+        if self.state == _SWAPPED:
+            self.state = _UNKNOWN
         return number
-
-    def _number(self, field: "Field", data: "memoryview") -> str:
-        if field.kind == TEXT:
-            return text(data, 0, 2 * field.words)
-        value = decode(data, 0, field.kind, self.profile.low_first, 0)
-        return "" if value is None else str(value)
 
     async def read(self) -> Reading:
         """The figures of now. Raises a ModbusError when the meter does not answer and a
@@ -164,11 +154,8 @@ class Meter:
             now.power_w = 0
             now.current_ma = -1
             now.voltage_mv = -1
-            for group in self.profile.groups:
-                data = await self._bus.request(
-                    self.unit, group.function, group.address, group.count
-                )
-                self._take(group, data, now)
+            for function, address, count, fields in self._requests:
+                self._take(fields, await self._bus.request(self.unit, function, address, count), now)
         except ModbusError as exc:
             raise self._lost(exc)
         now.at_ms = self._clock.uptime_ms()
@@ -176,45 +163,59 @@ class Meter:
             raise self._refuse(_WHY[self._check.refused])
         self._round = self.reading
         self.reading = now
-        self.state = OK
+        self.state = _OK
         self.problem = ""
         return now
 
-    def _take(self, group: "Group", data: "memoryview", now: Reading) -> None:
-        low_first = self.profile.low_first
-        for field in group.fields:
-            what = field.quantity
-            power = field.power + (self._exponent if what == "E" else 0)
-            value = decode(data, field.pos, field.kind, low_first, power)
-            if what == "I" or what == "V":
-                _note_line(now, what, value)
-            elif value is None:
+    def _take(self, fields: bytes, data: "memoryview", now: Reading) -> None:
+        """The values of one answer; `fields` as Profile.requests makes them."""
+        for i in range(0, len(fields), 4):
+            what = fields[i]
+            pos = fields[i + 1]
+            kind = fields[i + 2]
+            power = fields[i + 3] - 128
+            if what == _ENERGY:
+                power += self._exponent
+            value = decode(data, pos, kind, self._low_first, power)
+            if value is None:
+                if what == _CURRENT or what == _VOLTAGE:
+                    continue
                 raise self._refuse(
                     "the meter has no value for "
-                    + ("its energy register" if what == "E" else "power")
+                    + ("its energy register" if what == _ENERGY else "power")
                 )
-            elif what == "E":
+            if what == _ENERGY:
                 now.energy_wh = value
-                if field.kind == FLOAT32:
-                    step = float32_step(data, field.pos, low_first, power)
+                if kind == FLOAT32:
+                    step = float32_step(data, pos, self._low_first, power)
                     if step > self._check.resolution_wh:
                         self._check.resolution_wh = step
-            elif what == "P":
-                now.power_w += value
-            elif what == "Q":
-                now.power_w -= value
             else:
-                self._exponent = value
+                self._note(what, value, now)
+
+    def _note(self, what: int, value: int, now: Reading) -> None:
+        if what == _POWER:
+            now.power_w += value
+        elif what == _GIVEN_BACK:
+            now.power_w -= value
+        elif what == _CURRENT:
+            if value > now.current_ma:
+                now.current_ma = value
+        elif what == _VOLTAGE:
+            if now.voltage_mv < 0:
+                now.voltage_mv = value
+        else:
+            self._exponent = value
 
     def _refuse(self, why: str) -> MeterError:
-        self.state = IMPLAUSIBLE
+        self.state = _IMPLAUSIBLE
         self.problem = why
         return MeterError(why)
 
     def _lost(self, exc: ModbusError) -> ModbusError:
         """A silence may hide a change of meters: verify before the next figures are believed."""
-        if self.state != SWAPPED:
-            self.state = SILENT
+        if self.state != _SWAPPED:
+            self.state = _SILENT
         self.problem = str(exc)
-        self._verify = self.profile.serial is not None and bool(self.serial)
+        self._verify = bool(self._number_at and self.serial)
         return exc

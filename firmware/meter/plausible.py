@@ -9,9 +9,7 @@ at another pace than the power the meter itself shows."""
 from micropython import const
 
 _MARGIN_PERCENT = const(120)  # 10 % over the nominal voltage (EN 50160), 10 % over the current
-_STILL_STEPS = const(
-    5
-)  # a register may be this many steps behind the power before it counts as frozen
+_STILL_STEPS = const(5)  # a register may be so many steps behind the power before it counts as frozen
 _STILL_WH = const(100)
 _PACE_WH = const(500)  # register and integrated power are compared over at least this much
 _PACE_PERCENT = const(20)
@@ -53,14 +51,6 @@ class Plausibility:
         self._sum_rest = 0  # W s beyond whole Wh
         self._unsure_ws = 0  # the power may have changed at either end of an interval
 
-    def reachable(self, answered_ms: int) -> int:
-        """Most the register can have gained by then, Wh: full power since the last good request
-        was sent.
-        """
-        seconds = (answered_ms - self._asked_ms) // 1000 + 1
-        most_w = self.limit_w * _MARGIN_PERCENT // 100
-        return most_w * seconds // 3600 + 2 * self.resolution_wh
-
     def accept(self, energy_wh: int, power_w: int, asked_ms: int, answered_ms: int) -> bool:
         """True when the reading can be true and is now the last good one. The meter looked at its
         register between `asked_ms` and `answered_ms`.
@@ -90,7 +80,10 @@ class Plausibility:
             return "back"
         if 0 <= self._beyond_wh <= energy_wh:
             return "beyond"
-        if energy_wh - self.last_wh > self.reachable(answered_ms):
+        # what it can have gained at most: full power since the last good request was sent
+        seconds = (answered_ms - self._asked_ms) // 1000 + 1
+        most_w = self.limit_w * _MARGIN_PERCENT // 100
+        if energy_wh - self.last_wh > most_w * seconds // 3600 + 2 * self.resolution_wh:
             self._beyond_wh = energy_wh
             return "beyond"
         return ""

@@ -1,4 +1,5 @@
-"""Meter profiles: data, one line each; only the configured one becomes objects. Adding a meter is
+"""Meter profiles: data, one line each; only what a Meter asks for of the configured one (`requests`)
+is kept, and this module is left again when it has it. Adding a meter is
 adding a line here, its facts to the simulator, and nothing else: tests/test_meter_models.py goes
 through all of them.
 
@@ -93,6 +94,16 @@ class Profile:
         self.fields = [Field(f) for f in fields.split(" ")]
         self.groups = _grouped(self.fields, int(words), int(gap))
         self.serial = Group(Field("S" + serial)) if serial else None
+
+    def requests(self) -> "tuple[tuple[int, int, int, bytes], ...]":
+        """What Meter keeps: per request function, address, count, and four bytes a field: letter, place in the
+        answer, type, power of ten + 128.
+        """
+        return tuple([
+            (g.function, g.address, g.count, b"".join([
+                bytes((ord(f.quantity), f.pos, f.kind, f.power + 128)) for f in g.fields
+            ])) for g in self.groups
+        ])  # fmt: skip
 
 
 def _order(field: Field) -> "tuple[int, int]":

@@ -5,7 +5,7 @@ A value is scaled by a power of ten into the unit we keep (Wh, W, mA, mV) and it
 rounded down: a register of 12.3459 kWh is 12345 Wh. What means "not available" is None: NaN and
 infinity, all bits set in an unsigned type, the largest and smallest value of a signed type (mbmd
 meters/rs485/abb.go, wrapTransform). The usual sizes stay within 31-bit small ints on the way, so
-that a poll allocates nothing."""
+that a poll allocates nothing. Types that few meters have are in rare.py, loaded when one comes."""
 
 from micropython import const
 
@@ -44,80 +44,37 @@ def decode(
     """The value at byte `pos` times 10**power, magnitude rounded down; None when it is not
     available.
     """
-    if kind <= UINT16:
-        a = buf[pos] << 8 | buf[pos + 1]
-        return _scaled(_signed16(a) if kind == INT16 else _unsigned(a, 0xFFFF), power)
     step = 2
-    n = _WORDS[kind]
-    if low_first:
-        pos += 2 * (n - 1)
+    if low_first and kind > UINT16:
+        pos += 2 * (_WORDS[kind] - 1)
         step = -2
     a = buf[pos] << 8 | buf[pos + 1]
+    if kind <= UINT16:
+        return scaled(_word(kind, a), power)
     b = buf[pos + step] << 8 | buf[pos + step + 1]
-    if n == 2:
-        return _two(kind, a, b, power)
-    pos += 2 * step
-    c = buf[pos] << 8 | buf[pos + 1]
-    d = buf[pos + step] << 8 | buf[pos + step + 1]
-    if kind == FLOAT64:
-        return _float64(a, b, c, d, power)
-    return _scaled(_whole64(kind, a, b, c, d), power)
-
-
-def _two(kind: int, a: int, b: int, power: int) -> "int | None":
     if kind == FLOAT32:
         return _float32(a, b, power)
-    if kind == INT32:
-        return _scaled(_signed32(a, b), power)
     if kind == UINT32:
-        return None if a & b == 0xFFFF else _scaled(a << 16 | b, power)
-    if kind == BCD32:
-        return _scaled(_bcd(a << 16 | b), power)
-    mantissa = (a & 0xFF) << 16 | b
-    if kind == DECADE_S and mantissa & 0x800000:
-        mantissa -= 0x1000000
-    exponent = a >> 8
-    return _scaled(mantissa, power + (exponent - 256 if exponent & 0x80 else exponent))
+        return None if a & b == 0xFFFF else scaled(a << 16 | b, power)
+    if kind == INT32:
+        if (a == 0x7FFF and b == 0xFFFF) or (a == 0x8000 and b == 0):
+            return None
+        return scaled((a - 0x10000 if a & 0x8000 else a) << 16 | b, power)
+    from firmware.meter.rare import decode_rare
+
+    return decode_rare(buf, pos, kind, step, power)
 
 
-def _unsigned(value: int, missing: int) -> "int | None":
-    return None if value == missing else value
-
-
-def _signed16(a: int) -> "int | None":
+def _word(kind: int, a: int) -> "int | None":
+    if kind == UINT16:
+        return None if a == 0xFFFF else a
     if 0x7FFF <= a <= 0x8000:
         return None
     return a - 0x10000 if a & 0x8000 else a
 
 
-def _signed32(a: int, b: int) -> "int | None":
-    if (a == 0x7FFF and b == 0xFFFF) or (a == 0x8000 and b == 0):
-        return None
-    return (a - 0x10000 if a & 0x8000 else a) << 16 | b
-
-
-def _whole64(kind: int, a: int, b: int, c: int, d: int) -> "int | None":
-    if kind == UINT64 and a & b & c & d == 0xFFFF:
-        return None
-    if kind == INT64:
-        if (a == 0x7FFF and b & c & d == 0xFFFF) or (a == 0x8000 and b | c | d == 0):
-            return None
-        if a & 0x8000:
-            a -= 0x10000
-    return ((a << 16 | b) << 16 | c) << 16 | d
-
-
-def _bcd(raw: int) -> "int | None":
-    value = 0
-    for shift in range(28, -1, -4):
-        digit = raw >> shift & 0xF
-        if digit > 9:
-            return None
-        value = value * 10 + digit
-    return value
-
-
-def _scaled(value: "int | None", power: int) -> "int | None":
+def scaled(value: "int | None", power: int) -> "int | None":
+    """`value` times 10**power, magnitude rounded down; None stays None."""
     if value is None or power == 0:
         return value
     if power > 0:
@@ -151,31 +108,6 @@ def _float32(a: int, b: int, power: int) -> "int | None":
         value = (top << (12 - shift)) + (low >> shift)
     else:
         value = ((top << 12) + low) << -shift
-    if power < 0:
-        value //= 10**-power
-    return -value if a & 0x8000 else value
-
-
-def _float64(a: int, b: int, c: int, d: int, power: int) -> "int | None":
-    """IEEE 754 binary64 from its four words; the lowest word is looked at only where it can
-    matter.
-    """
-    exponent = a >> 4 & 0x7FF
-    if exponent == 0x7FF:
-        return None
-    top = (a & 0xF) << 16 | b
-    if exponent:
-        top |= 0x100000
-    else:
-        exponent = 1
-    shift = 1075 - exponent
-    if power <= 0 and shift >= 16:
-        value = top >> (shift - 32) if shift >= 32 else (top << (32 - shift)) + (c >> (shift - 16))
-    else:
-        whole = (top << 16 | c) << 16 | d
-        if power > 0:
-            whole *= 10**power
-        value = whole >> shift if shift >= 0 else whole << -shift
     if power < 0:
         value //= 10**-power
     return -value if a & 0x8000 else value

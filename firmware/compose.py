@@ -1,0 +1,179 @@
+"""Start-up, entered once and left again: composes the rooms of an App, or says why it cannot be.
+
+Order matters: config, then the ledger (what happened before), then the machine with its recovery. Until the ledger has
+been read nothing may be switched or asked. The rooms that stay are imported by firmware/app.py.
+"""
+
+import asyncio
+import gc
+import logging
+import sys
+
+from firmware.clock import WallClock
+from firmware.errors import ConfigError, ForecourtError
+from firmware.ledger.ledger import Ledger
+from firmware.meter.bus import ModbusBus
+from firmware.meter.meter import Meter
+from firmware.paper import leave
+from firmware.prices import Prices
+from firmware.remote import Remote
+from firmware.screen.screen import Screen
+from firmware.serialio import Serial
+from firmware.session.machine import Machine
+from firmware.session.runner import Runner
+from firmware.supervisor import Supervisor
+from firmware.sync.sync import Sync
+from firmware.terminal.zvt import ZvtTerminal
+from firmware.view import View
+
+# ISO 4217 numbers of the currencies a terminal may be told to use
+_CURRENCY = {"EUR": 978, "GBP": 826, "CHF": 756, "USD": 840, "CAD": 124, "SEK": 752, "NOK": 578,
+             "DKK": 208, "PLN": 985, "CZK": 203}  # fmt: skip
+_PARITY = {"N": None, "E": 0, "O": 1}
+# What micropython-logging brings and nobody here asks for: formats and files of its own.
+_UNUSED = ("Handler", "StreamHandler", "FileHandler", "Formatter", "basicConfig", "info", "debug")
+_UNUSED_METHODS = ("exc", "exception", "debug", "info", "warning", "error", "critical", "setLevel",
+                   "isEnabledFor", "_level_str")  # fmt: skip
+
+
+def begin(app, reason: str):
+    """Composes `app` and recovers what was open; gives the function whose coroutine runs for ever."""
+    board = app.board
+    _slim_logging()
+    try:
+        build(app, reason)
+    except (ForecourtError, OSError) as e:
+        what = "config" if isinstance(e, (ConfigError, OSError)) else "ledger"
+        text = "%s: %s" % (what, e)
+        app.log("error", text)
+        board.screen.show(("Forecourt " + app.version, "", text[:40], text[40:80]), "", "red")
+        return lambda: _wait(board)
+    gc.collect()
+    board.trace("hello", {
+        "version": app.version, "bits": 64 if sys.maxsize > 0x7FFFFFFF else 32,
+        "micropython": ".".join([str(n) for n in sys.implementation[1][:3]]),
+        "heap": gc.mem_alloc() + gc.mem_free(), "used": gc.mem_alloc(),
+    })  # fmt: skip
+    app.screen = Screen(board.screen, app.cfg.languages)
+    _recover(app)
+    return _tasks(app).run
+
+
+def build(app, reason: str) -> None:
+    """Reads config, tariff and ledger and makes the rooms. Raises ConfigError, LedgerError, OSError."""
+    board = app.board
+    cfg = app.cfg = _config(board.files + "/config.json")
+    once = cfg.once
+    cfg.once = None
+    app.clock = WallClock(board.clock)
+    app.prices = Prices(board.files, once["time_zone"], cfg.currency)
+    _tariff(app)
+    app.ledger = Ledger(board.flash, app.clock.epoch_ms)
+    app.ledger.mount()
+    app.machine = Machine(cfg, app.prices, app.ledger.books, app.clock.epoch_ms)
+    app.remote = Remote(app)
+    app.meter = _meter(board, cfg, once)
+    app.terminal = _terminal(board, cfg, once)
+    app.terminal.on_time = app.remote.on_terminal_time
+    settings = _sync_settings(cfg.charger, once, board.files)
+    app.sync = Sync(settings, app.ledger, app.clock, board.network, app.remote)
+    app.runner = Runner(app)
+    app.view = View(app)
+    app.append("boot", version=app.version, reason=reason, safe=0)
+
+
+def _config(path: str):
+    from firmware.config import parse
+
+    with open(path) as f:
+        cfg = parse(f.read())
+    leave("firmware.config")
+    return cfg
+
+
+def _tariff(app) -> None:
+    from firmware.tariffs import load
+
+    reason = load(app.prices)
+    leave("firmware.tariffs")
+    if reason:
+        app.log("error", "tariff: " + reason)
+
+
+def _meter(board, cfg, once: dict) -> Meter:
+    from firmware.meter.profiles import load
+
+    baud = once["meter.baud"]
+    parity = _PARITY[once["meter.parity"]]
+    stop = once["meter.stop_bits"]
+    serial = Serial(board.uart("meter", baud, 8, parity, stop))
+    bus = ModbusBus(serial, baud)
+    meter = Meter(bus, load(once["meter.model"]), once["meter.unit"], board.clock, cfg.max_power_w)
+    leave("firmware.meter.profiles")
+    return meter
+
+
+def _terminal(board, cfg, once: dict) -> ZvtTerminal:
+    from firmware.terminal.profiles import load
+
+    profile = load(once["terminal.profile"])
+    leave("firmware.terminal.profiles")
+    serial = Serial(board.uart("terminal", once["terminal.baud"], 8, None, 2))
+    currency = _CURRENCY[cfg.currency]
+    return ZvtTerminal(serial, profile, currency, once["terminal.password"], once["salt"], board.clock)
+
+
+def _sync_settings(charger: str, once: dict, files: str) -> dict:
+    """The configuration as firmware/sync reads it."""
+    return {
+        "charger_id": charger,
+        "command_key": once["mqtt.command_key"],
+        "mqtt": {
+            "host": once["mqtt.host"], "port": once["mqtt.port"],
+            "server_name": once["mqtt.server_name"], "keepalive_s": once["mqtt.keepalive_s"],
+            "retry_min_ms": 500, "retry_max_ms": 60000,
+            "ca": files + "/ca.crt", "cert": files + "/charger.crt", "key": files + "/charger.key",
+        },
+        "time": {"server": once["time_server.host"], "port": once["time_server.port"], "interval_s": 600},
+    }  # fmt: skip
+
+
+def _recover(app) -> None:
+    """What was open when the power went is brought to its end."""
+    from firmware.session import recovery
+
+    opened = app.ledger.books.open
+    now_ms = app.board.clock.uptime_ms()
+    app.runner.perform(recovery.begin(app.machine, opened, app.prices, now_ms))
+    leave("firmware.session.recovery")
+
+
+def _tasks(app) -> Supervisor:
+    s = app.supervisor = Supervisor(app.board.watchdog, app.log)
+    r = app.runner
+    for name, make in (("lines", r.watch_lines), ("meter", r.watch_meter),
+                       ("terminal", app.terminal.run), ("cards", r.watch_cards),
+                       ("reader", r.watch_reader), ("jobs", r.do_jobs), ("ticks", r.tick),
+                       ("view", app.view.run), ("sync", app.sync.run),
+                       ("ledger", app.tend_ledger)):  # fmt: skip
+        s.add(name, make)
+    for name, make in app.board.tasks():
+        s.add(name, make)
+    return s
+
+
+def _slim_logging() -> None:
+    """Our records go to a handler of our own; what would print them is given back."""
+    for owner, names in ((logging, _UNUSED), (logging.Logger, _UNUSED_METHODS)):
+        for name in names:
+            delattr(owner, name)
+    logging.root.handlers = None
+
+
+async def _wait(board) -> None:
+    """Nothing can be sold; the board's own tasks go on."""
+    for _, make in board.tasks():
+        asyncio.create_task(make())
+    while True:
+        board.watchdog.feed()
+        await asyncio.sleep_ms(500)

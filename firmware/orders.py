@@ -1,0 +1,69 @@
+"""What the back office may ask of a charger: tariff, config, commands. Entered for one message and left again.
+
+Each answer is a dict for the result message; a refusal is an exception of the ForecourtError family that names the
+field. The counter of a command is in flash with its effect, so that nothing can be replayed across a restart.
+"""
+
+import os
+
+from firmware.errors import CommandError, ConfigError, TariffError
+from firmware.paper import leave
+
+_COMMANDS = ("stop", "report", "restart")
+
+
+def tariff(app, raw) -> dict:
+    """Validated whole, stored, used from the next session on; TariffError names the field."""
+    from firmware.tariffs import store
+
+    try:
+        new = store(app.prices, bytes(raw))
+    except TariffError as e:
+        app.append("tariff", tariff="", tariff_crc=0, result="refused", detail=str(e)[:120])
+        raise
+    finally:
+        leave("firmware.tariffs")
+    name = app.prices.tariff.id
+    if new:
+        app.append("tariff", tariff=name, tariff_crc=app.prices.crc, result="accepted", detail="")
+    return {"detail": "tariff %s is in force from the next session on" % name}
+
+
+def config(app, raw) -> dict:
+    """A new configuration is checked whole and used after the next restart between sessions."""
+    from firmware.config import parse
+
+    try:
+        cfg = parse(bytes(raw).decode())
+    finally:
+        leave("firmware.config")
+    if cfg.charger != app.cfg.charger:
+        raise ConfigError("charger", "must be %s, this charger" % app.cfg.charger, cfg.charger)
+    name = app.board.files + "/config.json"
+    with open(name + ".new", "wb") as f:
+        f.write(raw)
+    os.rename(name + ".new", name)
+    return {"detail": "configuration stored, in force after a restart"}
+
+
+def command(app, asked: dict) -> dict:
+    """A verified command: stop (the running session), report, restart (between sessions)."""
+    name = asked["name"]
+    if name not in _COMMANDS:
+        raise CommandError("name", "must be one of " + ", ".join(_COMMANDS), name)
+    if name == "restart" and app.machine.busy:
+        raise CommandError("name", "restart is refused while a session is open", name)
+    app.append("command", command=asked["id"], counter=asked["counter"], name=name, result="ok",
+               detail="done")  # fmt: skip
+    if name == "stop":
+        app.runner.perform(app.machine.on_stop(app.board.clock.uptime_ms(), "remote"))
+    elif name == "restart":
+        app.board.reset()
+    return {"detail": "done", "data": _report(app) if name == "report" else {}}
+
+
+def _report(app) -> dict:
+    m = app.machine
+    return {"state": m.state, "meter": app.meter.state, "terminal": app.terminal.state,
+            "serial": m.serial, "register_wh": m.register_wh, "version": app.version,
+            "restarts": app.supervisor.restarts}  # fmt: skip

@@ -1,0 +1,27 @@
+"""The driver's receipt on paper (or a page): the pricing room's receipt with this charger's facts. Entered once a session
+and left again."""
+
+from firmware.pricing.receipt import Receipt
+
+_WIDTH = 40
+
+
+def lines(app, language: str) -> "list[str]":
+    """The lines of the session that was just priced; `app`: firmware.app.App."""
+    cfg = app.cfg
+    s = app.machine.session
+    bill = app.machine.delivery.bill
+    facts = {
+        "supplier": cfg.supplier_name,
+        "address": cfg.supplier_address or None,
+        "tax_id": cfg.supplier_vat_id or None,
+        "number": "%s-%d" % (cfg.charger, s.receipt_no),
+        "charger": cfg.evse_id or cfg.charger,
+        "started_ms": s.start_at or None,
+        "ended_ms": s.start_at + bill.elapsed_ms if s.start_at else None,
+        "register_start_wh": bill.start_wh,
+        "register_end_wh": bill.register_wh,
+        "card": s.card + " " + s.pan,
+        "auth_code": s.auth_code or None,
+    }
+    return Receipt(bill.engine.totals(), facts, app.prices.tz).text(_WIDTH, language)
