@@ -20,7 +20,7 @@ from pathlib import Path
 
 from hostsim.setup import LIB, TYPINGS
 from hostsim.setup.link import ROOT_MODULE
-from hostsim.setup.scopes import COMPREHENSIONS, GlobalNames, arguments, bound_here, imported_here
+from hostsim.setup.scopes import COMPREHENSIONS, GlobalNames, arguments, bound_here, imported_here, modules_here
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -51,18 +51,18 @@ def _defined(path: Path) -> Iterator[str]:
 
 def rename(units: dict[str, ast.Module]) -> dict[str, str]:
     """Renames in place; what became what (attributes, then functions of the linked unit)."""
-    spoken = _spoken(units.values())
+    spoken = spoken_words(units.values())
     keywords = {n.arg for tree in units.values() for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg}
     attributes = _attributes(units, spoken)
     for tree in units.values():
-        _Attributes(attributes).visit(tree)
+        _Attributes(attributes, set(units)).visit(tree)
         for node in ast.walk(tree):
             if isinstance(node, _DEF):
                 _parameters(node, keywords | {"self", "cls"})
     return attributes | _functions(units, spoken)
 
 
-def _spoken(trees: Iterable[ast.Module]) -> set[str]:
+def spoken_words(trees: Iterable[ast.Module]) -> set[str]:
     """Words in texts; a text that ends with an underscore speaks of everything that begins like it."""
     words: set[str] = set()
     for tree in trees:
@@ -73,13 +73,18 @@ def _spoken(trees: Iterable[ast.Module]) -> set[str]:
     return words
 
 
+def spoken_prefixes(spoken: set[str]) -> tuple[str, ...]:
+    """Beginnings of names that are put together at run time, such as "_on_"."""
+    return tuple(word for word in spoken if word.startswith("_") and word.endswith("_") and len(word) > 2)
+
+
 # --- attributes ----------------------------------------------------------------------------------------------------------
 
 
 def _attributes(units: dict[str, ast.Module], spoken: set[str]) -> dict[str, str]:
     classes = [n for tree in units.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
     members = {node.name: _members(node) for node in classes}
-    prefixes = tuple(word for word in spoken if word.startswith("_") and word.endswith("_") and len(word) > 2)
+    prefixes = spoken_prefixes(spoken)
     outside = {
         n.attr
         for tree in units.values()
@@ -168,12 +173,13 @@ def _shorts() -> Iterator[str]:
 class _Attributes(ast.NodeTransformer):
     """Renames attributes and methods, but not what is asked of a module."""
 
-    def __init__(self, names: dict[str, str]) -> None:
+    def __init__(self, names: dict[str, str], modules: set[str]) -> None:
         self._names = names
+        self._modules = modules
         self._imports: list[tuple[set[str], set[str]]] = []  # (bound by import, bound otherwise) per scope
 
     def _scope(self, node: ast.AST, body: list[ast.stmt], extra: set[str]) -> ast.AST:
-        imported = imported_here(body)
+        imported = modules_here(body, self._modules)
         self._imports.append((imported, (bound_here(body) - imported) | extra))
         self.generic_visit(node)
         self._imports.pop()

@@ -37,6 +37,22 @@ def imported_here(body: list[ast.stmt]) -> set[str]:
     }
 
 
+def modules_here(body: list[ast.stmt], own: set[str]) -> set[str]:
+    """Names that imports of this scope bind to modules: everything from outside counts as one, of our own what is."""
+    found: set[str] = set()
+    for node in _same_scope(body):
+        if isinstance(node, ast.Import):
+            found.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            ours = (node.module or "").split(".")[0] in ("firmware", "board")
+            found.update(
+                alias.asname or alias.name
+                for alias in node.names
+                if not ours or f"{node.module}.{alias.name}" in own
+            )
+    return found
+
+
 def _same_scope(body: list[ast.stmt]) -> Iterator[ast.AST]:
     todo: list[ast.AST] = list(body)
     while todo:
