@@ -1,7 +1,8 @@
-"""The charger's wall clock: time since power-on (Clock.uptime_ms) plus an offset that a source has to give first.
+"""The charger's wall clock: time since power-on (Clock.uptime_ms) plus an offset that a source has
+to give first.
 
-A board has no battery-backed clock that could be believed, so the time is unknown after power-on and every reader must
-cope with 0. No task waits for it and nothing guesses it.
+A board has no battery-backed clock that could be believed, so the time is unknown after power-on
+and every reader must cope with 0. No task waits for it and nothing guesses it.
 """
 
 from micropython import const
@@ -26,8 +27,8 @@ _DRIFT_OVER_MS = const(60000)
 class WallClock:
     """`board_clock`: the board's Clock. `in_session` is kept by whoever runs sessions.
 
-    Of two sources "network" is better than "terminal"; a terminal's time is taken only while the network has said
-    nothing for a day.
+    Of two sources "network" is better than "terminal"; a terminal's time is taken only while the
+    network has said nothing for a day.
     """
 
     def __init__(self, board_clock) -> None:
@@ -53,8 +54,9 @@ class WallClock:
         return self._board.uptime_ms() + self._offset if self.source else 0
 
     def set(self, epoch_ms: int, source: str) -> str:
-        """Takes the time of a source; answers one of SET, STEPPED, REFUSED, OUTRANKED, BACK (nothing done for the last
-        three). Steps back of 2 s or more are left for the end of the session; smaller ones are always taken."""
+        """Takes the time of a source; answers one of SET, STEPPED, REFUSED, OUTRANKED, BACK
+        (nothing done for the last three). Steps back of 2 s or more are left for the end of the
+        session; smaller ones are always taken."""
         if not EARLIEST_MS <= epoch_ms < LATEST_MS:
             return REFUSED
         up = self._board.uptime_ms()
@@ -73,7 +75,8 @@ class WallClock:
         return STEPPED if abs(step) >= _STEP_MS else SET
 
     def _note_drift(self, step: int, up: int) -> None:
-        """Parts per million the board's oscillator is slow (+) or fast (-), between two words of the network."""
+        """Parts per million the board's oscillator is slow (+) or fast (-), between two words of
+        the network."""
         if self._network_at >= 0 and abs(step) < _STEP_MS:
             if up - self._drift_from < _DRIFT_OVER_MS:
                 return

@@ -1,7 +1,8 @@
-"""A real mosquitto for the simulator: mutual TLS on one loopback port, identities from certificates, ACL per identity.
+"""A real mosquitto for the simulator: mutual TLS on one loopback port, identities from
+certificates, ACL per identity.
 
-The broker keeps nothing on disk on purpose: a restart loses retained messages and sessions, and everything else here
-must live with that. It dies with the process that started it.
+The broker keeps nothing on disk on purpose: a restart loses retained messages and sessions, and
+everything else here must live with that. It dies with the process that started it.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ _STOP_S = 3.0
 _PR_SET_PDEATHSIG = 1
 
 _ACL = f"""\
-# A certificate's common name is the user name (%u). A charger writes its own outgoing topics and reads its own
-# incoming ones; nobody but the back office reaches another subtree. Topics: docs/mqtt/asyncapi.yaml.
+# A certificate's common name is the user name (%u). A charger writes its own outgoing topics and
+# reads its own incoming ones; nobody but the back office reaches another subtree. Topics:
+# docs/mqtt/asyncapi.yaml.
 user {BACK_OFFICE}
 topic read forecourt/v1/+/status
 topic read forecourt/v1/+/session
@@ -57,7 +59,8 @@ class BrokerError(RuntimeError):
 
 
 class Broker:
-    """mosquitto in `folder` (config, ACL, log). `start()` returns when it accepts connections; `port` is then known.
+    """mosquitto in `folder` (config, ACL, log). `start()` returns when it accepts connections;
+    `port` is then known.
 
     The port stays the same over restarts.
     """
@@ -126,7 +129,8 @@ class Broker:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
-        """From a thread that lives as long as the process: the kernel's "parent died" means the thread that forked."""
+        """From a thread that lives as long as the process: the kernel's "parent died" means the
+        thread that forked."""
         started: queue.Queue[subprocess.Popen[bytes] | OSError] = queue.Queue()
 
         def keep() -> None:
@@ -169,7 +173,8 @@ class Broker:
             f"acl_file {acl}",
             "persistence false",
             "set_tcp_nodelay true",
-            "max_queued_messages 100000",  # not 0: then mosquitto 2.0 ends a connection whose message it denies
+            # Not 0 for no limit: then mosquitto 2.0 ends a connection whose message it denies.
+            "max_queued_messages 100000",
             "max_inflight_messages 100",
             "max_packet_size 65536",
             "log_type error",
@@ -197,15 +202,21 @@ class Broker:
             except (ConnectionError, TimeoutError, ssl.SSLError):
                 time.sleep(0.02)
         self.stop()
-        raise BrokerError(f"mosquitto does not accept connections on port {self.port}:\n{_tail(self.log())}")
+        raise BrokerError(
+            f"mosquitto does not accept connections on port {self.port}:\n{_tail(self.log())}"
+        )
 
 
 def _program() -> str:
     if MOSQUITTO.exists():
         return str(MOSQUITTO)
-    found = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    found = shutil.which("mosquitto") or shutil.which(
+        "mosquitto", path="/usr/sbin:/usr/local/sbin"
+    )
     if found is None:
-        raise BrokerError("mosquitto is not there: run `make setup`, or install the package mosquitto")
+        raise BrokerError(
+            "mosquitto is not there: run `make setup`, or install the package mosquitto"
+        )
     return found
 
 

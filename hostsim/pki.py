@@ -1,9 +1,10 @@
-"""A throw-away certificate authority: one certificate for the broker, one per charger, one for the back office.
+"""A throw-away certificate authority: one certificate for the broker, one per charger, one for the
+back office.
 
-EC P-256 throughout. Each identity is a directory with cert.pem, key.pem, cert.der and key.der; the authority's own
-certificate is ca.pem and ca.der in the top directory. The DER files (keys in RFC 5915 form) are what MicroPython's
-mbedTLS reads on every board. Keys have mode 0600 and never leave the directory. What is there and still valid is
-used again.
+EC P-256 throughout. Each identity is a directory with cert.pem, key.pem, cert.der and key.der; the
+authority's own certificate is ca.pem and ca.der in the top directory. The DER files (keys in RFC
+5915 form) are what MicroPython's mbedTLS reads on every board. Keys have mode 0600 and never leave
+the directory. What is there and still valid is used again.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ class Identity:
 class Pki:
     """The authority in `folder`, made when it is not there.
 
-    `pki.broker`, `pki.back_office` and `pki.charger(name)` give identities, made at the first request.
+    `pki.broker`, `pki.back_office` and `pki.charger(name)` give identities, made at the first
+    request.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -100,9 +102,13 @@ class Pki:
         return self._identity(BACK_OFFICE)
 
     def charger(self, name: str) -> Identity:
-        """A charger's client certificate; its name becomes the broker's user name. Raises PkiError for a bad name."""
+        """A charger's client certificate; its name becomes the broker's user name. Raises PkiError
+        for a bad name."""
         if not _NAME.fullmatch(name) or name in (BROKER, BACK_OFFICE, "ca"):
-            raise PkiError(f"charger name {name!r}: 1 to 32 of A-Z a-z 0-9 _ . -, and not a name of the system's own")
+            raise PkiError(
+                f"charger name {name!r}: 1 to 32 of A-Z a-z 0-9 _ . -, "
+                "and not a name of the system's own"
+            )
         return self._identity(name)
 
     def _identity(self, name: str, server: bool = False) -> Identity:
@@ -115,12 +121,16 @@ class Pki:
     def _load(
         self, stem: str, folder: Path, ca: bool = False
     ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
-        """What is on disk, unless it is missing, broken, about to expire or of another authority."""
+        """What is on disk, unless it is missing, broken, about to expire or of another
+        authority."""
         key_name = "ca-key.pem" if ca else "key.pem"
         try:
             cert = x509.load_pem_x509_certificate((folder / f"{stem}.pem").read_bytes())
             key = serialization.load_pem_private_key((folder / key_name).read_bytes(), None)
-            if not isinstance(key, ec.EllipticCurvePrivateKey) or not (folder / f"{stem}.der").is_file():
+            if (
+                not isinstance(key, ec.EllipticCurvePrivateKey)
+                or not (folder / f"{stem}.der").is_file()
+            ):
                 return None
             if cert.not_valid_after_utc < _now() + datetime.timedelta(days=_RENEW_DAYS):
                 return None
@@ -140,7 +150,9 @@ class Pki:
             _builder(name, name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(ca=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
             .sign(key, hashes.SHA256())
         )
         _write_pair(self.folder, "ca", "ca-key", cert, key)
@@ -154,13 +166,18 @@ class Pki:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
             )
         )
         if server:
-            addresses = [x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")]
+            addresses = [
+                x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")
+            ]
             names = x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses])
             builder = builder.add_extension(names, critical=False)
         _write_pair(folder, "cert", "key", builder.sign(self._key, hashes.SHA256()), key)
@@ -174,7 +191,9 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -201,14 +220,23 @@ def _usage(ca: bool) -> x509.KeyUsage:
 
 
 def _write_pair(
-    folder: Path, cert_name: str, key_name: str, cert: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    folder: Path,
+    cert_name: str,
+    key_name: str,
+    cert: x509.Certificate,
+    key: ec.EllipticCurvePrivateKey,
 ) -> None:
-    """Both forms of both; the certificate last, because its presence says that the pair is whole."""
+    """Both forms of both; the certificate last, because its presence says that the pair is
+    whole."""
     form = serialization.PrivateFormat.TraditionalOpenSSL
     none = serialization.NoEncryption()
-    _write_key(folder / f"{key_name}.pem", key.private_bytes(serialization.Encoding.PEM, form, none))
+    _write_key(
+        folder / f"{key_name}.pem", key.private_bytes(serialization.Encoding.PEM, form, none)
+    )
     if cert_name != "ca":
-        _write_key(folder / f"{key_name}.der", key.private_bytes(serialization.Encoding.DER, form, none))
+        _write_key(
+            folder / f"{key_name}.der", key.private_bytes(serialization.Encoding.DER, form, none)
+        )
     (folder / f"{cert_name}.der").write_bytes(cert.public_bytes(serialization.Encoding.DER))
     (folder / f"{cert_name}.pem").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
 

@@ -1,7 +1,7 @@
 """An SNTP server on a loopback UDP port that tells the simulated world's time.
 
-Source: RFC 4330, sections 3 and 4. At more than 1x the time runs on while the answer is under way; a loopback round
-trip of 0.2 ms is 12 ms at x60.
+Source: RFC 4330, sections 3 and 4. At more than 1x the time runs on while the answer is under way;
+a loopback round trip of 0.2 ms is 12 ms at x60.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _REFERENCE = 0x4C4F434C  # "LOCL": an uncalibrated local clock
 
 
 class TimeServer:
-    """Answers on 127.0.0.1:`port` between `start()` and `stop()`. `silent` drops requests: a time server that is away."""
+    """Answers on 127.0.0.1:`port` between `start()` and `stop()`. `silent` drops requests: a time
+    server that is away."""
 
     def __init__(self, clock: WorldClock, port: int = 0) -> None:
         """`port` 0: a free one is chosen at the first start."""

@@ -6,7 +6,8 @@ from hostsim.backoffice import contract
 
 
 def validate(topic: str, payload: bytes | str) -> dict[str, object]:
-    """The message's content. AssertionError says which field breaks the contract; unknown record kinds break it, too.
+    """The message's content. AssertionError says which field breaks the contract; unknown record
+    kinds break it, too.
 
     An empty payload takes a retained message back and is always right.
     """
@@ -17,9 +18,9 @@ def validate(topic: str, payload: bytes | str) -> dict[str, object]:
         message = contract.parse(payload)
         if name == "records":
             unusual = contract.check_record(message)
-            assert unusual in ("", "unknown") and (not unusual or message["type"] in ("unknown", "lost")), (
-                f"{topic}: a record of {unusual} kind: {payload!r}"
-            )
+            assert unusual in ("", "unknown") and (
+                not unusual or message["type"] in ("unknown", "lost")
+            ), f"{topic}: a record of {unusual} kind: {payload!r}"
         else:
             contract.check(name, message)
     except contract.ContractError as exc:

@@ -1,9 +1,8 @@
 # A charger that is nothing but firmware.sync over the real ledger, for MicroPython:
 #   micropython32 tests/sync_charger.py SETTINGS.json
-# Reads orders from stdin, one JSON array a line: ["append", n], ["status", {}], ["session", {}], ["log", text],
-# ["network", bool], ["close"]. Prints what happens, one JSON object a line.
+# Reads orders from stdin, one JSON array a line: ["append", n], ["status", {}], ["session", {}],
+# ["log", text], ["network", bool], ["close"]. Prints what happens, one JSON object a line.
 import asyncio
-import binascii
 import gc
 import json
 import sys
@@ -81,8 +80,14 @@ class Handlers:
             raise CommandError("name", "must be one of report", command["name"])
         self.counter = command["counter"]
         say(ev="command", command=command)
-        ledger.append("command", command=command["id"], counter=command["counter"], name=command["name"], result="ok",
-                      detail="")  # fmt: skip
+        ledger.append(
+            "command",
+            command=command["id"],
+            counter=command["counter"],
+            name=command["name"],
+            result="ok",
+            detail="",
+        )
         return {"detail": "done", "data": command["args"]}
 
     def on_time(self, epoch_ms):
@@ -93,7 +98,8 @@ class Handlers:
 
 
 class Orders:
-    """What stdin asks for. A session a record group, so that the back office's books have something to add up."""
+    """What stdin asks for. A session a record group, so that the back office's books have
+    something to add up."""
 
     def __init__(self):
         self.sess = 0
@@ -107,18 +113,71 @@ class Orders:
         s = self.sess
         put = ledger.append
         start = 1000 * s
-        put("hold_asked", sess=s, hold_minor=6000, currency="EUR", tariff="T1", tariff_crc=1, method="bank", connector=1,
-            reference="r%d" % s, uid_hash="")  # fmt: skip
-        put("authorised", sess=s, amount_minor=6000, receipt=s, trace=s, terminal_id="T", vu="V", auth_code="123",
-            pan="############1234", card="Visa")  # fmt: skip
+        put(
+            "hold_asked",
+            sess=s,
+            hold_minor=6000,
+            currency="EUR",
+            tariff="T1",
+            tariff_crc=1,
+            method="bank",
+            connector=1,
+            reference="r%d" % s,
+            uid_hash="",
+        )
+        put(
+            "authorised",
+            sess=s,
+            amount_minor=6000,
+            receipt=s,
+            trace=s,
+            terminal_id="T",
+            vu="V",
+            auth_code="123",
+            pan="############1234",
+            card="Visa",
+        )
         put("energising", sess=s, register_wh=start, serial="M1")
         put("power_off", sess=s, register_wh=start + 1000, elapsed_ms=60000, reason="unplugged")
-        put("period", sess=s, start_ms=0, end_ms=60000, energy_mwh=1000000, charging_ms=60000, parking_ms=0, min_ma=100,
-            max_ma=16000, min_w=-1, max_w=11000)  # fmt: skip
-        put("priced", sess=s, receipt_no=s, start_at=clock.epoch_ms(), end_at=clock.epoch_ms() + 60000, start_wh=start,
-            end_wh=start + 1000, billed_wh=1000, elapsed_ms=60000, total_minor=119, net_minor=100, vat_minor=19,
-            currency="EUR", lines=[0, 1000000, 10000, 190000, 119], reason="unplugged")  # fmt: skip
-        put("captured", sess=s, captured_minor=119, released_minor=5881, receipt=s, trace=s, how="release")
+        put(
+            "period",
+            sess=s,
+            start_ms=0,
+            end_ms=60000,
+            energy_mwh=1000000,
+            charging_ms=60000,
+            parking_ms=0,
+            min_ma=100,
+            max_ma=16000,
+            min_w=-1,
+            max_w=11000,
+        )
+        put(
+            "priced",
+            sess=s,
+            receipt_no=s,
+            start_at=clock.epoch_ms(),
+            end_at=clock.epoch_ms() + 60000,
+            start_wh=start,
+            end_wh=start + 1000,
+            billed_wh=1000,
+            elapsed_ms=60000,
+            total_minor=119,
+            net_minor=100,
+            vat_minor=19,
+            currency="EUR",
+            lines=[0, 1000000, 10000, 190000, 119],
+            reason="unplugged",
+        )
+        put(
+            "captured",
+            sess=s,
+            captured_minor=119,
+            released_minor=5881,
+            receipt=s,
+            trace=s,
+            how="release",
+        )
 
     def status(self, fields):
         sync.publish_status(fields)
@@ -141,9 +200,20 @@ class Orders:
 
     def tell(self):
         gc.collect()
-        say(ev="tell", online=sync.online, reason=sync.link.reason, sent=sync.records_sent, acked=sync.records_acked,
-            acked_seq=ledger.acked_seq, next_seq=ledger.next_seq, heap=gc.mem_alloc(), stall=stall.longest,
-            connections=sync.link.connections, log_dropped=sync.log_dropped, ppm=clock.drift_ppm)  # fmt: skip
+        say(
+            ev="tell",
+            online=sync.online,
+            reason=sync.link.reason,
+            sent=sync.records_sent,
+            acked=sync.records_acked,
+            acked_seq=ledger.acked_seq,
+            next_seq=ledger.next_seq,
+            heap=gc.mem_alloc(),
+            stall=stall.longest,
+            connections=sync.link.connections,
+            log_dropped=sync.log_dropped,
+            ppm=clock.drift_ppm,
+        )
 
 
 class Stall:

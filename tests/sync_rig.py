@@ -1,4 +1,5 @@
-"""What the sync tests share: a broker, a back office, and firmware.sync as a MicroPython process."""
+"""What the sync tests share: a broker, a back office, and firmware.sync as a MicroPython
+process."""
 
 from __future__ import annotations
 
@@ -33,7 +34,13 @@ def until(what: Callable[[], Any], timeout: float = 15, why: str = "") -> Any:
 class SyncCharger:
     """tests/sync_charger.py running on MicroPython."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any], which: str = "micropython32", heap: str = "1M") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        which: str = "micropython32",
+        heap: str = "1M",
+    ) -> None:
         """`heap` is generous because the sources are compiled on the way."""
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "settings.json"
@@ -66,15 +73,20 @@ class SyncCharger:
         self._queue.put(None)
 
     def expect(self, ev: str, timeout: float = 15, **fields: Any) -> dict[str, Any]:
-        """The next event of that name (and these fields); earlier ones of other names are passed over."""
+        """The next event of that name (and these fields); earlier ones of other names are passed
+        over."""
         end = time.monotonic() + timeout
         while True:
             try:
                 event = self._queue.get(timeout=max(0.01, end - time.monotonic()))
             except queue.Empty:
-                raise AssertionError(f"no {ev} {fields} in {timeout} s; events: {self.events[-12:]}") from None
+                raise AssertionError(
+                    f"no {ev} {fields} in {timeout} s; events: {self.events[-12:]}"
+                ) from None
             if event is None:
-                raise AssertionError(f"the charger ended while {ev} was awaited: {self.events[-6:]}\n{self.errors()}")
+                raise AssertionError(
+                    f"it ended while {ev} was awaited: {self.events[-6:]}\n{self.errors()}"
+                )
             if event["ev"] == ev and all(event.get(k) == v for k, v in fields.items()):
                 return event
 
@@ -150,9 +162,13 @@ class Rig:
                 settings[key] = value
         return settings
 
-    def charger(self, name: str = "CP1", which: str = "micropython32", **changes: Any) -> SyncCharger:
+    def charger(
+        self, name: str = "CP1", which: str = "micropython32", **changes: Any
+    ) -> SyncCharger:
         """Start a charger; `changes` go into its settings."""
-        charger = SyncCharger(self.folder / f"{name}-{len(self._chargers)}", self.settings(name, **changes), which)
+        charger = SyncCharger(
+            self.folder / f"{name}-{len(self._chargers)}", self.settings(name, **changes), which
+        )
         self._chargers.append(charger)
         return charger
 

@@ -47,12 +47,17 @@ def context_of(pki: Pki, identity: Identity | None) -> ssl.SSLContext:
 
 def client(broker: Broker, pki: Pki, identity: Identity | None, name: str = "") -> aiomqtt.Client:
     return aiomqtt.Client(
-        broker.host, broker.port, tls_context=context_of(pki, identity), identifier=name or None, timeout=5
+        broker.host,
+        broker.port,
+        tls_context=context_of(pki, identity),
+        identifier=name or None,
+        timeout=5,
     )
 
 
 def connects(broker: Broker, pki: Pki, identity: Identity | None) -> bool:
-    """Whether a CONNECT gets its CONNACK; with TLS 1.3 a refused certificate shows only at the first read."""
+    """Whether a CONNECT gets its CONNACK; with TLS 1.3 a refused certificate shows only at the
+    first read."""
     try:
         with socket.create_connection((broker.host, broker.port), 5) as raw:
             with context_of(pki, identity).wrap_socket(raw, server_hostname=broker.host) as tls:
@@ -62,7 +67,9 @@ def connects(broker: Broker, pki: Pki, identity: Identity | None) -> bool:
         return False
 
 
-def test_only_certificates_of_our_authority_connect(broker: Broker, pki: Pki, tmp_path: Path) -> None:
+def test_only_certificates_of_our_authority_connect(
+    broker: Broker, pki: Pki, tmp_path: Path
+) -> None:
     assert connects(broker, pki, pki.charger("CP1"))
     assert not connects(broker, pki, None)
     stranger = Pki(tmp_path / "other").charger("CP1")
@@ -83,7 +90,8 @@ def test_a_connection_without_tls_gets_nothing(broker: Broker) -> None:
 async def heard(
     broker: Broker, pki: Pki, sender: Identity, topic: str, receiver: Identity, pattern: str
 ) -> bool:
-    """Whether a message from one identity reaches another; a second one on an allowed topic tells that it had time."""
+    """Whether a message from one identity reaches another; a second one on an allowed topic tells
+    that it had time."""
     async with client(broker, pki, receiver) as ear, client(broker, pki, sender) as mouth:
         await ear.subscribe(pattern, qos=1)
         await mouth.publish(topic, b"{}", qos=1)
@@ -98,11 +106,19 @@ async def heard(
 
 
 @pytest.mark.parametrize("name", OUT)
-def test_a_charger_writes_its_own_outgoing_topics_only(broker: Broker, pki: Pki, name: str) -> None:
+def test_a_charger_writes_its_own_outgoing_topics_only(
+    broker: Broker, pki: Pki, name: str
+) -> None:
     own, other, office = pki.charger("CP1"), pki.charger("CP2"), pki.back_office
-    assert asyncio.run(heard(broker, pki, own, f"forecourt/v1/CP1/{name}", office, "forecourt/v1/+/+"))
-    assert not asyncio.run(heard(broker, pki, other, f"forecourt/v1/CP1/{name}", office, "forecourt/v1/+/+"))
-    assert not asyncio.run(heard(broker, pki, own, f"forecourt/v1/CP1/{name}", other, "forecourt/v1/+/+"))
+    assert asyncio.run(
+        heard(broker, pki, own, f"forecourt/v1/CP1/{name}", office, "forecourt/v1/+/+")
+    )
+    assert not asyncio.run(
+        heard(broker, pki, other, f"forecourt/v1/CP1/{name}", office, "forecourt/v1/+/+")
+    )
+    assert not asyncio.run(
+        heard(broker, pki, own, f"forecourt/v1/CP1/{name}", other, "forecourt/v1/+/+")
+    )
 
 
 @pytest.mark.parametrize("name", IN)
@@ -206,7 +222,9 @@ def test_certificates_are_used_again_and_keys_are_private(tmp_path: Path) -> Non
     assert Pki(tmp_path).charger("CP1").cert.read_bytes() != cert
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "..", "backoffice", "broker", "CP 1", "x" * 33, "+", "#", "-x"])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "..", "backoffice", "broker", "CP 1", "x" * 33, "+", "#", "-x"]
+)
 def test_a_name_that_could_reach_elsewhere_is_refused(pki: Pki, name: str) -> None:
     with pytest.raises(PkiError, match="charger name"):
         pki.charger(name)

@@ -30,18 +30,25 @@ def record(kind: str = "captured", **changes: Any) -> dict[str, Any]:
     """A right record of that kind."""
     schema = json.loads((DOCS / "schemas" / "records" / f"{kind}.json").read_text())
     values = {"integer": 1, "string": "x", "array": [1]}
-    found = {name: values.get(rule.get("type", ""), rule.get("const")) for name, rule in schema["properties"].items()}
+    found = {
+        name: values.get(rule.get("type", ""), rule.get("const"))
+        for name, rule in schema["properties"].items()
+    }
     return found | changes
 
 
 def test_the_record_schemas_are_those_of_the_ledger() -> None:
     files = GENERATE["files"]()
-    assert {path.name for path in (DOCS / "schemas" / "records").glob("*.json")} == {path.name for path in files}
+    assert {path.name for path in (DOCS / "schemas" / "records").glob("*.json")} == {
+        path.name for path in files
+    }
     for path, text in files.items():
         assert path.read_text() == text, f"{path.name}: run python docs/mqtt/generate.py"
 
 
-@pytest.mark.xfail(bool(HIDING), reason="firmware/ledger/schema.py: the field hides one that every record has")
+@pytest.mark.xfail(
+    bool(HIDING), reason="firmware/ledger/schema.py: the field hides one that every record has"
+)
 def test_no_field_has_the_name_of_one_that_every_record_has() -> None:
     assert HIDING == []
 
@@ -91,20 +98,32 @@ def test_a_missing_field_is_refused() -> None:
 def test_later_versions_and_unknown_kinds_are_taken_and_said() -> None:
     assert contract.check_record(record()) == ""
     assert contract.check_record(record(version=2, new_field="y")) == "later"
-    assert contract.check_record({"epoch": 1, "seq": 1, "type": "brand_new", "version": 1, "at": 0}) == "unknown"
+    assert (
+        contract.check_record({"epoch": 1, "seq": 1, "type": "brand_new", "version": 1, "at": 0})
+        == "unknown"
+    )
     unknown = {"epoch": 1, "seq": 1, "type": "unknown", "version": 3, "at": 0, "payload": "00ff"}
     assert contract.check_record(unknown) == "unknown"
 
 
 scalars = st.one_of(
-    st.integers(-(2**70), 2**70), st.text("ab\u20ac", max_size=5), st.booleans(), st.none(), st.floats(allow_nan=False),
+    st.integers(-(2**70), 2**70),
+    st.text("ab\u20ac", max_size=5),
+    st.booleans(),
+    st.none(),
+    st.floats(allow_nan=False),
     st.lists(st.integers(-5, 5), max_size=3),
-)  # fmt: skip
+)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from([row[1] for row in PLAIN]), st.dictionaries(st.integers(0, 14), scalars, max_size=2))
-def test_the_quick_yes_never_takes_what_the_schema_refuses(kind: str, changes: dict[int, Any]) -> None:
+@given(
+    st.sampled_from([row[1] for row in PLAIN]),
+    st.dictionaries(st.integers(0, 14), scalars, max_size=2),
+)
+def test_the_quick_yes_never_takes_what_the_schema_refuses(
+    kind: str, changes: dict[int, Any]
+) -> None:
     message = record(kind)
     names = list(message)
     for index, value in changes.items():
@@ -125,7 +144,13 @@ def test_whatever_comes_only_a_contract_error_comes_out(payload: bytes) -> None:
 
 def test_topics_are_taken_apart() -> None:
     assert contract.split_topic("forecourt/v1/CP1/records") == ("CP1", "records")
-    for wrong in ("", "forecourt/v2/CP1/records", "forecourt/v1/CP1", "forecourt/v1/CP1/nothing", "forecourt/v1/a/b/log"):
+    for wrong in (
+        "",
+        "forecourt/v2/CP1/records",
+        "forecourt/v1/CP1",
+        "forecourt/v1/CP1/nothing",
+        "forecourt/v1/a/b/log",
+    ):
         with pytest.raises(contract.ContractError):
             contract.split_topic(wrong)
 
@@ -134,7 +159,9 @@ def test_asyncapi_names_every_topic_and_schema() -> None:
     api = yaml.safe_load((DOCS / "asyncapi.yaml").read_text())
     assert api["asyncapi"] == "3.0.0"
     addresses = {channel["address"] for channel in api["channels"].values()}
-    assert addresses == {f"forecourt/v1/{{charger}}/{name}" for name in contract.OUTGOING + contract.INCOMING}
+    assert addresses == {
+        f"forecourt/v1/{{charger}}/{name}" for name in contract.OUTGOING + contract.INCOMING
+    }
     for operation in api["operations"].values():
         assert operation["channel"]["$ref"].removeprefix("#/channels/") in api["channels"]
     text = (DOCS / "asyncapi.yaml").read_text()

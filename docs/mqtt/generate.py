@@ -1,6 +1,8 @@
-"""Writes schemas/records/*.json from the rows of firmware/ledger/schema.py: `python docs/mqtt/generate.py`.
+"""Writes schemas/records/*.json from the rows of firmware/ledger/schema.py: `python
+docs/mqtt/generate.py`.
 
-The rows are parsed, not imported: they are data. tests/test_sync_schemas.py fails when the files do not fit the rows.
+The rows are parsed, not imported: they are data. tests/test_sync_schemas.py fails when the files
+do not fit the rows.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ _WHAT = {
     "checkpoint": "How far a running session is; `state` is the price engine's.",
     "period": "A closed OCPI charging period; times since the session's start; -1 is not known.",
     "power_off": "The contactor was opened, the register read after it.",
-    "priced": "The bill. `lines` are groups of five: kind, quantity, unit price (1e-4), VAT (1e-4 percent), gross.",
+    "priced": "The bill. `lines` are groups of five; docs/mqtt/README.md says what they mean.",
     "captured": "The price was taken, the rest of the hold released.",
     "cancelled": "The whole hold was given back.",
     "settle_failed": "The terminal refused to capture or cancel; it is tried again.",
@@ -48,14 +50,19 @@ _WHAT = {
 
 
 def rows() -> list[tuple[int, str, int, list[tuple[str, str]]]]:
-    """ROWS of firmware/ledger/schema.py as (number, name, version, [(field, type)]), own notes left out."""
+    """ROWS of firmware/ledger/schema.py as (number, name, version, [(field, type)]), own notes
+    left out."""
     for node in ast.parse(ROWS_FILE.read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ROWS":
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if getattr(target, "id", "") == "ROWS":
+            assert isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
             return [_row(*row) for row in ast.literal_eval(node.value) if row[0] < NOTES_FROM]
     raise LookupError(f"no ROWS in {ROWS_FILE}")
 
 
-def _row(number: int, name: str, version: int, fields: str) -> tuple[int, str, int, list[tuple[str, str]]]:
+def _row(
+    number: int, name: str, version: int, fields: str
+) -> tuple[int, str, int, list[tuple[str, str]]]:
     """A field is `name:type`, or `name` alone for an unsigned integer."""
     found = [field.partition(":") for field in fields.split()]
     return number, name, version, [(field, kind or "u") for field, _, kind in found]

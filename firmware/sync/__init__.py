@@ -1,1 +1,2 @@
-"""Sync: the MQTT link, the outbox of ledger records, commands, messages, and the time from the network."""
+"""Sync: the MQTT link, the outbox of ledger records, commands, messages, and the time from the
+network."""

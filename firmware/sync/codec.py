@@ -1,14 +1,16 @@
 """MQTT 3.1.1 packets by umqtt.simple 1.3.4, used as a pure codec: it never sees a socket.
 
-Goals: umqtt writes into a buffer (one write per packet) and reads only from whole packets whose lengths were checked
-first, so that none of its blocking loops and unchecked reads can be reached. Limits: no QoS 2; an incoming packet of
-more than 12 KiB is drained and reported without its payload; topics of at most 120 bytes.
-Sources: MQTT 3.1.1 (OASIS, 2014-10-29), sections 2.2 and 3; umqtt's faults: shared/facts/micropython.md.
+Goals: umqtt writes into a buffer (one write per packet) and reads only from whole packets whose
+lengths were checked first, so that none of its blocking loops and unchecked reads can be reached.
+Limits: no QoS 2; an incoming packet of more than 12 KiB is drained and reported without its
+payload; topics of at most 120 bytes. Sources: MQTT 3.1.1 (OASIS, 2014-10-29), sections 2.2 and 3;
+umqtt's faults: shared/facts/micropython.md.
 """
 
 import umqtt.simple as simple
-from firmware.errors import LinkError
 from micropython import const
+
+from firmware.errors import LinkError
 
 CONNACK = const(0x20)
 PUBLISH = const(0x30)
@@ -59,7 +61,8 @@ class _Pipe:
 
 
 class Codec:
-    """One connection's packets. `on_message(topic, payload)` gets bytes; payload None: too large, drained."""
+    """One connection's packets. `on_message(topic, payload)` gets bytes; payload None: too large,
+    drained."""
 
     def __init__(self, client_id: bytes, keepalive_s: int, on_message) -> None:
         self._pipe = _Pipe()
@@ -75,7 +78,8 @@ class Codec:
     # -- out
 
     def take(self) -> bytearray:
-        """The packets encoded since the last call (acknowledgements of incoming ones among them)."""
+        """The packets encoded since the last call (acknowledgements of incoming ones among
+        them)."""
         data = self._pipe.out
         self._pipe.out = bytearray()
         return data
@@ -112,7 +116,8 @@ class Codec:
         self._client.disconnect()
 
     def _expect(self, head: bytes, pid: int, tail: bytes) -> None:
-        """umqtt counts packet ids itself and waits for the answer: it gets one at once. The real one comes later."""
+        """umqtt counts packet ids itself and waits for the answer: it gets one at once. The real
+        one comes later."""
         self._client.pid = pid - 1
         self._pipe.load(head + bytes((pid >> 8, pid & 255)) + tail)
 
@@ -137,7 +142,8 @@ class Codec:
         return self._buf[have:_KEPT]
 
     def took(self, n: int) -> int:
-        """`n` bytes were put into room(); answers the packet's type when it is whole and handled, else 0.
+        """`n` bytes were put into room(); answers the packet's type when it is whole and handled,
+        else 0.
 
         Raises LinkError for what no broker may send.
         """

@@ -1,21 +1,24 @@
 """Commands from the back office: who sent it, for whom, once, and in time.
 
-A command is a JSON object: id, device, counter, expires_at (epoch ms), name, args (an object as JSON text), mac. The
-mac is HMAC-SHA-256 (RFC 2104) in hex with the charger's own key over the UTF-8 bytes of
+A command is a JSON object: id, device, counter, expires_at (epoch ms), name, args (an object as
+JSON text), mac. The mac is HMAC-SHA-256 (RFC 2104) in hex with the charger's own key over the
+UTF-8 bytes of
 
     forecourt-command-1 LF id LF device LF counter LF expires_at LF name LF args
 
-exactly as received; no field but args may hold a line feed, so no two commands have the same bytes. args stays text so
-that nobody has to write JSON the same way twice. The counter rises with every command; the last one is kept in the
-ledger together with the command's effect, so a command works at most once, whatever the power does.
+exactly as received; no field but args may hold a line feed, so no two commands have the same
+bytes. args stays text so that nobody has to write JSON the same way twice. The counter rises with
+every command; the last one is kept in the ledger together with the command's effect, so a command
+works at most once, whatever the power does.
 """
 
 import binascii
 import hashlib
 
+from micropython import const
+
 from firmware.errors import CommandError, FieldError
 from firmware.sync import messages
-from micropython import const
 
 _BLOCK = const(64)
 _MIN_KEY = const(16)  # a charger without a proper key takes no commands
@@ -50,7 +53,8 @@ def code_of(error: FieldError) -> str:
 
 
 def verify(message: dict, device: str, key: bytes, last_counter: int, now_ms: int) -> dict:
-    """The command in a message: id, device, counter, expires_at, name, args (a dict). `now_ms` 0: the time is not known.
+    """The command in a message: id, device, counter, expires_at, name, args (a dict). `now_ms` 0:
+    the time is not known.
 
     CommandError names the field that was refused.
     """

@@ -1,19 +1,21 @@
 """An MQTT link that never blocks the loop and comes back by itself.
 
-One task reads, one sends; every packet is one write. A peer that is gone without a word is found by an unanswered
-ping, by a QoS 1 packet without its PUBACK, or by a write that does not move. The session is always clean: packet ids
-mean nothing after a reconnect, no message waits in the broker, and what was not acknowledged is its owner's to send
-again (`on_down` tells). Source: MQTT 3.1.1, sections 3.1.2.10 (keep alive) and 4.4 (delivery retry).
+One task reads, one sends; every packet is one write. A peer that is gone without a word is found
+by an unanswered ping, by a QoS 1 packet without its PUBACK, or by a write that does not move. The
+session is always clean: packet ids mean nothing after a reconnect, no message waits in the broker,
+and what was not acknowledged is its owner's to send again (`on_down` tells). Source: MQTT 3.1.1,
+sections 3.1.2.10 (keep alive) and 4.4 (delivery retry).
 """
 
 import asyncio
 import os
 import time
 
+from micropython import const
+
 from firmware.errors import LinkError
 from firmware.sync import codec as mqtt
 from firmware.sync.wire import Wire
-from micropython import const
 
 _CONNECT_MS = const(15000)
 _PUBACK_MS = const(20000)
@@ -24,14 +26,18 @@ UNACKED = 24  # QoS 1 packets in flight
 
 
 class Link:
-    """`settings`: keepalive_s, retry_min_ms, retry_max_ms and the wire's; `prefix` of all topics, ends with the client
-    id and a slash; `will`: its payload, on `status`; `names` of the topics to subscribe to at QoS 1.
+    """`settings`: keepalive_s, retry_min_ms, retry_max_ms and the wire's; `prefix` of all topics,
+    ends with the client id and a slash; `will`: its payload, on `status`; `names` of the topics to
+    subscribe to at QoS 1.
 
-    `owner`: `feed(link) -> bool` publishes at most one packet, False: nothing to send; `on_message(topic, payload)`,
-    `on_up()`, `on_down(reason)`, `on_puback(pid)`. None of them may block.
+    `owner`: `feed(link) -> bool` publishes at most one packet, False: nothing to send;
+    `on_message(topic, payload)`, `on_up()`, `on_down(reason)`, `on_puback(pid)`. None of them may
+    block.
     """
 
-    def __init__(self, settings: dict, prefix: bytes, will: bytes, names: tuple, network, owner) -> None:
+    def __init__(
+        self, settings: dict, prefix: bytes, will: bytes, names: tuple, network, owner
+    ) -> None:
         self._settings = settings
         self._prefix = prefix
         self._will = will
@@ -64,7 +70,8 @@ class Link:
         return UNACKED - len(self._unacked)
 
     def publish(self, name: bytes, payload: bytes, retain: bool = False, qos: int = 0) -> int:
-        """Encodes one packet, sent when feed() returns; answers its packet id, 0 for QoS 0. Only within feed()."""
+        """Encodes one packet, sent when feed() returns; answers its packet id, 0 for QoS 0. Only
+        within feed()."""
         pid = 0
         if qos:
             pid = self._new_pid()
@@ -73,7 +80,8 @@ class Link:
         return pid
 
     def _new_pid(self) -> int:
-        """None of the few that are still in flight can be this one: a connection ends long before."""
+        """None of the few that are still in flight can be this one: a connection ends long
+        before."""
         self._pid = self._pid % _MAX_PID + 1
         return self._pid
 

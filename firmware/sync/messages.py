@@ -1,4 +1,5 @@
-"""The prefix of all topics, and the JSON the charger sends and reads. Fields go in the order of their names: MicroPython's dicts keep none.
+"""The prefix of all topics, and the JSON the charger sends and reads. Fields go in the order of
+their names: MicroPython's dicts keep none.
 
 The schemas of all of them are in docs/mqtt/; tests hold both together.
 """
@@ -17,7 +18,8 @@ def dump(fields: dict) -> bytes:
 
 
 def parse(payload) -> dict:
-    """The JSON object in an incoming payload. FieldError says what is wrong with it (None: it was too large)."""
+    """The JSON object in an incoming payload. FieldError says what is wrong with it (None: it was
+    too large)."""
     try:
         value = json.loads(payload) if payload is not None else None
     except ValueError:
@@ -26,7 +28,9 @@ def parse(payload) -> dict:
         payload = None
     if payload is None:
         raise FieldError("", "too large")
-    if not isinstance(value, dict) or payload[-1:] != b"}":  # MicroPython reads a cut object as whole
+    if (
+        not isinstance(value, dict) or payload[-1:] != b"}"
+    ):  # MicroPython reads a cut object as whole
         raise FieldError("", "must be a JSON object", payload[:40])
     return value
 

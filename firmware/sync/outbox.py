@@ -1,15 +1,18 @@
-"""The outbox: ledger records in order, a window of them on the way, freed only by the back office's acknowledgement.
+"""The outbox: ledger records in order, a window of them on the way, freed only by the back
+office's acknowledgement.
 
-Goals: nothing is sent before it is in flash (the ledger is the queue; no record is kept in RAM), nothing is freed
-before the back office committed it, and after a reconnect or a lost acknowledgement it starts again behind the last
-acknowledged record. The receiver ignores what it has.
+Goals: nothing is sent before it is in flash (the ledger is the queue; no record is kept in RAM),
+nothing is freed before the back office committed it, and after a reconnect or a lost
+acknowledgement it starts again behind the last acknowledged record. The receiver ignores what it
+has.
 """
 
 import time
 
+from micropython import const
+
 from firmware.errors import FieldError
 from firmware.sync.messages import natural
-from micropython import const
 
 _WINDOW = const(16)
 _FIRST_WAIT_MS = const(5000)
@@ -36,7 +39,8 @@ class Outbox:
     def next(self):
         """The next record to publish, as text; None: nothing, or the window is full.
 
-        Without an acknowledgement it begins again, each time after twice the wait: the back office is away.
+        Without an acknowledgement it begins again, each time after twice the wait: the back office
+        is away.
         """
         ledger = self._ledger
         flying = self._last - ledger.acked_seq

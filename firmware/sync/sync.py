@@ -1,35 +1,38 @@
 """Sync: everything between the charger and the back office.
 
-What may be lost: only telemetry. Of `status` and `session` the newest counts, `log` keeps its last lines and counts
-the others; records are the ledger's and stay there until they are acknowledged; a result that does not fit any more
-is counted, and the command's record in the ledger says the same.
+What may be lost: only telemetry. Of `status` and `session` the newest counts, `log` keeps its last
+lines and counts the others; records are the ledger's and stay there until they are acknowledged; a
+result that does not fit any more is counted, and the command's record in the ledger says the same.
 
-`handlers` (none may block): on_tariff(bytes) and on_config(bytes) -> answer dict; on_command(command dict) -> answer
-dict, which records the command's counter with its effect; command_counter() -> the last one recorded;
-on_time(epoch_ms); on_security(code, detail), at most once a minute. An answer has ok, id, code, detail, data, as far as they apply. They
-raise ForecourtError for what they refuse.
+`handlers` (none may block): on_tariff(bytes) and on_config(bytes) -> answer dict;
+on_command(command dict) -> answer dict, which records the command's counter with its effect;
+command_counter() -> the last one recorded; on_time(epoch_ms); on_security(code, detail), at most
+once a minute. An answer has ok, id, code, detail, data, as far as they apply. They raise
+ForecourtError for what they refuse.
 """
 
 import asyncio
 import binascii
 import time
 
+from micropython import const
+
 from firmware.errors import CommandError, FieldError, ForecourtError
 from firmware.sync import commands, messages
 from firmware.sync.link import Link
 from firmware.sync.outbox import Outbox
 from firmware.sync.timesync import TimeSync
-from micropython import const
 
-_LOG_LINES = const(16)
-_LOG_TEXT = const(200)
+_LOG_LINES = const(8)
+_LOG_TEXT = const(160)
 _RESULTS = const(8)
 _RECORD_ROOM = const(8)  # QoS 1 packets kept free of records, for results
 _SECURITY_MS = const(60000)
 
 
 class Sync:
-    """`config`: charger_id, command_key (hex), mqtt (link.py, wire.py), time (timesync.py); `clock`: the WallClock.
+    """`config`: charger_id, command_key (hex), mqtt (link.py, wire.py), time (timesync.py);
+    `clock`: the WallClock.
 
     `link` has up, reason (why the last connection ended) and connections for whoever looks.
     """
@@ -43,7 +46,9 @@ class Sync:
         prefix = (messages.PREFIX + self._id + "/").encode()
         self._name_at = len(prefix)
         will = messages.dump({"online": False, "reason": "lost"})
-        self.link = Link(config["mqtt"], prefix, will, (b"ack", b"tariff", b"config", b"command"), network, self)
+        self.link = Link(
+            config["mqtt"], prefix, will, (b"ack", b"tariff", b"config", b"command"), network, self
+        )
         self.wake = self.link.wake  # the ledger has a new record
         self._outbox = Outbox(ledger)
         self._time = TimeSync(config["time"], clock, network, handlers.on_time, self.log)
@@ -70,7 +75,8 @@ class Sync:
             clock.cancel()
 
     def close(self) -> None:
-        """Says offline, sends what is waiting, ends run(). What takes longer than a few seconds may be cancelled."""
+        """Says offline, sends what is waiting, ends run(). What takes longer than a few seconds
+        may be cancelled."""
         self.publish_status({"online": False, "reason": "closed"})
         self.link.close()
 
@@ -147,8 +153,15 @@ class Sync:
         ledger = self._ledger
         fields = {"at": self._clock.epoch_ms()}
         if name == b"status":
-            fields.update({"online": True, "epoch": ledger.epoch, "next_seq": ledger.next_seq,
-                           "acked_seq": ledger.acked_seq, "clock": self._clock.source})  # fmt: skip
+            fields.update(
+                {
+                    "online": True,
+                    "epoch": ledger.epoch,
+                    "next_seq": ledger.next_seq,
+                    "acked_seq": ledger.acked_seq,
+                    "clock": self._clock.source,
+                }
+            )
         fields.update(self._shown[name])
         return fields
 
@@ -171,7 +184,8 @@ class Sync:
     # -- incoming
 
     def on_message(self, topic: bytes, payload) -> None:
-        """One message from the back office; whatever it holds, nothing is raised but programming errors."""
+        """One message from the back office; whatever it holds, nothing is raised but programming
+        errors."""
         name = topic[self._name_at :].decode()
         try:
             if name == "ack":
@@ -179,12 +193,16 @@ class Sync:
             elif name == "command":
                 self._command(messages.parse(payload))
             elif name in ("tariff", "config") and self._is_new(name, payload):
-                self._answer(name, getattr(self._handlers, "on_" + name)(payload))
+                handler = (
+                    self._handlers.on_tariff if name == "tariff" else self._handlers.on_config
+                )
+                self._answer(name, handler(payload))
         except ForecourtError as error:
             self._refuse(name, error)
 
     def _is_new(self, name: str, payload) -> bool:
-        """A retained message comes again with every connection; it is handled once. Empty: it was taken back."""
+        """A retained message comes again with every connection; it is handled once. Empty: it was
+        taken back."""
         if payload is None:
             messages.parse(payload)  # raises
         check = binascii.crc32(payload)
@@ -194,7 +212,8 @@ class Sync:
         return True
 
     def _command(self, message: dict) -> None:
-        """A command is used up when its signature and time were good, whether it could be done or not."""
+        """A command is used up when its signature and time were good, whether it could be done or
+        not."""
         last = max(self._counter, self._handlers.command_counter())
         try:
             command = commands.verify(message, self._id, self._key, last, self._clock.epoch_ms())
@@ -209,7 +228,8 @@ class Sync:
         self._answered = self._results[-1]
 
     def _rejected(self, identity, error) -> None:
-        """Not a command for us, now. The last one once more is no attack: its result was lost on the way."""
+        """Not a command for us, now. The last one once more is no attack: its result was lost on
+        the way."""
         code = commands.code_of(error)
         if code == "replayed" and self._answered and self._answered["id"] == identity:
             self.publish_result(self._answered)

@@ -1,15 +1,17 @@
 """The time from the network: an SNTP client over UDP that never blocks the loop.
 
-Source: RFC 4330, sections 3 (time stamps, the era after 2036), 4 (message) and 5 (client, checks of an answer).
-The answer is not authenticated. It can move receipts' times, never money: sessions are timed by Clock.uptime_ms().
+Source: RFC 4330, sections 3 (time stamps, the era after 2036), 4 (message) and 5 (client, checks
+of an answer). The answer is not authenticated. It can move receipts' times, never money: sessions
+are timed by Clock.uptime_ms().
 """
 
 import asyncio
 import os
 import socket
 
-from firmware.errors import FieldError
 from micropython import const
+
+from firmware.errors import FieldError
 
 _SIZE = const(48)
 _REQUEST = b"\x23" + bytes(39)  # no warning, version 4, client; the transmit time stamp follows
@@ -23,8 +25,9 @@ _LAST_RETRY_MS = const(64000)
 
 
 def transmit_ms(answer: bytes, nonce: bytes) -> int:
-    """The server's transmit time in epoch ms; `nonce`: the eight random bytes sent as our time stamp. FieldError when it is no answer to our request, or the server has no
-    time: mode 4, our own time stamp as the originate one, no alarm, a stratum, a transmit time (section 5)."""
+    """The server's transmit time in epoch ms; `nonce`: the eight random bytes sent as our time
+    stamp. FieldError when it is no answer to our request, or the server has no time: mode 4, our
+    own time stamp as the originate one, no alarm, a stratum, a transmit time (section 5)."""
     if len(answer) < _SIZE or answer[0] & 7 != 4 or answer[24:32] != nonce:
         raise FieldError("", "not our answer")
     seconds = int.from_bytes(answer[40:44], "big")

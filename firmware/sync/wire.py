@@ -1,8 +1,10 @@
-"""One TLS connection whose every step leaves the loop free: connect, handshake, read, write, close.
+"""One TLS connection whose every step leaves the loop free: connect, handshake, read, write,
+close.
 
-asyncio's own streams poll the socket before they read; a TLS layer may hold decrypted bytes that no poll shows, and its
-handshake may want to read while asyncio waits to write. Here the read or write is tried first.
-Limit: a host given by name is resolved by getaddrinfo, which blocks on a board; the address is kept for the next time.
+asyncio's own streams poll the socket before they read; a TLS layer may hold decrypted bytes that
+no poll shows, and its handshake may want to read while asyncio waits to write. Here the read or
+write is tried first. Limit: a host given by name is resolved by getaddrinfo, which blocks on a
+board; the address is kept for the next time.
 """
 
 import asyncio
@@ -11,8 +13,9 @@ import socket
 import time
 
 import tls
-from firmware.errors import LinkError
 from micropython import const
+
+from firmware.errors import LinkError
 
 try:
     from asyncio import core as _core
@@ -26,7 +29,8 @@ _TCP_NODELAY = const(1)
 
 
 class Wire:
-    """`settings`: host, port, server_name (in the broker's certificate), ca, cert, key (files, DER or PEM)."""
+    """`settings`: host, port, server_name (in the broker's certificate), ca, cert, key (files, DER
+    or PEM)."""
 
     def __init__(self, settings: dict) -> None:
         self._settings = settings
@@ -38,7 +42,9 @@ class Wire:
     async def open(self) -> None:
         """Connects. OSError; ValueError: a certificate or key that cannot be read."""
         settings = self._settings
-        if self._context is None:  # made once: a board's heap is not split again at every reconnect
+        if (
+            self._context is None
+        ):  # made once: a board's heap is not split again at every reconnect
             context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
             context.verify_mode = tls.CERT_REQUIRED
             ca, cert, key = [_contents(settings[name]) for name in ("ca", "cert", "key")]
@@ -46,7 +52,9 @@ class Wire:
             context.load_cert_chain(cert, key)
             self._context = context
         if self._address is None:
-            self._address = socket.getaddrinfo(settings["host"], settings["port"], 0, socket.SOCK_STREAM)[0]
+            self._address = socket.getaddrinfo(
+                settings["host"], settings["port"], 0, socket.SOCK_STREAM
+            )[0]
         kind = self._address
         self._sock = sock = socket.socket(kind[0], kind[1], kind[2])
         sock.setblocking(False)
@@ -65,8 +73,8 @@ class Wire:
         )
 
     async def write(self, data) -> None:
-        """All of it, as one write where the buffers hold it. The first one does the handshake. OSError, LinkError;
-        ValueError: a certificate that is not accepted."""
+        """All of it, as one write where the buffers hold it. The first one does the handshake.
+        OSError, LinkError; ValueError: a certificate that is not accepted."""
         view = memoryview(data)
         moved = time.ticks_ms()
         while view:

@@ -1,8 +1,9 @@
-"""What the records add up to: sessions, payments, refunds. One function a record type, called in the records' order.
+"""What the records add up to: sessions, payments, refunds. One function a record type, called in
+the records' order.
 
-A record that cannot be true (captured more than was authorised, energy that is not the register's difference, a second
-refund of the same id) raises Impossible: the record is kept as it came, the books stay as they were, an operator
-sees it. The rules are design.md's invariants.
+A record that cannot be true (captured more than was authorised, energy that is not the register's
+difference, a second refund of the same id) raises Impossible: the record is kept as it came, the
+books stay as they were, an operator sees it. The rules are design.md's invariants.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class Impossible(ValueError):
 
 
 class Books:
-    """The books within one transaction; keeps what it found, so that a batch asks the database once a session."""
+    """The books within one transaction; keeps what it found, so that a batch asks the database
+    once a session."""
 
     def __init__(self, db: Db) -> None:
         """`db` must not flush by itself; `find` looks at what is not flushed yet, too."""
@@ -31,7 +33,8 @@ class Books:
         self._sessions: dict[tuple[str, int, int], Session] = {}
 
     def apply(self, record: Record) -> None:
-        """Bring the books up to date with one record. Raises Impossible and has changed nothing then."""
+        """Bring the books up to date with one record. Raises Impossible and has changed nothing
+        then."""
         handler = _HANDLERS.get(record.type)
         if handler is not None:
             handler(self, record, record.payload)
@@ -41,7 +44,9 @@ class Books:
         key = (charger, epoch, sess)
         found = self._sessions.get(key)
         if found is None:
-            query = select(Session).where(Session.charger == charger, Session.epoch == epoch, Session.sess == sess)
+            query = select(Session).where(
+                Session.charger == charger, Session.epoch == epoch, Session.sess == sess
+            )
             found = self.db.scalars(query).first()
             if found is not None:
                 self._sessions[key] = found
@@ -64,7 +69,10 @@ def _session(books: Books, record: Record) -> Session:
 
 def _open_session(books: Books, record: Record) -> Session:
     session = _session(books, record)
-    _must(session.state not in ("captured", "cancelled", "declined"), f"session {session.sess} is {session.state}")
+    _must(
+        session.state not in ("captured", "cancelled", "declined"),
+        f"session {session.sess} is {session.state}",
+    )
     return session
 
 
@@ -76,8 +84,22 @@ def _must(condition: bool, otherwise: str) -> None:
 def _hold_asked(books: Books, record: Record, f: Fields) -> None:
     existing = books.find(record.charger, record.epoch, f["sess"])
     _must(existing is None, f"session {f['sess']} was opened before")
-    session = Session(charger=record.charger, epoch=record.epoch, sess=f["sess"], state="asked", opened_at=record.at)
-    for name in ("currency", "tariff", "tariff_crc", "method", "connector", "reference", "uid_hash"):
+    session = Session(
+        charger=record.charger,
+        epoch=record.epoch,
+        sess=f["sess"],
+        state="asked",
+        opened_at=record.at,
+    )
+    for name in (
+        "currency",
+        "tariff",
+        "tariff_crc",
+        "method",
+        "connector",
+        "reference",
+        "uid_hash",
+    ):
         setattr(session, name, f[name])
     session.payment = Payment(state="asked", hold_minor=f["hold_minor"])
     books.add(session)
@@ -122,7 +144,10 @@ def _energising(books: Books, record: Record, f: Fields) -> None:
 
 def _checkpoint(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
-    _must(f["register_wh"] >= session.end_wh, f"register {f['register_wh']} went back from {session.end_wh}")
+    _must(
+        f["register_wh"] >= session.end_wh,
+        f"register {f['register_wh']} went back from {session.end_wh}",
+    )
     session.end_wh = f["register_wh"]
     session.elapsed_ms = f["elapsed_ms"]
 
@@ -130,7 +155,17 @@ def _checkpoint(books: Books, record: Record, f: Fields) -> None:
 def _period(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     _must(f["end_ms"] >= f["start_ms"], "the period ends before it starts")
-    names = ("start_ms", "end_ms", "energy_mwh", "charging_ms", "parking_ms", "min_ma", "max_ma", "min_w", "max_w")
+    names = (
+        "start_ms",
+        "end_ms",
+        "energy_mwh",
+        "charging_ms",
+        "parking_ms",
+        "min_ma",
+        "max_ma",
+        "min_w",
+        "max_w",
+    )
     books.db.add(Period(session=session, **{name: f[name] for name in names}))
 
 
@@ -148,7 +183,10 @@ def _priced(books: Books, record: Record, f: Fields) -> None:
     total, billed = f["total_minor"], f["billed_wh"]
     _must(session.state != "priced", "priced already")
     _must(f["net_minor"] + f["vat_minor"] == total, "net and VAT do not add up to the total")
-    _must(billed == f["end_wh"] - f["start_wh"], f"billed {billed} Wh is not the register's difference")
+    _must(
+        billed == f["end_wh"] - f["start_wh"],
+        f"billed {billed} Wh is not the register's difference",
+    )
     _must(
         not session.energised_at or f["start_wh"] == session.start_wh,
         f"starts at {f['start_wh']} Wh, was energised at {session.start_wh} Wh",
@@ -159,9 +197,18 @@ def _priced(books: Books, record: Record, f: Fields) -> None:
     )
     session.state = "priced"
     for name in (
-        "receipt_no", "start_at", "end_at", "start_wh", "end_wh", "billed_wh", "elapsed_ms", "total_minor",
-        "net_minor", "vat_minor", "lines",
-    ):  # fmt: skip
+        "receipt_no",
+        "start_at",
+        "end_at",
+        "start_wh",
+        "end_wh",
+        "billed_wh",
+        "elapsed_ms",
+        "total_minor",
+        "net_minor",
+        "vat_minor",
+        "lines",
+    ):
         setattr(session, name, f[name])
     session.stop_reason = f["reason"] or session.stop_reason
 
@@ -171,10 +218,14 @@ def _captured(books: Books, record: Record, f: Fields) -> None:
     payment = session.payment
     captured, released = f["captured_minor"], f["released_minor"]
     _must(session.state == "priced", f"captured while the session is {session.state}, not priced")
-    _must(captured == session.total_minor, f"captured {captured} is not the price {session.total_minor}")
+    _must(
+        captured == session.total_minor,
+        f"captured {captured} is not the price {session.total_minor}",
+    )
     _must(
         captured + released == payment.authorised_minor,
-        f"captured {captured} and released {released} are not the {payment.authorised_minor} authorised",
+        f"captured {captured} and released {released} are not "
+        f"the {payment.authorised_minor} authorised",
     )
     payment.captured_minor, payment.released_minor, payment.how = captured, released, f["how"]
     payment.trace = f["trace"] or payment.trace
@@ -186,7 +237,8 @@ def _cancelled(books: Books, record: Record, f: Fields) -> None:
     payment = session.payment
     released = f["released_minor"]
     _must(
-        released == payment.authorised_minor, f"released {released} is not the {payment.authorised_minor} authorised"
+        released == payment.authorised_minor,
+        f"released {released} is not the {payment.authorised_minor} authorised",
     )
     _must(session.total_minor == 0, f"cancelled although {session.total_minor} was the price")
     payment.released_minor = released
@@ -222,7 +274,8 @@ def _refund_asked(books: Books, record: Record, f: Fields) -> None:
     _must(f["amount_minor"] > 0, "a refund of nothing")
     _must(
         asked + f["amount_minor"] <= session.payment.captured_minor,
-        f"refunds of {asked + f['amount_minor']} pass the {session.payment.captured_minor} captured",
+        f"refunds of {asked + f['amount_minor']} pass "
+        f"the {session.payment.captured_minor} captured",
     )
     refund = existing
     if refund is None:
@@ -255,7 +308,8 @@ def _asked_refund(books: Books, record: Record) -> Refund:
 def _refunded(books: Books, record: Record, f: Fields) -> None:
     refund = _asked_refund(books, record)
     _must(
-        f["amount_minor"] == refund.amount_minor, f"refunded {f['amount_minor']}, asked were {refund.amount_minor}"
+        f["amount_minor"] == refund.amount_minor,
+        f"refunded {f['amount_minor']}, asked were {refund.amount_minor}",
     )
     refund.state, refund.done_at = "refunded", record.at
     for name in ("way", "receipt", "trace", "credit_no"):

@@ -1,8 +1,8 @@
 """A finished session as an OCPI 2.2.1 CDR, from its hold_asked, period and priced records.
 
-Source: OCPI 2.2.1, mod_cdrs, "CDR Object", "ChargingPeriod", "CdrDimensionType" (ENERGY kWh, TIME and PARKING_TIME hours,
-currents A, powers kW). Decimals are exact: mWh / 10^6 has six of them; ms / 3.6 * 10^6 is given with ten, from which
-the milliseconds come back by rounding.
+Source: OCPI 2.2.1, mod_cdrs, "CDR Object", "ChargingPeriod", "CdrDimensionType" (ENERGY kWh, TIME
+and PARKING_TIME hours, currents A, powers kW). Decimals are exact: mWh / 10^6 has six of them; ms
+/ 3.6 * 10^6 is given with ten, from which the milliseconds come back by rounding.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class NotFinished(LookupError):
 def compose(session: dict[str, Any], country: str = "DE", party: str = "FCT") -> dict[str, Any]:
     """The CDR of one of views.session's dicts; numbers are Decimal. Raises NotFinished."""
     if session["state"] not in _FINISHED:
-        raise NotFinished(f"session {session['sess']} of {session['charger']} is {session['state']}")
+        raise NotFinished(
+            f"session {session['sess']} of {session['charger']} is {session['state']}"
+        )
     currency = session["currency"]
     parking_ms = sum(period["parking_ms"] for period in session["periods"])
     cdr = {
@@ -42,7 +44,9 @@ def compose(session: dict[str, Any], country: str = "DE", party: str = "FCT") ->
         "meter_id": session["meter_serial"],
         "currency": currency,
         "charging_periods": [_period(session, period) for period in session["periods"]],
-        "total_cost": _both(figures.amount(session["net_minor"], currency), session["total_minor"], currency),
+        "total_cost": _both(
+            figures.amount(session["net_minor"], currency), session["total_minor"], currency
+        ),
         "total_energy": Decimal(session["billed_wh"]).scaleb(-3),
         "total_time": _hours(session["elapsed_ms"]),
         "total_parking_time": _hours(parking_ms),
@@ -58,7 +62,11 @@ def to_json(value: Any) -> str:
     if isinstance(value, Decimal):
         return figures.plain(value, 0)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{to_json(item)}" for key, item in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{json.dumps(key)}:{to_json(item)}" for key, item in value.items())
+            + "}"
+        )
     if isinstance(value, list):
         return "[" + ",".join(to_json(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)
@@ -69,18 +77,29 @@ def _period(session: dict[str, Any], period: dict[str, Any]) -> dict[str, Any]:
     for name, key in (("TIME", "charging_ms"), ("PARKING_TIME", "parking_ms")):
         if period[key]:
             dimensions.append((name, _hours(period[key])))
-    for name, key in (("MIN_CURRENT", "min_ma"), ("MAX_CURRENT", "max_ma"), ("MIN_POWER", "min_w"), ("MAX_POWER", "max_w")):
+    for name, key in (
+        ("MIN_CURRENT", "min_ma"),
+        ("MAX_CURRENT", "max_ma"),
+        ("MIN_POWER", "min_w"),
+        ("MAX_POWER", "max_w"),
+    ):
         if period[key] >= 0:
             dimensions.append((name, Decimal(period[key]).scaleb(-3)))
     return {
-        "start_date_time": _time(session["start_at"] + period["start_ms"] if session["start_at"] else 0),
+        "start_date_time": _time(
+            session["start_at"] + period["start_ms"] if session["start_at"] else 0
+        ),
         "dimensions": [{"type": name, "volume": volume} for name, volume in dimensions],
         "tariff_id": session["tariff"],
     }
 
 
 def _part_costs(session: dict[str, Any]) -> dict[str, Any]:
-    names = {"ENERGY": "total_energy_cost", "TIME": "total_time_cost", "PARKING_TIME": "total_parking_cost"}
+    names = {
+        "ENERGY": "total_energy_cost",
+        "TIME": "total_time_cost",
+        "PARKING_TIME": "total_parking_cost",
+    }
     names["FLAT"] = "total_fixed_cost"
     gross: dict[str, int] = {}
     net: dict[str, Decimal] = {}
@@ -88,7 +107,9 @@ def _part_costs(session: dict[str, Any]) -> dict[str, Any]:
         name = names.get(line["kind"])
         if name is not None:
             gross[name] = gross.get(name, 0) + line["gross_minor"]
-            part = figures.net_of(figures.amount(line["gross_minor"], session["currency"]), line["vat_e4"], 4)
+            part = figures.net_of(
+                figures.amount(line["gross_minor"], session["currency"]), line["vat_e4"], 4
+            )
             net[name] = net.get(name, Decimal(0)) + part
     return {name: _both(net[name], gross[name], session["currency"]) for name in gross}
 

@@ -1,4 +1,5 @@
-"""`python -m hostsim backoffice`: the back office alone, against any broker its certificate opens."""
+"""`python -m hostsim backoffice`: the back office alone, against any broker its certificate
+opens."""
 
 from __future__ import annotations
 
@@ -27,10 +28,17 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    db: Annotated[str, typer.Option(help="Database URL as SQLAlchemy writes it, or the path of a SQLite file.")],
+    db: Annotated[
+        str,
+        typer.Option(help="Database URL as SQLAlchemy writes it, or the path of a SQLite file."),
+    ],
     broker: Annotated[str, typer.Option(help="The broker as HOST:PORT; mutual TLS.")],
-    pki: Annotated[Path, typer.Option(help="Directory of the certificates (made by run, or by hand).")],
-    port: Annotated[int, typer.Option(help="Port of the pages, on this machine only.", min=1, max=65535)] = 8090,
+    pki: Annotated[
+        Path, typer.Option(help="Directory of the certificates (made by run, or by hand).")
+    ],
+    port: Annotated[
+        int, typer.Option(help="Port of the pages, on this machine only.", min=1, max=65535)
+    ] = 8090,
 ) -> None:
     """The back office alone: takes records, shows chargers, sessions and receipts."""
     address = _address(broker)

@@ -1,6 +1,8 @@
-"""The messages' contract: the JSON schemas in docs/mqtt/schemas, which this side checks everything against.
+"""The messages' contract: the JSON schemas in docs/mqtt/schemas, which this side checks everything
+against.
 
-Records of a version later than the schema's are read for the fields that are known; fields are only ever added.
+Records of a version later than the schema's are read for the fields that are known; fields are
+only ever added.
 """
 
 from __future__ import annotations
@@ -48,12 +50,14 @@ def parse(payload: bytes | str) -> dict[str, Any]:
 
 
 def check(name: str, message: dict[str, Any]) -> None:
-    """Raises ContractError when the message is not what the schema `name` (status, ack, ...) says."""
+    """Raises ContractError when the message is not what the schema `name` (status, ack, ...)
+    says."""
     _raise_first(_validator(name), message)
 
 
 def check_record(message: dict[str, Any]) -> str:
-    """Checks a record; answers "", or what is unusual about it: "unknown" kind, or a "later" version."""
+    """Checks a record; answers "", or what is unusual about it: "unknown" kind, or a "later"
+    version."""
     for name, value in message.items():
         if isinstance(value, int) and abs(value) > MAX_INT:
             raise ContractError(f"{name}: must have at most 63 bits (given {value})")
@@ -75,18 +79,24 @@ def _kinds() -> frozenset[str]:
 
 @functools.cache
 def _fields_of(kind: str) -> dict[str, dict[str, Any]]:
-    properties: dict[str, dict[str, Any]] = json.loads((SCHEMAS / "records" / f"{kind}.json").read_text())["properties"]
+    properties: dict[str, dict[str, Any]] = json.loads(
+        (SCHEMAS / "records" / f"{kind}.json").read_text()
+    )["properties"]
     return properties
 
 
 def _plainly_right(schemas: dict[str, dict[str, Any]], message: dict[str, Any]) -> bool:
     """A quick yes for what the schema would take; everything else is jsonschema's to judge."""
-    return message.keys() == schemas.keys() and all(_fits(schemas[name], value) for name, value in message.items())
+    return message.keys() == schemas.keys() and all(
+        _fits(schemas[name], value) for name, value in message.items()
+    )
 
 
 def _fits(schema: dict[str, Any], value: Any) -> bool:
     if type(value) is int:
-        return schema.get("type") == "integer" and schema.get("minimum", value) <= value <= schema.get("maximum", value)
+        return schema.get("type") == "integer" and schema.get(
+            "minimum", value
+        ) <= value <= schema.get("maximum", value)
     if type(value) is str:
         if "const" in schema:
             return bool(schema["const"] == value)

@@ -7,9 +7,18 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 KINDS = (
-    "ENERGY", "TIME", "PARKING_TIME", "FLAT", "RESERVATION_TIME", "RESERVATION_FLAT", "RESERVATION_EXPIRED_TIME",
-    "RESERVATION_EXPIRED_FLAT", "CAP", "MAX_PRICE", "MIN_PRICE",
-)  # fmt: skip
+    "ENERGY",
+    "TIME",
+    "PARKING_TIME",
+    "FLAT",
+    "RESERVATION_TIME",
+    "RESERVATION_FLAT",
+    "RESERVATION_EXPIRED_TIME",
+    "RESERVATION_EXPIRED_FLAT",
+    "CAP",
+    "MAX_PRICE",
+    "MIN_PRICE",
+)
 """What the first number of a bill's line says (docs/mqtt/README.md, "The bill's lines")."""
 
 _WORDS = {
@@ -26,8 +35,17 @@ _WORDS = {
     "MIN_PRICE": "Minimum price",
 }
 _EXPONENTS = {
-    "BHD": 3, "CLP": 0, "ISK": 0, "JOD": 3, "JPY": 0, "KRW": 0, "KWD": 3, "OMR": 3, "TND": 3, "VND": 0,
-}  # fmt: skip
+    "BHD": 3,
+    "CLP": 0,
+    "ISK": 0,
+    "JOD": 3,
+    "JPY": 0,
+    "KRW": 0,
+    "KWD": 3,
+    "OMR": 3,
+    "TND": 3,
+    "VND": 0,
+}
 _SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
 
 
@@ -65,7 +83,8 @@ def moment(epoch_ms: int, zone: datetime.tzinfo = datetime.UTC) -> str:
 
 
 def lines(session: dict[str, Any]) -> list[dict[str, Any]]:
-    """The bill's lines: kind, what, quantity (text), price (text), vat (text), gross_minor, vat_e4, quantity as it came."""
+    """The bill's lines: kind, what, quantity (text), price (text), vat (text), gross_minor,
+    vat_e4, quantity as it came."""
     numbers = session["lines"]
     found = []
     for at in range(0, len(numbers) - 4, 5):
@@ -96,7 +115,8 @@ def _price(kind: str, price_e4: int, currency: str) -> str:
     if kind not in _WORDS or kind in ("CAP", "MAX_PRICE", "MIN_PRICE") or price_e4 < 0:
         return ""
     unit = "/kWh" if kind == "ENERGY" else "/h" if kind.endswith("TIME") else ""
-    return f"{plain(Decimal(price_e4).scaleb(-4), exponent(currency))} {_SYMBOLS.get(currency, currency)}{unit}"
+    price = plain(Decimal(price_e4).scaleb(-4), exponent(currency))
+    return f"{price} {_SYMBOLS.get(currency, currency)}{unit}"
 
 
 def plain(value: Decimal, least: int = 0) -> str:
@@ -108,8 +128,8 @@ def plain(value: Decimal, least: int = 0) -> str:
 
 
 def vat_table(session: dict[str, Any]) -> list[dict[str, Any]]:
-    """Per VAT rate: rate, net_minor, tax_minor, gross_minor; half-up once per rate (facts/tariffs.md, "Invoice rounding").
-    One rate: the charger's own figures."""
+    """Per VAT rate: rate, net_minor, tax_minor, gross_minor; half-up once per rate
+    (facts/tariffs.md, "Invoice rounding"). One rate: the charger's own figures."""
     sums: dict[int, int] = {}
     for line in lines(session):
         sums[line["vat_e4"]] = sums.get(line["vat_e4"], 0) + line["gross_minor"]
@@ -119,7 +139,9 @@ def vat_table(session: dict[str, Any]) -> list[dict[str, Any]]:
             continue
         net = session["net_minor"] if len(sums) == 1 else int(net_of(Decimal(gross), vat_e4, 0))
         rate = f"{plain(Decimal(vat_e4).scaleb(-4))} %"
-        rows.append({"rate": rate, "net_minor": net, "tax_minor": gross - net, "gross_minor": gross})
+        rows.append(
+            {"rate": rate, "net_minor": net, "tax_minor": gross - net, "gross_minor": gross}
+        )
     return rows
 
 

@@ -1,8 +1,10 @@
-"""Taking records: each once, in order, acknowledged after the commit and only up to the first that is missing.
+"""Taking records: each once, in order, acknowledged after the commit and only up to the first that
+is missing.
 
-A record is named by charger, epoch and sequence. One that is here already is ignored when it says the same, and a
-conflict when it does not: then two devices use one identity, or a flash was copied. Records that come early wait in
-the table. An epoch never seen before is a new flash. Whatever cannot be taken is in `problems`, never silently gone.
+A record is named by charger, epoch and sequence. One that is here already is ignored when it says
+the same, and a conflict when it does not: then two devices use one identity, or a flash was
+copied. Records that come early wait in the table. An epoch never seen before is a new flash.
+Whatever cannot be taken is in `problems`, never silently gone.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class Ack:
 
 
 class Ingest:
-    """`take` is the only way in; `received`, `stored`, `duplicates` and `refused` count since the start."""
+    """`take` is the only way in; `received`, `stored`, `duplicates` and `refused` count since the
+    start."""
 
     def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
         """`now_ms` gives the wall clock for received_at."""
@@ -55,7 +58,8 @@ class Ingest:
         self.refused = 0
 
     def take(self, batch: Iterable[tuple[str, bytes]]) -> list[Ack]:
-        """Stores a batch of (charger, payload) in one transaction and answers what may now be acknowledged."""
+        """Stores a batch of (charger, payload) in one transaction and answers what may now be
+        acknowledged."""
         messages: dict[tuple[str, int], list[_Message]] = {}
         with writing(self._engine) as db:
             for charger, payload in batch:
@@ -64,7 +68,10 @@ class Ingest:
                 if message is not None:
                     messages.setdefault((charger, message.fields["epoch"]), []).append(message)
             desk = books.Books(db)
-            acks = [self._take_stream(db, desk, charger, epoch, found) for (charger, epoch), found in messages.items()]
+            acks = [
+                self._take_stream(db, desk, charger, epoch, found)
+                for (charger, epoch), found in messages.items()
+            ]
         return [ack for ack in acks if ack is not None]
 
     def position(self, charger: str, epoch: int) -> int:
@@ -85,7 +92,8 @@ class Ingest:
     def _take_stream(
         self, db: Db, desk: books.Books, charger: str, epoch: int, messages: list[_Message]
     ) -> Ack | None:
-        """One charger's records of one flash. No acknowledgement when every one of them was refused."""
+        """One charger's records of one flash. No acknowledgement when every one of them was
+        refused."""
         stream = self._stream(db, charger, epoch)
         known = _records(db, stream, [message.fields["seq"] for message in messages])
         waiting = _waiting(db, stream)
@@ -96,39 +104,75 @@ class Ingest:
         return Ack(charger, epoch, stream.committed_seq, bool(waiting)) if any(taken) else None
 
     def _take_one(
-        self, db: Db, stream: Stream, message: _Message, known: dict[int, Record], waiting: dict[int, Record]
+        self,
+        db: Db,
+        stream: Stream,
+        message: _Message,
+        known: dict[int, Record],
+        waiting: dict[int, Record],
     ) -> bool:
         """Whether the record is in the database now."""
         fields = message.fields
         seq = fields["seq"]
         if seq in known:
             return self._repeated(db, stream, known[seq], message)
-        if seq <= stream.committed_seq or seq > stream.committed_seq + MAX_AHEAD:
+        if seq <= stream.committed_seq or seq > stream.committed_seq + len(waiting) + MAX_AHEAD:
             self.refused += 1
-            self.report(db, stream.charger, "gap", _gap_text(stream, seq), stream.epoch, stream.committed_seq + 1)
+            self.report(
+                db,
+                stream.charger,
+                "gap",
+                _gap_text(stream, seq),
+                stream.epoch,
+                stream.committed_seq + 1,
+            )
             return seq > stream.committed_seq
         record = Record(
-            charger=stream.charger, epoch=stream.epoch, seq=seq, type=fields["type"], version=fields["version"],
-            at=fields["at"], payload={k: v for k, v in fields.items() if k not in _HEAD}, received_at=self._now_ms(),
+            charger=stream.charger,
+            epoch=stream.epoch,
+            seq=seq,
+            type=fields["type"],
+            version=fields["version"],
+            at=fields["at"],
+            payload={k: v for k, v in fields.items() if k not in _HEAD},
+            received_at=self._now_ms(),
             applied=False,
-        )  # fmt: skip
+        )
         db.add(record)
         known[seq] = waiting[seq] = record
         self.stored += 1
         if message.unusual:
             detail = _unusual_text(fields)
-            self.report(db, stream.charger, f"{message.unusual}_record", detail, stream.epoch, seq, message.payload)
+            self.report(
+                db,
+                stream.charger,
+                f"{message.unusual}_record",
+                detail,
+                stream.epoch,
+                seq,
+                message.payload,
+            )
         return True
 
     def _repeated(self, db: Db, stream: Stream, existing: Record, message: _Message) -> bool:
-        same = {"epoch": existing.epoch, "seq": existing.seq, "type": existing.type, "version": existing.version}
+        same = {
+            "epoch": existing.epoch,
+            "seq": existing.seq,
+            "type": existing.type,
+            "version": existing.version,
+        }
         same |= {"at": existing.at, **existing.payload}
         if same == message.fields:
             self.duplicates += 1
             return True
         self.refused += 1
-        detail = f"record {existing.seq} is here with other contents: is this charger's identity or flash used twice?"
-        self.report(db, stream.charger, "conflict", detail, stream.epoch, existing.seq, message.payload)
+        detail = (
+            f"record {existing.seq} is here with other contents: "
+            "is this charger's identity or flash used twice?"
+        )
+        self.report(
+            db, stream.charger, "conflict", detail, stream.epoch, existing.seq, message.payload
+        )
         return False
 
     def _stream(self, db: Db, name: str, epoch: int) -> Stream:
@@ -142,7 +186,13 @@ class Ingest:
                 self.report(db, name, "new_epoch", _replaced_text(db, charger), epoch)
             charger.epoch = epoch
         elif charger.epoch != epoch:
-            self.report(db, name, "old_epoch", "records of a flash that had been replaced came again", epoch)
+            self.report(
+                db,
+                name,
+                "old_epoch",
+                "records of a flash that had been replaced came again",
+                epoch,
+            )
         return stream
 
     def _apply(self, db: Db, desk: books.Books, record: Record) -> None:
@@ -152,21 +202,47 @@ class Ingest:
         except books.Impossible as exc:
             text = json.dumps(record.payload).encode()
             self.report(
-                db, record.charger, "impossible", f"{record.type}: {exc}", record.epoch, record.seq, text, record.at
+                db,
+                record.charger,
+                "impossible",
+                f"{record.type}: {exc}",
+                record.epoch,
+                record.seq,
+                text,
+                record.at,
             )
         if record.type in ("alarm", "security"):
             detail = f"{record.payload['code']}: {record.payload['detail']}"
-            self.report(db, record.charger, record.type, detail, record.epoch, record.seq, at=record.at)
+            self.report(
+                db, record.charger, record.type, detail, record.epoch, record.seq, at=record.at
+            )
         elif record.type == "lost":
-            self.report(db, record.charger, "lost_record", "the charger's flash lost it", record.epoch, record.seq)
+            self.report(
+                db,
+                record.charger,
+                "lost_record",
+                "the charger's flash lost it",
+                record.epoch,
+                record.seq,
+            )
 
     def report(
-        self, db: Db, charger: str, code: str, detail: str, epoch: int = 0, seq: int = 0, payload: bytes = b"",
+        self,
+        db: Db,
+        charger: str,
+        code: str,
+        detail: str,
+        epoch: int = 0,
+        seq: int = 0,
+        payload: bytes = b"",
         at: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """One row per problem; the same one again is counted."""
         query = select(Problem).where(
-            Problem.charger == charger, Problem.epoch == epoch, Problem.seq == seq, Problem.code == code
+            Problem.charger == charger,
+            Problem.epoch == epoch,
+            Problem.seq == seq,
+            Problem.code == code,
         )
         if code == "malformed":
             query = query.where(Problem.detail == detail[:500])
@@ -178,7 +254,17 @@ class Ingest:
             problem.at = when
             return
         shown = payload[:2000].decode(errors="replace")
-        db.add(Problem(charger=charger, epoch=epoch, seq=seq, code=code, detail=detail[:500], payload=shown, at=when))
+        db.add(
+            Problem(
+                charger=charger,
+                epoch=epoch,
+                seq=seq,
+                code=code,
+                detail=detail[:500],
+                payload=shown,
+                at=when,
+            )
+        )
 
 
 def known_charger(db: Db, name: str) -> Charger:
@@ -202,7 +288,9 @@ def _records(db: Db, stream: Stream, numbers: list[int]) -> dict[int, Record]:
 def _waiting(db: Db, stream: Stream) -> dict[int, Record]:
     """Records that came early."""
     query = select(Record).where(
-        Record.charger == stream.charger, Record.epoch == stream.epoch, Record.seq > stream.committed_seq
+        Record.charger == stream.charger,
+        Record.epoch == stream.epoch,
+        Record.seq > stream.committed_seq,
     )
     return {record.seq: record for record in db.scalars(query)}
 
@@ -212,7 +300,8 @@ def _gap_text(stream: Stream, seq: int) -> str:
 
 
 def _unusual_text(message: dict[str, Any]) -> str:
-    return f"{message['type']} version {message['version']} is newer than this back office; kept as it came"
+    kind, version = message["type"], message["version"]
+    return f"{kind} version {version} is newer than this back office; kept as it came"
 
 
 def _replaced_text(db: Db, charger: Charger) -> str:
@@ -224,4 +313,6 @@ def _replaced_text(db: Db, charger: Charger) -> str:
     )
     still_open = [str(sess) for sess in db.scalars(query)]
     text = f"the flash was replaced (it was {charger.epoch})"
-    return text + (f"; sessions left open in the old one: {', '.join(still_open)}" if still_open else "")
+    return text + (
+        f"; sessions left open in the old one: {', '.join(still_open)}" if still_open else ""
+    )

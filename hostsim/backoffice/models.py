@@ -1,7 +1,8 @@
-"""What the back office stores: every record as it came, and what the records add up to, in one transaction.
+"""What the back office stores: every record as it came, and what the records add up to, in one
+transaction.
 
-Amounts are minor units, energy Wh, times epoch ms (0 unknown) or ms since a session's start. `Record` is the truth;
-every other table but `Command` and `Problem` could be made again from it.
+Amounts are minor units, energy Wh, times epoch ms (0 unknown) or ms since a session's start.
+`Record` is the truth; every other table but `Command` and `Problem` could be made again from it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ _Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite's own key is an IN
 class Base(DeclarativeBase):
     """All tables."""
 
-    type_annotation_map = {int: BigInteger().with_variant(Integer, "sqlite"), dict[str, Any]: JSON, list[int]: JSON}
+    type_annotation_map = {
+        int: BigInteger().with_variant(Integer, "sqlite"),
+        dict[str, Any]: JSON,
+        list[int]: JSON,
+    }
 
 
 class Charger(Base):
@@ -50,7 +55,8 @@ class Charger(Base):
 
 
 class Stream(Base):
-    """The records of one charger's one flash. `committed_seq`: all up to this one are here and in the books."""
+    """The records of one charger's one flash. `committed_seq`: all up to this one are here and in
+    the books."""
 
     __tablename__ = "streams"
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), primary_key=True)
@@ -77,8 +83,8 @@ class Record(Base):
 
 
 class Session(Base):
-    """One session, from its hold to its end. `state`: asked, authorised, declined, charging, delivered, priced,
-    captured, cancelled."""
+    """One session, from its hold to its end. `state`: asked, authorised, declined, charging,
+    delivered, priced, captured, cancelled."""
 
     __tablename__ = "sessions"
     __table_args__ = (UniqueConstraint("charger", "epoch", "sess"),)
@@ -110,13 +116,15 @@ class Session(Base):
     lines: Mapped[list[int]] = mapped_column(default=list)
     stop_reason: Mapped[str] = mapped_column(default="")
     payment: Mapped[Payment] = relationship(back_populates="session", uselist=False, lazy="joined")
-    periods: Mapped[list[Period]] = relationship(order_by="Period.start_ms, Period.id", viewonly=True)
+    periods: Mapped[list[Period]] = relationship(
+        order_by="Period.start_ms, Period.id", viewonly=True
+    )
     refunds: Mapped[list[Refund]] = relationship(order_by="Refund.id")
 
 
 class Payment(Base):
-    """The card side of a session. `state`: asked, authorised, declined, captured, cancelled; `failures` counts
-    attempts to settle that the terminal refused."""
+    """The card side of a session. `state`: asked, authorised, declined, captured, cancelled;
+    `failures` counts attempts to settle that the terminal refused."""
 
     __tablename__ = "payments"
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
@@ -184,7 +192,8 @@ class Period(Base):
 
 
 class Command(Base):
-    """A command that was sent. `state`: sent, ok, or what the charger answered. `message` is sent again unchanged."""
+    """A command that was sent. `state`: sent, ok, or what the charger answered. `message` is sent
+    again unchanged."""
 
     __tablename__ = "commands"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
@@ -198,8 +207,18 @@ class Command(Base):
     result: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
+class Retained(Base):
+    """What a charger is to have: `name` is tariff or config."""
+
+    __tablename__ = "retained"
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(8), primary_key=True)
+    payload: Mapped[str]
+
+
 class Problem(Base):
-    """Something an operator must see. `count`: how often it came; `open` until somebody closes it."""
+    """Something an operator must see. `count`: how often it came; `open` until somebody closes
+    it."""
 
     __tablename__ = "problems"
     id: Mapped[int] = mapped_column(_Big, primary_key=True)
@@ -215,15 +234,20 @@ class Problem(Base):
 
 
 def open_database(url: str) -> Engine:
-    """Connect, and make what is missing. SQLite: write-ahead log, synced at every commit (an acknowledgement follows
-    it)."""
+    """Connect, and make what is missing. SQLite: write-ahead log, synced at every commit (an
+    acknowledgement follows it)."""
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
         def _prepare(connection: Any, _record: Any) -> None:
             cursor = connection.cursor()
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "busy_timeout=10000",
+            ):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
@@ -233,10 +257,12 @@ def open_database(url: str) -> Engine:
 
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Db]:
-    """One transaction that writes; committed at the end, rolled back by an exception. Nothing is flushed by itself.
+    """One transaction that writes; committed at the end, rolled back by an exception. Nothing is
+    flushed by itself.
 
-    SQLite has one writer at a time: threads wait for each other here, other processes by BEGIN IMMEDIATE (a transaction
-    that reads first and writes later may otherwise fail at its first write).
+    SQLite has one writer at a time: threads wait for each other here, other processes by BEGIN
+    IMMEDIATE (a transaction that reads first and writes later may otherwise fail at its first
+    write).
     """
     if engine.dialect.name != "sqlite":
         with Db(engine, autoflush=False) as db, db.begin():

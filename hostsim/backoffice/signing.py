@@ -8,7 +8,9 @@ import json
 from typing import Any
 
 
-def canonical(identity: str, device: str, counter: int, expires_at: int, name: str, args: str) -> bytes:
+def canonical(
+    identity: str, device: str, counter: int, expires_at: int, name: str, args: str
+) -> bytes:
     """The bytes the mac covers. Raises ValueError for a line feed where none may be."""
     parts = ["forecourt-command-1", identity, device, str(counter), str(expires_at), name]
     for part in parts:
@@ -18,14 +20,25 @@ def canonical(identity: str, device: str, counter: int, expires_at: int, name: s
 
 
 def sign(
-    key_hex: str, identity: str, device: str, counter: int, expires_at: int, name: str, args: dict[str, Any]
+    key_hex: str,
+    identity: str,
+    device: str,
+    counter: int,
+    expires_at: int,
+    name: str,
+    args: dict[str, Any],
 ) -> str:
     """The command message as JSON text."""
     text = json.dumps(args, separators=(",", ":"), ensure_ascii=False)
     data = canonical(identity, device, counter, expires_at, name, text)
     mac = hmac.new(bytes.fromhex(key_hex), data, hashlib.sha256).hexdigest()
     message = {
-        "id": identity, "device": device, "counter": counter, "expires_at": expires_at, "name": name, "args": text,
+        "id": identity,
+        "device": device,
+        "counter": counter,
+        "expires_at": expires_at,
+        "name": name,
+        "args": text,
         "mac": mac,
-    }  # fmt: skip
+    }
     return json.dumps(message, ensure_ascii=False)

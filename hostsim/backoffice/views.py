@@ -10,19 +10,25 @@ from sqlalchemy.orm import selectinload
 
 from hostsim.backoffice.models import Charger, Command, Problem, Record, Refund, Session, Stream
 
-_SESSION = (
-    "id", "charger", "epoch", "sess", "state", "opened_at", "connector", "method", "reference", "uid_hash", "currency", "tariff",
-    "tariff_crc", "meter_serial", "energised_at", "start_at", "end_at", "elapsed_ms", "start_wh", "end_wh", "billed_wh",
-    "receipt_no", "total_minor", "net_minor", "vat_minor", "lines", "stop_reason",
-)  # fmt: skip
-_PAYMENT = (
-    "hold_minor", "authorised_minor", "captured_minor", "released_minor", "receipt", "trace", "terminal_id", "vu",
-    "auth_code", "pan", "card", "how", "failures", "code", "text", "authorised_at", "settled_at",
-)  # fmt: skip
-_REFUND = (
-    "refund", "state", "amount_minor", "way", "reason", "command", "receipt", "trace", "credit_no", "code", "text",
-    "asked_at", "done_at",
-)  # fmt: skip
+_SESSION = tuple(
+    """
+    id charger epoch sess state opened_at connector method reference uid_hash currency tariff
+    tariff_crc meter_serial energised_at start_at end_at elapsed_ms start_wh end_wh billed_wh
+    receipt_no total_minor net_minor vat_minor lines stop_reason
+    """.split()
+)
+_PAYMENT = tuple(
+    """
+    hold_minor authorised_minor captured_minor released_minor receipt trace terminal_id vu
+    auth_code pan card how failures code text authorised_at settled_at
+    """.split()
+)
+_REFUND = tuple(
+    """
+    refund state amount_minor way reason command receipt trace credit_no code text asked_at
+    done_at
+    """.split()
+)
 _SUMS = ("authorised_minor", "captured_minor", "released_minor", "refunded_minor", "billed_wh")
 
 
@@ -43,7 +49,12 @@ def sessions(
     engine: Engine, charger: str | None = None, limit: int | None = None, before: int = 0
 ) -> list[dict[str, Any]]:
     """Newest first; `before`: only those with a smaller id."""
-    query = select(Session).order_by(Session.id.desc()).limit(limit).options(selectinload(Session.refunds))
+    query = (
+        select(Session)
+        .order_by(Session.id.desc())
+        .limit(limit)
+        .options(selectinload(Session.refunds))
+    )
     if charger is not None:
         query = query.where(Session.charger == charger)
     if before:
@@ -54,24 +65,37 @@ def sessions(
 
 def session(engine: Engine, identity: int) -> dict[str, Any] | None:
     """One session with its periods; None when there is none."""
-    query = select(Session).where(Session.id == identity).options(
-        selectinload(Session.periods), selectinload(Session.refunds)
+    query = (
+        select(Session)
+        .where(Session.id == identity)
+        .options(selectinload(Session.periods), selectinload(Session.refunds))
     )
     with Db(engine) as db:
         row = db.scalars(query).first()
         if row is None:
             return None
         names = (
-            "start_ms", "end_ms", "energy_mwh", "charging_ms", "parking_ms", "min_ma", "max_ma", "min_w", "max_w",
-        )  # fmt: skip
+            "start_ms",
+            "end_ms",
+            "energy_mwh",
+            "charging_ms",
+            "parking_ms",
+            "min_ma",
+            "max_ma",
+            "min_w",
+            "max_w",
+        )
         return session_dict(row) | {"periods": [_pick(period, names) for period in row.periods]}
 
 
 def books(engine: Engine, charger: str) -> dict[str, Any]:
-    """Sums and sessions of one charger, oldest first, over all its flashes: the third book of the reconciliation."""
+    """Sums and sessions of one charger, oldest first, over all its flashes: the third book of the
+    reconciliation."""
     rows = sessions(engine, charger)[::-1]
     found: dict[str, Any] = {name: sum(row[name] for row in rows) for name in _SUMS}
-    found["open"] = [row["sess"] for row in rows if row["state"] not in ("captured", "cancelled", "declined")]
+    found["open"] = [
+        row["sess"] for row in rows if row["state"] not in ("captured", "cancelled", "declined")
+    ]
     found["sessions"] = rows
     return found
 
@@ -100,7 +124,9 @@ def chargers(engine: Engine) -> list[dict[str, Any]]:
         return found
 
 
-def problems(engine: Engine, charger: str | None = None, only_open: bool = True) -> list[dict[str, Any]]:
+def problems(
+    engine: Engine, charger: str | None = None, only_open: bool = True
+) -> list[dict[str, Any]]:
     """Newest first."""
     query = select(Problem).order_by(Problem.id.desc())
     if charger is not None:
@@ -124,6 +150,10 @@ def commands(engine: Engine, charger: str | None = None) -> list[dict[str, Any]]
 
 def refund_state(engine: Engine, charger: str, refund: str) -> str:
     """asked, refunded, failed, or "" when the charger has not said anything about it."""
-    query = select(Refund.state).where(Refund.charger == charger, Refund.refund == refund).order_by(Refund.id.desc())
+    query = (
+        select(Refund.state)
+        .where(Refund.charger == charger, Refund.refund == refund)
+        .order_by(Refund.id.desc())
+    )
     with Db(engine) as db:
         return db.scalars(query).first() or ""

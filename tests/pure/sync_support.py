@@ -1,4 +1,5 @@
-# What the pure sync tests need on CPython: umqtt from build/lib, MicroPython's names of modules, ticks.
+# What the pure sync tests need on CPython: umqtt from build/lib, MicroPython's names of modules,
+# ticks.
 import sys
 import time
 
@@ -16,7 +17,9 @@ else:
     for name, module in (("usocket", socket), ("ustruct", struct), ("ubinascii", binascii)):
         sys.modules.setdefault(name, module)
     if "umqtt.simple" not in sys.modules:
-        path = pathlib.Path(__file__).resolve().parents[2] / "build" / "lib" / "umqtt" / "simple.py"
+        path = (
+            pathlib.Path(__file__).resolve().parents[2] / "build" / "lib" / "umqtt" / "simple.py"
+        )
         spec = importlib.util.spec_from_file_location("umqtt.simple", path)
         package = types.ModuleType("umqtt")
         package.simple = importlib.util.module_from_spec(spec)

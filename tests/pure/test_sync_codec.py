@@ -14,7 +14,8 @@ def new():
 
 
 def put(codec, data, most=10000):
-    """Feeds bytes as a stream would, `most` at a time; the types of the packets that became whole."""
+    """Feeds bytes as a stream would, `most` at a time; the types of the packets that became
+    whole."""
     kinds = []
     at = 0
     while at < len(data):
@@ -85,13 +86,18 @@ def test_subscribe_asks_for_qos_1_and_ping_and_disconnect_are_two_bytes():
 def test_answers_give_their_type_code_and_id():
     codec = new()
     assert put(codec, b"\x20\x02\x00\x05") == [mqtt.CONNACK] and codec.code == 5
-    assert put(codec, b"\x90\x03\x01\x02\x80") == [mqtt.SUBACK] and (codec.pid, codec.code) == (0x102, 0x80)
+    assert put(codec, b"\x90\x03\x01\x02\x80") == [mqtt.SUBACK] and (codec.pid, codec.code) == (
+        0x102,
+        0x80,
+    )
     assert put(codec, b"\x40\x02\xff\xfe") == [mqtt.PUBACK] and codec.pid == 65534
     assert put(codec, b"\xd0\x00") == [mqtt.PINGRESP]
 
 
 def test_messages_come_whole_however_the_bytes_arrive():
-    stream = publish(b"a", b"one") + b"\xd0\x00" + publish(b"b", b"", 5) + publish(b"c", b"z" * 600, 6)
+    stream = (
+        publish(b"a", b"one") + b"\xd0\x00" + publish(b"b", b"", 5) + publish(b"c", b"z" * 600, 6)
+    )
     for most in (1, 2, 3, 7, 10000):
         codec = new()
         kinds = put(codec, stream, most)

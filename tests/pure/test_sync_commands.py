@@ -16,7 +16,14 @@ NOW = 1767225600000
 
 
 def signed(**changes):
-    message = {"id": "c1", "device": "CP1", "counter": 5, "expires_at": NOW + 1000, "name": "stop", "args": "{}"}
+    message = {
+        "id": "c1",
+        "device": "CP1",
+        "counter": 5,
+        "expires_at": NOW + 1000,
+        "name": "stop",
+        "args": "{}",
+    }
     key = changes.pop("key", KEY)
     message.update(changes)
     message["mac"] = hexlify(commands.hmac_sha256(key, commands.signed_bytes(message))).decode()
@@ -34,9 +41,21 @@ def refusal(message, **how):
 
 def test_hmac_is_rfc_4231():
     cases = (
-        (b"\x0b" * 20, b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
-        (b"Jefe", b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
-        (b"\xaa" * 20, b"\xdd" * 50, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+        (
+            b"\x0b" * 20,
+            b"Hi There",
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+        ),
+        (
+            b"Jefe",
+            b"what do ya want for nothing?",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (
+            b"\xaa" * 20,
+            b"\xdd" * 50,
+            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+        ),
         (
             b"\xaa" * 131,
             b"Test Using Larger Than Block-Size Key - Hash Key First",
@@ -49,15 +68,26 @@ def test_hmac_is_rfc_4231():
 
 def test_a_good_command_gives_its_arguments():
     command = verify(signed(args='{"session": 7}'))
-    assert command["args"] == {"session": 7} and command["counter"] == 5 and command["name"] == "stop"
+    assert (
+        command["args"] == {"session": 7} and command["counter"] == 5 and command["name"] == "stop"
+    )
 
 
 def test_canonical_bytes_are_these():
-    assert commands.signed_bytes(signed()) == b"forecourt-command-1\nc1\nCP1\n5\n1767225601000\nstop\n{}"
+    assert (
+        commands.signed_bytes(signed())
+        == b"forecourt-command-1\nc1\nCP1\n5\n1767225601000\nstop\n{}"
+    )
 
 
 def test_every_signed_field_is_covered():
-    for name, other in (("id", "c2"), ("counter", 6), ("expires_at", NOW + 2000), ("name", "restart"), ("args", '{"a":1}')):
+    for name, other in (
+        ("id", "c2"),
+        ("counter", 6),
+        ("expires_at", NOW + 2000),
+        ("name", "restart"),
+        ("args", '{"a":1}'),
+    ):
         message = signed()
         message[name] = other
         assert refusal(message) == ("mac", "forged"), name
@@ -82,9 +112,21 @@ def test_a_charger_without_a_proper_key_takes_no_command():
 
 def test_malformed_fields_are_named():
     for name, value in (
-        ("id", 5), ("id", ""), ("id", "x" * 65), ("id", "a\nb"), ("device", None), ("counter", "5"), ("counter", -1),
-        ("counter", 5.0), ("counter", True), ("expires_at", None), ("name", []), ("args", {}), ("mac", 7), ("mac", "00"),
-    ):  # fmt: skip
+        ("id", 5),
+        ("id", ""),
+        ("id", "x" * 65),
+        ("id", "a\nb"),
+        ("device", None),
+        ("counter", "5"),
+        ("counter", -1),
+        ("counter", 5.0),
+        ("counter", True),
+        ("expires_at", None),
+        ("name", []),
+        ("args", {}),
+        ("mac", 7),
+        ("mac", "00"),
+    ):
         message = signed()
         message[name] = value
         assert refusal(message)[0] == name, (name, value)

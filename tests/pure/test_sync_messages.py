@@ -14,7 +14,10 @@ class Board:
 
 
 def test_fields_go_in_the_order_of_their_names():
-    assert messages.dump({"b": 1, "a": [1, 2], "c": {"x": None}}).replace(b" ", b"") == b'{"a":[1,2],"b":1,"c":{"x":null}}'
+    assert (
+        messages.dump({"b": 1, "a": [1, 2], "c": {"x": None}}).replace(b" ", b"")
+        == b'{"a":[1,2],"b":1,"c":{"x":null}}'
+    )
 
 
 def test_text_is_utf_8_and_escaped():
@@ -23,7 +26,19 @@ def test_text_is_utf_8_and_escaped():
 
 
 def test_what_is_no_json_object_is_refused():
-    for payload in (b"", b"[]", b"5", b'"x"', b"{", b'{"a":1', b"\xff\xfe", b"null", b"nul", b"{}x", b"\x00" * 50):
+    for payload in (
+        b"",
+        b"[]",
+        b"5",
+        b'"x"',
+        b"{",
+        b'{"a":1',
+        b"\xff\xfe",
+        b"null",
+        b"nul",
+        b"{}x",
+        b"\x00" * 50,
+    ):
         assert "JSON object" in refused(FieldError, messages.parse, payload).reason, payload
     assert refused(FieldError, messages.parse, None).reason == "too large"
 
@@ -96,7 +111,10 @@ def test_times_after_2036_are_of_the_next_era():
 
 def test_an_answer_that_is_not_ours_is_refused():
     for changes in ({"head": 0x23}, {"head": 0x25}, {"originate": b"OTHERS__"}):
-        assert refused(FieldError, timesync.transmit_ms, answer(**changes), b"NONCE678").reason == "not our answer"
+        assert (
+            refused(FieldError, timesync.transmit_ms, answer(**changes), b"NONCE678").reason
+            == "not our answer"
+        )
     assert refused(FieldError, timesync.transmit_ms, answer()[:47], b"NONCE678")
     for changes in ({"head": 0xE4}, {"stratum": 0}, {"stratum": 16}, {"transmit": bytes(8)}):
         refused(FieldError, timesync.transmit_ms, answer(**changes), b"NONCE678")

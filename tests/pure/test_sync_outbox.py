@@ -138,7 +138,9 @@ def test_without_acknowledgement_it_repeats_after_ever_longer_waits():
             while not drained(outbox):
                 ticks.now += 500
             waits.append(ticks.now - began)
-        assert waits[0] == 5500 and waits[1] == 10500 and max(waits) <= 300500 and waits[-1] > 299000, waits
+        assert (
+            waits[0] == 5500 and waits[1] == 10500 and max(waits) <= 300500 and waits[-1] > 299000
+        ), waits
         ack(outbox, 1)
         began = ticks.now
         while not drained(outbox):
@@ -168,9 +170,15 @@ def test_acknowledgements_that_cannot_be_true_are_refused():
     outbox.rewind()
     drained(outbox)
     for message, field in (
-        ({"epoch": EPOCH + 1, "seq": 3}, "epoch"), ({"epoch": EPOCH, "seq": 6}, "seq"), ({"epoch": EPOCH, "seq": -1}, "seq"),
-        ({"epoch": EPOCH, "seq": "3"}, "seq"), ({"epoch": EPOCH}, "seq"), ({"seq": 3}, "epoch"), ({}, "epoch"),
-        ({"epoch": EPOCH, "seq": 2.0}, "seq"), ({"epoch": True, "seq": 1}, "epoch"),
-    ):  # fmt: skip
+        ({"epoch": EPOCH + 1, "seq": 3}, "epoch"),
+        ({"epoch": EPOCH, "seq": 6}, "seq"),
+        ({"epoch": EPOCH, "seq": -1}, "seq"),
+        ({"epoch": EPOCH, "seq": "3"}, "seq"),
+        ({"epoch": EPOCH}, "seq"),
+        ({"seq": 3}, "epoch"),
+        ({}, "epoch"),
+        ({"epoch": EPOCH, "seq": 2.0}, "seq"),
+        ({"epoch": True, "seq": 1}, "epoch"),
+    ):
         assert refused(FieldError, outbox.on_ack, message).field == field
         assert ledger.acked_seq == 0

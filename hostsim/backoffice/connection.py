@@ -1,0 +1,209 @@
+"""The back office's connection to the broker, in a thread and loop of its own.
+
+A database commit must not delay a simulated serial line, so nothing here runs in the caller's
+loop. `begin`, `end` and `send` may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Protocol
+
+import aiomqtt
+from sqlalchemy.exc import SQLAlchemyError
+
+from hostsim.backoffice import contract
+from hostsim.backoffice.desk import RESEND_S, Desk, Message
+from hostsim.pki import Pki
+
+_BATCH = 256
+_RETRY_S = 0.5
+_ANSWER_S = 3  # of the broker, for anything
+_log = logging.getLogger(__name__)
+
+
+class BrokerAddress(Protocol):
+    """Where the broker is: a Broker, or anything with these two."""
+
+    @property
+    def host(self) -> str:
+        """Name or address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """TCP port."""
+        ...
+
+
+class Connection:
+    """Serves `desk` between `begin` and `end`; comes back whenever the broker went away.
+
+    `heard(direction, topic, payload)` gets every message, in this connection's thread.
+    """
+
+    def __init__(
+        self, broker: BrokerAddress, pki: Pki, heard: Callable[[str, str, bytes], None]
+    ) -> None:
+        """Nothing is done yet."""
+        self._broker = broker
+        self._pki = pki
+        self._heard = heard
+        self._desk: Desk | None = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+        self._outbound: asyncio.Queue[Message] = asyncio.Queue()
+        self._ready = threading.Event()
+        self.connected = threading.Event()
+
+    @property
+    def running(self) -> bool:
+        """Whether it was begun and not ended."""
+        return self._thread is not None
+
+    def begin(self, desk: Desk) -> None:
+        """Start the thread; connects in the background."""
+        if self._thread is None:
+            self._desk = desk
+            self._ready.clear()
+            self._thread = threading.Thread(target=self._run, name="back office", daemon=True)
+            self._thread.start()
+            self._ready.wait(10)
+
+    def end(self) -> None:
+        """Stop; what was received but not committed was not acknowledged either."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            if self._loop is not None:
+                with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                    self._loop.call_soon_threadsafe(self._stopping.set)
+            thread.join(10)
+        self.connected.clear()
+
+    def send(self, topic: str, payload: bytes, retain: bool) -> None:
+        """Queue a message; it is lost when there is no connection."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # ended meanwhile
+                loop.call_soon_threadsafe(self._outbound.put_nowait, (topic, payload, retain))
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._stopping = asyncio.Event()
+        self._outbound = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+        stopping = asyncio.create_task(self._stopping.wait())
+        serving = asyncio.create_task(self._serve_for_ever())
+        try:
+            await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._loop = None
+            self.connected.clear()
+            stopping.cancel()
+            serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+
+    async def _serve_for_ever(self) -> None:
+        while True:
+            try:
+                await self._serve()
+            except aiomqtt.MqttError as exc:
+                _log.info("back office: %s", exc)
+            except SQLAlchemyError as exc:  # what was not acknowledged comes again
+                _log.warning("back office: database: %s", exc)
+            finally:
+                self.connected.clear()
+            await asyncio.sleep(_RETRY_S)
+
+    async def _serve(self) -> None:
+        assert self._desk is not None
+        async with aiomqtt.Client(
+            self._broker.host,
+            self._broker.port,
+            identifier=f"backoffice-{uuid.uuid4().hex[:8]}",
+            tls_context=_tls_context(self._pki),
+            keepalive=15,
+            timeout=_ANSWER_S,
+            max_queued_outgoing_messages=0,
+        ) as client:
+            for name in contract.OUTGOING:
+                await client.subscribe(contract.topic("+", name), qos=1)
+            await self._publish(client, await asyncio.to_thread(self._desk.greetings))
+            self.connected.set()
+            works = (self._receive, self._send_queued, self._remind)
+            tasks = [asyncio.create_task(work(client, self._desk)) for work in works]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
+
+    async def _receive(self, client: aiomqtt.Client, desk: Desk) -> None:
+        queue: asyncio.Queue[Message] = asyncio.Queue()
+        reader = asyncio.create_task(self._pump(client, queue))
+        try:
+            while True:
+                batch = [await _next(queue, reader)]
+                while len(batch) < _BATCH and not queue.empty():
+                    batch.append(queue.get_nowait())
+                # In a thread, so that more arrive meanwhile: they are the next batch.
+                await asyncio.to_thread(desk.handle, batch)
+        finally:
+            reader.cancel()
+
+    async def _pump(self, client: aiomqtt.Client, queue: asyncio.Queue[Message]) -> None:
+        async for message in client.messages:
+            payload = message.payload
+            data = bytes(payload) if isinstance(payload, bytes | bytearray) else b""
+            self._heard("out", str(message.topic), data)
+            queue.put_nowait((str(message.topic), data, bool(message.retain)))
+
+    async def _send_queued(self, client: aiomqtt.Client, _desk: Desk) -> None:
+        while True:
+            await self._publish(client, [await self._outbound.get()])
+
+    async def _remind(self, client: aiomqtt.Client, desk: Desk) -> None:
+        while True:
+            await self._publish(client, await asyncio.to_thread(desk.reminders))
+            await asyncio.sleep(RESEND_S)
+
+    async def _publish(self, client: aiomqtt.Client, messages: list[Message]) -> None:
+        for topic, payload, retain in messages:
+            self._heard("in", topic, payload)
+            await client.publish(topic, payload, qos=1, retain=retain)
+
+
+async def _next(queue: asyncio.Queue[Message], reader: asyncio.Task[None]) -> Message:
+    """The next message, or the error that ended the reading."""
+    getting = asyncio.create_task(queue.get())
+    try:
+        await asyncio.wait({getting, reader}, return_when=asyncio.FIRST_COMPLETED)
+        if getting.done():
+            return getting.result()
+    finally:
+        if not getting.done():
+            getting.cancel()
+    reader.result()
+    raise aiomqtt.MqttError("no more messages")
+
+
+def _tls_context(pki: Pki) -> ssl.SSLContext:
+    own = pki.back_office
+    context = ssl.create_default_context(cafile=str(pki.ca))
+    context.load_cert_chain(own.cert, own.key)
+    return context

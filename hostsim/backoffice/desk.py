@@ -1,0 +1,166 @@
+"""What the back office does with each message, and what it says of its own accord.
+
+No network here: messages come in as (topic, payload, retained), and leave by `send`. May be called
+from any thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice import contract
+from hostsim.backoffice.ingest import Ack, Ingest, known_charger
+from hostsim.backoffice.models import Charger, Command, Retained, Stream, writing
+
+RESEND_S = 5.0
+"""How long an answer to a command is waited for before the command is sent again."""
+
+_AGAIN_S = 1.0
+_LOG_LINES = 500
+
+Message = tuple[str, bytes, bool]
+"""Topic, payload, retained."""
+
+
+class Desk:
+    """`send(topic, payload, retain)` may lose what it is given: all that matters is said again."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ingest: Ingest,
+        now_ms: Callable[[], int],
+        send: Callable[[str, bytes, bool], None],
+    ) -> None:
+        """`now_ms`: the clock commands expire by."""
+        self.engine = engine
+        self.ingest = ingest
+        self.logs: deque[dict[str, Any]] = deque(maxlen=_LOG_LINES)
+        self._now_ms = now_ms
+        self._send = send
+        self._last_again: dict[str, float] = {}
+
+    def handle(self, batch: list[Message]) -> None:
+        """Take a batch; records together, acknowledged after their commit."""
+        records: list[tuple[str, bytes]] = []
+        for topic, payload, retained in batch:
+            charger, name = contract.split_topic(topic)
+            if name == "records":
+                records.append((charger, payload))
+            elif payload:
+                self._take(charger, name, payload, retained)
+        if records:
+            for ack in self.ingest.take(records):
+                self.acknowledge(self._calmed(ack))
+
+    def greetings(self) -> list[Message]:
+        """After a connection: every charger's position, and what is retained, for the broker may
+        have lost it."""
+        with Db(self.engine) as db:
+            current = (Charger.name == Stream.charger) & (Charger.epoch == Stream.epoch)
+            streams = db.scalars(select(Stream).join(Charger, current)).all()
+            found = [
+                (*_ack_message(Ack(s.charger, s.epoch, s.committed_seq, True)), False)
+                for s in streams
+            ]
+            for kept in db.scalars(select(Retained)):
+                topic = contract.topic(kept.charger, kept.name)
+                found.append((topic, kept.payload.encode(), True))
+            return found
+
+    def retain(self, charger: str, name: str, payload: str) -> None:
+        """Keep and send a tariff or configuration."""
+        with writing(self.engine) as db:
+            known_charger(db, charger)
+            kept = db.get(Retained, (charger, name))
+            if kept is None:
+                db.add(Retained(charger=charger, name=name, payload=payload))
+            else:
+                kept.payload = payload
+        self._send(contract.topic(charger, name), payload.encode(), True)
+
+    def acknowledge(self, ack: Ack) -> None:
+        """Tell a charger its position."""
+        self._send(*_ack_message(ack), False)
+
+    def reminders(self) -> list[Message]:
+        """Commands without an answer, for chargers that are there; what has expired is closed."""
+        now = self._now_ms()
+        with writing(self.engine) as db:
+            query = (
+                select(Command, Charger.online)
+                .join(Charger, Charger.name == Command.charger)
+                .where(Command.state == "sent")
+                .order_by(Command.counter)
+            )
+            found = []
+            for command, online in db.execute(query).all():
+                if command.expires_at <= now:
+                    command.state = "unanswered"
+                elif online and now - command.sent_at >= RESEND_S * 1000:
+                    topic = contract.topic(command.charger, "command")
+                    found.append((topic, command.message.encode(), False))
+            return found
+
+    def _calmed(self, ack: Ack) -> Ack:
+        """A gap asks for a repetition at most once a second."""
+        if not ack.again:
+            return ack
+        now = time.monotonic()
+        if now - self._last_again.get(ack.charger, -_AGAIN_S) < _AGAIN_S:
+            return Ack(ack.charger, ack.epoch, ack.seq)
+        self._last_again[ack.charger] = now
+        return ack
+
+    def _take(self, charger: str, name: str, payload: bytes, retained: bool) -> None:
+        """Status, session, result, log: telemetry, and the answers to commands."""
+        with writing(self.engine) as db:
+            try:
+                message = contract.parse(payload)
+                contract.check(name, message)
+            except contract.ContractError as exc:
+                self.ingest.report(db, charger, "malformed", f"{name}: {exc}", payload=payload)
+                return
+            row = known_charger(db, charger)
+            row.seen_at = self._now_ms()
+            if name == "status":
+                self._took_status(row, message, retained)
+            elif name == "session":
+                row.figures = message
+            elif name == "result":
+                _took_result(db, charger, message)
+            else:
+                self.logs.append({"charger": charger, **message})
+
+    def _took_status(self, row: Charger, message: dict[str, Any], retained: bool) -> None:
+        """A charger that does not know how far its records are here is told. A retained status is
+        older than this connection, and so may be records that nobody heard: it is asked for them
+        again."""
+        row.online = message["online"]
+        row.status = message if message["online"] else {**row.status, **message}
+        epoch = message.get("epoch", 0)
+        if message["online"] and epoch:
+            position = self.ingest.position(row.name, epoch)
+            if retained or message.get("acked_seq", 0) < position:
+                self.acknowledge(Ack(row.name, epoch, position, retained))
+
+
+def _took_result(db: Db, charger: str, message: dict[str, Any]) -> None:
+    command = db.get(Command, message.get("id", ""))
+    if message["about"] != "command" or command is None or command.charger != charger:
+        return
+    if command.state in ("sent", "unanswered") or message["ok"]:
+        command.state = "ok" if message["ok"] else message.get("code", "refused")
+        command.result = message
+
+
+def _ack_message(ack: Ack) -> tuple[str, bytes]:
+    again = ',"again":true' if ack.again else ""
+    payload = f'{{"epoch":{ack.epoch},"seq":{ack.seq}{again}}}'
+    return contract.topic(ack.charger, "ack"), payload.encode()
