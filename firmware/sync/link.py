@@ -113,6 +113,7 @@ class Link:
     async def _connection(self) -> None:
         reader = None
         self._failure = None
+        self._answered = 0
         self._codec = mqtt.Codec(
             self._prefix.split(b"/")[-2], self._settings["keepalive_s"], self._owner.on_message
         )

@@ -47,9 +47,8 @@ class Wire:
         ):  # made once: a board's heap is not split again at every reconnect
             context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
             context.verify_mode = tls.CERT_REQUIRED
-            ca, cert, key = [_contents(settings[name]) for name in ("ca", "cert", "key")]
-            context.load_verify_locations(ca)
-            context.load_cert_chain(cert, key)
+            context.load_verify_locations(_contents(settings["ca"]))
+            context.load_cert_chain(_contents(settings["cert"]), _contents(settings["key"]))
             self._context = context
         if self._address is None:
             self._address = socket.getaddrinfo(
