@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hostsim.world import World
 
 _CARD_HELD_S = 6.0
+_DRIVES_ABOVE = 90  # percent: a battery as full as that was emptied on the road meanwhile
 
 
 class Hands:
@@ -71,9 +72,14 @@ class Hands:
         self._w.terminal.remove_card()
 
     def plug(self) -> None:
+        """A vehicle is plugged in that can charge, whatever the last one was told."""
         w = self._w
         if w.vehicle.plugged:
             raise WorldError("the vehicle is plugged in already")
+        if w.vehicle.stored_percent >= _DRIVES_ABOVE:
+            w.vehicle.drive(w.vehicle.battery_wh // 5)
+        w.vehicle.wanted_wh = w.options.wanted_wh
+        w.vehicle.pause(False)
         w.vehicle.plug()
         w.evse.refresh_pilot()
 

@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import RedirectResponse
 from rich.console import Console
 
+from hostsim.backoffice.service import BackOffice
 from hostsim.backoffice.web import create_app as backoffice_app
 from hostsim.broker import BrokerError
 from hostsim.charger import ChargerError
@@ -35,7 +37,22 @@ _console = Console(stderr=True)
 def page_of(world: World) -> FastAPI:
     """The front of a started world, with its back office at /backoffice."""
     assert world.back_office
-    return create_app(world, [backoffice_app(world.back_office, SUPPLIER)])
+    pages = backoffice_app(world.back_office, SUPPLIER)
+    _add_receipts(pages, world.back_office)
+    return create_app(world, [pages])
+
+
+def _add_receipts(pages: FastAPI, office: BackOffice) -> None:
+    """What the QR code on the charger's screen leads to. The total is in the address so that
+    nobody finds other drivers' receipts by counting.
+    """
+
+    @pages.get("/r/{charger}/{receipt_no}/{total_minor}")
+    def receipt(charger: str, receipt_no: int, total_minor: int) -> RedirectResponse:
+        for session in office.sessions(charger):
+            if (session["receipt_no"], session["total_minor"]) == (receipt_no, total_minor):
+                return RedirectResponse(f"../../../sessions/{session['id']}")
+        raise HTTPException(404, "This receipt is not here yet. Please try again in a minute.")
 
 
 def receipt_url(port: int) -> str:

@@ -21,7 +21,7 @@ def snapshot(world: World) -> dict[str, Any]:
     return {
         "charger": world.charger_id,
         "speed": evse.speed,
-        "sim_time_ms": world.clock.now_ms(),
+        "sim_time_ms": world.age_ms,
         "up": world.running,
         "power": bool(world.charger and world.charger.powered),
         "screen": evse.screen,

@@ -62,6 +62,13 @@ class Vehicle:
         self.plugged = False
         self._power_w = 0
 
+    def drive(self, stored_wh: int) -> None:
+        """It was away and comes back with that much in its battery. Raises ValueError."""
+        if not 0 <= stored_wh <= self.battery_wh:
+            raise ValueError(f"a battery of {self.battery_wh} Wh cannot hold {stored_wh} Wh")
+        self._advance()
+        self._stored_mj = stored_wh * MJ_PER_WH
+
     def pause(self, on: bool) -> None:
         """The vehicle itself stops asking for power, or asks again."""
         self.paused = on

@@ -108,6 +108,7 @@ class World:
         self.files.mkdir(parents=True, exist_ok=True)
         self._clock_file = o.directory / "clock.json"
         self.clock = WorldClock(o.start_epoch_ms or self._time_to_go_on(), o.speed)
+        self._began_ms = self.clock.now_ms()
         stored = 60_000 - min(o.wanted_wh or 40_000, 55_000)
         self.vehicle = Vehicle(
             self.clock,
@@ -277,7 +278,7 @@ class World:
     # --- what happens ----------------------------------------------------------------------------
 
     def _event(self, kind: str, data: dict[str, Any]) -> None:
-        message = {"t": "event", "kind": kind, "data": data, "at_ms": self.clock.now_ms()}
+        message = {"t": "event", "kind": kind, "data": data, "at_ms": self.age_ms}
         for queue in self._queues:
             if not queue.full():
                 queue.put_nowait(message)
@@ -348,7 +349,7 @@ class World:
             )
         elif kind == "display":
             self._tell({"terminal": {"display": data["text"]}})
-        else:
+        elif kind != "line" or data["what"] != "ack":  # every frame has one
             self._event("zvt", {"direction": "", "name": kind, "hex": "", "fields": data})
 
     # --- looking ---------------------------------------------------------------------------------
@@ -387,6 +388,11 @@ class World:
         """The charger's state as its own view says it; "" while it does not run."""
         state: str = self.view.get("state", "") if self.running else ""
         return state
+
+    @property
+    def age_ms(self) -> int:
+        """Simulated time since the world was made."""
+        return self.clock.now_ms() - self._began_ms
 
     def snapshot(self) -> dict[str, Any]:
         """The whole state, as hostsim.front.world describes it."""

@@ -108,3 +108,13 @@ def test_the_meter_counts_what_the_vehicle_took() -> None:
 def test_a_battery_cannot_hold_more_than_it_can() -> None:
     with pytest.raises(ValueError, match="cannot hold"):
         Vehicle(HandClock(), battery_wh=10, stored_wh=11)
+
+
+def test_a_vehicle_that_was_away_comes_back_with_less() -> None:
+    clock = HandClock()
+    car = Vehicle(clock, battery_wh=1000, stored_wh=1000)
+    assert car.full
+    car.drive(200)
+    assert (car.full, car.stored_percent) == (False, 20)
+    with pytest.raises(ValueError, match="cannot hold"):
+        car.drive(1001)
