@@ -15,11 +15,13 @@ import socket
 import sys
 import time
 
-from board.host_flash import FileFlash
+from micropython import const
+
+from board.host_nor import FileNor
 from board.host_uart import UART
 
-_FLASH_SECTORS = 64
-_SECTOR = 4096
+_FLASH_SECTORS = const(64)
+_SECTOR = const(4096)
 
 
 class Clock:
@@ -45,18 +47,21 @@ class Clock:
 
 
 class World:
-    """The socket to the simulator: what it says becomes the state of lines, network and clock."""
+    """The socket to the simulator. What it says is the state of lines and network, so this object is those ports, and
+    the screen and the watchdog, whose words go the other way (Lines, Network, ScreenPort, Watchdog of firmware/ports.py).
+    """
+
+    columns = 40
+    rows = 8
 
     def __init__(self, address: str, clock: Clock):
         host, port = address.split(":")
         self._socket = socket.socket()
         self._socket.connect(socket.getaddrinfo(host, int(port))[0][-1])
         self._clock = clock
-        self.pilot = "A"
-        self.feedback = False
-        self.emergency = False
-        self.stop = False
-        self.net = True
+        self._fed = time.ticks_ms()
+        self._said = {"pilot": "A", "feedback": "0", "emergency": "0", "net": "1"}
+        self._stop = False
 
     def send(self, text: str) -> None:
         self._socket.write(text + "\n")
@@ -67,76 +72,46 @@ class World:
             line = await reader.readline()
             if not line:
                 sys.exit(0)
-            self._heard(line.decode().split())
-
-    def _heard(self, words) -> None:
-        name = words[0]
-        if name == "pilot":
-            self.pilot = words[1]
-        elif name == "stop":
-            self.stop = True
-        elif name == "speed":
-            self._clock.set_speed(int(words[1]))
-        elif name in ("feedback", "emergency", "net"):
-            setattr(self, name, words[1] == "1")
-
-
-class Lines:
-    def __init__(self, world: World):
-        self._w = world
+            words = line.decode().split()
+            if words[0] == "stop":
+                self._stop = True
+            elif words[0] == "speed":
+                self._clock.set_speed(int(words[1]))
+            else:
+                self._said[words[0]] = words[1]
 
     def pilot(self) -> str:
-        return self._w.pilot
+        return self._said["pilot"]
 
     def feedback(self) -> bool:
-        return self._w.feedback
+        return self._said["feedback"] == "1"
 
     def emergency(self) -> bool:
-        return self._w.emergency
+        return self._said["emergency"] == "1"
+
+    def ready(self) -> bool:
+        return self._said["net"] == "1"
 
     def stop_pressed(self) -> bool:
-        pressed = self._w.stop
-        self._w.stop = False
+        pressed = self._stop
+        self._stop = False
         return pressed
 
     def contactor(self, closed: bool) -> None:
-        self._w.send("contactor %d" % closed)
+        self.send("contactor %d" % closed)
 
     def offer(self, milliamps: int) -> None:
-        self._w.send("offer %d" % milliamps)
-
-
-class Network:
-    def __init__(self, world: World):
-        self._w = world
-
-    def ready(self) -> bool:
-        return self._w.net
-
-
-class ScreenPort:
-    columns = 40
-    rows = 8
-
-    def __init__(self, world: World):
-        self._w = world
+        self.send("offer %d" % milliamps)
 
     def show(self, lines, qr: str, light: str) -> None:
-        self._w.send("screen " + json.dumps({"lines": lines, "qr": qr, "light": light}))
-
-
-class Watchdog:
-    """The world notices a charger that stopped feeding: one line a second while it lives."""
-
-    def __init__(self, world: World):
-        self._w = world
-        self._last = time.ticks_ms()
+        self.send("screen " + json.dumps({"lines": lines, "qr": qr, "light": light}))
 
     def feed(self) -> None:
+        """The world notices a charger that stopped feeding: one line a second while it lives."""
         now = time.ticks_ms()
-        if time.ticks_diff(now, self._last) >= 1000:
-            self._last = now
-            self._w.send("alive")
+        if time.ticks_diff(now, self._fed) >= 1000:
+            self._fed = now
+            self.send("alive")
 
 
 class Board:
@@ -146,11 +121,8 @@ class Board:
         self.files = os.getenv("FORECOURT_DIR")
         self.clock = Clock()
         self._world = World(os.getenv("FORECOURT_WORLD"), self.clock)
-        self.lines = Lines(self._world)
-        self.network = Network(self._world)
-        self.screen = ScreenPort(self._world)
-        self.watchdog = Watchdog(self._world)
-        self.flash = FileFlash(self.files + "/flash.bin", _FLASH_SECTORS, _SECTOR)
+        self.lines = self.network = self.screen = self.watchdog = self._world
+        self.flash = FileNor(self.files + "/flash.bin", _FLASH_SECTORS, _SECTOR)
 
     def uart(self, role: str, baudrate: int, bits: int = 8, parity=None, stop: int = 1):
         """A UART on the pty the world prepared for this role; None where there is none."""

@@ -7,9 +7,7 @@ py/stream.h). A pty has no baud rate of its own: the peer paces the bytes. A pee
 gives b"", so the caller can tell a hang-up from silence."""
 
 import io
-import select
 import termios
-import time
 
 import ffi
 from micropython import const
@@ -18,7 +16,6 @@ _libc = ffi.open("libc.so.6")
 _fcntl = _libc.func("i", "fcntl", "iii")
 _ioctl = _libc.func("i", "ioctl", "iip")
 _FIONREAD = const(0x541B)
-_TIOCOUTQ = const(0x5411)
 _F_GETFL = const(3)
 _F_SETFL = const(4)
 _O_NONBLOCK = const(0o4000)
@@ -46,13 +43,10 @@ class UART(io.IOBase):
     Raises OSError when the path cannot be opened, KeyError for a baud rate termios does not know.
     """
 
-    def __init__(self, path, baudrate=9600, bits=8, parity=None, stop=1, timeout=0):
+    def __init__(self, path, baudrate=9600, bits=8, parity=None, stop=1):
         self._file = open(path, "r+b", buffering=0)
         self._fd = self._file.fileno()
-        self._timeout = timeout
         self._count = bytearray(4)
-        self._poll = select.poll()
-        self._poll.register(self._fd, select.POLLIN)
         self.init(baudrate, bits, parity, stop)
         _fcntl(self._fd, _F_SETFL, _fcntl(self._fd, _F_GETFL, 0) | _O_NONBLOCK)
 
@@ -70,47 +64,20 @@ class UART(io.IOBase):
         attrs[4] = attrs[5] = _BAUD[baudrate]
         termios.tcsetattr(self._fd, termios.TCSANOW, attrs)
 
-    def _wait(self):
-        return self._timeout and self._poll.poll(self._timeout)
-
     def any(self):
         """Bytes that can be read now."""
         _ioctl(self._fd, _FIONREAD, self._count)
         return int.from_bytes(self._count, "little")
 
-    def read(self, n=-1):
-        """Up to n bytes (all there are); None when nothing is there, b"" when the peer closed."""
-        if n < 0:
-            n = self.any() or 1
-        data = self._file.read(n)
-        if data is None and self._wait():
-            data = self._file.read(n)
-        return data
-
     def readinto(self, buf, n=-1):
         """Bytes read into buf; None when nothing is there."""
         if n >= 0:
             buf = memoryview(buf)[:n]
-        got = self._file.readinto(buf)
-        if got is None and self._wait():
-            got = self._file.readinto(buf)
-        return got
-
-    def readline(self):
-        return self._file.readline()
+        return self._file.readinto(buf)
 
     def write(self, data):
         """Bytes taken; None when the line's buffer is full."""
         return self._file.write(data)
-
-    def txdone(self):
-        """True when the last byte has left the buffer."""
-        _ioctl(self._fd, _TIOCOUTQ, self._count)
-        return not any(self._count)
-
-    def flush(self):
-        while not self.txdone():
-            time.sleep_ms(1)
 
     def ioctl(self, request, arg):
         if request == 10:
