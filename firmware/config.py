@@ -68,15 +68,10 @@ _KEPT = ("meter.poll_ms",)
 
 
 class Config:
-    """Attributes as FIELDS names them (`supplier.name` is `supplier_name`); `once` for start-up, which empties it."""
+    """Attributes as FIELDS names them (`supplier.name` is `supplier_name`); `once` for start-up, which empties it.
 
-    def __init__(self, values: dict):
-        self.once = {}
-        for path, value in values.items():
-            if path in _ONCE or (path.split(".")[0] in _ONCE_GROUPS and path not in _KEPT):
-                self.once[path] = value
-            else:
-                setattr(self, path.replace(".", "_"), value)
+    It has no methods: a method would keep this module in memory as long as a Config lives.
+    """
 
 
 def parse(text) -> Config:
@@ -100,7 +95,18 @@ def parse(text) -> Config:
     for path in flat:
         raise ConfigError(path, "is not a field of the configuration")
     _together(values)
-    return Config(values)
+    return _config(values)
+
+
+def _config(values: dict) -> Config:
+    cfg = Config()
+    cfg.once = {}
+    for path, value in values.items():
+        if path in _ONCE or (path.split(".")[0] in _ONCE_GROUPS and path not in _KEPT):
+            cfg.once[path] = value
+        else:
+            setattr(cfg, path.replace(".", "_"), value)
+    return cfg
 
 
 def _flatten(prefix: str, given: dict, flat: dict) -> None:
