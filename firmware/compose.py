@@ -146,6 +146,9 @@ def _recover(app) -> None:
     now_ms = app.board.clock.uptime_ms()
     app.runner.perform(recovery.begin(app.machine, opened, app.prices, now_ms))
     leave("firmware.session.recovery")
+    if opened and opened.energising:
+        known = opened.checkpoint or opened.energising
+        app.meter.expect(opened.energising["serial"], known["register_wh"])
 
 
 def _tasks(app) -> Supervisor:

@@ -147,7 +147,7 @@ class View:
                 "number": s.number, "state": view["state"], "energy_wh": view["energy_wh"],
                 "power_w": view["power_w"], "price_minor": view["price_minor"], "currency": view["currency"],
                 "hold_minor": view["hold_minor"], "elapsed_ms": view["elapsed_ms"], "reason": s.reason,
-                "receipt_no": s.receipt_no,
+                "receipt_no": s.receipt_no, "captured_minor": s.captured_minor, "released_minor": s.released_minor,
             },
             "state": view["state"], "message": view["message"],
             "sync": {"sent": app.sync.records_sent, "acked": app.sync.records_acked, "online": app.sync.online, "reason": app.sync.link.reason,

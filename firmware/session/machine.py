@@ -27,6 +27,7 @@ OUT = "out_of_service"
 RECOVERING = "recovering"
 
 _POWERED = (STARTING, CHARGING, PAUSED)
+_PASSING = (FREE, PLUGGED, WAIT_PLUG, CHARGING, PAUSED)  # a message here is about a card, and passes
 _OPEN_TO_CARDS = (FREE, PLUGGED, RECEIPT)
 _METER_TRIES = 5
 # Stops that are the charger's own fault: the time after them costs nothing.
@@ -55,6 +56,7 @@ class Machine:
         self._numbers = numbers
         self._epoch_ms = epoch_ms
         self._since = 0  # when the state was entered
+        self._said_at = 0  # when the message was
         self._meter_ok_at = 0
         self._meter_fails = 0
         self._stopping = ""  # stop asked while the terminal is at work
@@ -80,7 +82,7 @@ class Machine:
     def _enter(self, state: str, now_ms: int, message: str = "") -> None:
         self.state = state
         self.message = message
-        self._since = now_ms
+        self._since = self._said_at = now_ms
 
     def _take(self) -> list:
         taken = self.out[:]
@@ -120,8 +122,7 @@ class Machine:
 
     def _say(self, now_ms: int, text: str) -> None:
         self.message = text
-        if self.state in _OPEN_TO_CARDS:
-            self._since = now_ms
+        self._said_at = now_ms
 
     def _same_card(self, card) -> bool:
         s = self.session
@@ -379,7 +380,7 @@ class Machine:
             self._wait_to_settle(now_ms, waited)
         elif self.state == RECEIPT and waited > cfg.receipt_show_s * 1000:
             self._go_idle(now_ms)
-        elif self.state in (FREE, PLUGGED) and self.message and waited > cfg.message_show_s * 1000:
+        elif self.message and self.state in _PASSING and now_ms - self._said_at > cfg.message_show_s * 1000:
             self.message = ""
         return self._take()
 

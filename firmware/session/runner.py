@@ -30,6 +30,7 @@ class Runner:
         self._committed = None
         self._reading_card = False
         self._flash_failed = False
+        self._proved = False  # the meter is the one the session began with
         self._tapped = False
         self._tapped_ms = 0  # real time, as the next two
         self.tap_to_power_ms = 0
@@ -111,15 +112,28 @@ class Runner:
         while True:
             due = self._uptime() + period
             try:
-                if not m.serial and not m.busy:
-                    m.serial = await self._p.meter.identify()
+                await self._identify()
                 reading = await self._p.meter.read()
                 self.perform(m.on_reading(self._uptime(), reading))
             except (MeterError, ModbusError) as e:
                 if m.meter_known:
                     self._p.log("warning", "meter: %s: %s" % (type(e).__name__, e))
                 self.perform(m.on_meter_failed(self._uptime()))
+                if not m.busy and not m.meter_known:
+                    self._p.meter.forget()  # between sessions another meter may take its place
+                    m.serial = ""
             await asyncio.sleep_ms(max(clock.real_ms(due - self._uptime()), 5))
+
+    async def _identify(self) -> None:
+        """Whose register this is: asked before the first session, and again before a bill rests on it."""
+        m = self._m
+        if m.delivery is None or m.delivery.off_ms < 0:
+            self._proved = False
+            if not m.serial and not m.busy:
+                m.serial = await self._p.meter.identify()
+        elif not self._proved:
+            await self._p.meter.identify()
+            self._proved = True
 
     async def watch_cards(self) -> None:
         """A card read is open whenever the machine wants one and the terminal has nothing else to do."""

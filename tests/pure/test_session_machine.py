@@ -55,6 +55,7 @@ class Hold:
         self.receipt = 231
         self.pan = "411111******1111"
         self.card = "VISA"
+        self.auth_code = "123456"
 
 
 class Answer:
@@ -106,6 +107,8 @@ class Bench:
     def power_off(self, wh):
         """The contactor opened and the register was read."""
         self.do(self.m.on_feedback(self.now, False))
+        self.now += 1000
+        self.meter(wh - 1 if wh > 1000 else wh)  # asked for while current still flowed
         self.now += 1000
         self.meter(wh)
 
@@ -262,8 +265,7 @@ def test_contactor_that_does_not_close_bills_nothing_and_gives_the_hold_back():
         b.now += 20
         b.do(b.m.on_feedback(b.now, False))
     assert b.record("alarm")["code"] == "contactor_not_closing"
-    b.now += 1000
-    b.meter(1000)
+    b.power_off(1000)
     assert b.record("priced")["total_minor"] == 0
     assert b.did(do.CANCEL) == [(do.CANCEL, 231)] and not b.did(do.CAPTURE)
 
@@ -296,8 +298,7 @@ def test_lost_meter_stops_power_and_waits_for_the_register():
         b.do(b.m.on_meter_failed(b.now))
     assert b.m.session.reason == "meter_lost" and b.record("alarm")["code"] == "meter_lost"
     assert "priced" not in b.kinds()
-    b.now += 5000
-    b.meter(1140)
+    b.power_off(1140)
     assert b.record("priced")["billed_wh"] == 140
 
 
@@ -413,3 +414,16 @@ def test_checkpoints_come_every_minute_and_periods_with_the_vehicle():
         b.meter(1390)
     assert b.kinds().count("period") == 1
     assert b.record("period")["energy_mwh"] == 390000
+
+
+def test_a_word_about_a_foreign_card_passes_while_charging():
+    b = Bench()
+    b.charge()
+    b.do(b.m.on_card(b.now, Card("u2")))
+    assert b.m.message == "other_card" and b.m.state == "charging"
+    b.now += 8000
+    b.do(b.m.on_tick(b.now))
+    assert b.m.message == "other_card"
+    b.now += 1000
+    b.do(b.m.on_tick(b.now))
+    assert b.m.message == ""
