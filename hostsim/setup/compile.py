@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from hostsim.setup import BUILD, LIB, ROOT
@@ -102,7 +103,8 @@ def compile_firmware(out: Path = TREE, lines: bool = False) -> Manifest:
         before = read_manifest(manifest_path)
         wanted = linked_sources(sources(), out.parent / "linked")
         with ThreadPoolExecutor(max_workers=4) as pool:
-            results = list(pool.map(lambda item: _compile(out, before, *item, lines), wanted.items()))
+            compile_one = partial(_compile, out, before, lines)
+            results = list(pool.map(compile_one, wanted.keys(), wanted.values()))
         errors = [result for result in results if isinstance(result, str)]
         if errors:
             raise SetupError(
@@ -166,7 +168,7 @@ def room_sizes() -> dict[str, int]:
     folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(_version())
     for name, source in sources().items():
-        done = _compile(folder, before, name, source)
+        done = _compile(folder, before, True, name, source)
         if isinstance(done, CompiledFile):
             manifest.files[f"{name}.mpy"] = done
     _write(folder / "manifest.json", json.dumps(asdict(manifest)).encode())
@@ -209,7 +211,7 @@ def _version() -> str:
 
 
 def _compile(
-    out: Path, before: Manifest, name: str, source: Path, lines: bool = True
+    out: Path, before: Manifest, lines: bool, name: str, source: Path
 ) -> CompiledFile | str:
     """Compile one file unless it is up to date; the compiler's complaint when it refuses."""
     target = out / f"{name}.mpy"

@@ -111,7 +111,9 @@ class GlobalNames(ast.NodeTransformer):
         args = node.args
         args.defaults = [self.visit(d) for d in args.defaults]
         args.kw_defaults = [d and self.visit(d) for d in args.kw_defaults]
-        body = node.body if isinstance(node.body, list) else [ast.Expr(node.body)]
+        body: list[ast.stmt] = (
+            node.body if isinstance(node.body, list) else [ast.Expr(node.body)]
+        )
         if not isinstance(node, ast.Lambda):
             node.decorator_list = [self.visit(d) for d in node.decorator_list]
         self._scopes.append((False, bound_here(body) | {a.arg for a in arguments(node)}))

@@ -1,0 +1,138 @@
+"""The linker means the same as the sources it links: run as they are and linked, small programs print the same."""
+
+import ast
+
+import pytest
+
+from hostsim.setup.link import Linker, LinkError
+from hostsim.setup.rename import rename
+from hostsim.setup.shake import shake
+from tests.mpy import run_mpy
+
+MONEY = """
+from micropython import const
+UNIT = const(100)
+RATE = const(UNIT * 2)
+def point(language):
+    return "," if language == "de" else "."
+def fixed(value):
+    return "%d%s%02d" % (value // UNIT, point("de"), value % UNIT)
+def nobody_calls_this():
+    return 1
+class Purse:
+    def __init__(self, amount_minor):
+        self._amount_minor = amount_minor
+        self.reading_back = 0
+    def _grow(self, by_amount):
+        self._amount_minor += by_amount
+        return self
+    def shown(self):
+        return fixed(self._amount_minor)
+"""
+APP = """
+from firmware import money
+from firmware.money import Purse, RATE
+from firmware.errors import PurseError
+class Meter:
+    _KINDS = ("a", "b")
+    def __init__(self):
+        self._wh = 7
+        self.state_now = "ok"
+    def _on_start(self, amount):
+        return "started %d" % amount
+    def _on_stop(self, amount):
+        return "stopped %d" % amount
+    def handle(self, kind, amount):
+        return getattr(self, "_on_" + kind)(amount)
+    def read(self):
+        reading = [w for w in (self._wh, self._wh + 1) if w]
+        return reading
+def start(amount=5):
+    point = money.point("en")
+    reading = Meter()
+    print(point, Purse(1230)._grow(amount).shown(), RATE, f"{money.fixed(5)} {amount}")
+    print(reading.handle("start", 1), reading.handle("stop", 2), reading.read(), sorted([3, 1], key=lambda n: -n))
+    from firmware import rare
+    print(rare.read(reading), rare.shout("x"))
+    try:
+        raise PurseError("empty")
+    except PurseError as money_gone:
+        print(type(money_gone).__name__, money_gone)
+"""
+ERRORS = "class PurseError(Exception):\n    pass\n"
+RARE = """
+from firmware.money import fixed, UNIT
+from firmware import money
+def read(meter):
+    meter.state_now = "read"
+    return meter.state_now + fixed(UNIT) + money.point("de")
+def shout(text):
+    return text.upper()
+"""
+MAIN = "from firmware.app import start\nstart()\n"
+PROGRAM = {
+    "firmware": "",
+    "firmware.money": MONEY,
+    "firmware.errors": ERRORS,
+    "firmware.rare": RARE,
+    "firmware.app": APP,
+    "main": MAIN,
+}
+
+
+def written(units, folder):
+    for name, text in units.items():
+        path = folder / (name.replace(".", "/") + ("/__init__.py" if name == "firmware" else ".py"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def output(folder):
+    return run_mpy("micropython", folder / "main.py", env={"MICROPYPATH": f"{folder}:.frozen"}).stdout
+
+
+def linked(program):
+    units = Linker(program).units()
+    gone = shake(units)
+    names = rename(units)
+    return {name: ast.unparse(tree) for name, tree in units.items()}, names, gone
+
+
+def test_a_linked_program_says_what_its_sources_say(tmp_path):
+    written(PROGRAM, tmp_path / "plain")
+    texts, _, _ = linked(PROGRAM)
+    written(texts, tmp_path / "linked")
+    plain = output(tmp_path / "plain")
+    assert "started 1 stopped 2 [7, 8] [3, 1]" in plain and "PurseError empty" in plain
+    assert output(tmp_path / "linked") == plain
+
+
+def test_what_is_always_needed_is_one_unit_and_the_rest_stays_apart():
+    texts, _, _ = linked(PROGRAM)
+    assert set(texts) == {"firmware", "firmware.app", "firmware.rare", "main"}
+    assert "UNIT" not in texts["firmware.app"] and "100" in texts["firmware.rare"]
+
+
+def test_what_nothing_mentions_is_left_out_and_what_a_text_may_ask_for_stays():
+    texts, _, gone = linked(PROGRAM)
+    assert gone == ["firmware__money__nobody_calls_this"]
+    assert "_on_start" in texts["firmware.app"] and "_on_stop" in texts["firmware.app"]
+
+
+def test_private_names_become_short_and_names_of_libraries_and_classes_stay():
+    texts, names, _ = linked(PROGRAM)
+    app = texts["firmware.app"]
+    assert "_amount_minor" not in app and "amount_minor" not in app and "_grow" in names
+    assert "class Purse" in app and ".upper()" in texts["firmware.rare"] and "key=" in app
+
+
+def test_an_attribute_set_from_outside_shares_its_name_with_nobody():
+    _, names, _ = linked(PROGRAM)
+    attributes = [short for name, short in names.items() if not name.startswith("firmware__")]
+    assert attributes.count(names["state_now"]) == 1
+
+
+def test_modules_that_import_each_other_are_refused():
+    circle = {"firmware": "", "firmware.app": "from firmware import a\n", "firmware.a": "from firmware.app import b\n"}
+    with pytest.raises(LinkError, match="firmware.app -> firmware.a -> firmware.app"):
+        Linker(circle)
