@@ -22,13 +22,14 @@ else:
         )
         spec = importlib.util.spec_from_file_location("umqtt.simple", path)
         package = types.ModuleType("umqtt")
-        package.simple = importlib.util.module_from_spec(spec)
+        simple = importlib.util.module_from_spec(spec)
+        setattr(package, "simple", simple)  # noqa: B010
         sys.modules["umqtt"] = package
-        sys.modules["umqtt.simple"] = package.simple
-        spec.loader.exec_module(package.simple)
+        sys.modules["umqtt.simple"] = simple
+        spec.loader.exec_module(simple)
     if not hasattr(time, "ticks_ms"):
-        time.ticks_ms = lambda: time.monotonic_ns() // 1000000
-        time.ticks_diff = lambda a, b: a - b
+        setattr(time, "ticks_ms", lambda: time.monotonic_ns() // 1000000)  # noqa: B010
+        setattr(time, "ticks_diff", lambda a, b: a - b)  # noqa: B010
 
 
 def refused(kind, call, *args):

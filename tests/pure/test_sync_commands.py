@@ -1,15 +1,12 @@
 """Commands: the MAC, and everything that must be refused."""
 
 import json
+from binascii import hexlify
 
 from firmware.errors import CommandError
 from firmware.sync import commands
 from tests.pure.sync_support import refused
 
-try:
-    from binascii import hexlify
-except ImportError:
-    from ubinascii import hexlify
 
 KEY = b"0123456789abcdef0123456789abcdef"
 NOW = 1767225600000

@@ -1,11 +1,10 @@
 """The outbox over a ledger in memory."""
 
 import json
-import time
-
 from firmware.errors import FieldError
 from tests.pure.sync_support import refused
 
+import firmware.sync.outbox as outbox_module  # isort: skip
 from firmware.sync.outbox import Outbox  # isort: skip
 
 EPOCH = 77
@@ -41,7 +40,6 @@ class Ticks:
 
     def __init__(self):
         self.now = 0
-        self.kept = (time.ticks_ms, time.ticks_diff)
 
     def ticks_ms(self):
         return self.now
@@ -52,7 +50,7 @@ class Ticks:
 
 def drained(outbox):
     """The numbers of what it gives until it gives nothing."""
-    found = []
+    found: list = []
     while True:
         text = outbox.next()
         if text is None:
@@ -65,15 +63,13 @@ def ack(outbox, seq, **more):
 
 
 def with_ticks(test):
-    import firmware.sync.outbox as module
-
     ticks = Ticks()
-    kept = module.time
-    module.time = ticks
+    kept = outbox_module.time
+    setattr(outbox_module, "time", ticks)  # noqa: B010
     try:
         test(ticks)
     finally:
-        module.time = kept
+        setattr(outbox_module, "time", kept)  # noqa: B010
 
 
 def test_a_window_is_sent_in_order_and_moves_with_acknowledgements():
