@@ -88,7 +88,7 @@ def _verified(message: dict, device: str, key: bytes, last_counter: int, now_ms:
 def _check_mac(mac, key: bytes, data: bytes) -> None:
     """Compares in a time that does not depend on where the two differ."""
     wanted = binascii.hexlify(hmac_sha256(key, data)).decode()
-    wrong = not isinstance(mac, str) or len(mac) != len(wanted) or len(key) < _MIN_KEY
+    wrong: int = not isinstance(mac, str) or len(mac) != len(wanted) or len(key) < _MIN_KEY
     if not wrong:
         for i in range(len(wanted)):
             wrong |= ord(mac[i]) ^ ord(wanted[i])

@@ -45,13 +45,13 @@ class Link:
         self._network = network
         self._owner = owner
         self._wire = Wire(settings)
-        self._codec = None
+        self._codec: mqtt.Codec = None
         self._wake = asyncio.Event()
         self._pid = 0
-        self._unacked = {}  # packet id: when it was sent
+        self._unacked: dict = {}  # packet id: when it was sent
         self._retry_ms = settings["retry_min_ms"]
         self._closing = False
-        self._failure = None
+        self._failure: Exception = None
         self._answered = 0  # CONNACK or SUBACK, until it was seen
         self._heard = self._sent = 0
         self._pinged = False
@@ -248,5 +248,5 @@ class Link:
         if kind == mqtt.CONNACK and code:
             raise LinkError(f"refused: {code}")  # MQTT 3.1.1, table 3.1
         if code & 0x80:
-            raise LinkError("subscription refused")
+            raise LinkError("SUBACK refused")
         self._answered = kind

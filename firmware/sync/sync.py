@@ -52,15 +52,15 @@ class Sync:
         self.wake = self.link.wake  # the ledger has a new record
         self._outbox = Outbox(ledger)
         self._time = TimeSync(config["time"], clock, network, handlers.on_time, self.log)
-        self._shown = {b"status": {}}  # retained, by topic
-        self._due = set()  # of them, what is to be sent
-        self._results = []
+        self._shown: dict = {b"status": {}}  # retained, by topic
+        self._due: set = set()  # of them, what is to be sent
+        self._results: list = []
         self._result_pid = 0
-        self._log = []
-        self._taken = {}  # name of a retained message: check sum of what was handled
+        self._log: list = []
+        self._taken: dict = {}  # name of a retained message: check sum of what was handled
         self._counter = 0
-        self._answered = None  # the last command's id and result
-        self._security_at = None
+        self._answered: dict = None  # the last command's id and result
+        self._security_at: int = None
         self.log_dropped = 0
         self.results_dropped = 0
 

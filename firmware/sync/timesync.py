@@ -18,6 +18,7 @@ _REQUEST = b"\x23" + bytes(39)  # no warning, version 4, client; the transmit ti
 _TO_UNIX_S = const(2208988800)  # 1900 to 1970
 _ERA_S = const(4294967296)
 _EAGAIN = const(11)
+_ETIMEDOUT = const(110)
 _ANSWER_POLLS = const(1000)
 _POLL_MS = const(2)
 _FIRST_RETRY_MS = const(2000)
@@ -60,7 +61,7 @@ class TimeSync:
                     wait = self._settings["interval_s"] * 1000
                     retry = _FIRST_RETRY_MS
                 except (FieldError, OSError) as error:
-                    self._log("warning", f"no network time: {error}")
+                    self._log("warning", f"no time: {error}")
             await asyncio.sleep_ms(wait)
 
     async def ask(self) -> int:
@@ -88,4 +89,4 @@ async def _receive(sock) -> bytes:
             if error.errno != _EAGAIN:
                 raise
         await asyncio.sleep_ms(_POLL_MS)
-    raise FieldError("", "no answer")
+    raise OSError(_ETIMEDOUT)

@@ -11,16 +11,12 @@ import asyncio
 import errno
 import socket
 import time
+from asyncio import core as _core
 
 import tls
 from micropython import const
 
 from firmware.errors import LinkError
-
-try:
-    from asyncio import core as _core
-except ImportError:  # the type checker's CPython
-    _core = None
 
 _STALL_MS = const(10000)
 _POLL_MS = const(5)
@@ -34,10 +30,10 @@ class Wire:
 
     def __init__(self, settings: dict) -> None:
         self._settings = settings
-        self._context = None
-        self._address = None
-        self._sock = None
-        self._stream = None
+        self._context: tls.SSLContext = None
+        self._address: tuple = None
+        self._sock: socket.socket = None
+        self._stream: socket.socket = None
 
     async def open(self) -> None:
         """Connects. OSError; ValueError: a certificate or key that cannot be read."""
@@ -46,7 +42,7 @@ class Wire:
             self._context is None
         ):  # made once: a board's heap is not split again at every reconnect
             context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-            context.verify_mode = tls.CERT_REQUIRED
+            context.verify_mode = tls.CERT_REQUIRED  # type: ignore[attr-defined] # missing stub
             context.load_verify_locations(_contents(settings["ca"]))
             context.load_cert_chain(_contents(settings["cert"]), _contents(settings["key"]))
             self._context = context
@@ -66,7 +62,7 @@ class Wire:
         except OSError as error:
             if error.errno != errno.EINPROGRESS:
                 raise
-        yield _core._io_queue.queue_write(sock)
+        await _wait(_core._io_queue.queue_write, sock)
         self._stream = self._context.wrap_socket(
             sock, server_hostname=settings["server_name"], do_handshake_on_connect=False
         )
@@ -94,7 +90,7 @@ class Wire:
                 return n
             if n is not None:
                 raise LinkError("closed by the broker")
-            yield _core._io_queue.queue_read(self._sock)
+            await _wait(_core._io_queue.queue_read, self._sock)
 
     def close(self) -> None:
         """Frees the socket, in whatever state; a task still reading must have been cancelled."""
@@ -111,3 +107,8 @@ class Wire:
 def _contents(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
+
+
+def _wait(queue, sock):
+    """To be awaited: asyncio's own way to sleep until the socket is ready."""
+    yield queue(sock)

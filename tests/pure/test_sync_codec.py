@@ -5,7 +5,7 @@ from tests.pure.sync_support import refused
 
 from firmware.sync import codec as mqtt  # isort: skip
 
-GOT = []
+GOT: list = []
 
 
 def new():

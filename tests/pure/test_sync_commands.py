@@ -7,7 +7,6 @@ from firmware.errors import CommandError
 from firmware.sync import commands
 from tests.pure.sync_support import refused
 
-
 KEY = b"0123456789abcdef0123456789abcdef"
 NOW = 1767225600000
 

@@ -1,6 +1,7 @@
 """The outbox over a ledger in memory."""
 
 import json
+
 from firmware.errors import FieldError
 from tests.pure.sync_support import refused
 
