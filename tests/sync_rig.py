@@ -19,7 +19,7 @@ from hostsim.broker import Broker
 from hostsim.pki import Pki
 from tests import mpy
 
-SCRIPT = "tests/sync_charger.py"
+SCRIPT = "tests/sync_charger_mpy.py"
 
 
 def until(what: Callable[[], Any], timeout: float = 15, why: str = "") -> Any:
@@ -32,7 +32,7 @@ def until(what: Callable[[], Any], timeout: float = 15, why: str = "") -> Any:
 
 
 class SyncCharger:
-    """tests/sync_charger.py running on MicroPython."""
+    """tests/sync_charger_mpy.py running on MicroPython."""
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
 # A charger that is nothing but firmware.sync over the real ledger, for MicroPython:
-#   micropython32 tests/sync_charger.py SETTINGS.json
+#   micropython32 tests/sync_charger_mpy.py SETTINGS.json
 # Reads orders from stdin, one JSON array a line: ["append", n], ["status", {}], ["session", {}],
 # ["log", text], ["network", bool], ["close"]. Prints what happens, one JSON object a line.
 import asyncio
