@@ -63,7 +63,7 @@ class App:
         from firmware.receipt import lines
 
         self.trace("receipt", {"lines": lines(self, self.view.language or self.cfg.languages[0])})
-        leave("firmware.receipt", "firmware.pricing.receipt")
+        leave("firmware.receipt", "firmware.pricing.receipt", "firmware.session.closing")
 
     async def tend_ledger(self) -> None:
         """Housekeeping of the flash ring in quiet moments: at most one erase a turn."""

@@ -75,7 +75,7 @@ class View:
             bill = m.delivery.bill
             view["energy_wh"] = bill.register_wh - bill.start_wh
             view["elapsed_ms"] = m.delivery.elapsed_ms(self._app.board.clock.uptime_ms())
-            view["price_minor"] = bill.price_minor()
+            view["price_minor"] = bill.engine.price_minor()
             view["power_w"] = m.power_w if m.delivery.off_ms < 0 else 0
         elif s.receipt_no:
             view["energy_wh"] = s.billed_wh

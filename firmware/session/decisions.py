@@ -4,11 +4,13 @@ The runner performs a list in its order and stops at the first that fails, so a 
 before it is acted on (design.md, "Money").
 """
 
-RECORD = "record"  # kind, fields: one ledger record
-AUTHORISE = "authorise"  # hold_minor, reference: ask the terminal for a hold; answered by on_authorised / on_declined
-ABORT = "abort"  # end what the terminal is waiting for
-CAPTURE = "capture"  # receipt, authorised_minor, used_minor; answered by on_capture(outcome)
-CANCEL = "cancel"  # receipt; answered by on_cancel(outcome)
-PENDING = "pending"  # ask the terminal for its open holds; answered by on_pending(receipts)
-CONTACTOR = "contactor"  # closed: bool
-OFFER = "offer"  # milliamps on the control pilot, 0 for none
+from micropython import const
+
+RECORD = const(0)  # kind, fields: one ledger record
+AUTHORISE = const(1)  # hold_minor, reference: ask the terminal for a hold; answered by on_authorised / on_declined
+ABORT = const(2)  # end what the terminal is waiting for
+CAPTURE = const(3)  # receipt, authorised_minor, used_minor; answered by on_capture(outcome)
+CANCEL = const(4)  # receipt; answered by on_cancel(outcome)
+PENDING = const(5)  # ask the terminal for its open holds; answered by on_pending(receipts)
+CONTACTOR = const(6)  # closed: bool
+OFFER = const(7)  # milliamps on the control pilot, 0 for none

@@ -4,10 +4,11 @@ Three times matter: power on (`start_ms`), power off (`off_ms`, elapsed) and the
 power off and settlement only time for standing is added.
 """
 
-from firmware.session.running import RunningBill
+from micropython import const
+
 from firmware.session.decisions import RECORD
 
-_SURE = 2
+_SURE = const(2)
 
 
 class Delivery:
@@ -24,22 +25,6 @@ class Delivery:
         self._checkpoint_at = checkpoint_ms
         self._charging = True
         self._after = 0  # readings since the contactor opened
-
-    @classmethod
-    def start(cls, out: list, session, prices, register_wh: int, serial: str, now_ms: int, cfg):
-        """Register and start go to flash before anybody closes the contactor."""
-        bill = RunningBill(prices.tariff, prices.tz, session.authorised_minor, register_wh, session.start_at or now_ms,
-                    cfg.max_power_w)
-        self = cls(out, session, bill, now_ms, cfg.checkpoint_s * 1000)
-        self._record("energising", {"register_wh": register_wh, "serial": serial})
-        return self
-
-    @classmethod
-    def recovered(cls, out: list, session, bill, now_ms: int):
-        """After a power cut: time ended at the last checkpoint; the register is still to be read."""
-        self = cls(out, session, bill, now_ms - bill.elapsed_ms - 1, 0)
-        self.off_ms = bill.elapsed_ms
-        return self
 
     def _record(self, kind: str, fields: dict) -> None:
         fields["sess"] = self._s.number
@@ -110,18 +95,9 @@ class Delivery:
 
     def price(self, receipt_no: int, currency: str) -> None:
         """Every figure is final; the `priced` record goes to flash."""
-        s = self._s
+        from firmware.session.closing import priced
+
         b = self.bill
-        b.finish(b.elapsed_ms, b.register_wh, False)
+        b.engine.finish(b.start_ms + b.elapsed_ms, (b.register_wh - b.start_wh) * 1000, False)
         self._periods()
-        fields = b.priced()
-        s.receipt_no = receipt_no
-        s.total_minor = fields["total_minor"]
-        s.billed_wh = fields["billed_wh"]
-        s.elapsed_ms = b.elapsed_ms
-        fields["receipt_no"] = receipt_no
-        fields["start_at"] = s.start_at
-        fields["end_at"] = s.start_at + b.elapsed_ms if s.start_at else 0
-        fields["currency"] = currency
-        fields["reason"] = s.reason
-        self._record("priced", fields)
+        self._record("priced", priced(self._s, b, receipt_no, currency))

@@ -11,6 +11,7 @@ from firmware.session.contactor import FREED, NOT_CLOSING, ContactorWatch
 from firmware.session.data import Session
 from firmware.session.decisions import ABORT, AUTHORISE, CONTACTOR, OFFER, RECORD
 from firmware.session.delivery import Delivery
+from firmware.session.running import RunningBill
 from firmware.session.settlement import DONE, IDLE, Settlement
 
 FREE = "free"
@@ -79,12 +80,12 @@ class Machine:
     def meter_known(self) -> bool:
         return self.register_wh >= 0 and self._meter_fails < _METER_TRIES
 
-    def _enter(self, state: str, now_ms: int, message: str = "") -> None:
+    def enter(self, state: str, now_ms: int, message: str = "") -> None:
         self.state = state
         self.message = message
         self._since = self._said_at = now_ms
 
-    def _take(self) -> list:
+    def take(self) -> list:
         taken = self.out[:]
         self.out.clear()
         return taken
@@ -99,9 +100,9 @@ class Machine:
     def _go_idle(self, now_ms: int, message: str = "") -> None:
         self.session = None
         if self.contactor.welded:
-            self._enter(OUT, now_ms, "contactor_welded")
+            self.enter(OUT, now_ms, "contactor_welded")
         else:
-            self._enter(PLUGGED if self.pilot in "BCD" else FREE, now_ms, message)
+            self.enter(PLUGGED if self.pilot in "BCD" else FREE, now_ms, message)
 
     # --- cards ---------------------------------------------------------------------------------------------------
 
@@ -118,7 +119,7 @@ class Machine:
             self._give_back(now_ms, "tap")
         elif self.state in _POWERED:
             self._stop(now_ms, "tap")
-        return self._take()
+        return self.take()
 
     def _say(self, now_ms: int, text: str) -> None:
         self.message = text
@@ -142,7 +143,7 @@ class Machine:
         s.pan = card.pan
         self.session = s
         self._stopping = ""
-        self._enter(AUTHORISING, now_ms)
+        self.enter(AUTHORISING, now_ms)
         tariff = self._prices.tariff
         self._record("hold_asked", {
             "hold_minor": s.hold_minor, "currency": tariff.currency, "tariff": tariff.id,
@@ -166,14 +167,14 @@ class Machine:
         elif self.pilot in "BCD":
             self._energise(now_ms)
         else:
-            self._enter(WAIT_PLUG, now_ms)
-        return self._take()
+            self.enter(WAIT_PLUG, now_ms)
+        return self.take()
 
     def on_declined(self, now_ms: int, a) -> list:
         """No hold was placed; `a.text` is for the driver, `a.code` for the operator."""
         self._record("declined", {"code": a.code, "text": a.text})
         self._go_idle(now_ms, a.text)
-        return self._take()
+        return self.take()
 
     def on_hold_unknown(self, now_ms: int, a=None) -> list:
         """The terminal went away while a hold was asked, or took it back after the commit (`a`): when it is there again,
@@ -182,14 +183,14 @@ class Machine:
             self.session.authorised_minor = a.amount_minor
             self.session.receipt = a.receipt
         self.session.reason = "terminal_off"
-        self._enter(SETTLING, now_ms, "terminal_off")
-        self.settlement.recover_cancel(self.session, "terminal_off")
-        return self._take()
+        self.enter(SETTLING, now_ms, "terminal_off")
+        self.settlement.cancel(self.session, "terminal_off", True)
+        return self.take()
 
     def _give_back(self, now_ms: int, reason: str) -> None:
         """A hold of which nothing was used is cancelled."""
         self.session.reason = reason
-        self._enter(SETTLING, now_ms, reason)
+        self.enter(SETTLING, now_ms, reason)
         self.settlement.cancel(self.session, reason)
 
     # --- power ---------------------------------------------------------------------------------------------------
@@ -201,10 +202,16 @@ class Machine:
             return
         s = self.session
         s.start_at = self._epoch_ms()
-        self.delivery = Delivery.start(self.out, s, self._prices, self.register_wh, self.serial, now_ms, self._cfg)
+        cfg = self._cfg
+        prices = self._prices
+        wh = self.register_wh
+        start_ms = s.start_at or now_ms
+        bill = RunningBill(prices.tariff, prices.tz, s.authorised_minor, wh, start_ms, cfg.max_power_w)
+        self.delivery = Delivery(self.out, s, bill, now_ms, cfg.checkpoint_s * 1000)
+        self._record("energising", {"register_wh": wh, "serial": self.serial})
         self._switch(True)
-        self.out.append((OFFER, self._cfg.max_current_ma))
-        self._enter(STARTING, now_ms)
+        self.out.append((OFFER, cfg.max_current_ma))
+        self.enter(STARTING, now_ms)
 
     def _switch(self, closed: bool) -> None:
         self.contactor.command(closed)
@@ -218,7 +225,7 @@ class Machine:
         self._switch(False)
         self.out.append((OFFER, 0))
         self.delivery.power_off(now_ms)
-        self._enter(FINISHED, now_ms, reason)
+        self.enter(FINISHED, now_ms, reason)
 
     def on_pilot(self, now_ms: int, letter: str) -> list:
         """The control pilot changed its state (A to F)."""
@@ -229,31 +236,26 @@ class Machine:
         elif letter == "A":
             self._unplugged(now_ms)
         elif self.state in (CHARGING, PAUSED):
-            self._follow_vehicle(now_ms)
-        elif was not in "BCD":
-            self._plugged(now_ms)
-        return self._take()
-
-    def _plugged(self, now_ms: int) -> None:
-        if self.state == FREE:
-            self._enter(PLUGGED, now_ms)
+            state = PAUSED if letter == "B" else CHARGING
+            if state != self.state:
+                self.enter(state, now_ms)
+                self.delivery.bill.check_at = 0
+        elif was in "BCD":
+            pass  # plugged in before
+        elif self.state == FREE:
+            self.enter(PLUGGED, now_ms)
         elif self.state == WAIT_PLUG:
             self._energise(now_ms)
+        return self.take()
 
     def _unplugged(self, now_ms: int) -> None:
         if self.state in _POWERED:
             self._stop(now_ms, "vehicle" if self.state == PAUSED else "unplug")
         elif self.state == PLUGGED:
-            self._enter(FREE, now_ms)
+            self.enter(FREE, now_ms)
         elif self.state == FINISHED and self.delivery.final:
             self.delivery.standing(now_ms)
             self._price(now_ms)
-
-    def _follow_vehicle(self, now_ms: int) -> None:
-        state = PAUSED if self.pilot == "B" else CHARGING
-        if state != self.state:
-            self._enter(state, now_ms)
-            self.delivery.bill.recheck()
 
     def on_feedback(self, now_ms: int, closed: bool) -> list:
         """One look at the contactor's auxiliary contact (about every 20 ms)."""
@@ -261,8 +263,8 @@ class Machine:
         if fault:
             self._contactor_changed(now_ms, fault)
         elif closed and self.state == STARTING:
-            self._enter(PAUSED if self.pilot == "B" else CHARGING, now_ms)
-        return self._take()
+            self.enter(PAUSED if self.pilot == "B" else CHARGING, now_ms)
+        return self.take()
 
     def _contactor_changed(self, now_ms: int, fault: str) -> None:
         self._alarm(fault)
@@ -290,7 +292,7 @@ class Machine:
             self.out.append((ABORT,))
         elif self.state == RECEIPT:
             self._go_idle(now_ms)
-        return self._take()
+        return self.take()
 
     def on_emergency(self, now_ms: int) -> list:
         """Emergency stop pressed: power off first, then the record."""
@@ -302,7 +304,7 @@ class Machine:
         elif self.state == AUTHORISING:
             self._stopping = "emergency"
             self.out.append((ABORT,))
-        return self._take()
+        return self.take()
 
     # --- meter ---------------------------------------------------------------------------------------------------
 
@@ -314,14 +316,14 @@ class Machine:
         self.power_w = r.power_w
         d = self.delivery
         if d is None:
-            return self._take()
+            return self.take()
         if self.state in (CHARGING, PAUSED):
             d.running(r, self.state == CHARGING)
             if d.bill.must_stop():
                 self._stop(now_ms, "hold_reached")
         elif d.off_ms >= 0 and not self.contactor.closed and d.after_off(r):
             self._after_final(now_ms)
-        return self._take()
+        return self.take()
 
     def _after_final(self, now_ms: int) -> None:
         if self._settle_now():
@@ -340,14 +342,14 @@ class Machine:
         if self._meter_fails >= _METER_TRIES and silent_ms > self._cfg.meter_lost_s * 1000 and self.state in _POWERED:
             self._alarm("meter_lost")
             self._stop(now_ms, "meter_lost")
-        return self._take()
+        return self.take()
 
     # --- the end -------------------------------------------------------------------------------------------------
 
     def _price(self, now_ms: int) -> None:
         """Priced in flash, then captured."""
         self.delivery.price(self._numbers.next_receipt, self._prices.tariff.currency)
-        self._enter(SETTLING, now_ms, self.session.reason)
+        self.enter(SETTLING, now_ms, self.session.reason)
         self.settlement.capture(self.session)
 
     def on_outcome(self, now_ms: int, outcome) -> list:
@@ -364,8 +366,8 @@ class Machine:
         if self.settlement.state == DONE:
             self.settlement.state = IDLE
             self.delivery = None
-            self._enter(RECEIPT, now_ms, self.session.reason)
-        return self._take()
+            self.enter(RECEIPT, now_ms, self.session.reason)
+        return self.take()
 
     def on_tick(self, now_ms: int) -> list:
         """Once a second: every time limit."""
@@ -382,7 +384,7 @@ class Machine:
             self._go_idle(now_ms)
         elif self.message and self.state in _PASSING and now_ms - self._said_at > cfg.message_show_s * 1000:
             self.message = ""
-        return self._take()
+        return self.take()
 
     def _wait_to_settle(self, now_ms: int, waited: int) -> None:
         d = self.delivery
@@ -394,28 +396,3 @@ class Machine:
             self._alarm("billed_without_final_reading")
             d.final_register(d.bill.register_wh)
             self._after_final(now_ms)
-
-    # --- after a power cut (recovery.py finds out which) ----------------------------------------------------------
-
-    def recover_hold(self, now_ms: int, session) -> list:
-        """Nothing was delivered: what the terminal holds is given back."""
-        self.session = session
-        session.reason = "power_cut"
-        self._enter(RECOVERING, now_ms, "power_cut")
-        self.settlement.recover_cancel(session, "power_cut")
-        return self._take()
-
-    def recover_delivery(self, now_ms: int, session, bill) -> list:
-        """Energy flowed: bill it as soon as the meter speaks."""
-        self.session = session
-        session.reason = session.reason or "power_cut"
-        self.delivery = Delivery.recovered(self.out, session, bill, now_ms)
-        self._enter(RECOVERING, now_ms, "power_cut")
-        return self._take()
-
-    def recover_priced(self, now_ms: int, session) -> list:
-        """The bill is in flash; whether it was captured, the terminal knows."""
-        self.session = session
-        self._enter(RECOVERING, now_ms, session.reason)
-        self.settlement.recover_capture(session)
-        return self._take()

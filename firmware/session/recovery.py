@@ -5,8 +5,10 @@ bill, the last checkpoint the time), or priced already (only the capture is open
 """
 
 from firmware.errors import ForecourtError
-from firmware.session.running import RunningBill
 from firmware.session.data import Session
+from firmware.session.delivery import Delivery
+from firmware.session.machine import RECOVERING
+from firmware.session.running import RunningBill
 
 
 def begin(machine, opened, prices, now_ms: int) -> list:
@@ -17,17 +19,29 @@ def begin(machine, opened, prices, now_ms: int) -> list:
     """
     if opened is None:
         return []
-    session = session_of(opened)
-    if opened.priced:
-        return machine.recover_priced(now_ms, session)
-    if not opened.energising:
-        return machine.recover_hold(now_ms, session)
-    tariff = prices.for_crc(opened.hold["tariff_crc"])
-    if tariff is None:
-        raise ForecourtError("session %d: its tariff is not stored any more" % session.number)
-    if opened.power_off:
-        session.reason = opened.power_off["reason"]
-    return machine.recover_delivery(now_ms, session, _bill(opened, session, tariff, prices.tz))
+    s = session_of(opened)
+    tariff = None
+    if opened.energising and not opened.priced:
+        tariff = prices.for_crc(opened.hold["tariff_crc"])
+        if tariff is None:
+            raise ForecourtError("session %d: its tariff is not stored any more" % s.number)
+    machine.session = s
+    if opened.priced:  # the bill is in flash; whether it was captured, the terminal knows
+        machine.enter(RECOVERING, now_ms, s.reason)
+        machine.settlement.capture(s, True)
+        return machine.take()
+    machine.enter(RECOVERING, now_ms, "power_cut")
+    if tariff is None:  # nothing was delivered: what the terminal holds is given back
+        s.reason = "power_cut"
+        machine.settlement.cancel(s, "power_cut", True)
+        return machine.take()
+    s.reason = opened.power_off["reason"] if opened.power_off else ""
+    s.reason = s.reason or "power_cut"
+    # energy flowed: billed as soon as the meter speaks; time ended at the last checkpoint
+    bill = _bill(opened, s, tariff, prices.tz)
+    d = machine.delivery = Delivery(machine.out, s, bill, now_ms - bill.elapsed_ms - 1, 0)
+    d.off_ms = bill.elapsed_ms
+    return machine.take()
 
 
 def session_of(opened) -> Session:

@@ -8,12 +8,15 @@ Flash that fails leaves no truth to go on from: the contactor is opened and the 
 import asyncio
 import time
 
+from micropython import const
+
 from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
 from firmware.session import decisions as do
 from firmware.terminal.base import Outcome
 
-_LOOK_MS = 20
-_FLASH_FAULT_PAUSE_MS = 5000
+_LOOK_MS = const(20)
+_FLASH_FAULT_PAUSE_MS = const(5000)
+_NAMES = {do.CAPTURE: "capture", do.CANCEL: "cancel", do.PENDING: "pending holds"}
 
 
 class Runner:
@@ -92,17 +95,13 @@ class Runner:
                 self.perform(m.on_stop(now, "button"))
             was = m.state
             self.perform(m.on_feedback(now, lines.feedback()))
-            if was == "starting" and m.state in ("charging", "paused"):
-                self._powered()
+            if self._tapped and was == "starting" and m.state in ("charging", "paused"):
+                self.tap_to_power_ms = time.ticks_diff(time.ticks_ms(), self._tapped_ms)
+                self._tapped = False
             if self._flash_failed:
                 await asyncio.sleep_ms(_FLASH_FAULT_PAUSE_MS)
                 self._p.board.reset()
             await asyncio.sleep_ms(_LOOK_MS)
-
-    def _powered(self) -> None:
-        if self._tapped:
-            self.tap_to_power_ms = time.ticks_diff(time.ticks_ms(), self._tapped_ms)
-            self._tapped = False
 
     async def watch_meter(self) -> None:
         """One reading every poll period of charger time, as near as the line allows."""
@@ -204,12 +203,28 @@ class Runner:
     # --- jobs ----------------------------------------------------------------------------------------------------
 
     async def _job(self, job) -> None:
-        if job[0] == do.AUTHORISE:
+        what = job[0]
+        if what == do.AUTHORISE:
             await self._authorise(job[1], job[2])
-        elif job[0] == do.PENDING:
-            await self._pending()
+            return
+        terminal = self._p.terminal
+        await self._free_terminal()
+        answer = None
+        try:
+            if what == do.PENDING:
+                answer = await terminal.pending()
+            elif what == do.CANCEL:
+                answer = await terminal.cancel(job[1])
+            else:
+                answer = await terminal.capture(job[1], job[2], job[3])
+        except TerminalError as e:
+            self._p.log("warning", "%s: %s" % (_NAMES[what], e))
+            if what != do.PENDING:
+                answer = Outcome(False, False, 0, "terminal_off")
+        if what == do.PENDING:
+            self.perform(self._m.on_pending(self._uptime(), answer))
         else:
-            await self._settle(job)
+            self.perform(self._m.on_outcome(self._uptime(), answer))
 
     async def _free_terminal(self) -> None:
         """Waits until the terminal is there and no card read is open."""
@@ -242,25 +257,3 @@ class Runner:
             self.perform(m.on_hold_unknown(now, self._committed))
         else:
             self.perform(m.on_declined(now, a))
-
-    async def _settle(self, job) -> None:
-        terminal = self._p.terminal
-        await self._free_terminal()
-        try:
-            if job[0] == do.CANCEL:
-                outcome = await terminal.cancel(job[1])
-            else:
-                outcome = await terminal.capture(job[1], job[2], job[3])
-        except TerminalError as e:
-            self._p.log("warning", "%s: %s" % (job[0], e))
-            outcome = Outcome(False, False, 0, "terminal_off")
-        self.perform(self._m.on_outcome(self._uptime(), outcome))
-
-    async def _pending(self) -> None:
-        await self._free_terminal()
-        try:
-            receipts = await self._p.terminal.pending()
-        except TerminalError as e:
-            self._p.log("warning", "pending holds: %s" % e)
-            receipts = None
-        self.perform(self._m.on_pending(self._uptime(), receipts))

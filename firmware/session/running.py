@@ -5,11 +5,12 @@ frozen at it, and energy is stopped before it by the worst case until the contac
 Times are ms since the session's start; the engine sees them on top of the start's wall clock.
 """
 
-from firmware.pricing.engine import Engine
-from firmware.pricing.limits import gross_price
+from micropython import const
 
-_CONTACTOR_OPEN_MS = 1500  # from the decision to open until no current flows, worst case
-_NEVER = -1
+from firmware.pricing.engine import Engine
+
+_CONTACTOR_OPEN_MS = const(1500)  # from the decision to open until no current flows, worst case
+_NEVER = const(-1)
 
 
 class RunningBill:
@@ -24,7 +25,7 @@ class RunningBill:
         self.elapsed_ms = 0
         self.start_ms = start_ms
         self._max_power_w = max_power_w
-        self._check_at = 0
+        self.check_at = 0  # the hold is looked at from here on
         self._gap_ms = 1000
         if state:
             self.engine = Engine.restore(tariff, tz, state, self._period)
@@ -45,17 +46,13 @@ class RunningBill:
         mwh = (register_wh - self.start_wh) * 1000
         self.engine.update(self.start_ms + elapsed_ms, mwh, charging, power_w, current_ma)
 
-    def recheck(self) -> None:
-        """The prices or the kind of time changed: the hold must be looked at with the next reading."""
-        self._check_at = 0
-
     def must_stop(self) -> bool:
         """True when the price could pass the hold before the contactor is open.
 
         Looks ahead by two reading gaps and the contactor's own time at full power. How far away the hold is is computed
         only when half the shortest way to it has gone by, so a meter tick costs one comparison.
         """
-        if self.elapsed_ms < self._check_at:
+        if self.elapsed_ms < self.check_at:
             return False
         if self.engine.frozen:
             return True
@@ -66,7 +63,7 @@ class RunningBill:
             return True
         if used:
             until = worst_ms * whole // used - worst_ms
-            self._check_at = self.elapsed_ms + min(until // 2, 60000)
+            self.check_at = self.elapsed_ms + min(until // 2, 60000)
         return False
 
     def _share(self, ms: int, energy_mwh: int, time_ms: int):
@@ -79,41 +76,3 @@ class RunningBill:
         if time_ms == _NEVER:
             return energy, energy_mwh
         return energy * time_ms + ms * energy_mwh, energy_mwh * time_ms
-
-    def finish(self, elapsed_ms: int, register_wh: int, charging: bool) -> None:
-        """The last word of the meter; closes the open period."""
-        self.elapsed_ms = max(elapsed_ms, self.elapsed_ms)
-        self.register_wh = register_wh
-        mwh = (register_wh - self.start_wh) * 1000
-        self.engine.finish(self.start_ms + self.elapsed_ms, mwh, charging)
-
-    def price_minor(self) -> int:
-        """Gross price so far, minor units, as the receipt would print it."""
-        return self.engine.price_minor()
-
-    def priced(self) -> dict:
-        """The figures of the `priced` record (without session, numbers and reason)."""
-        total = self.engine.totals()
-        net = 0
-        for group in total.vat_groups():
-            net += group[1]
-        gross = total.gross_minor()
-        return {
-            "start_wh": self.start_wh,
-            "end_wh": self.register_wh,
-            "billed_wh": self.register_wh - self.start_wh,
-            "elapsed_ms": self.elapsed_ms,
-            "total_minor": gross,
-            "net_minor": net,
-            "vat_minor": gross - net,
-            "lines": flat_lines(total),
-        }
-
-
-def flat_lines(bill) -> list:
-    """Printed lines as five integers each: kind (pricing.receipt.KINDS), quantity, gross price per unit in 1e-4 (-1:
-    no price of its own), VAT in 1e-4 percent (-1: none known), gross amount in minor units."""
-    flat = []
-    for kind, index, quantity, vat, gross in bill.lines():
-        flat.extend((kind, quantity, gross_price(bill.tariff, index) if index >= 0 else -1, vat, gross))
-    return flat

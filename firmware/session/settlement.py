@@ -4,17 +4,19 @@ A lost answer is never repeated blindly: the terminal's pending reservations tel
 (design.md, "After a power cut"). Refusals are retried with back-off; nothing is dropped.
 """
 
+from micropython import const
+
 from firmware.session.decisions import CANCEL, CAPTURE, PENDING, RECORD
 
-_BACKOFF_MS = 5000
-_BACKOFF_MAX_MS = 300000
+_BACKOFF_MS = const(5000)
+_BACKOFF_MAX_MS = const(300000)
 
-IDLE = "idle"
-CANCELLING = "cancelling"
-CAPTURING = "capturing"
-ASKING = "asking"  # pending reservations asked
-WAITING = "waiting"  # for the next try
-DONE = "done"
+IDLE = const("idle")
+CANCELLING = const("cancelling")
+CAPTURING = const("capturing")
+ASKING = const("asking")  # pending reservations asked
+WAITING = const("waiting")  # for the next try
+DONE = const("done")
 
 
 class Settlement:
@@ -31,35 +33,29 @@ class Settlement:
         self._how = ""
         self.last_text = ""
 
-    def cancel(self, s, reason: str) -> None:
-        """Nothing was delivered or it cost nothing: the whole hold goes back."""
-        self._begin(s, CANCELLING, reason)
-        self._act()
+    def cancel(self, s, reason: str, ask: bool = False) -> None:
+        """The whole hold goes back: nothing was delivered, or it cost nothing. `ask`: its approval was never seen or it may
+        be gone already, so the terminal is asked for it first."""
+        self._begin(s, CANCELLING, reason, ask)
 
-    def capture(self, s) -> None:
-        """The price is in flash: take it, release the rest. Nothing to take: cancel."""
+    def capture(self, s, ask: bool = False) -> None:
+        """The price is in flash: take it, release the rest. Nothing to take: cancel. `ask`: it may have been done, the
+        terminal knows."""
         if s.total_minor == 0:
-            self.cancel(s, "free")
-            return
-        self._begin(s, CAPTURING, "")
-        self._act()
+            self._begin(s, CANCELLING, "free", ask)
+        else:
+            self._begin(s, CAPTURING, "", ask)
 
-    def recover_cancel(self, s, reason: str) -> None:
-        """A hold of which nothing was used, or whose approval we never saw: asked after first, it may be gone already."""
-        self._begin(s, CANCELLING, reason)
-        self._ask()
-
-    def recover_capture(self, s) -> None:
-        """Priced, capture not confirmed: the terminal knows whether it was done."""
-        self._begin(s, CAPTURING if s.total_minor else CANCELLING, "" if s.total_minor else "free")
-        self._ask()
-
-    def _begin(self, s, goal: str, reason: str) -> None:
+    def _begin(self, s, goal: str, reason: str, ask: bool) -> None:
         self._s = s
         self._goal = goal
         self._reason = reason
         self._attempt = 0
         self._how = "direct"
+        if ask:
+            self._ask()
+        else:
+            self._act()
 
     def _ask(self) -> None:
         self.state = ASKING

@@ -1,0 +1,41 @@
+"""The figures of a session that is over, for its `priced` record. Entered once a session and left again (App.print_receipt).
+"""
+
+from firmware.pricing.limits import gross_price
+
+
+def priced(s, bill, receipt_no: int, currency: str) -> dict:
+    """Fields of the `priced` record (without the session's number); session `s` (data.Session) gets its share of them."""
+    total = bill.engine.totals()
+    gross = total.gross_minor()
+    net = 0
+    for group in total.vat_groups():
+        net += group[1]
+    s.receipt_no = receipt_no
+    s.total_minor = gross
+    s.billed_wh = bill.register_wh - bill.start_wh
+    s.elapsed_ms = bill.elapsed_ms
+    return {
+        "start_wh": bill.start_wh,
+        "end_wh": bill.register_wh,
+        "billed_wh": s.billed_wh,
+        "elapsed_ms": s.elapsed_ms,
+        "total_minor": gross,
+        "net_minor": net,
+        "vat_minor": gross - net,
+        "lines": _flat_lines(total),
+        "receipt_no": receipt_no,
+        "start_at": s.start_at,
+        "end_at": s.start_at + s.elapsed_ms if s.start_at else 0,
+        "currency": currency,
+        "reason": s.reason,
+    }
+
+
+def _flat_lines(bill) -> list:
+    """Printed lines as five integers each: kind (pricing.receipt.KINDS), quantity, gross price per unit in 1e-4 (-1:
+    no price of its own), VAT in 1e-4 percent (-1: none known), gross amount in minor units."""
+    flat = []
+    for kind, index, quantity, vat, gross in bill.lines():
+        flat.extend((kind, quantity, gross_price(bill.tariff, index) if index >= 0 else -1, vat, gross))
+    return flat
