@@ -93,7 +93,7 @@ class World:
         self.cards_read: list[dict[str, Any]] = []
         self.refusal = ""  # why the charger sells nothing at all, in its own words
         self.books_seen: dict[str, Any] = {}
-        self.on_mqtt: Callable[[dict[str, Any]], None] | None = None
+        self.mqtt: deque[dict[str, Any]] = deque(maxlen=5000)
         self._deaths = 0  # starts that came to nothing, in a row
         self._resets_seen = 0
         self._totals: dict[str, int] | None = None
@@ -332,8 +332,7 @@ class World:
 
     def _mqtt_event(self, kind: str, data: dict[str, Any]) -> None:
         self._event(kind, data)
-        if self.on_mqtt:
-            self.on_mqtt(data)
+        self.mqtt.append(data)
 
     def _terminal_event(self, kind: str, data: dict[str, Any]) -> None:
         self._totals = None
