@@ -1,11 +1,13 @@
-"""The board of the host simulator: UARTs on ptys, flash in a file, lines and screen over a loopback socket.
+"""The board of the host simulator: UARTs on ptys, flash in a file, lines and screen over a
+loopback socket.
 
-Everything the firmware knows of the simulator goes through the ports of firmware/ports.py. The socket carries one line a
-message. From the world: `pilot B`, `feedback 1`, `emergency 1`, `stop`, `net 0`, `speed 10`. To the world: `contactor 1`,
-`offer 32000`, and `screen`, `trace` and `hello` with JSON. When the world closes the socket the process ends.
+Everything the firmware knows of the simulator goes through the ports of firmware/ports.py. The
+socket carries one line a message. From the world: `pilot B`, `feedback 1`, `emergency 1`, `stop`,
+`net 0`, `speed 10`. To the world: `contactor 1`, `offer 32000`, and `screen`, `trace` and `hello`
+with JSON. When the world closes the socket the process ends.
 
-Where things are comes from the environment: FORECOURT_WORLD (host:port), FORECOURT_DIR, FORECOURT_METER and
-FORECOURT_TERMINAL (tty paths).
+Where things are comes from the environment: FORECOURT_WORLD (host:port), FORECOURT_DIR,
+FORECOURT_METER and FORECOURT_TERMINAL (tty paths).
 """
 
 import asyncio
@@ -47,8 +49,9 @@ class Clock:
 
 
 class World:
-    """The socket to the simulator. What it says is the state of lines and network, so this object is those ports, and
-    the screen and the watchdog, whose words go the other way (Lines, Network, ScreenPort, Watchdog of firmware/ports.py).
+    """The socket to the simulator. What it says is the state of lines and network, so this
+    object is those ports, and the screen and the watchdog, whose words go the other way (Lines,
+    Network, ScreenPort, Watchdog of firmware/ports.py).
     """
 
     columns = 40

@@ -1,6 +1,7 @@
-"""The host board's flash: a NOR in a file. A program only clears bits, an erase sets a sector to FF, and what was written
-survives a killed process. Faults (cuts, wear, bad sectors) are played by FileFlash in host_flash.py, for tests; the image
-is the same."""
+"""The host board's flash: a NOR in a file. A program only clears bits, an erase sets a sector
+to FF, and what was written survives a killed process. Faults (cuts, wear, bad sectors) are
+played by FileFlash in host_flash.py, for tests; the image is the same.
+"""
 
 import os
 
@@ -8,7 +9,9 @@ _PIECE = b"\xff" * 64  # a charger's heap has no sector in one piece
 
 
 class FileNor:
-    """The extended block device of `firmware.ports.Flash` over the file `path`, made when it is not there."""
+    """The extended block device of `firmware.ports.Flash` over the file `path`, made when it is
+    not there.
+    """
 
     def __init__(self, path: str, sectors: int, sector_size: int):
         self.sectors = sectors

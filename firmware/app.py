@@ -1,7 +1,9 @@
-"""One charger: what its rooms share, and which rooms stay in memory. firmware/compose.py puts them together.
+"""One charger: what its rooms share, and which rooms stay in memory. firmware/compose.py puts them
+together.
 
-This is the linker's root (hostsim/setup/link.py): what is imported here, directly or not, is one module on a charger;
-what is imported inside a function is entered and left again (firmware/paper.py).
+This is the linker's root (hostsim/setup/link.py): what is imported here, directly or not, is
+one module on a charger; what is imported inside a function is entered and left again
+(firmware/paper.py).
 """
 
 import asyncio
@@ -29,8 +31,10 @@ _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.I
 
 
 class App:
-    """Everything that makes one charger, for the rooms that need more than their own folder: `board`, `cfg`, `clock`,
-    `prices`, `ledger`, `machine`, `meter`, `terminal`, `sync`, `runner`, `view`, `screen`, `supervisor`."""
+    """Everything that makes one charger, for the rooms that need more than their own folder:
+    `board`, `cfg`, `clock`, `prices`, `ledger`, `machine`, `meter`, `terminal`, `sync`,
+    `runner`, `view`, `screen`, `supervisor`.
+    """
 
     def __init__(self, board):
         self.board = board
@@ -44,7 +48,7 @@ class App:
         self._logger.log(_LEVELS[level], text)
 
     def emit(self, record) -> None:
-        """micropython-logging's records go to the back office and to whoever looks at the board."""
+        """micropython-logging's records go to the back office and to who looks at the board."""
         text = record.msg % record.args if record.args else record.msg
         level = record.levelname.lower()
         self.trace("log", {"level": level, "text": text})
@@ -52,7 +56,7 @@ class App:
             self.sync.log(level, text)
 
     def append(self, kind: str, **fields) -> None:
-        """One ledger record, in flash when this returns; shown to whoever looks. Raises LedgerError."""
+        """One ledger record, in flash when this returns. Raises LedgerError."""
         seq = self.ledger.append(kind, **fields)
         self.trace("ledger", {"seq": seq, "type": kind, "fields": fields})
         if self.sync:
@@ -62,8 +66,10 @@ class App:
         """The driver's receipt, as soon as the bill is in flash."""
         from firmware.receipt import lines
 
-        self.trace("receipt", {"lines": lines(self, self.view.language or self.cfg.languages[0])})
-        leave("firmware.receipt", "firmware.pricing.receipt", "firmware.session.closing")
+        language = self.view.language or self.cfg.languages[0]
+        self.trace("receipt", {"lines": lines(self, language)})
+        leave("firmware.receipt", "firmware.pricing.receipt")
+        leave("firmware.session.closing")  # the machine's, who may not
 
     async def tend_ledger(self) -> None:
         """Housekeeping of the flash ring in quiet moments: at most one erase a turn."""

@@ -1,7 +1,8 @@
 """Start-up, entered once and left again: composes the rooms of an App, or says why it cannot be.
 
-Order matters: config, then the ledger (what happened before), then the machine with its recovery. Until the ledger has
-been read nothing may be switched or asked. The rooms that stay are imported by firmware/app.py.
+Order matters: config, then the ledger (what happened before), then the machine with its
+recovery. Until the ledger has been read nothing may be switched or asked. The rooms that stay
+are imported by firmware/app.py.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ _UNUSED_METHODS = ("exc", "exception", "debug", "info", "warning", "error", "cri
 
 
 def begin(app, reason: str):
-    """Composes `app` and recovers what was open; gives the function whose coroutine runs for ever."""
+    """Composes `app`, recovers what was open; gives the function whose coroutine runs for ever."""
     board = app.board
     _slim_logging()
     try:
@@ -60,7 +61,9 @@ def begin(app, reason: str):
 
 
 def build(app, reason: str) -> None:
-    """Reads config, tariff and ledger and makes the rooms. Raises ConfigError, LedgerError, OSError."""
+    """Reads config, tariff and ledger and makes the rooms. Raises ConfigError, LedgerError,
+    OSError.
+    """
     board = app.board
     cfg = app.cfg = _config(board.files + "/config.json")
     once = cfg.once
@@ -79,7 +82,7 @@ def build(app, reason: str) -> None:
     app.sync = Sync(settings, app.ledger, app.clock, board.network, app.remote)
     app.runner = Runner(app)
     app.view = View(app)
-    app.append("boot", version=app.version, reason=reason, safe=0)
+    app.append("boot", firmware=app.version, reason=reason, safe=0)
 
 
 def _config(path: str):
@@ -120,7 +123,8 @@ def _terminal(board, cfg, once: dict) -> ZvtTerminal:
     leave("firmware.terminal.profiles")
     serial = Serial(board.uart("terminal", once["terminal.baud"], 8, None, 2))
     currency = _CURRENCY[cfg.currency]
-    return ZvtTerminal(serial, profile, currency, once["terminal.password"], once["salt"], board.clock)
+    password = once["terminal.password"]
+    return ZvtTerminal(serial, profile, currency, password, once["salt"], board.clock)
 
 
 def _sync_settings(charger: str, once: dict, files: str) -> dict:
@@ -134,7 +138,10 @@ def _sync_settings(charger: str, once: dict, files: str) -> dict:
             "retry_min_ms": 500, "retry_max_ms": 60000,
             "ca": files + "/ca.crt", "cert": files + "/charger.crt", "key": files + "/charger.key",
         },
-        "time": {"server": once["time_server.host"], "port": once["time_server.port"], "interval_s": 600},
+        "time": {
+            "server": once["time_server.host"], "port": once["time_server.port"],
+            "interval_s": 600,
+        },
     }  # fmt: skip
 
 

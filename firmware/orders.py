@@ -1,7 +1,9 @@
-"""What the back office may ask of a charger: tariff, config, commands. Entered for one message and left again.
+"""What the back office may ask of a charger: tariff, config, commands. Entered for one message and
+left again.
 
-Each answer is a dict for the result message; a refusal is an exception of the ForecourtError family that names the
-field. The counter of a command is in flash with its effect, so that nothing can be replayed across a restart.
+Each answer is a dict for the result message; a refusal is an exception of the ForecourtError
+family that names the field. The counter of a command is in flash with its effect, so that
+nothing can be replayed across a restart.
 """
 
 import os

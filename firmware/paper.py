@@ -1,4 +1,5 @@
-"""Rooms that are needed rarely are entered and left again, so that their code is not kept in memory:
+"""Rooms that are needed rarely are entered and left again, so that their code is not kept in
+memory:
 
     from firmware.config import parse      # inside the function that needs it
     cfg = parse(text)

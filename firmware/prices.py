@@ -1,11 +1,15 @@
-"""The tariff in force. It is read, stored and looked up by firmware/tariffs.py, which is entered and left."""
+"""The tariff in force. It is read, stored and looked up by firmware/tariffs.py, which is
+entered and left.
+"""
 
 from firmware.paper import leave
 from firmware.pricing.calendar import TimeZone
 
 
 class Prices:
-    """`tariff` and `crc` in force (None, 0 while there is none), `tz`; `directory`: where the files are."""
+    """`tariff` and `crc` in force (None, 0 while there is none), `tz`; `directory`: where the
+    files are.
+    """
 
     def __init__(self, directory: str, zone: str, currency: str):
         self.tariff = None

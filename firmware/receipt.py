@@ -1,5 +1,6 @@
-"""The driver's receipt on paper (or a page): the pricing room's receipt with this charger's facts. Entered once a session
-and left again."""
+"""The driver's receipt on paper (or a page): the pricing room's receipt with this charger's
+facts. Entered once a session and left again.
+"""
 
 from firmware.pricing.receipt import Receipt
 

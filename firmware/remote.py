@@ -1,4 +1,6 @@
-"""What reaches a charger from outside: the back office's orders (orders.py, entered for each), and clocks."""
+"""What reaches a charger from outside: the back office's orders (orders.py, entered for each),
+and clocks.
+"""
 
 from firmware.clock import NETWORK, REFUSED, TERMINAL
 from firmware.paper import leave
@@ -35,8 +37,10 @@ class Remote:
         if self._app.clock.set(epoch_ms, NETWORK) == REFUSED:
             self._app.log("warning", "the time server's time is not believable: %d" % epoch_ms)
 
-    def on_terminal_time(self, year, month: int, day: int, hour: int, minute: int, second: int) -> None:
-        """The terminal's local time; without a year it is of no use until the clock was known once."""
+    def on_terminal_time(
+        self, year, month: int, day: int, hour: int, minute: int, second: int
+    ) -> None:
+        """The terminal's local time; without a year it is of no use."""
         app = self._app
         if year is None:
             return

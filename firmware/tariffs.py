@@ -1,8 +1,9 @@
 """The tariff in force and the one before it, as files beside the config.
 
-A new tariff is validated whole, written to a second file and renamed over the first, so that a cut during the store
-leaves the old one. The one before is kept because a session that was open during a power cut is billed by the tariff its
-driver accepted: `one_before` finds it by the CRC that the session's first record carries.
+A new tariff is validated whole, written to a second file and renamed over the first, so that a
+cut during the store leaves the old one. The one before is kept because a session that was open
+during a power cut is billed by the tariff its driver accepted: `one_before` finds it by the CRC
+that the session's first record carries.
 """
 
 import binascii
@@ -29,7 +30,9 @@ def load(prices) -> str:
 
 
 def store(prices, raw: bytes) -> bool:
-    """A tariff from the back office: TariffError refuses it whole; False when it is the one in force already."""
+    """A tariff from the back office: TariffError refuses it whole; False when it is the one in
+    force already.
+    """
     if prices.tariff and binascii.crc32(raw) == prices.crc:
         return False
     _parse(prices, raw)
@@ -74,7 +77,8 @@ def _read(prices, name: str) -> bytes:
 def _parse(prices, raw: bytes) -> Tariff:
     tariff = Tariff.from_json(raw)
     if tariff.currency != prices.currency:
-        raise TariffError("currency", "must be %s, the charger's" % prices.currency, tariff.currency)
+        allowed = "must be %s, the charger's" % prices.currency
+        raise TariffError("currency", allowed, tariff.currency)
     return tariff
 
 

@@ -78,7 +78,10 @@ class Meter:
         self._requests = profile.requests()
         self._low_first = profile.low_first
         number = profile.serial
-        self._number_at = number and (number.function, number.address, number.count, number.fields[0].kind)
+        self._number_at = None
+        if number:
+            kind = number.fields[0].kind
+            self._number_at = (number.function, number.address, number.count, kind)
         self.unit = unit
         self._clock = clock
         self._check = Plausibility(max_power_w, profile.resolution_wh)
@@ -155,7 +158,8 @@ class Meter:
             now.current_ma = -1
             now.voltage_mv = -1
             for function, address, count, fields in self._requests:
-                self._take(fields, await self._bus.request(self.unit, function, address, count), now)
+                data = await self._bus.request(self.unit, function, address, count)
+                self._take(fields, data, now)
         except ModbusError as exc:
             raise self._lost(exc)
         now.at_ms = self._clock.uptime_ms()

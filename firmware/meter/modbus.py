@@ -17,7 +17,8 @@ MAX_WORDS = const(125)
 MAX_REPLY = const(255)
 
 
-# CRC of one nibble; a table of bytes would be 512 bytes and twice as fast, which a serial line does not notice.
+# CRC of one nibble; one for bytes would be twice as fast and 512 bytes, and no serial line
+# would notice.
 _TABLE = (
     0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
     0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400,

@@ -9,7 +9,8 @@ at another pace than the power the meter itself shows."""
 from micropython import const
 
 _MARGIN_PERCENT = const(120)  # 10 % over the nominal voltage (EN 50160), 10 % over the current
-_STILL_STEPS = const(5)  # a register may be so many steps behind the power before it counts as frozen
+# A register may be so many steps behind the power before it counts as frozen.
+_STILL_STEPS = const(5)
 _STILL_WH = const(100)
 _PACE_WH = const(500)  # register and integrated power are compared over at least this much
 _PACE_PERCENT = const(20)

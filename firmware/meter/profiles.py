@@ -1,7 +1,7 @@
-"""Meter profiles: data, one line each; only what a Meter asks for of the configured one (`requests`)
-is kept, and this module is left again when it has it. Adding a meter is
-adding a line here, its facts to the simulator, and nothing else: tests/test_meter_models.py goes
-through all of them.
+"""Meter profiles: data, one line each; only what a Meter asks for of the configured one
+(`requests`) is kept, and this module is left again when it has it. Adding a meter is adding a line
+here, its facts to the simulator, and nothing else: tests/test_meter_models.py goes through all of
+them.
 
     NAME;words;gap;order;resolution;line;fields;serial
 
@@ -96,8 +96,8 @@ class Profile:
         self.serial = Group(Field("S" + serial)) if serial else None
 
     def requests(self) -> "tuple[tuple[int, int, int, bytes], ...]":
-        """What Meter keeps: per request function, address, count, and four bytes a field: letter, place in the
-        answer, type, power of ten + 128.
+        """What Meter keeps: per request function, address, count, and four bytes a field:
+        letter, place in the answer, type, power of ten + 128.
         """
         return tuple([
             (g.function, g.address, g.count, b"".join([

@@ -1,5 +1,6 @@
-"""Register types that few meters have, after the rules of registers.py, which loads this for them: 64 bits, BCD, and
-the decade types of the Iskra WM3M4 (a power of ten in the upper byte)."""
+"""Register types that few meters have, after the rules of registers.py, which loads this for
+them: 64 bits, BCD, and the decade types of the Iskra WM3M4 (a power of ten in the upper byte).
+"""
 
 from firmware.meter.registers import BCD32, DECADE_S, FLOAT64, INT64, UINT64, scaled
 
@@ -7,7 +8,9 @@ from firmware.meter.registers import BCD32, DECADE_S, FLOAT64, INT64, UINT64, sc
 def decode_rare(
     buf: "bytes | bytearray | memoryview", pos: int, kind: int, step: int, power: int
 ) -> "int | None":
-    """The value whose most significant word is at byte `pos` and the next one `step` bytes on; as registers.decode."""
+    """The value whose most significant word is at byte `pos` and the next one `step` bytes on;
+    as registers.decode.
+    """
     a = buf[pos] << 8 | buf[pos + 1]
     b = buf[pos + step] << 8 | buf[pos + step + 1]
     if kind == BCD32:

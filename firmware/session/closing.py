@@ -1,11 +1,14 @@
-"""The figures of a session that is over, for its `priced` record. Entered once a session and left again (App.print_receipt).
+"""The figures of a session that is over, for its `priced` record. Entered once a session and
+left again (App.print_receipt).
 """
 
 from firmware.pricing.limits import gross_price
 
 
 def priced(s, bill, receipt_no: int, currency: str) -> dict:
-    """Fields of the `priced` record (without the session's number); session `s` (data.Session) gets its share of them."""
+    """Fields of the `priced` record (without the session's number); session `s` (data.Session)
+    gets its share of them.
+    """
     total = bill.engine.totals()
     gross = total.gross_minor()
     net = 0
@@ -33,9 +36,12 @@ def priced(s, bill, receipt_no: int, currency: str) -> dict:
 
 
 def _flat_lines(bill) -> list:
-    """Printed lines as five integers each: kind (pricing.receipt.KINDS), quantity, gross price per unit in 1e-4 (-1:
-    no price of its own), VAT in 1e-4 percent (-1: none known), gross amount in minor units."""
+    """Printed lines as five integers each: kind (pricing.receipt.KINDS), quantity, gross price
+    per unit in 1e-4 (-1: no price of its own), VAT in 1e-4 percent (-1: none known), gross
+    amount in minor units.
+    """
     flat = []
     for kind, index, quantity, vat, gross in bill.lines():
-        flat.extend((kind, quantity, gross_price(bill.tariff, index) if index >= 0 else -1, vat, gross))
+        price = gross_price(bill.tariff, index) if index >= 0 else -1
+        flat.extend((kind, quantity, price, vat, gross))
     return flat
