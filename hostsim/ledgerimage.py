@@ -111,7 +111,7 @@ def _u32(data: bytes, at: int) -> int:
 # --- records -------------------------------------------------------------------------------------
 
 _TABLE = """
- 1 boot 1 version:s reason:s safe:u
+ 1 boot 1 firmware:s reason:s safe:u
  2 hold_asked 1 sess:u hold_minor:u currency:s tariff:s tariff_crc:u method:s connector:u
    reference:s uid_hash:s
  3 authorised 1 sess:u amount_minor:u receipt:u trace:u terminal_id:s vu:s auth_code:s pan:s card:s

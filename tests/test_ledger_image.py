@@ -51,7 +51,7 @@ def test_images_of_every_version_are_read_by_firmware_and_by_the_reader(
     for key, value in expected["open"].items():
         assert getattr(ledger.books.open, key) == value, key
     assert ledger.acked_seq == expected["acked_seq"] and ledger.next_seq == expected["next_seq"]
-    assert ledger.append("boot", version="next", reason="upgrade", safe=0) == expected["next_seq"]
+    assert ledger.append("boot", firmware="next", reason="upgrade", safe=0) == expected["next_seq"]
 
 
 def test_the_reader_and_the_firmware_have_the_same_records() -> None:
@@ -70,14 +70,14 @@ def test_a_torn_image_of_a_running_charger_is_read_up_to_the_tear(tmp_path: Path
     last = session(ledger, 1)
     flash.cut_after_bytes = 30
     with pytest.raises(PowerCut):
-        ledger.append("boot", version="0.1", reason="power", safe=0)
+        ledger.append("boot", firmware="0.1", reason="power", safe=0)
     assert as_published(read_image(path)) == published(ledger_on(FileFlash(str(path), 12)), 0)
     assert read_image(path)[-1]["seq"] == last
 
 
 def test_reader_refuses_a_later_format_and_finds_nothing_in_noise(tmp_path: Path) -> None:
     path = tmp_path / "flash.bin"
-    ledger_on(FileFlash(str(path), 12)).append("boot", version="", reason="", safe=0)
+    ledger_on(FileFlash(str(path), 12)).append("boot", firmware="", reason="", safe=0)
     image = bytearray(path.read_bytes())
     image[20] = 2
     import zlib
@@ -121,7 +121,7 @@ class RandomRun:
         self.flash = FileFlash(sectors=self.rng.choice((12, 16, 24)), seed=seed + 1)
         self.flash.whole_tears = seed % 2 == 1
         self.ledger = ledger_on(self.flash)
-        self.ledger.append("boot", version="", reason="", safe=0)
+        self.ledger.append("boot", firmware="", reason="", safe=0)
         self.epoch = self.ledger.epoch
         self.expected = published(self.ledger, 0)
         self.acked = 0

@@ -12,7 +12,7 @@ Which record means what after a power cut: docs/architecture.md, "After a power 
 """
 
 ROWS: "tuple" = (
-    (1, "boot", 1, "version:s reason:s safe"),
+    (1, "boot", 1, "firmware:s reason:s safe"),
     # a hold is about to be asked of the terminal; opens session `sess`
     (
         2,

@@ -100,7 +100,7 @@ def test_new_flash_gets_an_epoch_that_stays():
     flash = FileFlash(sectors=12)
     ledger = ledger_on(flash)
     assert ledger.new and ledger.epoch > 0
-    assert ledger.append("boot", version="0.1", reason="power", safe=0) == 1
+    assert ledger.append("boot", firmware="0.1", reason="power", safe=0) == 1
     again = ledger_on(flash)
     assert (again.epoch, again.next_seq, again.new) == (ledger.epoch, 2, False)
 
@@ -273,7 +273,7 @@ def test_a_flash_that_takes_nothing_is_reported():
         flash.set_bad(n)
     ledger = ledger_on(flash)
     try:
-        ledger.append("boot", version="", reason="", safe=0)
+        ledger.append("boot", firmware="", reason="", safe=0)
         raise AssertionError
     except FlashError:
         pass
@@ -282,7 +282,7 @@ def test_a_flash_that_takes_nothing_is_reported():
 
 def test_later_sector_format_is_left_alone():
     flash = FileFlash(sectors=12)
-    ledger_on(flash).append("boot", version="", reason="", safe=0)
+    ledger_on(flash).append("boot", firmware="", reason="", safe=0)
     from firmware.ledger import sector
 
     head = bytearray(28)
@@ -304,7 +304,7 @@ def test_later_sector_format_is_left_alone():
 
 def test_acknowledgement_of_another_epoch_or_an_unknown_number_is_refused():
     ledger = ledger_on(FileFlash(sectors=12))
-    ledger.append("boot", version="", reason="", safe=0)
+    ledger.append("boot", firmware="", reason="", safe=0)
     assert not ledger.acknowledge(ledger.epoch + 1, 1)
     assert not ledger.acknowledge(ledger.epoch, 2)
     assert ledger.acknowledge(ledger.epoch, 1) and ledger.acked_seq == 1
@@ -328,10 +328,10 @@ def test_refused_records_leave_flash_as_it_was():
     image = flash.image()
     for error, kind, fields in (
         (RecordError, "nonsense", {}),
-        (RecordError, "boot", {"version": "", "reason": ""}),
-        (RecordError, "boot", {"version": "", "reason": "", "safe": -1}),
+        (RecordError, "boot", {"firmware": "", "reason": ""}),
+        (RecordError, "boot", {"firmware": "", "reason": "", "safe": -1}),
         (RecordError, "boot", {"version": 7, "reason": "", "safe": 0}),
-        (RecordError, "boot", {"version": "", "reason": "", "safe": 0, "extra": 1}),
+        (RecordError, "boot", {"firmware": "", "reason": "", "safe": 0, "extra": 1}),
         (RecordError, "boot", {"version": "x" * 256, "reason": "", "safe": 0}),
         (RecordError, "acked", {"acked": 1}),
         (BooksError, "energising", {"sess": 1, "register_wh": 1, "serial": ""}),
