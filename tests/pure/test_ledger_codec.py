@@ -154,7 +154,7 @@ def test_record_of_an_earlier_version_has_empty_values_for_new_fields():
 def test_unknown_records_on_flash_are_published_and_acknowledged_like_others():
     flash = FileFlash(sectors=12)
     ledger = ledger_on(flash)
-    ledger.append("boot", version="", reason="", safe=0)
+    ledger.append("boot", firmware="", reason="", safe=0)
     frame = memoryview(bytearray(1024))
     frame[12:15] = b"\x63\x02\x07"
     ledger.ring.write(ledger.ring.frame(frame, 3, 2))
