@@ -64,11 +64,14 @@ class App:
 
     def print_receipt(self) -> None:
         """The driver's receipt, as soon as the bill is in flash."""
-        from firmware.receipt import lines
+        try:
+            from firmware.receipt import lines
 
-        language = self.view.language or self.cfg.languages[0]
-        self.trace("receipt", {"lines": lines(self, language)})
-        leave("firmware.receipt", "firmware.pricing.receipt")
+            language = self.view.language or self.cfg.languages[0]
+            self.trace("receipt", {"lines": lines(self, language)})
+        except MemoryError:  # the paper is not worth the session: the bill is in flash, the capture comes next
+            self.log("warning", "no memory to print the receipt")
+        leave("firmware.receipt", "firmware.pricing.receipt", "firmware.pricing.words")
         leave("firmware.session.closing")  # the machine's, who may not
 
     async def tend_ledger(self) -> None:
