@@ -454,7 +454,9 @@ class World:
             self._resets_seen = self.charger.resets
 
     def _tail(self) -> str:
-        return "\n".join(list(self.log)[-10:])
+        office = self.back_office.problems(CHARGER_ID)[:3] if self.back_office else []
+        refused = [f"back office: {p['code']}: {p['detail']}" for p in office]
+        return "\n".join([*list(self.log)[-10:], *refused])
 
     async def until_ready(self, timeout_s: float = 60) -> None:
         """Waits until a driver can start; WorldError at once when that cannot come by itself."""
