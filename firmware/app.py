@@ -10,7 +10,6 @@ import asyncio
 import logging
 
 from firmware.clock import WallClock  # noqa: F401 - the rooms that stay: compose.py finds them loaded
-from firmware.errors import LedgerError
 from firmware.ledger.ledger import Ledger  # noqa: F401
 from firmware.meter.bus import ModbusBus  # noqa: F401
 from firmware.meter.meter import Meter  # noqa: F401
@@ -73,16 +72,6 @@ class App:
             self.log("warning", "no memory to print the receipt")
         leave("firmware.receipt", "firmware.pricing.receipt", "firmware.pricing.words")
         leave("firmware.session.closing")  # the machine's, who may not
-
-    async def tend_ledger(self) -> None:
-        """Housekeeping of the flash ring in quiet moments: at most one erase a turn."""
-        while True:
-            self.clock.in_session = self.machine.busy
-            try:
-                self.ledger.idle()
-            except LedgerError as e:
-                self.log("error", "ledger: %s" % e)
-            await asyncio.sleep_ms(500)
 
 
 def _composed(app: App, reason: str):

@@ -28,8 +28,10 @@ from firmware.terminal.zvt import ZvtTerminal
 from firmware.view import View
 
 # ISO 4217 numbers of the currencies a terminal may be told to use
-_CURRENCY = {"EUR": 978, "GBP": 826, "CHF": 756, "USD": 840, "CAD": 124, "SEK": 752, "NOK": 578,
-             "DKK": 208, "PLN": 985, "CZK": 203}  # fmt: skip
+_CURRENCIES = (
+    "EUR978GBP826CHF756USD840CAD124SEK752NOK578DKK208PLN985CZK203HUF348RON946BGN975ISK352"
+    "JPY392AUD036NZD554TRY949INR356CNY156KWD414BHD048"
+)
 _PARITY = {"N": None, "E": 0, "O": 1}
 # What micropython-logging brings and nobody here asks for: formats and files of its own.
 _UNUSED = ("Handler", "StreamHandler", "FileHandler", "Formatter", "basicConfig", "info", "debug")
@@ -122,7 +124,10 @@ def _terminal(board, cfg, once: dict) -> ZvtTerminal:
     profile = load(once["terminal.profile"])
     leave("firmware.terminal.profiles")
     serial = Serial(board.uart("terminal", once["terminal.baud"], 8, None, 2))
-    currency = _CURRENCY[cfg.currency]
+    at = _CURRENCIES.find(cfg.currency)
+    if at < 0 or at % 6:
+        raise ConfigError("currency", "must be one a terminal can be told to use", cfg.currency)
+    currency = int(_CURRENCIES[at + 3 : at + 6])
     password = once["terminal.password"]
     return ZvtTerminal(serial, profile, currency, password, once["salt"], board.clock)
 
@@ -163,9 +168,8 @@ def _tasks(app) -> Supervisor:
     r = app.runner
     for name, make in (("lines", r.watch_lines), ("meter", r.watch_meter),
                        ("terminal", app.terminal.run), ("cards", r.watch_cards),
-                       ("reader", r.watch_reader), ("jobs", r.do_jobs), ("ticks", r.tick),
-                       ("view", app.view.run), ("sync", app.sync.run),
-                       ("ledger", app.tend_ledger)):  # fmt: skip
+                       ("jobs", r.do_jobs), ("ticks", r.tick), ("view", app.view.run),
+                       ("sync", app.sync.run)):  # fmt: skip
         s.add(name, make)
     for name, make in app.board.tasks():
         s.add(name, make)

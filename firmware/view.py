@@ -68,6 +68,7 @@ class View:
         return view
 
     def _session(self, view: dict, m, s) -> None:
+        self._words.clear()
         view["hold_minor"] = s.authorised_minor or s.hold_minor
         view["card"] = s.pan
         view["stop_reason"] = s.reason
@@ -104,6 +105,7 @@ class View:
         if language not in self._words:
             from firmware.pricing.words import tariff_lines
 
+            self._words.clear()  # one language at a time
             self._words[language] = tariff_lines(prices.tariff, language, self._app.cfg.max_power_w)
             leave("firmware.pricing.words")
         return self._words[language]

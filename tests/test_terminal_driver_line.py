@@ -503,14 +503,14 @@ await peer.say("06d10400" + b"Hi ".hex())
 await peer.say("06d3" + "0e" + "060c" + "1f070102" + "2506" + "0704" + b"Visa".hex())
 await peer.say("06d3" + "0e" + "060c" + "1f070101" + "2506" + "0704" + b"Shop".hex())
 for _ in range(60):
-    await peer.say("06d10300" + b"xy".hex())
+    await peer.say("06d11f00" + (b"x" * 30).hex())
 await peer.say("060f00")
 await ask
-out["lines"] = t.receipt_lines
+out["text"] = t.receipt_text
 """
     )
-    assert out["lines"][:3] == ["Hi", "Visa", "xy"]
-    assert "Shop" not in out["lines"] and len(out["lines"]) == 48
+    assert out["text"].split("\n")[:3] == ["Hi", "Visa", "x" * 30]
+    assert "Shop" not in out["text"] and len(out["text"]) == 1500
 
 
 def test_result_nobody_asked_for_is_not_kept() -> None:

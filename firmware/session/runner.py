@@ -98,6 +98,8 @@ class Runner:
             if self._tapped and was == "starting" and m.state in ("charging", "paused"):
                 self.tap_to_power_ms = time.ticks_diff(time.ticks_ms(), self._tapped_ms)
                 self._tapped = False
+            if self._reading_card and (self._jobs or not m.wants_card):
+                self._p.terminal.abort()  # a read nobody wants any more; money commands need not wait for it
             if self._flash_failed:
                 await asyncio.sleep_ms(_FLASH_FAULT_PAUSE_MS)
                 self._p.board.reset()
@@ -158,13 +160,6 @@ class Runner:
                     self._tapped_ms = time.ticks_ms()
                 self.perform(self._m.on_card(now, card))
 
-    async def watch_reader(self) -> None:
-        """Ends a card read nobody wants any more, so that money commands need not wait for it."""
-        while True:
-            if self._reading_card and (self._jobs or not self._m.wants_card):
-                self._p.terminal.abort()
-            await asyncio.sleep_ms(100)
-
     async def do_jobs(self) -> None:
         """The terminal's money commands, one after the other."""
         while True:
@@ -180,7 +175,16 @@ class Runner:
         while True:
             self.perform(self._m.on_tick(self._uptime()))
             self._m.blocked = self._why_blocked()
+            self._tend_ledger()
             await asyncio.sleep_ms(max(clock.real_ms(1000), 50))
+
+    def _tend_ledger(self) -> None:
+        """Housekeeping of the flash ring in quiet moments: at most one erase a turn."""
+        self._p.clock.in_session = self._m.busy
+        try:
+            self._p.ledger.idle()
+        except LedgerError as e:
+            self._p.log("error", "ledger: %s" % e)
 
     def _why_blocked(self) -> str:
         p = self._p

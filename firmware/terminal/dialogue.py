@@ -32,7 +32,7 @@ _SLICE_MS = const(100)  # how soon an abort is noticed
 _ABORT_MS = const(10000)  # to the end of an aborted or refused command
 _CLEAR_MS = const(1500)  # to the end of what was aborted, if there was anything
 _SLOW_MS = const(3000)  # a commit longer than this has perhaps outlived T3: ask for a repetition
-_MAX_LINES = const(48)
+_MAX_TEXT = const(1500)
 
 
 TYPE_CHECKING = const(0)
@@ -67,7 +67,7 @@ class Dialogue:
     def __init__(self, link: "Any", salt: bytes, trace: "Trace | None" = None) -> None:
         self.on_text: "Callable[[str], None]" = _nothing
         self.on_time: "Callable[..., None]" = _nothing
-        self.receipt_lines: "list[str]" = []  # the driver's part of what the terminal printed last
+        self.receipt_text = ""  # the driver's part of what the terminal printed last, by lines
         self._link = link
         self._salt = salt
         self._trace = trace
@@ -85,7 +85,7 @@ class Dialogue:
         """
         if self._open:
             await self._clear()
-        self.receipt_lines = []
+        self.receipt_text = ""
         self._open = True
         await self._command(command)
         self._wait_ms = self._t4_ms = reading_ms or _T4_MS
@@ -193,7 +193,8 @@ class Dialogue:
                 self.on_text(text)
         elif kind == _PRINT_LINE or kind == _PRINT_BLOCK:
             if apdu.receipt_type in (0, 2):
-                self.receipt_lines.extend(apdu.lines[: _MAX_LINES - len(self.receipt_lines)])
+                printed = [line.rstrip() for line in apdu.lines]  # one text: lines cost three times as much
+                self.receipt_text = (self.receipt_text + "\n".join(printed) + "\n")[:_MAX_TEXT]
         elif kind == _SET_TIME:
             self._tell_time(apdu)
         elif kind == _RESULT:

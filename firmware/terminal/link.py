@@ -17,7 +17,7 @@ from firmware.errors import FrameError, TerminalGone, TerminalTimeout
 from firmware.serialio import Serial
 from firmware.terminal import framing
 
-CAPACITY = 1536  # longest APDU, bytes
+CAPACITY = 1024  # longest APDU, bytes
 _T1_MS = const(200)
 _T2_MS = const(5000)
 _SENDS = const(3)
