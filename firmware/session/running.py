@@ -7,6 +7,7 @@ Times are ms since the session's start; the engine sees them on top of the start
 
 from micropython import const
 
+from firmware.pricing.counter import CHARGING, PARKED
 from firmware.pricing.engine import Engine
 
 _CONTACTOR_OPEN_MS = const(1500)  # from the decision to open until no current flows, worst case
@@ -44,7 +45,8 @@ class RunningBill:
         self.elapsed_ms = elapsed_ms
         self.register_wh = register_wh
         mwh = (register_wh - self.start_wh) * 1000
-        self.engine.update(self.start_ms + elapsed_ms, mwh, charging, power_w, current_ma)
+        kind = CHARGING if charging else PARKED
+        self.engine.tick(elapsed_ms, mwh, kind, power_w, current_ma)
 
     def must_stop(self) -> bool:
         """True when the price could pass the hold before the contactor is open.
