@@ -235,12 +235,14 @@ def test_power_cut_with_the_captures_answer_lost_captures_once():
     run(scenario, wanted_wh=20000)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_killed_five_times_at_random_moments_the_books_agree(seed):
     async def scenario(world):
         chance = random.Random(seed)
         for _ in range(5):
-            end = asyncio.get_running_loop().time() + chance.uniform(0.1, 3.0)
+            # either while it recovers, or in the middle of what a driver does
+            seconds = chance.uniform(0.1, 1.5) if chance.random() < 0.4 else chance.uniform(6, 10)
+            end = asyncio.get_running_loop().time() + seconds
             while asyncio.get_running_loop().time() < end:
                 await a_driver_goes_on(world, chance)
             await act(world, "power", on=False)
@@ -252,7 +254,7 @@ def test_killed_five_times_at_random_moments_the_books_agree(seed):
         await settled(world)
         agree(world)
 
-    run(scenario, wanted_wh=3000, seed=seed, config={"receipt_show_s": 60})
+    run(scenario, wanted_wh=3000, seed=seed)
 
 
 async def a_driver_goes_on(world, chance):
