@@ -67,9 +67,10 @@ class App:
             from firmware.receipt import lines
 
             language = self.view.language or self.cfg.languages[0]
-            self.trace("receipt", {"lines": lines(self, language)})
-        except MemoryError:  # the paper is not worth the session: the bill is in flash, the capture comes next
-            self.log("warning", "no memory to print the receipt")
+            for number, line in enumerate(lines(self, language)):  # one at a time: memory is in small pieces
+                self.trace("receipt", {"number": number, "line": line})
+        except MemoryError as e:  # the paper is not worth the session: the bill is in flash, the capture comes next
+            self.log("warning", "receipt not printed: %s" % e)
         leave("firmware.receipt", "firmware.pricing.receipt", "firmware.pricing.words")
         leave("firmware.session.closing")  # the machine's, who may not
 

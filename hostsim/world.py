@@ -297,7 +297,7 @@ class World:
         if kind == "screen":
             self._tell({"screen": data})
         elif kind == "receipt":
-            self.receipt = data["lines"]
+            self.receipt = [*self.receipt[: data["number"]], data["line"]]
         elif kind in ("contactor", "card"):
             self._event("lines", {"name": kind, "value": data})
         elif kind in _EVENT_KINDS:
