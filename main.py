@@ -1,10 +1,13 @@
-"""Builds the board this firmware runs on and hands it to the firmware. The only file that knows both."""
+"""Builds the board this firmware runs on and hands it to the firmware. The only file that knows
+both.
+"""
 
 import gc
 import sys
 
-# Collect often: what stays is then packed from the heap's beginning, and the free memory stays in one piece. With the
-# default (collect when full) garbage between the pieces of code leaves holes that no message fits into.
+# Collect often: what stays is then packed from the heap's beginning, and the free memory stays in
+# one piece. With the default (collect when full) garbage between the pieces of code leaves holes
+# that no message fits into.
 gc.threshold(4096)
 
 

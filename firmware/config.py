@@ -1,9 +1,11 @@
-"""One JSON file configures a charger. It is validated as a whole: every error names the field, what is allowed and what
-was given, and nothing of a refused file takes effect. docs/config.md is the operator's table of the same fields.
+"""One JSON file configures a charger. It is validated as a whole: every error names the field,
+what is allowed and what was given, and nothing of a refused file takes effect. docs/config.md is
+the operator's table of the same fields.
 
-A row of FIELDS: path in the file, kind, lowest and highest (numbers: the value; text: its length), default. A default of
-None means the field must be there. What runs all day is an attribute of Config, its path with dots as underscores; what
-only start-up needs is in the dict `once` by its path.
+A row of FIELDS: path in the file, kind, lowest and highest (numbers: the value; text: its length),
+default. A default of None means the field must be there. What runs all day is an attribute of
+Config, its path with dots as underscores; what only start-up needs is in the dict `once` by its
+path.
 """
 
 import json
@@ -68,7 +70,8 @@ _KEPT = ("meter.poll_ms",)
 
 
 class Config:
-    """Attributes as FIELDS names them (`supplier.name` is `supplier_name`); `once` for start-up, which empties it.
+    """Attributes as FIELDS names them (`supplier.name` is `supplier_name`); `once` for start-up,
+    which empties it.
 
     It has no methods: a method would keep this module in memory as long as a Config lives.
     """

@@ -1,22 +1,29 @@
-"""What a board gives the firmware. A board module builds one object with these attributes; nothing here is imported to
-run, it is the contract in one place (design.md, "Rooms"). Boards implement it, `board/host.py` over ptys and a socket.
+"""What a board gives the firmware. A board module builds one object with these attributes; nothing
+here is imported to run, it is the contract in one place (design.md, "Rooms"). Boards implement it,
+`board/host.py` over ptys and a socket.
 
 Two times exist and must not be mixed:
-- `time.ticks_ms()`: the machine's own, real time. Protocol timers (Modbus, ZVT, MQTT) use it, everywhere.
-- `Clock.uptime_ms()`: the charger's time since power-on. Sessions, prices and plausibility use it. On a board both run
-  alike; in the simulator charger time may run up to 60 times faster while the serial lines stay real.
+- `time.ticks_ms()`: the machine's own, real time. Protocol timers (Modbus, ZVT, MQTT) use it,
+  everywhere.
+- `Clock.uptime_ms()`: the charger's time since power-on. Sessions, prices and plausibility use it.
+  On a board both run alike; in the simulator charger time may run up to 60 times faster while the
+  serial lines stay real.
 """
 
 
 class Uart:
-    """A `machine.UART`: non-blocking stream with `any()`, `readinto(buf)`, `write(buf)`; pollable by asyncio."""
+    """A `machine.UART`: non-blocking stream with `any()`, `readinto(buf)`, `write(buf)`; pollable
+    by asyncio.
+    """
 
 
 class Lines:
-    """The digital lines of the EVSE, polled about every 20 ms; reads never block and never allocate.
+    """The digital lines of the EVSE, polled about every 20 ms; reads never block and never
+    allocate.
 
-    `pilot()` is the IEC 61851-1 control pilot state as one letter: A no vehicle, B vehicle not asking for power, C or D
-    vehicle asks for power, E or F fault. `stop_pressed()` is latched by the board and cleared by reading.
+    `pilot()` is the IEC 61851-1 control pilot state as one letter: A no vehicle, B vehicle not
+    asking for power, C or D vehicle asks for power, E or F fault. `stop_pressed()` is latched by
+    the board and cleared by reading.
     """
 
     def pilot(self) -> str: ...
@@ -35,10 +42,12 @@ class Lines:
 
 
 class Flash:
-    """The ledger's raw region: MicroPython's extended block-device interface (facts/micropython.md, "Flash").
+    """The ledger's raw region: MicroPython's extended block-device interface
+    (facts/micropython.md, "Flash").
 
-    `readblocks(n, buf, off)`, `writeblocks(n, buf, off)` (programs; bits only clear, erases nothing) and `ioctl(op, n)`
-    with 4 = number of sectors, 5 = sector size in bytes, 6 = erase sector n. Any length at any offset within a sector.
+    `readblocks(n, buf, off)`, `writeblocks(n, buf, off)` (programs; bits only clear, erases
+    nothing) and `ioctl(op, n)` with 4 = number of sectors, 5 = sector size in bytes, 6 = erase
+    sector n. Any length at any offset within a sector.
     """
 
 
@@ -57,8 +66,10 @@ class Network:
 
 
 class ScreenPort:
-    """What the driver reads. `columns` x `rows` characters; `qr` is text a board draws as a QR code, "" for none;
-    `light` is one of off, green, blue, white, yellow, red (blinking is the board's business: prefix "blink-")."""
+    """What the driver reads. `columns` x `rows` characters; `qr` is text a board draws as a QR
+    code, "" for none; `light` is one of off, green, blue, white, yellow, red (blinking is the
+    board's business: prefix "blink-").
+    """
 
     columns = 40
     rows = 8
@@ -71,8 +82,9 @@ class Watchdog:
 
 
 class Board:
-    """`name`, `uart(role, baudrate, bits, parity, stop)` for the roles meter, terminal, rfid (None when not fitted),
-    `lines`, `flash`, `clock`, `network`, `screen`, `watchdog`, `files` (the directory of config.json, tariff.json and
-    certificates), `reset()` restarts the charger, `trace(kind, fields)` shows an engineer what happens (may do nothing),
-    `tasks()` gives (name, coroutine maker) pairs of the board's own work.
+    """`name`, `uart(role, baudrate, bits, parity, stop)` for the roles meter, terminal, rfid (None
+    when not fitted), `lines`, `flash`, `clock`, `network`, `screen`, `watchdog`, `files` (the
+    directory of config.json, tariff.json and certificates), `reset()` restarts the charger,
+    `trace(kind, fields)` shows an engineer what happens (may do nothing), `tasks()` gives (name,
+    coroutine maker) pairs of the board's own work.
     """

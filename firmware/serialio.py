@@ -1,7 +1,9 @@
-"""Async bytes over a board's UART, shared by every serial protocol; the only place that touches asyncio's I/O queue.
+"""Async bytes over a board's UART, shared by every serial protocol; the only place that touches
+asyncio's I/O queue.
 
 `wait()` sleeps in poll(2) (0 % CPU) until a byte comes: for a reader task that may wait for hours.
-`read_into()` is for request and answer: it polls every 2 ms within a time limit and allocates nothing.
+`read_into()` is for request and answer: it polls every 2 ms within a time limit and allocates
+nothing.
 """
 
 import asyncio
@@ -16,7 +18,9 @@ _STEP_MS = 2
 
 
 class Serial:
-    """`uart`: a non-blocking stream like machine.UART (`readinto` gives None when nothing is there)."""
+    """`uart`: a non-blocking stream like machine.UART (`readinto` gives None when nothing is
+    there).
+    """
 
     def __init__(self, uart):
         self._uart = uart
@@ -30,7 +34,9 @@ class Serial:
         return self._uart.readinto(view) or 0
 
     async def read_into(self, view, timeout_ms: int) -> int:
-        """Up to len(view) bytes, as many as have come; 0 after `timeout_ms` (real time) without any."""
+        """Up to len(view) bytes, as many as have come; 0 after `timeout_ms` (real time) without
+        any.
+        """
         began = time.ticks_ms()
         while True:
             n = self._uart.readinto(view)

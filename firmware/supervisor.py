@@ -1,8 +1,9 @@
 """Named tasks, restarted with the reason; the watchdog is fed only while every one of them lives.
 
-A task that ends or raises is started again after a pause that doubles (1 s to 60 s, real time). The watchdog is fed while
-the loop turns and no task has been down for longer than its pause; a loop that hangs, or a task that cannot be started
-any more, lets the board reset. Losses of time are measured here too: the longest stall of the loop.
+A task that ends or raises is started again after a pause that doubles (1 s to 60 s, real time).
+The watchdog is fed while the loop turns and no task has been down for longer than its pause; a
+loop that hangs, or a task that cannot be started any more, lets the board reset. Losses of time
+are measured here too: the longest stall of the loop.
 """
 
 import asyncio

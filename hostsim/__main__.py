@@ -21,7 +21,9 @@ for part in (commands, pricing, terminal, meter, backoffice):
 
 
 def main() -> None:
-    """Runs the command line; exit codes: 0 done, 1 it did not work, 2 wrong usage or input, 130 interrupted."""
+    """Runs the command line; exit codes: 0 done, 1 it did not work, 2 wrong usage or input, 130
+    interrupted.
+    """
     app()
 
 

@@ -1,7 +1,9 @@
-"""The charger's microcontroller: the firmware as a real MicroPython process, the same .mpy files that go on a board.
+"""The charger's microcontroller: the firmware as a real MicroPython process, the same .mpy files
+that go on a board.
 
-`power_on` starts it (with boot.py first, as a board does), `power_off` is a power cut: SIGKILL between any two
-instructions. A process that ends by itself was reset by its watchdog or by the firmware and is started again.
+`power_on` starts it (with boot.py first, as a board does), `power_off` is a power cut: SIGKILL
+between any two instructions. A process that ends by itself was reset by its watchdog or by the
+firmware and is started again.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ class Machine:
 
     @classmethod
     def choose(cls, rom: bool = False, bits: int = 32) -> Machine:
-        """192 KB with the code in RAM, 96 KB from ROMFS; without a 32-bit build the 64-bit one with twice the heap."""
+        """192 KB with the code in RAM, 96 KB from ROMFS; without a 32-bit build the 64-bit one
+        with twice the heap.
+        """
         heap_kb = 96 if rom else 192
         path = TOOLS_BIN / ("micropython32" if bits == 32 else "micropython")
         if bits == 32 and not path.exists():
@@ -57,7 +61,9 @@ def _die_with_parent() -> None:
 
 
 class Charger:
-    """One firmware process. `env`: FORECOURT_* as board/host.py wants them; `log(text)` gets what it prints."""
+    """One firmware process. `env`: FORECOURT_* as board/host.py wants them; `log(text)` gets what
+    it prints.
+    """
 
     def __init__(self, machine: Machine, env: dict[str, str], log: Callable[[str], None]) -> None:
         self.machine = machine

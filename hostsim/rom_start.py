@@ -1,7 +1,9 @@
-"""Runs on MicroPython: maps the ROMFS image outside the heap, mounts it, and starts the charger from it.
+"""Runs on MicroPython: maps the ROMFS image outside the heap, mounts it, and starts the charger
+from it.
 
-As a board with a ROMFS partition does by itself: bytecode is executed in place and only data takes heap
-(../shared/facts/micropython.md, "The 32-bit build is the memory gate"). Usage: micropython rom_start.py IMAGE
+As a board with a ROMFS partition does by itself: bytecode is executed in place and only data takes
+heap (../shared/facts/micropython.md, "The 32-bit build is the memory gate"). Usage: micropython
+rom_start.py IMAGE
 """
 
 import gc

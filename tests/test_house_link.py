@@ -1,4 +1,6 @@
-"""The linker means the same as the sources it links: run as they are and linked, small programs print the same."""
+"""The linker means the same as the sources it links: run as they are and linked, small programs
+print the same.
+"""
 
 import ast
 

@@ -1,1 +1,3 @@
-"""The session: a pure state machine, the bill it keeps, and the runner that performs what it decides."""
+"""The session: a pure state machine, the bill it keeps, and the runner that performs what it
+decides.
+"""

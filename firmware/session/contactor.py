@@ -1,7 +1,8 @@
 """The contactor against its auxiliary contact: not closing, welded. Pure.
 
-A fault is a number of looks with the wrong feedback (about 20 ms each, real time), because charger time may run faster
-than the contactor in the simulator and a look is what a relay's bounce is measured in.
+A fault is a number of looks with the wrong feedback (about 20 ms each, real time), because charger
+time may run faster than the contactor in the simulator and a look is what a relay's bounce is
+measured in.
 """
 
 _LOOKS = 50
@@ -23,7 +24,9 @@ class ContactorWatch:
         self._wrong = 0
 
     def look(self, closed: bool) -> str:
-        """One look; a fault's code when it has just become certain, FREED when a welded one opened, else ""."""
+        """One look; a fault's code when it has just become certain, FREED when a welded one
+        opened, else "".
+        """
         self.closed = closed
         if closed == self.commanded:
             self._wrong = 0

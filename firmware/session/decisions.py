@@ -1,7 +1,7 @@
 """What the machine decides. Each decision is a tuple: one of these names, then its arguments.
 
-The runner performs a list in its order and stops at the first that fails, so a RECORD before an action means: in flash
-before it is acted on (design.md, "Money").
+The runner performs a list in its order and stops at the first that fails, so a RECORD before an
+action means: in flash before it is acted on (design.md, "Money").
 """
 
 from micropython import const

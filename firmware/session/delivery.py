@@ -1,7 +1,8 @@
-"""One delivery of energy: from the contactor's closing to the bill. Pure; what must be in flash goes to `out`.
+"""One delivery of energy: from the contactor's closing to the bill. Pure; what must be in flash
+goes to `out`.
 
-Three times matter: power on (`start_ms`), power off (`off_ms`, elapsed) and the last register reading after it. Between
-power off and settlement only time for standing is added.
+Three times matter: power on (`start_ms`), power off (`off_ms`, elapsed) and the last register
+reading after it. Between power off and settlement only time for standing is added.
 """
 
 from micropython import const
@@ -66,7 +67,8 @@ class Delivery:
         self._after = 0
 
     def after_off(self, r) -> bool:
-        """A reading with the contactor open; True when it was the one that gives the final register.
+        """A reading with the contactor open; True when it was the one that gives the final
+        register.
 
         The first may have been asked for while current still flowed: the second one counts.
         """

@@ -1,7 +1,9 @@
-"""After a power cut: the ledger's open session becomes the machine's again. Pure; the table is in docs/architecture.md.
+"""After a power cut: the ledger's open session becomes the machine's again. Pure; the table is in
+docs/architecture.md.
 
-What the last record says decides: nothing delivered (the hold goes back), energy delivered (the register decides the
-bill, the last checkpoint the time), or priced already (only the capture is open).
+What the last record says decides: nothing delivered (the hold goes back), energy delivered (the
+register decides the bill, the last checkpoint the time), or priced already (only the capture is
+open).
 """
 
 from firmware.errors import ForecourtError
@@ -14,8 +16,8 @@ from firmware.session.running import RunningBill
 def begin(machine, opened, prices, now_ms: int) -> list:
     """Decisions for the open session `opened` (ledger.books.OpenSession), [] when there is none.
 
-    Raises ForecourtError when the tariff the driver accepted is gone: then nothing is guessed and the charger stays out
-    of service with the session open.
+    Raises ForecourtError when the tariff the driver accepted is gone: then nothing is guessed and
+    the charger stays out of service with the session open.
     """
     if opened is None:
         return []

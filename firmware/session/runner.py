@@ -1,8 +1,10 @@
-"""Performs what the machine decides, and tells it what happens. The only place where the session meets the world.
+"""Performs what the machine decides, and tells it what happens. The only place where the session
+meets the world.
 
-Order is the promise: decisions are performed one after the other, a RECORD returns when it is on flash, and the first
-failure ends the list. Work that takes the terminal's time goes to a queue of jobs that one task performs in order.
-Flash that fails leaves no truth to go on from: the contactor is opened and the charger restarts into recovery.
+Order is the promise: decisions are performed one after the other, a RECORD returns when it is on
+flash, and the first failure ends the list. Work that takes the terminal's time goes to a queue of
+jobs that one task performs in order. Flash that fails leaves no truth to go on from: the contactor
+is opened and the charger restarts into recovery.
 """
 
 import asyncio
@@ -20,7 +22,9 @@ _NAMES = {do.CAPTURE: "capture", do.CANCEL: "cancel", do.PENDING: "pending holds
 
 
 class Runner:
-    """`parts`: app.Parts: board, cfg, ledger, terminal, meter, machine, log(level, text), trace(kind, fields)."""
+    """`parts`: app.Parts: board, cfg, ledger, terminal, meter, machine, log(level, text),
+    trace(kind, fields).
+    """
 
     def __init__(self, parts):
         self._p = parts
@@ -39,7 +43,7 @@ class Runner:
         self.tap_to_power_ms = 0
         self.terminal_ms = 0  # of the last authorisation, the terminal's own time
 
-    # --- decisions -----------------------------------------------------------------------------------------------
+    # --- decisions -----------------------------------------------------------
 
     def perform(self, decided: list) -> None:
         """Performs a list in order; see the module's promise."""
@@ -77,7 +81,7 @@ class Runner:
         self._m.blocked = "ledger_fault"
         self._flash_failed = True
 
-    # --- tasks ---------------------------------------------------------------------------------------------------
+    # --- tasks ---------------------------------------------------------------
 
     async def watch_lines(self) -> None:
         """Pilot, contactor feedback and buttons, about 50 times a second."""
@@ -204,7 +208,7 @@ class Runner:
             return "meter_lost"
         return "" if p.terminal.ready or self._m.busy else "terminal_off"
 
-    # --- jobs ----------------------------------------------------------------------------------------------------
+    # --- jobs ----------------------------------------------------------------
 
     async def _job(self, job) -> None:
         what = job[0]

@@ -1,8 +1,10 @@
-"""The bill of one session: feeds the tariff engine from the meter's register, guards the hold, gives the final figures.
+"""The bill of one session: feeds the tariff engine from the meter's register, guards the hold,
+gives the final figures.
 
-Goals: billed Wh is always the difference of the meter's own register; the price never passes the hold (the engine is
-frozen at it, and energy is stopped before it by the worst case until the contactor is open).
-Times are ms since the session's start; the engine sees them on top of the start's wall clock.
+Goals: billed Wh is always the difference of the meter's own register; the price never passes the
+hold (the engine is frozen at it, and energy is stopped before it by the worst case until the
+contactor is open). Times are ms since the session's start; the engine sees them on top of the
+start's wall clock.
 """
 
 from micropython import const
@@ -15,8 +17,9 @@ _NEVER = const(-1)
 
 
 class RunningBill:
-    """`start_ms`: wall clock at the start (epoch ms), or any fixed number where the tariff does not need the time.
-    `state`: the engine's state at a checkpoint, to go on from."""
+    """`start_ms`: wall clock at the start (epoch ms), or any fixed number where the tariff does
+    not need the time. `state`: the engine's state at a checkpoint, to go on from.
+    """
 
     def __init__(self, tariff, tz, hold_minor: int, start_wh: int, start_ms: int, max_power_w: int, state=None):
         self.periods = []  # closed OCPI charging periods, taken by the machine
@@ -51,8 +54,9 @@ class RunningBill:
     def must_stop(self) -> bool:
         """True when the price could pass the hold before the contactor is open.
 
-        Looks ahead by two reading gaps and the contactor's own time at full power. How far away the hold is is computed
-        only when half the shortest way to it has gone by, so a meter tick costs one comparison.
+        Looks ahead by two reading gaps and the contactor's own time at full power. How far away
+        the hold is is computed only when half the shortest way to it has gone by, so a meter tick
+        costs one comparison.
         """
         if self.elapsed_ms < self.check_at:
             return False
@@ -69,7 +73,9 @@ class RunningBill:
         return False
 
     def _share(self, ms: int, energy_mwh: int, time_ms: int):
-        """The share of what is left that `ms` at full power would use, as a fraction (used, whole)."""
+        """The share of what is left that `ms` at full power would use, as a fraction (used,
+        whole).
+        """
         energy = self._max_power_w * ms // 3600  # W * ms / 3600 = mWh
         if energy_mwh == 0 or time_ms == 0:
             return 1, 1

@@ -1,7 +1,9 @@
-"""Giving a hold back, or capturing from it, until the terminal has said so for certain. Pure: answers in, decisions out.
+"""Giving a hold back, or capturing from it, until the terminal has said so for certain. Pure:
+answers in, decisions out.
 
-A lost answer is never repeated blindly: the terminal's pending reservations tell which side of the line it was on
-(design.md, "After a power cut"). Refusals are retried with back-off; nothing is dropped.
+A lost answer is never repeated blindly: the terminal's pending reservations tell which side of the
+line it was on (design.md, "After a power cut"). Refusals are retried with back-off; nothing is
+dropped.
 """
 
 from micropython import const
@@ -20,7 +22,8 @@ DONE = const("done")
 
 
 class Settlement:
-    """Settles one session `s` (session/machine.Session). `out`: the list decisions are added to."""
+    """Settles one session `s` (session/machine.Session). `out`: the list decisions are added to.
+    """
 
     def __init__(self, out: list):
         self.state = IDLE
@@ -34,13 +37,15 @@ class Settlement:
         self.last_text = ""
 
     def cancel(self, s, reason: str, ask: bool = False) -> None:
-        """The whole hold goes back: nothing was delivered, or it cost nothing. `ask`: its approval was never seen or it may
-        be gone already, so the terminal is asked for it first."""
+        """The whole hold goes back: nothing was delivered, or it cost nothing. `ask`: its approval
+        was never seen or it may be gone already, so the terminal is asked for it first.
+        """
         self._begin(s, CANCELLING, reason, ask)
 
     def capture(self, s, ask: bool = False) -> None:
-        """The price is in flash: take it, release the rest. Nothing to take: cancel. `ask`: it may have been done, the
-        terminal knows."""
+        """The price is in flash: take it, release the rest. Nothing to take: cancel. `ask`: it may
+        have been done, the terminal knows.
+        """
         if s.total_minor == 0:
             self._begin(s, CANCELLING, "free", ask)
         else:
@@ -129,6 +134,7 @@ class Settlement:
         self.state = WAITING
 
     def on_tick(self, now_ms: int) -> None:
-        """Repeats what failed when its time has come; asks first, so that nothing is done twice."""
+        """Repeats what failed when its time has come; asks first, so that nothing is done twice.
+        """
         if self.state == WAITING and now_ms >= self._retry_at:
             self._ask()

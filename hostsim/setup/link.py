@@ -1,8 +1,10 @@
-"""Links the firmware: all modules that are always needed become one, before mpy-cross. `make build` does it.
+"""Links the firmware: all modules that are always needed become one, before mpy-cross.
+`make build` does it.
 
-Why: in MicroPython every module costs a dictionary, a table of names, and eight bytes for each name it imports. A module
-imported inside a function is meant to be entered and left again and stays a file of its own. What a name means does not
-change, only where it lives; the linked sources are kept beside the .mpy files, so that a traceback's line can be read.
+Why: in MicroPython every module costs a dictionary, a table of names, and eight bytes for each
+name it imports. A module imported inside a function is meant to be entered and left again and
+stays a file of its own. What a name means does not change, only where it lives; the linked sources
+are kept beside the .mpy files, so that a traceback's line can be read.
 """
 
 from __future__ import annotations
@@ -110,7 +112,9 @@ def _constants(unit: Unit) -> None:
 
 
 class Linker:
-    """`texts`: module name to source, of everything of our own. `units()` gives what is to be compiled."""
+    """`texts`: module name to source, of everything of our own. `units()` gives what is to be
+    compiled.
+    """
 
     def __init__(self, texts: dict[str, str]) -> None:
         self._units = {name: read(name, text, set(texts)) for name, text in texts.items()}
@@ -131,7 +135,8 @@ class Linker:
         self._order.append(name)
 
     def _allot(self) -> None:
-        """A name for every global of the linked modules that no local variable can have: room__module__name.
+        """A name for every global of the linked modules that no local variable can have:
+        room__module__name.
 
         Classes keep theirs (logs show them), with a number where two want it.
         """
@@ -180,7 +185,8 @@ class Linker:
         return GlobalNames(replace, attribute)
 
     def units(self) -> dict[str, ast.Module]:
-        """Module name to tree: the linked one under ROOT_MODULE, the others as they are, rewired."""
+        """Module name to tree: the linked one under ROOT_MODULE, the others as they are, rewired.
+        """
         linked: list[ast.stmt] = []
         seen: set[str] = set()
         for name in self._order:
@@ -218,7 +224,8 @@ class Linker:
         return node
 
     def _alone(self, unit: Unit) -> ast.Module:
-        """A module that is entered and left: what it needs of linked ones it imports from there."""
+        """A module that is entered and left: what it needs of linked ones it imports from there.
+        """
         names = self._resolve(unit)
         body: list[ast.stmt] = [self._rewire(names.visit(node)) for node in unit.body if not self._vanishes(unit, node, set())]
         wanted: set[str] = set()

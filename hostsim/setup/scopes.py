@@ -38,7 +38,9 @@ def imported_here(body: list[ast.stmt]) -> set[str]:
 
 
 def modules_here(body: list[ast.stmt], own: set[str]) -> set[str]:
-    """Names that imports of this scope bind to modules: everything from outside counts as one, of our own what is."""
+    """Names that imports of this scope bind to modules: everything from outside counts as one, of
+    our own what is.
+    """
     found: set[str] = set()
     for node in _same_scope(body):
         if isinstance(node, ast.Import):
@@ -75,7 +77,8 @@ def arguments(node: Function) -> list[ast.arg]:
 
 
 class GlobalNames(ast.NodeTransformer):
-    """Replaces every mention of a module's global name: `replace(name)` gives the new node's text or None.
+    """Replaces every mention of a module's global name: `replace(name)` gives the new node's text
+    or None.
 
     Attributes of modules are offered too: `attribute(module name, attribute)`.
     """

@@ -1,7 +1,9 @@
-"""Leaves out of the linked firmware what nothing in it mentions: a function, method or class that waits for a later caller.
+"""Leaves out of the linked firmware what nothing in it mentions: a function, method or class that
+waits for a later caller.
 
-Only names are looked at: something is kept as soon as any code mentions its name outside its own body, a getattr might, or
-MicroPython or a library might call it. Repeated until nothing more falls.
+Only names are looked at: something is kept as soon as any code mentions its name outside its own
+body, a getattr might, or MicroPython or a library might call it. Repeated until nothing more
+falls.
 """
 
 from __future__ import annotations

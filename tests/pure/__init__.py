@@ -1,1 +1,3 @@
-"""Tests without pytest, I/O or clock: they run on CPython and on both MicroPython builds (see _runner.py)."""
+"""Tests without pytest, I/O or clock: they run on CPython and on both MicroPython builds (see
+_runner.py).
+"""

@@ -1,4 +1,5 @@
-"""The session's machine: events in, decisions out. Runs on CPython and on both MicroPython builds."""
+"""The session's machine: events in, decisions out. Runs on CPython and on both MicroPython builds.
+"""
 
 from firmware.pricing.calendar import TimeZone
 from firmware.pricing.tariff import Tariff
