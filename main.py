@@ -21,7 +21,8 @@ def board_name() -> str:
 
 def main() -> None:
     name = board_name()
-    board = __import__("board." + name, None, None, ("Board",)).Board()  # its buffers first, while memory is whole
+    # its buffers first, while memory is whole
+    board = __import__("board." + name, None, None, ("Board",)).Board()
     from firmware.app import start
 
     start(board)

@@ -54,7 +54,7 @@ def begin(app, reason: str):
     gc.collect()
     board.trace("hello", {
         "version": app.version, "bits": 64 if sys.maxsize > 0x7FFFFFFF else 32,
-        "micropython": ".".join([str(n) for n in sys.implementation[1][:3]]),
+        "micropython": ".".join([str(n) for n in sys.implementation.version[:3]]),
         "heap": gc.mem_alloc() + gc.mem_free(), "used": gc.mem_alloc(),
     })  # fmt: skip
     app.screen = Screen(board.screen, app.cfg.languages)

@@ -63,7 +63,6 @@ _CHOICES = {
     "languages": ("en", "de", "fr"),
 }
 
-
 _ONCE = ("time_zone", "salt")
 _ONCE_GROUPS = ("meter", "terminal", "mqtt", "time_server")
 _KEPT = ("meter.poll_ms",)
@@ -76,6 +75,9 @@ class Config:
     It has no methods: a method would keep this module in memory as long as a Config lives.
     """
 
+    once: dict
+    charger: str
+
 
 def parse(text) -> Config:
     """Config from the file's text; ConfigError for the first fault, the file refused whole."""
@@ -85,7 +87,7 @@ def parse(text) -> Config:
         raise ConfigError("config", "must be JSON: %s" % e)
     if not isinstance(given, dict):
         raise ConfigError("config", "must be a JSON object", given)
-    flat = {}
+    flat: dict = {}
     _flatten("", given, flat)
     values = {}
     for path, kind, low, high, default in FIELDS:
@@ -134,7 +136,8 @@ def _checked(path: str, kind: str, low: int, high: int, value):
             raise ConfigError(path, "must be text of %d to %d characters" % (low, high), value)
         _chosen(path, (value,))
         return value
-    if not isinstance(value, list) or not low <= len(value) <= high or not all(isinstance(v, str) for v in value):
+    good = isinstance(value, list) and low <= len(value) <= high
+    if not good or not all(isinstance(v, str) for v in value):
         raise ConfigError(path, "must be a list of %d to %d texts" % (low, high), value)
     _chosen(path, value)
     return tuple(value)
@@ -150,7 +153,8 @@ def _chosen(path: str, values) -> None:
 def _together(v: dict) -> None:
     """Rules that tie fields together."""
     if v["min_hold_minor"] > v["hold_minor"]:
-        raise ConfigError("min_hold_minor", "must not be above hold_minor (%d)" % v["hold_minor"], v["min_hold_minor"])
+        allowed = "must not be above hold_minor (%d)" % v["hold_minor"]
+        raise ConfigError("min_hold_minor", allowed, v["min_hold_minor"])
     if not (v["terminal.password"].isdigit()):
         raise ConfigError("terminal.password", "must be six digits")
     key = v["mqtt.command_key"]

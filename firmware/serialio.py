@@ -25,7 +25,7 @@ class Serial:
     def __init__(self, uart):
         self._uart = uart
 
-    async def wait(self) -> None:
+    async def wait(self):  # no type: mypy takes what yields to MicroPython's loop for a generator
         """Returns when at least one byte can be read."""
         yield _core._io_queue.queue_read(self._uart)
 

@@ -40,7 +40,7 @@ def _flat_lines(bill) -> list:
     per unit in 1e-4 (-1: no price of its own), VAT in 1e-4 percent (-1: none known), gross
     amount in minor units.
     """
-    flat = []
+    flat: "list[int]" = []
     for kind, index, quantity, vat, gross in bill.lines():
         price = gross_price(bill.tariff, index) if index >= 0 else -1
         flat.extend((kind, quantity, price, vat, gross))

@@ -21,3 +21,9 @@ class Session:
         self.released_minor = 0
         self.billed_wh = 0
         self.elapsed_ms = 0
+
+    def same_card(self, card) -> bool:
+        """Whether `card` (terminal.base.CardResult) is the one this session began with."""
+        if self.uid_hash and card.uid_hash:
+            return self.uid_hash == card.uid_hash
+        return bool(self.pan) and self.pan == card.pan

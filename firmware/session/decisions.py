@@ -7,7 +7,8 @@ action means: in flash before it is acted on (design.md, "Money").
 from micropython import const
 
 RECORD = const(0)  # kind, fields: one ledger record
-AUTHORISE = const(1)  # hold_minor, reference: ask the terminal for a hold; answered by on_authorised / on_declined
+# hold_minor, reference: ask the terminal for a hold; answered by on_authorised, on_declined
+AUTHORISE = const(1)
 ABORT = const(2)  # end what the terminal is waiting for
 CAPTURE = const(3)  # receipt, authorised_minor, used_minor; answered by on_capture(outcome)
 CANCEL = const(4)  # receipt; answered by on_cancel(outcome)

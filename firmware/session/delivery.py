@@ -49,16 +49,18 @@ class Delivery:
     def _checkpoint(self, elapsed: int) -> None:
         self._checkpoint_at = elapsed + self._checkpoint_ms
         b = self.bill
-        fields = {"register_wh": b.register_wh, "elapsed_ms": b.elapsed_ms, "state": list(b.engine.state())}
+        fields = {"register_wh": b.register_wh, "elapsed_ms": b.elapsed_ms,
+                  "state": list(b.engine.state())}  # fmt: skip
         self._record("checkpoint", fields)
 
     def _periods(self) -> None:
         start = self.bill.start_ms
         for p in self.bill.periods:
             self._record("period", {
-                "start_ms": p[0] - start, "end_ms": p[1] - start, "energy_mwh": p[2], "charging_ms": p[3], "parking_ms": p[4],
+                "start_ms": p[0] - start, "end_ms": p[1] - start, "energy_mwh": p[2],
+                "charging_ms": p[3], "parking_ms": p[4],
                 "min_ma": p[5], "max_ma": p[6], "min_w": p[7], "max_w": p[8],
-            })
+            })  # fmt: skip
         self.bill.periods.clear()
 
     def power_off(self, now_ms: int) -> None:
@@ -84,9 +86,11 @@ class Delivery:
         """What the driver pays for is known: in flash with the reason."""
         self.final = True
         b = self.bill
-        b.reading(max(self.off_ms, b.elapsed_ms), max(register_wh, b.register_wh), self._charging, -1, -1)
+        elapsed = max(self.off_ms, b.elapsed_ms)
+        b.reading(elapsed, max(register_wh, b.register_wh), self._charging, -1, -1)
         self._periods()
-        self._record("power_off", {"register_wh": b.register_wh, "elapsed_ms": b.elapsed_ms, "reason": self._s.reason})
+        self._record("power_off", {"register_wh": b.register_wh, "elapsed_ms": b.elapsed_ms,
+                                   "reason": self._s.reason})  # fmt: skip
 
     def standing(self, now_ms: int) -> None:
         """Plugged in without power: time for an occupancy fee, no energy."""

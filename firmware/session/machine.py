@@ -1,9 +1,12 @@
-"""The session's state machine. Pure: events in with the charger's time, decisions out; no I/O and no clock of its own.
+"""The session's state machine. Pure: events in with the charger's time, decisions out; no I/O and
+no clock of its own.
 
-    free -> authorising -> wait_plug -> starting -> charging <-> paused -> finished -> settling -> receipt -> free
-    plugged -> authorising (plug first);  any fault with power on -> finished -> settling;  recovering at boot
+    free -> authorising -> wait_plug -> starting -> charging <-> paused -> finished
+         -> settling -> receipt -> free;  recovering at boot
+    plugged -> authorising (plug first);  any fault with power on -> finished -> settling
 
-Every method `on_...` returns the list of decisions (decisions.py) to perform in order. Times are Clock.uptime_ms().
+Every method `on_...` returns the list of decisions (decisions.py) to perform in order. Times are
+Clock.uptime_ms().
 """
 
 from firmware.pricing.tariff import PARKING
@@ -28,7 +31,7 @@ OUT = "out_of_service"
 RECOVERING = "recovering"
 
 _POWERED = (STARTING, CHARGING, PAUSED)
-_PASSING = (FREE, PLUGGED, WAIT_PLUG, CHARGING, PAUSED)  # a message here is about a card, and passes
+_PASSING = (FREE, PLUGGED, WAIT_PLUG, CHARGING, PAUSED)  # a message is about a card, and passes
 _OPEN_TO_CARDS = (FREE, PLUGGED, RECEIPT)
 _METER_TRIES = 5
 # Stops that are the charger's own fault: the time after them costs nothing.
@@ -36,13 +39,15 @@ _OWN_FAULTS = ("fault", "emergency", "meter_lost", "power_cut")
 
 
 class Machine:
-    """`cfg`: firmware.config.Config; `prices`: .tariff, .tz and .crc in force (app.Prices); `numbers`: .next_session
-    and .next_receipt (the ledger's books); `epoch_ms()`: wall clock, 0 while unknown."""
+    """`cfg`: firmware.config.Config; `prices`: .tariff, .tz and .crc in force (app.Prices);
+    `numbers`: .next_session and .next_receipt (the ledger's books); `epoch_ms()`: wall clock, 0
+    while unknown.
+    """
 
     def __init__(self, cfg, prices, numbers, epoch_ms):
         self.state = FREE
-        self.session = None
-        self.delivery = None
+        self.session: "Session" = None
+        self.delivery: "Delivery" = None
         self.message = ""  # text key for the driver beside the state
         self.pilot = "A"
         self.blocked = ""  # why no new session may start; "" when one may
@@ -62,7 +67,7 @@ class Machine:
         self._meter_fails = 0
         self._stopping = ""  # stop asked while the terminal is at work
 
-    # --- what the others ask -------------------------------------------------------------------------------------
+    # --- what the others ask -------------------------------------------------
 
     @property
     def wants_card(self) -> bool:
@@ -104,7 +109,7 @@ class Machine:
         else:
             self.enter(PLUGGED if self.pilot in "BCD" else FREE, now_ms, message)
 
-    # --- cards ---------------------------------------------------------------------------------------------------
+    # --- cards ---------------------------------------------------------------
 
     def on_card(self, now_ms: int, card) -> list:
         """A card was tapped (terminal.base.CardResult)."""
@@ -113,7 +118,7 @@ class Machine:
         elif self.state in _OPEN_TO_CARDS:
             if not self.blocked:
                 self._ask_hold(now_ms, card)
-        elif not self._same_card(card):
+        elif not (self.session and self.session.same_card(card)):
             self._say(now_ms, "other_card")
         elif self.state == WAIT_PLUG:
             self._give_back(now_ms, "tap")
@@ -124,14 +129,6 @@ class Machine:
     def _say(self, now_ms: int, text: str) -> None:
         self.message = text
         self._said_at = now_ms
-
-    def _same_card(self, card) -> bool:
-        s = self.session
-        if s is None:
-            return False
-        if s.uid_hash and card.uid_hash:
-            return s.uid_hash == card.uid_hash
-        return bool(s.pan) and s.pan == card.pan
 
     def _ask_hold(self, now_ms: int, card) -> None:
         if card.kind != "bank":
@@ -149,11 +146,11 @@ class Machine:
             "hold_minor": s.hold_minor, "currency": tariff.currency, "tariff": tariff.id,
             "tariff_crc": self._prices.crc, "method": s.method, "connector": self._cfg.connector,
             "reference": s.reference, "uid_hash": s.uid_hash,
-        })
+        })  # fmt: skip
         self.out.append((AUTHORISE, s.hold_minor, s.reference))
 
     def on_authorised(self, now_ms: int, a) -> list:
-        """The hold is placed and its record is in flash already (the runner wrote it at the commit point)."""
+        """The hold is placed; the runner wrote its record to flash at the commit point."""
         s = self.session
         s.authorised_minor = a.amount_minor
         s.receipt = a.receipt
@@ -177,8 +174,9 @@ class Machine:
         return self.take()
 
     def on_hold_unknown(self, now_ms: int, a=None) -> list:
-        """The terminal went away while a hold was asked, or took it back after the commit (`a`): when it is there again,
-        what it still holds is given back."""
+        """The terminal went away while a hold was asked, or took it back after the commit (`a`):
+        when it is there again, what it still holds is given back.
+        """
         if a is not None:
             self.session.authorised_minor = a.amount_minor
             self.session.receipt = a.receipt
@@ -193,20 +191,20 @@ class Machine:
         self.enter(SETTLING, now_ms, reason)
         self.settlement.cancel(self.session, reason)
 
-    # --- power ---------------------------------------------------------------------------------------------------
+    # --- power ---------------------------------------------------------------
 
     def _energise(self, now_ms: int) -> None:
-        """Record first, then current: register and start are in flash before the contactor closes."""
+        """Record, then current: register and start are in flash before the contactor closes."""
         if not self.meter_known:
             self._give_back(now_ms, "meter_lost")
             return
         s = self.session
         s.start_at = self._epoch_ms()
         cfg = self._cfg
-        prices = self._prices
+        p = self._prices
         wh = self.register_wh
         start_ms = s.start_at or now_ms
-        bill = RunningBill(prices.tariff, prices.tz, s.authorised_minor, wh, start_ms, cfg.max_power_w)
+        bill = RunningBill(p.tariff, p.tz, s.authorised_minor, wh, start_ms, cfg.max_power_w)
         self.delivery = Delivery(self.out, s, bill, now_ms, cfg.checkpoint_s * 1000)
         self._record("energising", {"register_wh": wh, "serial": self.serial})
         self._switch(True)
@@ -276,10 +274,11 @@ class Machine:
         elif self.state in _OPEN_TO_CARDS:
             self._go_idle(now_ms)
         elif self.delivery and not self.delivery.final:
-            self.delivery.final_register(self.register_wh)  # what flows through a welded contactor is not billed
+            # what flows through a welded contactor is not billed
+            self.delivery.final_register(self.register_wh)
             self._after_final(now_ms)
 
-    # --- buttons -------------------------------------------------------------------------------------------------
+    # --- buttons -------------------------------------------------------------
 
     def on_stop(self, now_ms: int, reason: str) -> list:
         """Stop asked by "button" or "remote"."""
@@ -306,7 +305,7 @@ class Machine:
             self.out.append((ABORT,))
         return self.take()
 
-    # --- meter ---------------------------------------------------------------------------------------------------
+    # --- meter ---------------------------------------------------------------
 
     def on_reading(self, now_ms: int, r) -> list:
         """A plausible reading; `r.at_ms` is when it was taken."""
@@ -331,20 +330,21 @@ class Machine:
 
     def _settle_now(self) -> bool:
         """No fee for standing can follow: gone, no such price, or the charger's own fault."""
-        if self.state == RECOVERING or self.pilot not in "BCD" or self.session.reason in _OWN_FAULTS:
+        own_fault = self.session.reason in _OWN_FAULTS
+        if own_fault or self.state == RECOVERING or self.pilot not in "BCD":
             return True
         return not self._prices.tariff.has(PARKING) or self.delivery.bill.engine.frozen
 
     def on_meter_failed(self, now_ms: int) -> list:
-        """One read failed after its retries; the meter is lost when it stays so for a time and a number of tries."""
+        """One read failed after its retries; a meter silent for a time and some tries is lost."""
         self._meter_fails += 1
-        silent_ms = now_ms - self._meter_ok_at
-        if self._meter_fails >= _METER_TRIES and silent_ms > self._cfg.meter_lost_s * 1000 and self.state in _POWERED:
+        lost = now_ms - self._meter_ok_at > self._cfg.meter_lost_s * 1000
+        if lost and self._meter_fails >= _METER_TRIES and self.state in _POWERED:
             self._alarm("meter_lost")
             self._stop(now_ms, "meter_lost")
         return self.take()
 
-    # --- the end -------------------------------------------------------------------------------------------------
+    # --- the end -------------------------------------------------------------
 
     def _price(self, now_ms: int) -> None:
         """Priced in flash, then captured."""
@@ -382,7 +382,7 @@ class Machine:
             self._wait_to_settle(now_ms, waited)
         elif self.state == RECEIPT and waited > cfg.receipt_show_s * 1000:
             self._go_idle(now_ms)
-        elif self.message and self.state in _PASSING and now_ms - self._said_at > cfg.message_show_s * 1000:
+        elif self.state in _PASSING and now_ms - self._said_at > cfg.message_show_s * 1000:
             self.message = ""
         return self.take()
 

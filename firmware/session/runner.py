@@ -64,7 +64,7 @@ class Runner:
                 self._job_set.set()
 
     def record(self, kind: str, fields: dict) -> bool:
-        """One ledger record; False when flash refused it (and the charger is on its way to a restart)."""
+        """One ledger record; False when flash refused it (and the charger is about to restart)."""
         try:
             self._p.append(kind, **fields)
         except LedgerError as e:
@@ -103,7 +103,8 @@ class Runner:
                 self.tap_to_power_ms = time.ticks_diff(time.ticks_ms(), self._tapped_ms)
                 self._tapped = False
             if self._reading_card and (self._jobs or not m.wants_card):
-                self._p.terminal.abort()  # a read nobody wants any more; money commands need not wait for it
+                # a read nobody wants any more; money commands need not wait for it
+                self._p.terminal.abort()
             if self._flash_failed:
                 await asyncio.sleep_ms(_FLASH_FAULT_PAUSE_MS)
                 self._p.board.reset()
@@ -130,7 +131,7 @@ class Runner:
             await asyncio.sleep_ms(max(clock.real_ms(due - self._uptime()), 5))
 
     async def _identify(self) -> None:
-        """Whose register this is: asked before the first session, and again before a bill rests on it."""
+        """Whose register this is: asked before the first session and before a bill rests on it."""
         m = self._m
         if m.delivery is None or m.delivery.off_ms < 0:
             self._proved = False
@@ -141,7 +142,7 @@ class Runner:
             self._proved = True
 
     async def watch_cards(self) -> None:
-        """A card read is open whenever the machine wants one and the terminal has nothing else to do."""
+        """A card read is open whenever the machine wants one and the terminal is free for it."""
         terminal = self._p.terminal
         while True:
             if self._jobs or not self._m.wants_card or not terminal.ready:
@@ -242,9 +243,10 @@ class Runner:
     def _commit(self, a) -> None:
         """The commit point: the approval is in flash before the terminal hears that we have it."""
         self._p.append(
-            "authorised", sess=self._m.session.number, amount_minor=a.amount_minor, receipt=a.receipt, trace=a.trace,
-            terminal_id=a.terminal_id, vu=a.vu, auth_code=a.auth_code, pan=a.pan, card=a.card,
-        )
+            "authorised", sess=self._m.session.number, amount_minor=a.amount_minor,
+            receipt=a.receipt, trace=a.trace, terminal_id=a.terminal_id, vu=a.vu,
+            auth_code=a.auth_code, pan=a.pan, card=a.card,
+        )  # fmt: skip
         self._committed = a
 
     async def _authorise(self, hold_minor: int, reference: str) -> None:

@@ -21,8 +21,9 @@ class RunningBill:
     not need the time. `state`: the engine's state at a checkpoint, to go on from.
     """
 
-    def __init__(self, tariff, tz, hold_minor: int, start_wh: int, start_ms: int, max_power_w: int, state=None):
-        self.periods = []  # closed OCPI charging periods, taken by the machine
+    def __init__(self, tariff, tz, hold_minor: int, start_wh: int, start_ms: int,
+                 max_power_w: int, state=None):  # fmt: skip
+        self.periods: "list[tuple]" = []  # closed OCPI charging periods, taken by the machine
         self.hold_minor = hold_minor
         self.start_wh = start_wh
         self.register_wh = start_wh
@@ -41,7 +42,9 @@ class RunningBill:
     def _period(self, *figures) -> None:
         self.periods.append(figures)
 
-    def reading(self, elapsed_ms: int, register_wh: int, charging: bool, power_w: int, current_ma: int) -> None:
+    def reading(
+        self, elapsed_ms: int, register_wh: int, charging: bool, power_w: int, current_ma: int
+    ) -> None:
         """One meter reading; the interval since the last one was of the given kind."""
         gap = elapsed_ms - self.elapsed_ms
         self._gap_ms = max(gap, self._gap_ms - (self._gap_ms >> 3))

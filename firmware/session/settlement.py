@@ -10,6 +10,10 @@ from micropython import const
 
 from firmware.session.decisions import CANCEL, CAPTURE, PENDING, RECORD
 
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from firmware.session.data import Session
+
 _BACKOFF_MS = const(5000)
 _BACKOFF_MAX_MS = const(300000)
 
@@ -22,13 +26,12 @@ DONE = const("done")
 
 
 class Settlement:
-    """Settles one session `s` (session/machine.Session). `out`: the list decisions are added to.
-    """
+    """Settles one session `s` (data.Session). `out`: the list decisions are added to."""
 
     def __init__(self, out: list):
         self.state = IDLE
         self._out = out
-        self._s = None
+        self._s: "Session" = None
         self._goal = CANCELLING
         self._attempt = 0
         self._retry_at = 0
@@ -93,7 +96,8 @@ class Settlement:
         if receipts is None:
             self._failed(0, "terminal_off", now_ms)
         elif not s.receipt and receipts:
-            s.receipt = receipts[0]  # a hold whose approval we never saw: one connector, so it is ours
+            # a hold whose approval we never saw: one connector, so it is ours
+            s.receipt = receipts[0]
             self._adopt()
             self._act()
         elif s.receipt in receipts:
@@ -105,28 +109,32 @@ class Settlement:
     def _adopt(self) -> None:
         s = self._s
         s.authorised_minor = s.hold_minor
-        fields = {"sess": s.number, "amount_minor": s.hold_minor, "receipt": s.receipt, "trace": 0, "terminal_id": "",
-                  "vu": "", "auth_code": "", "pan": "", "card": ""}
+        fields = {"sess": s.number, "amount_minor": s.hold_minor, "receipt": s.receipt, "trace": 0,
+                  "terminal_id": "", "vu": "", "auth_code": "", "pan": "",
+                  "card": ""}  # fmt: skip
         self._out.append((RECORD, "authorised", fields))
 
     def _close(self, receipt: int, trace: int) -> None:
         s = self._s
         if self._goal == CANCELLING:
             s.released_minor = s.authorised_minor
-            fields = {"sess": s.number, "released_minor": s.released_minor, "receipt": receipt, "reason": self._reason}
+            fields = {"sess": s.number, "released_minor": s.released_minor, "receipt": receipt,
+                      "reason": self._reason}  # fmt: skip
             self._out.append((RECORD, "cancelled", fields))
         else:
             s.captured_minor = s.total_minor
             s.released_minor = s.authorised_minor - s.total_minor
-            fields = {"sess": s.number, "captured_minor": s.captured_minor, "released_minor": s.released_minor,
-                      "receipt": receipt, "trace": trace, "how": self._how}
+            fields = {"sess": s.number, "captured_minor": s.captured_minor,
+                      "released_minor": s.released_minor, "receipt": receipt, "trace": trace,
+                      "how": self._how}  # fmt: skip
             self._out.append((RECORD, "captured", fields))
         self.state = DONE
 
     def _failed(self, code: int, text: str, now_ms: int) -> None:
         self._attempt += 1
         self.last_text = text
-        if self._attempt & (self._attempt - 1) == 0:  # 1st, 2nd, 4th, ...: flash is not worn by a terminal that is away
+        # 1st, 2nd, 4th, ...: flash is not worn by a terminal that is away
+        if self._attempt & (self._attempt - 1) == 0:
             fields = {"sess": self._s.number, "attempt": self._attempt, "code": code, "text": text}
             self._out.append((RECORD, "settle_failed", fields))
         wait = min(_BACKOFF_MS << min(self._attempt - 1, 6), _BACKOFF_MAX_MS)
@@ -134,7 +142,6 @@ class Settlement:
         self.state = WAITING
 
     def on_tick(self, now_ms: int) -> None:
-        """Repeats what failed when its time has come; asks first, so that nothing is done twice.
-        """
+        """Repeats what failed when its time has come; asks first: nothing is done twice."""
         if self.state == WAITING and now_ms >= self._retry_at:
             self._ask()

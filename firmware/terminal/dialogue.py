@@ -193,7 +193,8 @@ class Dialogue:
                 self.on_text(text)
         elif kind == _PRINT_LINE or kind == _PRINT_BLOCK:
             if apdu.receipt_type in (0, 2):
-                printed = [line.rstrip() for line in apdu.lines]  # one text: lines cost three times as much
+                # one text: lines cost three times as much
+                printed = [line.rstrip() for line in apdu.lines]
                 self.receipt_text = (self.receipt_text + "\n".join(printed) + "\n")[:_MAX_TEXT]
         elif kind == _SET_TIME:
             self._tell_time(apdu)
