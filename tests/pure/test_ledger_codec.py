@@ -24,15 +24,15 @@ def refused(kind, fields, word):
 
 
 def test_vector_boot():
-    assert put("boot", {"version": "0.1", "reason": "power", "safe": 0}, 1763800012608) == BOOT, (
-        put("boot", {"version": "0.1", "reason": "power", "safe": 0}, 1763800012608).hex()
+    assert put("boot", {"firmware": "0.1", "reason": "power", "safe": 0}, 1763800012608) == BOOT, (
+        put("boot", {"firmware": "0.1", "reason": "power", "safe": 0}, 1763800012608).hex()
     )
     record = codec.decode(7, memoryview(BOOT))
     assert (record.kind, record.version, record.at, record.seq) == ("boot", 1, 1763800012608, 7)
-    assert record.fields == {"version": "0.1", "reason": "power", "safe": 0}
+    assert record.fields == {"firmware": "0.1", "reason": "power", "safe": 0}
     assert record.to_json(5) == (
         '{"epoch":5,"seq":7,"type":"boot","version":1,"at":1763800012608,'
-        '"version":"0.1","reason":"power","safe":0}'
+        '"firmware":"0.1","reason":"power","safe":0}'
     )
 
 

@@ -330,9 +330,9 @@ def test_refused_records_leave_flash_as_it_was():
         (RecordError, "nonsense", {}),
         (RecordError, "boot", {"firmware": "", "reason": ""}),
         (RecordError, "boot", {"firmware": "", "reason": "", "safe": -1}),
-        (RecordError, "boot", {"version": 7, "reason": "", "safe": 0}),
+        (RecordError, "boot", {"firmware": 7, "reason": "", "safe": 0}),
         (RecordError, "boot", {"firmware": "", "reason": "", "safe": 0, "extra": 1}),
-        (RecordError, "boot", {"version": "x" * 256, "reason": "", "safe": 0}),
+        (RecordError, "boot", {"firmware": "x" * 256, "reason": "", "safe": 0}),
         (RecordError, "acked", {"acked": 1}),
         (BooksError, "energising", {"sess": 1, "register_wh": 1, "serial": ""}),
         (
