@@ -59,6 +59,8 @@ def begin(app, reason: str):
     })  # fmt: skip
     app.screen = Screen(board.screen, app.cfg.languages)
     _recover(app)
+    if not app.machine.busy:
+        app.remote.take_in(True)
     return _tasks(app).run
 
 

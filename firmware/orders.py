@@ -6,29 +6,55 @@ family that names the field. The counter of a command is in flash with its effec
 nothing can be replayed across a restart.
 """
 
+import binascii
 import os
 
-from firmware.errors import CommandError, ConfigError, TariffError
+from firmware.errors import CommandError, ConfigError, ForecourtError, TariffError
 from firmware.paper import leave
 
 _COMMANDS = ("stop", "report", "restart")
 
 
-def tariff(app, raw) -> dict:
-    """Validated whole, stored, used from the next session on; TariffError names the field."""
+def take_in(app, last_try: bool) -> None:
+    """The tariff that was put aside: validated whole, stored, in force from the next session on; or refused, with the
+    reason per field. Where memory is too short for it the charger restarts and does it first (`last_try`)."""
+    name = app.prices.directory + "/tariff.in"
+    app.remote.waiting = False
+    try:
+        with open(name, "rb") as f:
+            raw = f.read()
+    except OSError:
+        return
+    try:
+        app.sync.publish_result(_tariff(app, raw))
+    except ForecourtError as e:
+        _refused(app, raw, e)
+    except MemoryError:
+        if not last_try:
+            app.log("warning", "restarting to read a new tariff: memory is short")
+            app.board.reset()
+        _refused(app, raw, TariffError("", "too large for this charger"))
+    os.remove(name)
+
+
+def _refused(app, raw: bytes, error) -> None:
+    with open(app.prices.directory + "/tariff.bad", "w") as f:
+        f.write(str(binascii.crc32(raw)))
+    app.append("tariff", tariff="", tariff_crc=0, result="refused", detail=str(error)[:120])
+    app.sync.refuse("tariff", error)
+
+
+def _tariff(app, raw: bytes) -> dict:
     from firmware.tariffs import store
 
     try:
-        new = store(app.prices, bytes(raw))
-    except TariffError as e:
-        app.append("tariff", tariff="", tariff_crc=0, result="refused", detail=str(e)[:120])
-        raise
+        new = store(app.prices, raw)
     finally:
         leave("firmware.tariffs")
     name = app.prices.tariff.id
     if new:
         app.append("tariff", tariff=name, tariff_crc=app.prices.crc, result="accepted", detail="")
-    return {"detail": "tariff %s is in force from the next session on" % name}
+    return {"about": "tariff", "ok": True, "detail": "tariff %s is in force from the next session on" % name}
 
 
 def config(app, raw) -> dict:

@@ -18,6 +18,14 @@ class Prices:
         self.directory = directory
         self.currency = currency
 
+    def refused_crc(self) -> int:
+        """The CRC of the last tariff that was refused; -1 when there was none."""
+        try:
+            with open(self.directory + "/tariff.bad") as f:
+                return int(f.read())
+        except (OSError, ValueError):
+            return -1
+
     def for_crc(self, crc: int):
         """The tariff with this CRC, in force or the one before; None when it is gone."""
         if crc == self.crc:

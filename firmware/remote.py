@@ -2,6 +2,8 @@
 and clocks.
 """
 
+import binascii
+
 from firmware.clock import NETWORK, REFUSED, TERMINAL
 from firmware.paper import leave
 from firmware.pricing.calendar import days_of
@@ -12,6 +14,7 @@ class Remote:
 
     def __init__(self, app):
         self._app = app
+        self.waiting = False  # a tariff lies in tariff.in, to be taken in between sessions
 
     def _order(self, kind: str, given) -> dict:
         from firmware import orders
@@ -21,8 +24,22 @@ class Remote:
         finally:
             leave("firmware.orders")
 
-    def on_tariff(self, raw) -> dict:
-        return self._order("tariff", raw)
+    def on_tariff(self, raw) -> "dict | None":
+        """Put aside until no session is open: a running session keeps its own, and reading one takes memory that a
+        session needs. Answered then (orders.take_in); at once when it is the one in force or was refused before."""
+        prices = self._app.prices
+        crc = binascii.crc32(raw)
+        if prices.tariff and crc == prices.crc:
+            return {"detail": "tariff %s is in force" % prices.tariff.id}
+        if crc != prices.refused_crc():
+            with open(prices.directory + "/tariff.in", "wb") as f:
+                f.write(raw)
+            self.waiting = True
+        return None
+
+    def take_in(self, last_try: bool = False) -> None:
+        """Between sessions, and at start-up."""
+        self._order("take_in", last_try)
 
     def on_config(self, raw) -> dict:
         return self._order("config", raw)

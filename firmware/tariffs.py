@@ -21,7 +21,9 @@ def load(prices) -> str:
     """Puts the stored tariff in force; the reason when there is none to use, else ""."""
     _after_a_cut(prices.directory)
     try:
-        _use(prices, _read(prices, _NOW))
+        raw = _read(prices, _NOW)
+        prices.tariff = _parse(prices, raw)
+        prices.crc = binascii.crc32(raw)
     except OSError:
         return "no tariff stored"
     except TariffError as e:
@@ -35,7 +37,7 @@ def store(prices, raw: bytes) -> bool:
     """
     if prices.tariff and binascii.crc32(raw) == prices.crc:
         return False
-    _parse(prices, raw)
+    tariff = _parse(prices, raw)
     now = prices.directory + _NOW
     new = prices.directory + _NEW
     with open(new, "wb") as f:
@@ -45,7 +47,8 @@ def store(prices, raw: bytes) -> bool:
     except OSError:
         pass  # the first tariff of this charger
     os.rename(new, now)
-    _use(prices, raw)
+    prices.tariff = tariff
+    prices.crc = binascii.crc32(raw)
     return True
 
 
@@ -81,7 +84,3 @@ def _parse(prices, raw: bytes) -> Tariff:
         raise TariffError("currency", allowed, tariff.currency)
     return tariff
 
-
-def _use(prices, raw: bytes) -> None:
-    prices.tariff = _parse(prices, raw)
-    prices.crc = binascii.crc32(raw)

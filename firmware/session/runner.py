@@ -181,6 +181,8 @@ class Runner:
             self.perform(self._m.on_tick(self._uptime()))
             self._m.blocked = self._why_blocked()
             self._tend_ledger()
+            if self._p.remote.waiting and not self._m.busy:
+                self._p.remote.take_in()
             await asyncio.sleep_ms(max(clock.real_ms(1000), 50))
 
     def _tend_ledger(self) -> None:

@@ -196,9 +196,11 @@ class Sync:
                 handler = (
                     self._handlers.on_tariff if name == "tariff" else self._handlers.on_config
                 )
-                self._answer(name, handler(payload))
+                answer = handler(payload)
+                if answer is not None:  # None: answered later
+                    self._answer(name, answer)
         except ForecourtError as error:
-            self._refuse(name, error)
+            self.refuse(name, error)
 
     def _is_new(self, name: str, payload) -> bool:
         """A retained message comes again with every connection; it is handled once. Empty: it was
@@ -224,7 +226,7 @@ class Sync:
         try:
             self._answer("command", dict(self._handlers.on_command(command), id=command["id"]))
         except ForecourtError as error:
-            self._refuse("command", error, command["id"])
+            self.refuse("command", error, command["id"])
         self._answered = self._results[-1]
 
     def _rejected(self, identity, error) -> None:
@@ -234,7 +236,7 @@ class Sync:
         if code == "replayed" and self._answered and self._answered["id"] == identity:
             self.publish_result(self._answered)
             return
-        self._refuse("command", error, identity, code)
+        self.refuse("command", error, identity, code)
         now = time.ticks_ms()
         if self._security_at is None or time.ticks_diff(now, self._security_at) > _SECURITY_MS:
             self._security_at = now
@@ -245,7 +247,7 @@ class Sync:
         result.update(answer)
         self.publish_result(result)
 
-    def _refuse(self, about: str, error, identity=None, code: str = "refused") -> None:
+    def refuse(self, about: str, error, identity=None, code: str = "refused") -> None:
         self.log("warning", f"{about} {code}: {error}")
         if about == "ack":
             return
