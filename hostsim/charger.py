@@ -52,7 +52,9 @@ class Machine:
         return cls(path, heap_kb * (2 if bits == 64 else 1), rom, bits)
 
     def command(self) -> list[str]:
-        start = [str(_ROM_START), str(BUILD / "rom.img")] if self.rom else ["-c", "import boot, main"]
+        start = (
+            [str(_ROM_START), str(BUILD / "rom.img")] if self.rom else ["-c", "import boot, main"]
+        )
         return [str(self.interpreter), "-X", f"heapsize={self.heap_kb}k", *start]
 
 
@@ -111,12 +113,17 @@ class Charger:
 
     async def _run(self) -> None:
         path = "" if self.machine.rom else str(BUILD / "mpy")
-        env: dict[str, Any] = {"PATH": os.environ.get("PATH", ""), "MICROPYPATH": f"{path}:.frozen", **self._env}
+        env: dict[str, Any] = {
+            "PATH": os.environ.get("PATH", ""),
+            "MICROPYPATH": f"{path}:.frozen",
+            **self._env,
+        }
         self.starts += 1
         self._process = await asyncio.create_subprocess_exec(
             *self.machine.command(),
             env=env,
-            cwd=self._env["FORECOURT_DIR"],  # not the repository: MicroPython would take the .py files lying there
+            # not the repository: MicroPython would take the .py files lying there
+            cwd=self._env["FORECOURT_DIR"],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

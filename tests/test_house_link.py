@@ -53,7 +53,8 @@ def start(amount=5):
     point = money.point("en")
     reading = Meter()
     print(point, Purse(1230)._grow(amount).shown(), RATE, f"{money.fixed(5)} {amount}")
-    print(reading.handle("start", 1), reading.handle("stop", 2), reading.read(), sorted([3, 1], key=lambda n: -n))
+    print(reading.handle("start", 1), reading.handle("stop", 2), reading.read(),
+          sorted([3, 1], key=lambda n: -n))
     from firmware import rare
     print(rare.read(reading), rare.shout("x"))
     try:
@@ -84,13 +85,17 @@ PROGRAM = {
 
 def written(units, folder):
     for name, text in units.items():
-        path = folder / (name.replace(".", "/") + ("/__init__.py" if name == "firmware" else ".py"))
+        path = folder / (
+            name.replace(".", "/") + ("/__init__.py" if name == "firmware" else ".py")
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
 
 def output(folder):
-    return run_mpy("micropython", folder / "main.py", env={"MICROPYPATH": f"{folder}:.frozen"}).stdout
+    return run_mpy(
+        "micropython", folder / "main.py", env={"MICROPYPATH": f"{folder}:.frozen"}
+    ).stdout
 
 
 def linked(program):
@@ -135,6 +140,10 @@ def test_an_attribute_set_from_outside_shares_its_name_with_nobody():
 
 
 def test_modules_that_import_each_other_are_refused():
-    circle = {"firmware": "", "firmware.app": "from firmware import a\n", "firmware.a": "from firmware.app import b\n"}
+    circle = {
+        "firmware": "",
+        "firmware.app": "from firmware import a\n",
+        "firmware.a": "from firmware.app import b\n",
+    }
     with pytest.raises(LinkError, match="firmware.app -> firmware.a -> firmware.app"):
         Linker(circle)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,9 @@ TARIFF = {
             ]
         },
         {
-            "price_components": [{"type": "PARKING_TIME", "price": 6.1, "vat": 19, "step_size": 60}],
+            "price_components": [
+                {"type": "PARKING_TIME", "price": 6.1, "vat": 19, "step_size": 60}
+            ],
             "restrictions": {"min_duration": 240},
         },
     ],
@@ -39,7 +42,8 @@ def priced_again(tmp_path, tariff: dict, record_json: str) -> dict:
     (tmp_path / "tariff.json").write_text(json.dumps(tariff))
     (tmp_path / "cdr.json").write_text(record_json)
     found = subprocess.run(
-        [sys.executable, "-m", "hostsim", "price", "tariff.json", "cdr.json", "--tz", "Europe/Berlin"],
+        [sys.executable, "-m", "hostsim", "price", "tariff.json", "cdr.json"]
+        + ["--tz", "Europe/Berlin"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         capture_output=True,
@@ -51,7 +55,7 @@ def priced_again(tmp_path, tariff: dict, record_json: str) -> dict:
 
 
 def test_the_published_cdr_priced_again_gives_the_same_bill(tmp_path):
-    bill = {}
+    bill: dict[str, Any] = {}
 
     async def scenario(world):
         await charging(world)
@@ -62,7 +66,9 @@ def test_the_published_cdr_priced_again_gives_the_same_bill(tmp_path):
         agree(world)
         office = world.back_office
         (identity,) = [s["id"] for s in views.sessions(office.engine, "FC-0001", 10)]
-        bill["cdr"] = cdr.to_json(cdr.compose(views.session(office.engine, identity)))
+        session = views.session(office.engine, identity)
+        assert session is not None
+        bill["cdr"] = cdr.to_json(cdr.compose(session))
         bill["priced"] = last["priced"]
 
     run(scenario, tariff=json.dumps(TARIFF), wanted_wh=1200)

@@ -146,7 +146,12 @@ def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
         path = folder / f"{modules[unit]}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, (ast.unparse(tree) + "\n").encode())
-    kept = {"digest": digest, "files": sorted(modules[unit] for unit in units), "names": names, "left_out": gone}
+    kept = {
+        "digest": digest,
+        "files": sorted(modules[unit] for unit in units),
+        "names": names,
+        "left_out": gone,
+    }
     _write(folder / "names.json", json.dumps(kept, indent=1, sort_keys=True).encode())
 
 
@@ -233,9 +238,7 @@ def _compile(
     return CompiledFile(len(data), hashlib.sha256(data).hexdigest(), digest)
 
 
-def cross_compile(
-    source: Path, shown_as: str, target: Path, flags: tuple[str, ...] = ()
-) -> str:
+def cross_compile(source: Path, shown_as: str, target: Path, flags: tuple[str, ...] = ()) -> str:
     """Run mpy-cross on one file; "" when it compiled, else `path: what is wrong`.
 
     Never with -O for libraries: it removes asserts, and umqtt's protocol checks are asserts.

@@ -30,15 +30,24 @@ class Unit:
     body: list[ast.stmt]
     bound: set[str] = field(default_factory=set)
     modules: dict[str, str] = field(default_factory=dict)  # alias -> own module
-    names: dict[str, tuple[str, str]] = field(default_factory=dict)  # alias -> (own module, its name)
+    # alias -> (own module, its name)
+    names: dict[str, tuple[str, str]] = field(default_factory=dict)
     needs: list[str] = field(default_factory=list)
     constants: dict[str, int] = field(default_factory=dict)
 
 
 def _is_typing(node: ast.stmt) -> bool:
-    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+    if (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    ):
         return True
-    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "TYPE_CHECKING"
+    return (
+        isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id == "TYPE_CHECKING"
+    )
 
 
 class _Strip(ast.NodeTransformer):
@@ -54,7 +63,11 @@ class _Strip(ast.NodeTransformer):
     def _body(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.AST:
         self.generic_visit(node)
         first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        if (
+            isinstance(first, ast.Expr)
+            and isinstance(first.value, ast.Constant)
+            and isinstance(first.value.value, str)
+        ):
             node.body = node.body[1:] or [ast.Pass()]
         return node
 
@@ -104,7 +117,11 @@ def _constants(unit: Unit) -> None:
         if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)):
             continue
         call, target = node.value, node.targets[0]
-        if isinstance(call.func, ast.Name) and call.func.id == "const" and isinstance(target, ast.Name):
+        if (
+            isinstance(call.func, ast.Name)
+            and call.func.id == "const"
+            and isinstance(target, ast.Name)
+        ):
             code = compile(ast.Expression(call.args[0]), unit.name, "eval")
             value = eval(code, {"__builtins__": {}}, dict(unit.constants))  # noqa: S307 - our own constants
             if isinstance(value, int):
@@ -185,8 +202,7 @@ class Linker:
         return GlobalNames(replace, attribute)
 
     def units(self) -> dict[str, ast.Module]:
-        """Module name to tree: the linked one under ROOT_MODULE, the others as they are, rewired.
-        """
+        """Module name to tree: the linked one as ROOT_MODULE, the others as they are, rewired."""
         linked: list[ast.stmt] = []
         seen: set[str] = set()
         for name in self._order:
@@ -218,16 +234,21 @@ class Linker:
                 for alias in inner.names:
                     new = self._meaning(inner.module, alias.name)
                     if new is None or not new.isidentifier():
-                        raise LinkError(f"import of {alias.name} from {inner.module} inside a function")
+                        raise LinkError(
+                            f"import of {alias.name} from {inner.module} inside a function"
+                        )
                     alias.asname, alias.name = alias.asname or alias.name, new
                 inner.module = ROOT_MODULE
         return node
 
     def _alone(self, unit: Unit) -> ast.Module:
-        """A module that is entered and left: what it needs of linked ones it imports from there.
-        """
+        """A module that is entered and left: it imports from linked ones what it needs."""
         names = self._resolve(unit)
-        body: list[ast.stmt] = [self._rewire(names.visit(node)) for node in unit.body if not self._vanishes(unit, node, set())]
+        body: list[ast.stmt] = [
+            self._rewire(names.visit(node))
+            for node in unit.body
+            if not self._vanishes(unit, node, set())
+        ]
         wanted: set[str] = set()
         for node in ast.walk(ast.Module(body, [])):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -237,7 +258,13 @@ class Linker:
             new
             for alias, (module, name) in unit.names.items()
             if (new := self._meaning(module, name)) is not None and new.isidentifier()
-        } | {new for module in unit.modules.values() if module in self._order for (m, _), new in self._place.items() if m == module}
+        } | {
+            new
+            for module in unit.modules.values()
+            if module in self._order
+            for (m, _), new in self._place.items()
+            if m == module
+        }
         imports: list[ast.stmt] = []
         linked = sorted(needed & wanted & places)
         if linked:
@@ -251,8 +278,16 @@ class Linker:
         for alias, module in unit.modules.items():
             if module not in self._order:
                 package, _, last = module.rpartition(".")
-                found.append(ast.ImportFrom(package, [ast.alias(last, None if alias == last else alias)], 0))
+                found.append(
+                    ast.ImportFrom(package, [ast.alias(last, None if alias == last else alias)], 0)
+                )
         for alias, (module, name) in unit.names.items():
-            if module in self._units and module not in self._order and name not in self._units[module].constants:
-                found.append(ast.ImportFrom(module, [ast.alias(name, None if alias == name else alias)], 0))
+            if (
+                module in self._units
+                and module not in self._order
+                and name not in self._units[module].constants
+            ):
+                found.append(
+                    ast.ImportFrom(module, [ast.alias(name, None if alias == name else alias)], 0)
+                )
         return found

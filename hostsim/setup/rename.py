@@ -1,9 +1,11 @@
-"""Short names for the linked firmware: MicroPython keeps every distinct identifier in RAM for ever.
+"""Short names for the linked firmware: MicroPython keeps every distinct identifier in RAM for
+ever.
 
-An attribute that is defined in our own classes, and by nobody else, can share a short name with attributes of classes it
-never meets: they are coloured like a map. A parameter that nobody gives by name becomes a letter. A function of the
-linked unit gets a short name too. Left alone: what a library or MicroPython defines (its stubs are read), what is set from
-outside its class, what any text in the code mentions (getattr, record fields, configuration), and class names, which logs
+An attribute that is defined in our own classes, and by nobody else, can share a short name with
+attributes of classes it never meets: they are coloured like a map. A parameter that nobody gives
+by name becomes a letter. A function of the linked unit gets a short name too. Left alone: what a
+library or MicroPython defines (its stubs are read), what is set from outside its class, what any
+text in the code mentions (getattr, record fields, configuration), and class names, which logs
 show. `names.json` beside the linked sources says what became what.
 """
 
@@ -20,7 +22,14 @@ from pathlib import Path
 
 from hostsim.setup import LIB, TYPINGS
 from hostsim.setup.link import ROOT_MODULE
-from hostsim.setup.scopes import COMPREHENSIONS, GlobalNames, arguments, bound_here, imported_here, modules_here
+from hostsim.setup.scopes import (
+    COMPREHENSIONS,
+    GlobalNames,
+    arguments,
+    bound_here,
+    imported_here,
+    modules_here,
+)
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
@@ -29,9 +38,25 @@ _DEF = ast.FunctionDef | ast.AsyncFunctionDef
 
 @cache
 def foreign_names() -> frozenset[str]:
-    """Every name that MicroPython's stubs and the libraries on the device mention, and Python's own."""
+    """Every name that MicroPython's stubs and the libraries on the device mention, and Python's
+    own.
+    """
     found = set(dir(builtins))
-    for kind in (str, bytes, bytearray, memoryview, list, dict, set, tuple, int, BaseException, object, property, type):
+    for kind in (
+        str,
+        bytes,
+        bytearray,
+        memoryview,
+        list,
+        dict,
+        set,
+        tuple,
+        int,
+        BaseException,
+        object,
+        property,
+        type,
+    ):
         found.update(dir(kind))
     files = [*TYPINGS.rglob("*.pyi"), *LIB.rglob("*.py")]
     for path in files:
@@ -52,7 +77,12 @@ def _defined(path: Path) -> Iterator[str]:
 def rename(units: dict[str, ast.Module]) -> dict[str, str]:
     """Renames in place; what became what (attributes, then functions of the linked unit)."""
     spoken = spoken_words(units.values())
-    keywords = {n.arg for tree in units.values() for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg}
+    keywords = {
+        n.arg
+        for tree in units.values()
+        for n in ast.walk(tree)
+        if isinstance(n, ast.keyword) and n.arg
+    }
     attributes = _attributes(units, spoken)
     for tree in units.values():
         _Attributes(attributes, set(units)).visit(tree)
@@ -63,22 +93,28 @@ def rename(units: dict[str, ast.Module]) -> dict[str, str]:
 
 
 def spoken_words(trees: Iterable[ast.Module]) -> set[str]:
-    """Words in texts; a text that ends with an underscore speaks of everything that begins like it."""
+    """Words in texts; a text that ends with an underscore speaks of everything that begins like
+    it.
+    """
     words: set[str] = set()
     for tree in trees:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words.update(_WORD.findall(node.value))
-                words.update(word.replace(".", "_") for word in re.findall(r"[a-z_.]+", node.value))
+                words.update(
+                    word.replace(".", "_") for word in re.findall(r"[a-z_.]+", node.value)
+                )
     return words
 
 
 def spoken_prefixes(spoken: set[str]) -> tuple[str, ...]:
     """Beginnings of names that are put together at run time, such as "_on_"."""
-    return tuple(word for word in spoken if word.startswith("_") and word.endswith("_") and len(word) > 2)
+    return tuple(
+        word for word in spoken if word.startswith("_") and word.endswith("_") and len(word) > 2
+    )
 
 
-# --- attributes ----------------------------------------------------------------------------------------------------------
+# --- attributes --------------------------------------------------------------
 
 
 def _attributes(units: dict[str, ast.Module], spoken: set[str]) -> dict[str, str]:
@@ -96,7 +132,9 @@ def _attributes(units: dict[str, ast.Module], spoken: set[str]) -> dict[str, str
         name
         for names in members.values()
         for name in names
-        if name not in kept and not name.startswith("__") and not (prefixes and name.startswith(prefixes))
+        if name not in kept
+        and not name.startswith("__")
+        and not (prefixes and name.startswith(prefixes))
     }
     ours &= _bound(classes)
     groups = _families(classes, members)
@@ -125,12 +163,14 @@ def _members(node: ast.ClassDef) -> set[str]:
 
 
 def _bound(classes: list[ast.ClassDef]) -> set[str]:
-    """Names that some class of ours defines: methods, class variables, attributes it sets on itself."""
+    """Names that some class of ours defines: methods, class variables, attributes it sets."""
     found: set[str] = set()
     for node in classes:
         found |= bound_here(node.body)
         found |= {
-            n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and _on_self(n)
+            n.attr
+            for n in ast.walk(node)
+            if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store) and _on_self(n)
         }
     return found
 
@@ -160,7 +200,9 @@ def _colour(meets: dict[str, set[str]], taken: Iterable[str]) -> dict[str, str]:
     colours: dict[str, str] = {}
     for name in sorted(meets, key=lambda n: (-len(meets[n]), n)):
         near = {colours[other] for other in meets[name] if other in colours}
-        colours[name] = next(short for short in _shorts() if short not in near and short not in kept)
+        colours[name] = next(
+            short for short in _shorts() if short not in near and short not in kept
+        )
     return colours
 
 
@@ -176,7 +218,8 @@ class _Attributes(ast.NodeTransformer):
     def __init__(self, names: dict[str, str], modules: set[str]) -> None:
         self._names = names
         self._modules = modules
-        self._imports: list[tuple[set[str], set[str]]] = []  # (bound by import, bound otherwise) per scope
+        # (bound by import, bound otherwise) per scope
+        self._imports: list[tuple[set[str], set[str]]] = []
 
     def _scope(self, node: ast.AST, body: list[ast.stmt], extra: set[str]) -> ast.AST:
         imported = modules_here(body, self._modules)
@@ -218,7 +261,7 @@ class _Attributes(ast.NodeTransformer):
         return False
 
 
-# --- parameters ----------------------------------------------------------------------------------------------------------
+# --- parameters --------------------------------------------------------------
 
 
 def _parameters(function: _DEF, keep: set[str]) -> None:
@@ -248,7 +291,7 @@ def _parameters(function: _DEF, keep: set[str]) -> None:
                 name.id = argument.arg
 
 
-# --- functions of the linked unit ----------------------------------------------------------------------------------------
+# --- functions of the linked unit --------------------------------------------
 
 
 def _functions(units: dict[str, ast.Module], spoken: set[str]) -> dict[str, str]:
@@ -273,7 +316,9 @@ def _functions(units: dict[str, ast.Module], spoken: set[str]) -> dict[str, str]
 def _follow(unit: ast.Module, ours: dict[str, str]) -> None:
     """What a module takes from the linked unit has the name it has there."""
     taken: dict[str, str] = {}
-    for node in [n for n in ast.walk(unit) if isinstance(n, ast.ImportFrom) and n.module == ROOT_MODULE]:
+    for node in [
+        n for n in ast.walk(unit) if isinstance(n, ast.ImportFrom) and n.module == ROOT_MODULE
+    ]:
         for alias in node.names:
             if alias.name in ours:
                 if node in unit.body and alias.asname is None:

@@ -73,7 +73,13 @@ def _same_scope(body: list[ast.stmt]) -> Iterator[ast.AST]:
 
 def arguments(node: Function) -> list[ast.arg]:
     a = node.args
-    return [*a.posonlyargs, *a.args, *a.kwonlyargs, *([a.vararg] if a.vararg else []), *([a.kwarg] if a.kwarg else [])]
+    return [
+        *a.posonlyargs,
+        *a.args,
+        *a.kwonlyargs,
+        *([a.vararg] if a.vararg else []),
+        *([a.kwarg] if a.kwarg else []),
+    ]
 
 
 class GlobalNames(ast.NodeTransformer):
@@ -83,19 +89,26 @@ class GlobalNames(ast.NodeTransformer):
     Attributes of modules are offered too: `attribute(module name, attribute)`.
     """
 
-    def __init__(self, replace: Callable[[str], str | None], attribute: Callable[[str, str], str | None]) -> None:
+    def __init__(
+        self, replace: Callable[[str], str | None], attribute: Callable[[str, str], str | None]
+    ) -> None:
         self._replace = replace
         self._attribute = attribute
         self._scopes: list[tuple[bool, set[str]]] = []  # (is a class, names)
 
     def _local(self, name: str) -> bool:
         top = len(self._scopes) - 1
-        return any(name in names for i, (is_class, names) in enumerate(self._scopes) if not is_class or i == top)
+        return any(
+            name in names
+            for i, (is_class, names) in enumerate(self._scopes)
+            if not is_class or i == top
+        )
 
     def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
         if not self._local(node.id) and (new := self._replace(node.id)) is not None:
-            return ast.copy_location(ast.parse(new, mode="eval").body if not new.isidentifier() else
-                                     ast.Name(new, node.ctx), node)  # fmt: skip
+            if new.isidentifier():
+                return ast.copy_location(ast.Name(new, node.ctx), node)
+            return ast.copy_location(ast.parse(new, mode="eval").body, node)
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
@@ -114,9 +127,7 @@ class GlobalNames(ast.NodeTransformer):
         args = node.args
         args.defaults = [self.visit(d) for d in args.defaults]
         args.kw_defaults = [d and self.visit(d) for d in args.kw_defaults]
-        body: list[ast.stmt] = (
-            node.body if isinstance(node.body, list) else [ast.Expr(node.body)]
-        )
+        body: list[ast.stmt] = node.body if isinstance(node.body, list) else [ast.Expr(node.body)]
         if not isinstance(node, ast.Lambda):
             node.decorator_list = [self.visit(d) for d in node.decorator_list]
         self._scopes.append((False, bound_here(body) | {a.arg for a in arguments(node)}))
@@ -140,9 +151,13 @@ class GlobalNames(ast.NodeTransformer):
             node.name = self._replace(node.name) or node.name
         return node
 
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> ast.AST:
+    def _comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+    ) -> ast.AST:
         node.generators[0].iter = self.visit(node.generators[0].iter)
-        targets = {n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+        targets = {
+            n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)
+        }
         self._scopes.append((False, targets))
         for i, generator in enumerate(node.generators):
             if i:

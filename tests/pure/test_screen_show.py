@@ -6,6 +6,12 @@ from firmware.screen import figures
 from firmware.screen.layout import compose, pair, wrap
 from firmware.screen.screen import Screen
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from firmware.ports import ScreenPort
+else:
+    ScreenPort = object  # ports.py is a contract: nothing is imported from it to run
+
 PRICE = ("Energy 0.49 EUR/kWh", "Occupancy 0.10 EUR/min from minute 241", "Start 0.35 EUR")
 RECEIPT = {
     "state": "receipt",
@@ -23,7 +29,7 @@ RECEIPT = {
 }
 
 
-class Port:
+class Port(ScreenPort):
     def __init__(self, columns=40, rows=8):
         self.columns = columns
         self.rows = rows
@@ -49,7 +55,7 @@ def make(columns=40, rows=8, languages=("en",)):
 
 def pages(screen, port, ticks, view, seconds=40):
     """Every line that was seen while `view` stayed."""
-    seen = []
+    seen: list[str] = []
     for _ in range(seconds):
         screen.show(view)
         ticks.now += 1000
@@ -232,7 +238,7 @@ def test_languages_take_turns_while_nobody_has_begun():
     def lines(language):
         return ("0,49 EUR/kWh" if language == "de" else "0.49 EUR/kWh",)
 
-    seen = []
+    seen: list[tuple] = []
     for _ in range(16):
         screen.show({"state": "free", "price_lines": lines})
         title = port.shown[-1][0][0], port.shown[-1][0][2]

@@ -1,12 +1,14 @@
-"""The session's machine: events in, decisions out. Runs on CPython and on both MicroPython builds.
-"""
+"""The session's machine: events in, decisions out. On CPython and both MicroPython builds."""
 
 from firmware.pricing.calendar import TimeZone
 from firmware.pricing.tariff import Tariff
 from firmware.session import decisions as do
 from firmware.session.machine import Machine
 
-ENERGY = '{"id":"T","currency":"EUR","elements":[{"price_components":[{"type":"ENERGY","price":0.50,"step_size":1}]}]}'
+ENERGY = (
+    '{"id":"T","currency":"EUR","elements":[{"price_components":'
+    '[{"type":"ENERGY","price":0.50,"step_size":1}]}]}'
+)
 PARKING = (
     '{"id":"P","currency":"EUR","elements":[{"price_components":[{"type":"ENERGY","price":0.50,"step_size":1},'
     '{"type":"PARKING_TIME","price":6.00,"step_size":1}]}]}'
@@ -171,7 +173,12 @@ def test_nobody_plugs_in_and_the_hold_goes_back():
     b.later(121)
     assert b.did(do.CANCEL) == [(do.CANCEL, 231)]
     b.do(b.m.on_outcome(b.now, Answer()))
-    assert b.record("cancelled") == {"sess": 1, "released_minor": 2000, "receipt": 231, "reason": "plug_timeout"}
+    assert b.record("cancelled") == {
+        "sess": 1,
+        "released_minor": 2000,
+        "receipt": 231,
+        "reason": "plug_timeout",
+    }
     assert "priced" not in b.kinds()
 
 
@@ -331,6 +338,7 @@ def test_lost_capture_answer_is_settled_by_the_pending_list_and_never_repeated_b
         if b.m.state != "receipt":
             b.do(b.m.on_outcome(b.now, Answer()))
         assert b.record("captured")["captured_minor"] == 5
+        assert b.record("captured")["how"] == how
 
 
 def test_refused_capture_is_retried_with_backoff_and_flash_is_spared():
