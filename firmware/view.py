@@ -1,4 +1,5 @@
-"""The session's public state once a second: on the screen, as retained MQTT messages, and for whoever looks.
+"""The session's public state once a second: on the screen, as retained MQTT messages, and for
+whoever looks.
 
 Prices are computed here and not in the metering path: this is where large integers may appear.
 """
@@ -54,10 +55,12 @@ class View:
         m = app.machine
         s = m.session
         view = {
-            "state": m.state, "message": m.message, "online": app.sync.online, "language": self.language,
-            "currency": app.cfg.currency, "hold_minor": app.cfg.hold_minor, "clock": self._clock(),
-            "price_lines": self._price_lines, "power_w": 0, "energy_wh": 0, "price_minor": 0, "elapsed_ms": 0,
-        }
+            "state": m.state, "message": m.message, "online": app.sync.online,
+            "language": self.language, "currency": app.cfg.currency,
+            "hold_minor": app.cfg.hold_minor, "clock": self._clock(),
+            "price_lines": self._price_lines, "power_w": 0, "energy_wh": 0, "price_minor": 0,
+            "elapsed_ms": 0,
+        }  # fmt: skip
         if m.blocked and m.state in ("free", "plugged"):
             view["state"] = "out_of_service"
             view["message"] = m.blocked
@@ -106,7 +109,8 @@ class View:
             from firmware.pricing.words import tariff_lines
 
             self._words.clear()  # one language at a time
-            self._words[language] = tariff_lines(prices.tariff, language, self._app.cfg.max_power_w)
+            power_w = self._app.cfg.max_power_w
+            self._words[language] = tariff_lines(prices.tariff, language, power_w)
             leave("firmware.pricing.words")
         return self._words[language]
 
@@ -124,10 +128,11 @@ class View:
         fields = {"state": view["state"], "session": s.number if s else 0}
         if s:
             fields.update({
-                "started_at": s.start_at, "elapsed_ms": view["elapsed_ms"], "energy_wh": view["energy_wh"],
-                "register_wh": max(m.register_wh, 0), "power_w": view["power_w"], "price_minor": view["price_minor"],
+                "started_at": s.start_at, "elapsed_ms": view["elapsed_ms"],
+                "energy_wh": view["energy_wh"], "register_wh": max(m.register_wh, 0),
+                "power_w": view["power_w"], "price_minor": view["price_minor"],
                 "hold_minor": view["hold_minor"], "currency": view["currency"], "reason": s.reason,
-            })
+            })  # fmt: skip
         app.sync.publish_session(fields)
 
     def _publish_status(self, view: dict) -> None:
@@ -136,7 +141,7 @@ class View:
             "state": view["state"], "connector": app.cfg.connector, "version": app.version,
             "reason": view["message"], "tariff": app.prices.tariff.id if app.prices.tariff else "",
             "uptime_ms": app.board.clock.uptime_ms(), "heap_free": gc.mem_free(),
-        })
+        })  # fmt: skip
 
     def _trace(self, view: dict) -> None:
         """For the simulator's front: the same figures, and the charger's own measurements."""
@@ -147,14 +152,22 @@ class View:
         app.trace("view", {
             "session": None if s is None else {
                 "number": s.number, "state": view["state"], "energy_wh": view["energy_wh"],
-                "power_w": view["power_w"], "price_minor": view["price_minor"], "currency": view["currency"],
-                "hold_minor": view["hold_minor"], "elapsed_ms": view["elapsed_ms"], "reason": s.reason,
-                "receipt_no": s.receipt_no, "captured_minor": s.captured_minor, "released_minor": s.released_minor,
+                "power_w": view["power_w"], "price_minor": view["price_minor"],
+                "currency": view["currency"], "hold_minor": view["hold_minor"],
+                "elapsed_ms": view["elapsed_ms"], "reason": s.reason, "receipt_no": s.receipt_no,
+                "captured_minor": s.captured_minor, "released_minor": s.released_minor,
             },
             "state": view["state"], "message": view["message"],
-            "sync": {"sent": app.sync.records_sent, "acked": app.sync.records_acked, "online": app.sync.online, "reason": app.sync.link.reason,
-                     "next_seq": app.ledger.next_seq, "acked_seq": app.ledger.acked_seq},
-            "heap": {"used": gc.mem_alloc(), "peak": sup.peak_heap, "total": gc.mem_alloc() + gc.mem_free()},
-            "stall_ms": sup.max_stall_ms, "restarts": sup.restarts, "tap_to_power_ms": r.tap_to_power_ms,
-            "terminal_ms": r.terminal_ms, "meter": app.meter.state, "terminal": app.terminal.state,
-        })
+            "sync": {
+                "sent": app.sync.records_sent, "acked": app.sync.records_acked,
+                "online": app.sync.online, "reason": app.sync.link.reason,
+                "next_seq": app.ledger.next_seq, "acked_seq": app.ledger.acked_seq,
+            },
+            "heap": {
+                "used": gc.mem_alloc(), "peak": sup.peak_heap,
+                "total": gc.mem_alloc() + gc.mem_free(),
+            },
+            "stall_ms": sup.max_stall_ms, "restarts": sup.restarts,
+            "tap_to_power_ms": r.tap_to_power_ms, "terminal_ms": r.terminal_ms,
+            "meter": app.meter.state, "terminal": app.terminal.state,
+        })  # fmt: skip
