@@ -58,8 +58,12 @@ def begin(app, reason: str):
         "heap": gc.mem_alloc() + gc.mem_free(), "used": gc.mem_alloc(),
     })  # fmt: skip
     app.screen = Screen(board.screen, app.cfg.languages)
-    _recover(app)
-    if not app.machine.busy:
+    try:
+        _recover(app)
+    except ForecourtError as e:  # the session stays open in flash; nothing is guessed and nothing sold
+        app.log("error", "recovery: %s" % e)
+        app.machine.broken = "recovery_failed"
+    if not app.ledger.books.open:
         app.remote.take_in(True)
     return _tasks(app).run
 
@@ -166,11 +170,12 @@ def _recover(app) -> None:
 
 
 def _tasks(app) -> Supervisor:
-    s = app.supervisor = Supervisor(app.board.watchdog, app.log)
     r = app.runner
-    for name, make in (("lines", r.watch_lines), ("meter", r.watch_meter),
-                       ("terminal", app.terminal.run), ("cards", r.watch_cards),
-                       ("jobs", r.do_jobs), ("ticks", r.tick), ("view", app.view.run),
+    s = app.supervisor = Supervisor(app.board.watchdog, app.log, r.fatal)
+    for name, make in (("lines", r.watch_lines), ("meter", r.watch_meter), ("cards", r.watch_cards),
+                       ("jobs", r.do_jobs), ("ticks", r.tick)):  # fmt: skip
+        s.add(name, make, True)
+    for name, make in (("terminal", app.terminal.run), ("view", app.view.run),
                        ("sync", app.sync.run)):  # fmt: skip
         s.add(name, make)
     for name, make in app.board.tasks():

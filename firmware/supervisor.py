@@ -18,20 +18,23 @@ _GC_EVERY = 25  # feeds between two collections that measure the heap
 class Supervisor:
     """`watchdog`: ports.Watchdog; `report(level, text)`: one line for the log."""
 
-    def __init__(self, watchdog, report):
+    def __init__(self, watchdog, report, fatal):
         self._watchdog = watchdog
+        self._fatal = fatal
         self._report = report
         self._tasks = []
         self.restarts = 0
         self.max_stall_ms = 0
         self.peak_heap = 0
 
-    def add(self, name: str, make) -> None:
-        """`make()` gives the task's coroutine; it is expected to run for ever."""
-        self._tasks.append([name, make, None])
+    def add(self, name: str, make, critical: bool = False) -> None:
+        """`make()` gives the task's coroutine; it is expected to run for ever. `critical`: it acts on money or power, and
+        when it dies there is no telling how far it came: `fatal()` opens the contactor and restarts into recovery.
+        """
+        self._tasks.append([name, make, critical, True])
 
     async def _keep(self, entry) -> None:
-        name, make, _ = entry
+        name, make, critical, _ = entry
         pause_ms = 1000
         while True:
             began = time.ticks_ms()
@@ -45,9 +48,13 @@ class Supervisor:
                 self._trace(e)
             self.restarts += 1
             self._report("error", "task %s %s; restarting" % (name, reason))
+            if critical:
+                self._fatal()
             if time.ticks_diff(time.ticks_ms(), began) > _PAUSE_MAX_MS:
                 pause_ms = 1000
+            entry[3] = False  # the watchdog is not fed meanwhile: a task that will not live resets the board
             await asyncio.sleep_ms(pause_ms)
+            entry[3] = True
             pause_ms = min(pause_ms * 2, _PAUSE_MAX_MS)
 
     def _trace(self, e) -> None:
@@ -58,7 +65,7 @@ class Supervisor:
     async def run(self) -> None:
         """Starts all tasks and watches them; returns never."""
         for entry in self._tasks:
-            entry[2] = asyncio.create_task(self._keep(entry))
+            asyncio.create_task(self._keep(entry))
         gc.collect()
         since_gc = 0
         while True:
@@ -67,7 +74,7 @@ class Supervisor:
             stall = time.ticks_diff(time.ticks_ms(), before) - _FEED_MS
             if stall > self.max_stall_ms:
                 self.max_stall_ms = stall
-            if all(not e[2].done() for e in self._tasks):
+            if all([e[3] for e in self._tasks]):
                 self._watchdog.feed()
             since_gc += 1
             if since_gc >= _GC_EVERY:

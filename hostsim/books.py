@@ -34,6 +34,8 @@ class Book:
 
     name: str
     entries: dict[int, Entry] = field(default_factory=dict)
+    voided: set[int] = field(default_factory=set)
+    """Holds the terminal took back by itself: an approval that may or may not have reached the charger."""
 
     def totals(self) -> dict[str, Any]:
         totals: dict[str, Any] = {
@@ -76,6 +78,8 @@ def from_terminal(summary: dict[str, Any]) -> Book:
             view["state"] in ("unconfirmed", "auto_reversed", "auto-reversed")
             or view["kind"] == "refund"
         ):
+            if view["kind"] != "refund":
+                book.voided.add(view["receipt"])
             continue
         book.entries[view["receipt"]] = Entry(
             view["authorised_minor"],
@@ -93,6 +97,9 @@ def differences(books: list[Book]) -> list[str]:
     first = books[0]
     for other in books[1:]:
         for receipt in sorted(set(first.entries) | set(other.entries)):
+            mine = other.entries.get(receipt)
+            if receipt in first.voided and mine and not mine.open and not mine.captured_minor:
+                continue  # both say that nothing was taken and nothing is held
             found.extend(_compare(receipt, first, other))
     for book in books:
         for receipt, e in book.entries.items():

@@ -49,8 +49,19 @@ def register(app: typer.Typer) -> None:
 
 def _run(main: Coroutine[Any, Any, _T]) -> _T:
     """asyncio.run that ends in order at SIGTERM as at Ctrl-C; KeyboardInterrupt for both."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    return asyncio.run(main)
+    try:
+        return asyncio.run(_stoppable(main))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+async def _stoppable(main: Coroutine[Any, Any, _T]) -> _T:
+    """Also where the shell made the process ignore SIGINT (a job in the background)."""
+    task = asyncio.current_task()
+    assert task
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await main
 
 
 def _tariff_text(path: Path | None) -> str | None:

@@ -80,6 +80,8 @@ card_not_accepted=Mit dieser Karte nicht bezahlbar
 hold_too_small=Die Bank hat zu wenig freigegeben
 contactor_welded=Störung im Leistungsschalter
 ledger_full=Zu viele Zahlungen warten auf Versand
+recovery_failed=Ein Vorgang ist noch offen
+hold_lost=Zahlung fehlgeschlagen, bitte melden
 ledger_fault=Speicherfehler
 nothing_charged=Es wurde nichts geladen
 """

@@ -80,6 +80,8 @@ card_not_accepted=This card cannot pay here
 hold_too_small=The bank approved too little
 contactor_welded=Fault in the power switch
 ledger_full=Too many payments wait to be sent
+recovery_failed=A session could not be closed
+hold_lost=Payment failed, please ask for help
 ledger_fault=Memory fault
 nothing_charged=Nothing was charged
 """

@@ -80,6 +80,8 @@ card_not_accepted=Cette carte ne peut pas payer ici
 hold_too_small=Montant autorisé insuffisant
 contactor_welded=Défaut du contacteur
 ledger_full=Trop de paiements en attente d'envoi
+recovery_failed=Une session est restée ouverte
+hold_lost=Paiement impossible, demandez de l'aide
 ledger_fault=Défaut de mémoire
 nothing_charged=Rien n'a été chargé
 """

@@ -42,8 +42,8 @@ class Delivery:
             return
         self._charging = charging
         self.bill.reading(elapsed, r.energy_wh, charging, r.power_w, r.current_ma)
-        self._periods()
-        if elapsed >= self._checkpoint_at:
+        closed = self._periods()
+        if closed or elapsed >= self._checkpoint_at:  # after a period, so that a recovery does not write it again
             self._checkpoint(elapsed)
 
     def _checkpoint(self, elapsed: int) -> None:
@@ -53,7 +53,9 @@ class Delivery:
                   "state": list(b.engine.state())}  # fmt: skip
         self._record("checkpoint", fields)
 
-    def _periods(self) -> None:
+    def _periods(self) -> bool:
+        """Closed periods go to flash; whether there were any."""
+        any_closed = bool(self.bill.periods)
         start = self.bill.start_ms
         for p in self.bill.periods:
             self._record("period", {
@@ -62,6 +64,7 @@ class Delivery:
                 "min_ma": p[5], "max_ma": p[6], "min_w": p[7], "max_w": p[8],
             })  # fmt: skip
         self.bill.periods.clear()
+        return any_closed
 
     def power_off(self, now_ms: int) -> None:
         self.off_ms = now_ms - self._start_ms

@@ -50,6 +50,7 @@ class Machine:
         self.delivery: "Delivery" = None
         self.message = ""  # text key for the driver beside the state
         self.pilot = "A"
+        self.broken = ""  # recovery was not possible; the session stays open in flash
         self.blocked = ""  # why no new session may start; "" when one may
         self.power_w = 0
         self.register_wh = -1  # the meter's last word; -1: it never spoke
@@ -195,8 +196,8 @@ class Machine:
 
     def _energise(self, now_ms: int) -> None:
         """Record, then current: register and start are in flash before the contactor closes."""
-        if not self.meter_known:
-            self._give_back(now_ms, "meter_lost")
+        if not self.meter_known or self.contactor.welded:
+            self._give_back(now_ms, "contactor_welded" if self.contactor.welded else "meter_lost")
             return
         s = self.session
         s.start_at = self._epoch_ms()
@@ -389,7 +390,8 @@ class Machine:
     def _wait_to_settle(self, now_ms: int, waited: int) -> None:
         d = self.delivery
         if d.final:
-            d.standing(now_ms)
+            if self.state != RECOVERING:
+                d.standing(now_ms)
             if self._settle_now() or waited > self._cfg.settle_after_s * 1000:
                 self._price(now_ms)
         elif waited > self._cfg.meter_wait_s * 1000:

@@ -43,6 +43,8 @@ def begin(machine, opened, prices, now_ms: int) -> list:
     bill = _bill(opened, s, tariff, prices.tz)
     d = machine.delivery = Delivery(machine.out, s, bill, now_ms - bill.elapsed_ms - 1, 0)
     d.off_ms = bill.elapsed_ms
+    if opened.power_off:  # the register after it is known already: billed at the next tick
+        d.final = True
     return machine.take()
 
 
@@ -76,4 +78,7 @@ def _bill(opened, session, tariff, tz) -> RunningBill:
     if opened.checkpoint:
         bill.register_wh = opened.checkpoint["register_wh"]
         bill.elapsed_ms = opened.checkpoint["elapsed_ms"]
+    off = opened.power_off
+    if off and off["elapsed_ms"] >= bill.elapsed_ms and off["register_wh"] >= bill.register_wh:
+        bill.reading(off["elapsed_ms"], off["register_wh"], True, -1, -1)
     return bill

@@ -29,6 +29,7 @@ class Runner:
     def __init__(self, parts):
         self._p = parts
         self._m = parts.machine
+        self._m.blocked = "booting"  # until the first look at everything
         self._lines = parts.board.lines
         self._uptime = parts.board.clock.uptime_ms
         self._jobs = []
@@ -73,6 +74,12 @@ class Runner:
         if kind == "priced":
             self._p.print_receipt()
         return True
+
+    def fatal(self) -> None:
+        """A task that acts on money or power died: the truth is in flash, so start again from there."""
+        self._lines.contactor(False)
+        self._lines.offer(0)
+        self._p.board.reset()
 
     def _flash_fault(self, e) -> None:
         self._lines.contactor(False)
@@ -171,8 +178,9 @@ class Runner:
             if not self._jobs:
                 self._job_set.clear()
                 await self._job_set.wait()
-            await self._job(self._jobs[0])
-            self._jobs.pop(0)
+            job = self._jobs[0]
+            await self._job(job)
+            self._jobs.remove(job)
 
     async def tick(self) -> None:
         """Time limits, once a second of charger time."""
@@ -195,8 +203,8 @@ class Runner:
 
     def _why_blocked(self) -> str:
         p = self._p
-        if self._flash_failed:
-            return "ledger_fault"
+        if self._flash_failed or self._m.broken:
+            return self._m.broken or "ledger_fault"
         if self._emergency:
             return "emergency"
         if not p.ledger.room_for_session():
@@ -263,9 +271,13 @@ class Runner:
             a = None
         self.terminal_ms = time.ticks_diff(time.ticks_ms(), began)
         now = self._uptime()
-        if self._committed is not None and (a is None or a.ok):
-            self.perform(m.on_authorised(now, self._committed))
-        elif a is None or self._committed is not None:
-            self.perform(m.on_hold_unknown(now, self._committed))
+        if a is not None and a.certain:
+            self.perform(m.on_authorised(now, a) if a.ok else self._not_approved(now, a))
         else:
-            self.perform(m.on_declined(now, a))
+            self.perform(m.on_hold_unknown(now, self._committed))
+
+    def _not_approved(self, now: int, a) -> list:
+        """Declined; or taken back by the terminal after it was committed here."""
+        if self._committed is not None:
+            return self._m.on_hold_unknown(now, self._committed)
+        return self._m.on_declined(now, a)

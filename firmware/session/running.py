@@ -34,6 +34,7 @@ class RunningBill:
         self._gap_ms = 1000
         if state:
             self.engine = Engine.restore(tariff, tz, state, self._period)
+            self.start_ms = self.engine.epoch_ms  # the clock may have been unknown then
         else:
             self.engine = Engine(tariff, tz, self._period)
             self.engine.start(start_ms, True)

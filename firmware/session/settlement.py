@@ -37,6 +37,7 @@ class Settlement:
         self._retry_at = 0
         self._reason = ""
         self._how = ""
+        self._refused = False  # the last try was refused for certain
         self.last_text = ""
 
     def cancel(self, s, reason: str, ask: bool = False) -> None:
@@ -59,6 +60,7 @@ class Settlement:
         self._goal = goal
         self._reason = reason
         self._attempt = 0
+        self._refused = False
         self._how = "direct"
         if ask:
             self._ask()
@@ -83,7 +85,9 @@ class Settlement:
             return
         if outcome.ok:
             self._close(outcome.receipt, outcome.trace)
-        elif not outcome.certain:
+            return
+        self._refused = outcome.certain
+        if not outcome.certain:
             self._ask()
         else:
             self._failed(outcome.code, outcome.text, now_ms)
@@ -102,9 +106,19 @@ class Settlement:
             self._act()
         elif s.receipt in receipts:
             self._act()
+        elif self._refused and self._goal == CAPTURING:
+            self._lost()
         else:
             self._how = "pending_query"
             self._close(s.receipt, 0)
+
+    def _lost(self) -> None:
+        """The terminal refused the capture and holds nothing any more: nobody paid. Said as it is, never booked as paid."""
+        s = self._s
+        self._out.append((RECORD, "alarm", {"sess": s.number, "code": "hold_lost", "detail": "%d" % s.total_minor}))
+        self._goal = CANCELLING
+        self._reason = "hold_lost"
+        self._close(s.receipt, 0)
 
     def _adopt(self) -> None:
         s = self._s

@@ -83,16 +83,16 @@ def take_text(view: "memoryview", scrub: bool = True) -> str:
             wipe(view)
         # a card number does not begin with 0
         i = _scrub_run(view, i) if 0x31 <= byte <= 0x39 else i + 1
-    text = ""
+    out = bytearray()
     for i, byte in enumerate(view):
         if 32 <= byte < 127:
-            text += chr(byte)
+            out.append(byte)
         elif byte in _HIGH:
-            text += _HIGH[byte]
+            out.extend(_HIGH[byte].encode())
         elif byte:
             view[i] = 0x3F
-            text += "?"
-    return text.rstrip()
+            out.append(0x3F)
+    return out.decode().rstrip()
 
 
 def take_name(view: "memoryview") -> str:

@@ -436,3 +436,52 @@ def test_a_word_about_a_foreign_card_passes_while_charging():
     b.now += 1000
     b.do(b.m.on_tick(b.now))
     assert b.m.message == ""
+
+
+def test_a_capture_refused_for_certain_whose_hold_is_gone_is_never_booked_as_paid():
+    b = Bench()
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    b.do(b.m.on_stop(b.now, "button"))
+    b.power_off(1100)
+    b.do(b.m.on_outcome(b.now, Answer(False, True, 0xB4, "already_reversed")))
+    b.later(6)
+    b.do(b.m.on_pending(b.now, ()))
+    assert "captured" not in b.kinds()
+    assert b.record("alarm")["code"] == "hold_lost" and b.record("alarm")["detail"] == "5"
+    assert b.record("cancelled")["released_minor"] == 2000
+
+
+def test_a_hold_taken_back_after_its_commit_delivers_nothing():
+    b = Bench()
+    b.do(b.m.on_pilot(b.now, "B"))
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_hold_unknown(b.now, Hold()))
+    assert b.did(do.PENDING) and not b.did(do.CONTACTOR)
+    b.do(b.m.on_pending(b.now, ()))
+    assert b.record("cancelled")["released_minor"] == 2000
+    assert b.m.state == "receipt"
+
+
+def test_a_period_is_followed_by_a_checkpoint_so_that_no_recovery_writes_it_twice():
+    b = Bench(PARKING)
+    b.charge()
+    b.now += 1000
+    b.meter(1003, 11000)
+    b.do(b.m.on_pilot(b.now, "B"))
+    b.now += 1000
+    b.meter(1003)
+    kinds = b.kinds()
+    assert kinds[kinds.index("period") + 1] == "checkpoint"
+
+
+def test_a_welded_contactor_starts_no_session():
+    b = Bench()
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_authorised(b.now, Hold()))
+    for _ in range(60):
+        b.now += 20
+        b.do(b.m.on_feedback(b.now, True))
+    b.do(b.m.on_pilot(b.now, "B"))
+    assert not b.did(do.CONTACTOR) and b.did(do.CANCEL) == [(do.CANCEL, 231)]
