@@ -1,0 +1,90 @@
+"""Sessions that a fresh reader once broke: each ends with the three books, and nothing given away."""
+
+import asyncio
+import json
+
+import pytest
+
+from hostsim.world import DEFAULT_TARIFF
+from tests.worlds import act, agree, charging, money, run, settled, tap, until_state
+
+pytestmark = pytest.mark.timeout(240)
+
+ENERGY_ONLY = {
+    "id": "E",
+    "currency": "EUR",
+    "elements": [{"price_components": [{"type": "ENERGY", "price": 0.59, "vat": 19, "step_size": 1}]}],
+}
+
+
+def test_an_approval_whose_acknowledgement_is_lost_delivers_nothing():
+    async def scenario(world):
+        before = world.meter.register_wh
+        await until_state(world, "free")
+        await act(world, "plug")
+        await until_state(world, "plugged")
+        await act(world, "terminal_fault", name="lose-confirm", on=True)
+        await tap(world)
+        await world.until(lambda: "authorised" in world.records, 30, "the approval in flash")
+        await act(world, "terminal", on=False)
+        await asyncio.sleep(3)
+        await act(world, "terminal", on=True)
+        await world.until(lambda: "cancelled" in world.records, 90, "the hold to be given back")
+        await settled(world)
+        assert world.meter.register_wh == before and "energising" not in world.records
+        assert agree(world)["terminal"]["captured_minor"] == 0
+
+    run(scenario)
+
+
+def test_a_session_without_a_known_clock_survives_a_power_cut():
+    async def scenario(world):
+        before = world.meter.register_wh
+        await act(world, "network", on=False)
+        await act(world, "power", on=False)
+        await asyncio.sleep(0.5)
+        await act(world, "power", on=True)
+        await until_state(world, "free")
+        await charging(world)
+        await world.until(lambda: "checkpoint" in world.records, 30, "a checkpoint")
+        await act(world, "power", on=False)
+        await asyncio.sleep(0.5)
+        await act(world, "power", on=True)
+        await world.until(lambda: "captured" in world.records, 90, "the capture")
+        await act(world, "network", on=True)
+        last = await settled(world)
+        assert last["priced"]["billed_wh"] == world.meter.register_wh - before > 0
+        agree(world)
+
+    run(scenario, tariff=json.dumps(ENERGY_ONLY), wanted_wh=20000)
+
+
+def test_tariffs_sent_during_a_session_wait_for_its_end_whatever_the_power_does():
+    def dearer(n):
+        tariff = json.loads(DEFAULT_TARIFF.read_text())
+        tariff["id"] = f"T-{n}"
+        for element in tariff["elements"]:
+            for component in element["price_components"]:
+                component["price"] += n / 10
+        return json.dumps(tariff)
+
+    async def scenario(world):
+        await charging(world)
+        world.back_office.send_tariff("FC-0001", dearer(1))
+        await asyncio.sleep(1.5)
+        world.back_office.send_tariff("FC-0001", dearer(2))
+        await asyncio.sleep(1.5)
+        await act(world, "power", on=False)
+        await asyncio.sleep(0.5)
+        await act(world, "power", on=True)
+        await world.until(lambda: "captured" in world.records, 90, "the capture")
+        await act(world, "unplug")
+        await world.until(lambda: "tariff" in world.records, 90, "the new tariff")
+        last = await settled(world)
+        price = last["priced"]["lines"][2]
+        assert price == 5900, "billed by the tariff the driver accepted"
+        assert (last["tariff"]["tariff"], last["tariff"]["result"]) == ("T-2", "accepted")
+        agree(world)
+        assert money(agree(world))[1] == last["priced"]["total_minor"]
+
+    run(scenario, wanted_wh=20000)
