@@ -9,6 +9,8 @@ one module on a charger; what is imported inside a function is entered and left 
 import asyncio
 import logging
 
+from micropython import const
+
 from firmware.clock import WallClock  # noqa: F401 - the rooms that stay: compose.py finds them loaded
 from firmware.ledger.ledger import Ledger  # noqa: F401
 from firmware.meter.bus import ModbusBus  # noqa: F401
@@ -25,6 +27,10 @@ from firmware.sync.sync import Sync  # noqa: F401
 from firmware.terminal.zvt import ZvtTerminal  # noqa: F401
 from firmware.view import View  # noqa: F401
 
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from firmware.config import Config
+
 VERSION = "0.1.0"
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
@@ -34,6 +40,10 @@ class App:
     `board`, `cfg`, `clock`, `prices`, `ledger`, `machine`, `meter`, `terminal`, `sync`,
     `runner`, `view`, `screen`, `supervisor`.
     """
+
+    cfg: "Config"
+    ledger: Ledger
+    view: View
 
     def __init__(self, board):
         self.board = board
@@ -67,9 +77,11 @@ class App:
             from firmware.receipt import lines
 
             language = self.view.language or self.cfg.languages[0]
-            for number, line in enumerate(lines(self, language)):  # one at a time: memory is in small pieces
+            # one at a time: memory is in small pieces
+            for number, line in enumerate(lines(self, language)):
                 self.trace("receipt", {"number": number, "line": line})
-        except MemoryError as e:  # the paper is not worth the session: the bill is in flash, the capture comes next
+        except MemoryError as e:
+            # the paper is not worth the session: the bill is in flash, the capture comes next
             self.log("warning", "receipt not printed: %s" % e)
         leave("firmware.receipt", "firmware.pricing.receipt", "firmware.pricing.words")
         leave("firmware.session.closing")  # the machine's, who may not

@@ -77,6 +77,7 @@ class Config:
 
     once: dict
     charger: str
+    languages: tuple
 
 
 def parse(text) -> Config:
