@@ -60,7 +60,7 @@ def begin(app, reason: str):
     app.screen = Screen(board.screen, app.cfg.languages)
     try:
         _recover(app)
-    except ForecourtError as e:  # the session stays open in flash; nothing is guessed and nothing sold
+    except ForecourtError as e:  # the session stays open in flash; nothing is guessed or sold
         app.log("error", "recovery: %s" % e)
         app.machine.broken = "recovery_failed"
     if not app.ledger.books.open:
@@ -172,8 +172,8 @@ def _recover(app) -> None:
 def _tasks(app) -> Supervisor:
     r = app.runner
     s = app.supervisor = Supervisor(app.board.watchdog, app.log, r.fatal)
-    for name, make in (("lines", r.watch_lines), ("meter", r.watch_meter), ("cards", r.watch_cards),
-                       ("jobs", r.do_jobs), ("ticks", r.tick)):  # fmt: skip
+    for name, make in (("lines", r.watch_lines), ("meter", r.watch_meter),
+                       ("cards", r.watch_cards), ("jobs", r.do_jobs), ("ticks", r.tick)):  # fmt: skip
         s.add(name, make, True)
     for name, make in (("terminal", app.terminal.run), ("view", app.view.run),
                        ("sync", app.sync.run)):  # fmt: skip

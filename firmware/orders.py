@@ -16,8 +16,10 @@ _COMMANDS = ("stop", "report", "restart")
 
 
 def take_in(app, last_try: bool) -> None:
-    """The tariff that was put aside: validated whole, stored, in force from the next session on; or refused, with the
-    reason per field. Where memory is too short for it the charger restarts and does it first (`last_try`)."""
+    """The tariff that was put aside: validated whole, stored, in force from the next session on;
+    or refused, with the reason per field. Where memory is too short for it the charger restarts
+    and does it first (`last_try`).
+    """
     name = app.prices.directory + "/tariff.in"
     app.remote.waiting = False
     try:
@@ -54,7 +56,8 @@ def _tariff(app, raw: bytes) -> dict:
     name = app.prices.tariff.id
     if new:
         app.append("tariff", tariff=name, tariff_crc=app.prices.crc, result="accepted", detail="")
-    return {"about": "tariff", "ok": True, "detail": "tariff %s is in force from the next session on" % name}
+    detail = "tariff %s is in force from the next session on" % name
+    return {"about": "tariff", "ok": True, "detail": detail}
 
 
 def config(app, raw) -> dict:

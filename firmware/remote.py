@@ -25,8 +25,10 @@ class Remote:
             leave("firmware.orders")
 
     def on_tariff(self, raw) -> "dict | None":
-        """Put aside until no session is open: a running session keeps its own, and reading one takes memory that a
-        session needs. Answered then (orders.take_in); at once when it is the one in force or was refused before."""
+        """Put aside until no session is open: a running session keeps its own, and reading one
+        takes memory that a session needs. Answered then (orders.take_in); at once when it is the
+        one in force or was refused before.
+        """
         prices = self._app.prices
         crc = binascii.crc32(raw)
         if prices.tariff and crc == prices.crc:

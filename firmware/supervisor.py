@@ -28,8 +28,9 @@ class Supervisor:
         self.peak_heap = 0
 
     def add(self, name: str, make, critical: bool = False) -> None:
-        """`make()` gives the task's coroutine; it is expected to run for ever. `critical`: it acts on money or power, and
-        when it dies there is no telling how far it came: `fatal()` opens the contactor and restarts into recovery.
+        """`make()` gives the task's coroutine; it is expected to run for ever. `critical`: it acts
+        on money or power, and when it dies there is no telling how far it came: `fatal()` opens
+        the contactor and restarts into recovery.
         """
         self._tasks.append([name, make, critical, True])
 
@@ -52,7 +53,7 @@ class Supervisor:
                 self._fatal()
             if time.ticks_diff(time.ticks_ms(), began) > _PAUSE_MAX_MS:
                 pause_ms = 1000
-            entry[3] = False  # the watchdog is not fed meanwhile: a task that will not live resets the board
+            entry[3] = False  # the watchdog hungers: a task that will not live resets the board
             await asyncio.sleep_ms(pause_ms)
             entry[3] = True
             pause_ms = min(pause_ms * 2, _PAUSE_MAX_MS)

@@ -35,7 +35,9 @@ class Book:
     name: str
     entries: dict[int, Entry] = field(default_factory=dict)
     voided: set[int] = field(default_factory=set)
-    """Holds the terminal took back by itself: an approval that may or may not have reached the charger."""
+    """Holds the terminal took back by itself: an approval that may or may not have reached the
+    charger.
+    """
 
     def totals(self) -> dict[str, Any]:
         totals: dict[str, Any] = {

@@ -196,7 +196,8 @@ class World:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _time_to_go_on(self) -> int | None:
-        """Now; or where this world's clock stopped, when that had run ahead: it never goes back."""
+        """Now; or where this world's clock stopped, when that had run ahead: it never goes back.
+        """
         try:
             stopped_ms = int(json.loads(self._clock_file.read_text())["now_ms"])
         except (OSError, ValueError, KeyError, TypeError):

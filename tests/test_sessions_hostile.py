@@ -1,4 +1,5 @@
-"""Sessions that a fresh reader once broke: each ends with the three books, and nothing given away."""
+"""Sessions that a fresh reader once broke: each ends with the three books, and nothing given away.
+"""
 
 import asyncio
 import json
@@ -13,7 +14,9 @@ pytestmark = pytest.mark.timeout(240)
 ENERGY_ONLY = {
     "id": "E",
     "currency": "EUR",
-    "elements": [{"price_components": [{"type": "ENERGY", "price": 0.59, "vat": 19, "step_size": 1}]}],
+    "elements": [
+        {"price_components": [{"type": "ENERGY", "price": 0.59, "vat": 19, "step_size": 1}]}
+    ],
 }
 
 

@@ -43,7 +43,8 @@ class Delivery:
         self._charging = charging
         self.bill.reading(elapsed, r.energy_wh, charging, r.power_w, r.current_ma)
         closed = self._periods()
-        if closed or elapsed >= self._checkpoint_at:  # after a period, so that a recovery does not write it again
+        # also after a period, so that a recovery does not write it again
+        if closed or elapsed >= self._checkpoint_at:
             self._checkpoint(elapsed)
 
     def _checkpoint(self, elapsed: int) -> None:

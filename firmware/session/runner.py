@@ -76,7 +76,9 @@ class Runner:
         return True
 
     def fatal(self) -> None:
-        """A task that acts on money or power died: the truth is in flash, so start again from there."""
+        """A task that acts on money or power died: the truth is in flash, so start again from
+        there.
+        """
         self._lines.contactor(False)
         self._lines.offer(0)
         self._p.board.reset()

@@ -113,9 +113,12 @@ class Settlement:
             self._close(s.receipt, 0)
 
     def _lost(self) -> None:
-        """The terminal refused the capture and holds nothing any more: nobody paid. Said as it is, never booked as paid."""
+        """The terminal refused the capture and holds nothing any more: nobody paid. Said as it is,
+        never booked as paid.
+        """
         s = self._s
-        self._out.append((RECORD, "alarm", {"sess": s.number, "code": "hold_lost", "detail": "%d" % s.total_minor}))
+        fields = {"sess": s.number, "code": "hold_lost", "detail": "%d" % s.total_minor}
+        self._out.append((RECORD, "alarm", fields))
         self._goal = CANCELLING
         self._reason = "hold_lost"
         self._close(s.receipt, 0)
