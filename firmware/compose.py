@@ -173,7 +173,8 @@ def _tasks(app) -> Supervisor:
     r = app.runner
     s = app.supervisor = Supervisor(app.board.watchdog, app.log, r.fatal)
     for name, make in (("lines", r.watch_lines), ("meter", r.watch_meter),
-                       ("cards", r.watch_cards), ("jobs", r.do_jobs), ("ticks", r.tick)):  # fmt: skip
+                       ("cards", r.watch_cards), ("jobs", r.do_jobs),
+                       ("ticks", r.tick)):  # fmt: skip
         s.add(name, make, True)
     for name, make in (("terminal", app.terminal.run), ("view", app.view.run),
                        ("sync", app.sync.run)):  # fmt: skip
