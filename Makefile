@@ -20,7 +20,7 @@ run: build ## the charger and the world around it; prints the address of the cha
 	@$(PY) -m hostsim run $(ARGS)
 
 test: build ## all tests: CPython, both MicroPython builds, end to end
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 $(ARGS)
 
 test-long: build ## the tests marked long as well: every byte of a power cut, long seeds
 	@$(PY) -m pytest -m "long or not long" $(ARGS)
