@@ -7,6 +7,7 @@ one module on a charger; what is imported inside a function is entered and left 
 """
 
 import asyncio
+import gc
 import logging
 
 from micropython import const
@@ -73,6 +74,8 @@ class App:
 
     def print_receipt(self) -> None:
         """The driver's receipt, as soon as the bill is in flash."""
+        self.terminal.receipt_text = ""  # what it printed at the hold; this paper says more
+        gc.collect()
         try:
             from firmware.receipt import lines
 

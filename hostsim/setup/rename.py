@@ -310,7 +310,25 @@ def _functions(units: dict[str, ast.Module], spoken: set[str]) -> dict[str, str]
     tree.body = [names.visit(node) for node in tree.body]
     for unit in units.values():
         _follow(unit, ours)
+        if unit is not tree:
+            _private(unit)
     return ours
+
+
+def _private(unit: ast.Module) -> None:
+    """Private globals of a module that stays apart: nobody else knows them."""
+    bound = bound_here(unit.body) - imported_here(unit.body)
+    taken = {n.id for n in ast.walk(unit) if isinstance(n, ast.Name)} | {
+        a.arg for n in ast.walk(unit) if isinstance(n, _DEF) for a in arguments(n)
+    }
+    free = (short for short in _shorts() if short not in taken)
+    ours = {
+        name: next(free)
+        for name in sorted(bound)
+        if name.startswith("_") and not name.startswith("__")
+    }
+    names = GlobalNames(ours.get, lambda module, name: None)
+    unit.body = [names.visit(node) for node in unit.body]
 
 
 def _follow(unit: ast.Module, ours: dict[str, str]) -> None:
