@@ -74,7 +74,6 @@ class App:
 
     def print_receipt(self) -> None:
         """The driver's receipt, as soon as the bill is in flash."""
-        self.terminal.receipt_text = ""  # what it printed at the hold; this paper says more
         gc.collect()
         try:
             from firmware.receipt import lines
