@@ -14,7 +14,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice.models import Command, Payment, Period, Record, Refund, Session
+from hostsim.backoffice.models import (
+    PERIOD_FIELDS,
+    Command,
+    Payment,
+    Period,
+    Record,
+    Refund,
+    Session,
+)
 
 Fields = dict[str, Any]
 
@@ -155,18 +163,7 @@ def _checkpoint(books: Books, record: Record, f: Fields) -> None:
 def _period(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     _must(f["end_ms"] >= f["start_ms"], "the period ends before it starts")
-    names = (
-        "start_ms",
-        "end_ms",
-        "energy_mwh",
-        "charging_ms",
-        "parking_ms",
-        "min_ma",
-        "max_ma",
-        "min_w",
-        "max_w",
-    )
-    books.db.add(Period(session=session, **{name: f[name] for name in names}))
+    books.db.add(Period(session=session, **{name: f[name] for name in PERIOD_FIELDS}))
 
 
 def _power_off(books: Books, record: Record, f: Fields) -> None:

@@ -31,6 +31,20 @@ _WRITING = threading.Lock()
 _Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite's own key is an INTEGER
 
 
+PERIOD_FIELDS = (
+    "start_ms",
+    "end_ms",
+    "energy_mwh",
+    "charging_ms",
+    "parking_ms",
+    "min_ma",
+    "max_ma",
+    "min_w",
+    "max_w",
+)
+"""A charging period as the ledger's record and a row of Period have it."""
+
+
 class Base(DeclarativeBase):
     """All tables."""
 

@@ -8,7 +8,16 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import selectinload
 
-from hostsim.backoffice.models import Charger, Command, Problem, Record, Refund, Session, Stream
+from hostsim.backoffice.models import (
+    PERIOD_FIELDS,
+    Charger,
+    Command,
+    Problem,
+    Record,
+    Refund,
+    Session,
+    Stream,
+)
 
 _SESSION = tuple(
     """
@@ -74,18 +83,9 @@ def session(engine: Engine, identity: int) -> dict[str, Any] | None:
         row = db.scalars(query).first()
         if row is None:
             return None
-        names = (
-            "start_ms",
-            "end_ms",
-            "energy_mwh",
-            "charging_ms",
-            "parking_ms",
-            "min_ma",
-            "max_ma",
-            "min_w",
-            "max_w",
-        )
-        return session_dict(row) | {"periods": [_pick(period, names) for period in row.periods]}
+        return session_dict(row) | {
+            "periods": [_pick(period, PERIOD_FIELDS) for period in row.periods]
+        }
 
 
 def books(engine: Engine, charger: str) -> dict[str, Any]:
