@@ -20,6 +20,7 @@ ROOMS = {
     },
     "firmware/ledger": {"firmware.errors", "firmware.ports", "firmware.ledger"},
     "firmware/session/machine.py": {"firmware.errors", "firmware.pricing", "firmware.session"},
+    "firmware/session/core.py": {"firmware.errors", "firmware.pricing", "firmware.session"},
     "firmware/sync": {"firmware.errors", "firmware.ports", "firmware.ledger", "firmware.sync"},
     "firmware/screen": {
         "firmware.errors",

@@ -47,6 +47,10 @@ class Delivery:
         if closed or elapsed >= self._checkpoint_at:
             self._checkpoint(elapsed)
 
+    def must_stop(self, now_ms: int) -> bool:
+        """Power has to go off now for the price to stay within the hold."""
+        return self.bill.must_stop(now_ms - self._start_ms)
+
     def _checkpoint(self, elapsed: int) -> None:
         self._checkpoint_at = elapsed + self._checkpoint_ms
         b = self.bill

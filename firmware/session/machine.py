@@ -10,105 +10,38 @@ Clock.uptime_ms().
 """
 
 from firmware.pricing.tariff import PARKING
-from firmware.session.contactor import FREED, NOT_CLOSING, ContactorWatch
+from firmware.session.contactor import FREED, NOT_CLOSING
+from firmware.session.core import (
+    AUTHORISING,
+    CHARGING,
+    FINISHED,
+    FREE,
+    METER_TRIES,
+    OPEN_TO_CARDS,
+    OUT,
+    PAUSED,
+    PLUGGED,
+    POWERED,
+    RECEIPT,
+    RECOVERING,
+    SETTLING,
+    STARTING,
+    WAIT_PLUG,
+    Core,
+)
 from firmware.session.data import Session
-from firmware.session.decisions import ABORT, AUTHORISE, CONTACTOR, OFFER, RECORD
+from firmware.session.decisions import ABORT, AUTHORISE, CONTACTOR, OFFER
 from firmware.session.delivery import Delivery
 from firmware.session.running import RunningBill
-from firmware.session.settlement import DONE, IDLE, Settlement
+from firmware.session.settlement import DONE, IDLE
 
-FREE = "free"
-PLUGGED = "plugged"
-AUTHORISING = "authorising"
-WAIT_PLUG = "wait_plug"
-STARTING = "starting"
-CHARGING = "charging"
-PAUSED = "paused"
-FINISHED = "finished"
-SETTLING = "settling"
-RECEIPT = "receipt"
-OUT = "out_of_service"
-RECOVERING = "recovering"
-
-_POWERED = (STARTING, CHARGING, PAUSED)
 _PASSING = (FREE, PLUGGED, WAIT_PLUG, CHARGING, PAUSED)  # a message is about a card, and passes
-_OPEN_TO_CARDS = (FREE, PLUGGED, RECEIPT)
-_METER_TRIES = 5
 # Stops that are the charger's own fault: the time after them costs nothing.
 _OWN_FAULTS = ("fault", "emergency", "meter_lost", "power_cut")
 
 
-class Machine:
-    """`cfg`: firmware.config.Config; `prices`: .tariff, .tz and .crc in force (app.Prices);
-    `numbers`: .next_session and .next_receipt (the ledger's books); `epoch_ms()`: wall clock, 0
-    while unknown.
-    """
-
-    def __init__(self, cfg, prices, numbers, epoch_ms):
-        self.state = FREE
-        self.session: "Session" = None
-        self.delivery: "Delivery" = None
-        self.message = ""  # text key for the driver beside the state
-        self.pilot = "A"
-        self.broken = ""  # recovery was not possible; the session stays open in flash
-        self.blocked = ""  # why no new session may start; "" when one may
-        self.power_w = 0
-        self.register_wh = -1  # the meter's last word; -1: it never spoke
-        self.serial = ""
-        self.out = []
-        self.settlement = Settlement(self.out)
-        self.contactor = ContactorWatch()
-        self._cfg = cfg
-        self._prices = prices
-        self._numbers = numbers
-        self._epoch_ms = epoch_ms
-        self._since = 0  # when the state was entered
-        self._said_at = 0  # when the message was
-        self._meter_ok_at = 0
-        self._meter_fails = 0
-        self._stopping = ""  # stop asked while the terminal is at work
-
-    # --- what the others ask -------------------------------------------------
-
-    @property
-    def wants_card(self) -> bool:
-        """The reader waits for a tap: to start a session, or to stop one's own."""
-        if self.state in _OPEN_TO_CARDS:
-            return not self.blocked
-        return self.state in (WAIT_PLUG, CHARGING, PAUSED, FINISHED)
-
-    @property
-    def busy(self) -> bool:
-        """A session is open: no flashing, no config change, no reboot."""
-        return self.session is not None and self.state != RECEIPT
-
-    @property
-    def meter_known(self) -> bool:
-        return self.register_wh >= 0 and self._meter_fails < _METER_TRIES
-
-    def enter(self, state: str, now_ms: int, message: str = "") -> None:
-        self.state = state
-        self.message = message
-        self._since = self._said_at = now_ms
-
-    def take(self) -> list:
-        taken = self.out[:]
-        self.out.clear()
-        return taken
-
-    def _record(self, kind: str, fields: dict) -> None:
-        fields["sess"] = self.session.number if self.session else 0
-        self.out.append((RECORD, kind, fields))
-
-    def _alarm(self, code: str) -> None:
-        self._record("alarm", {"code": code, "detail": ""})
-
-    def _go_idle(self, now_ms: int, message: str = "") -> None:
-        self.session = None
-        if self.contactor.welded:
-            self.enter(OUT, now_ms, "contactor_welded")
-        else:
-            self.enter(PLUGGED if self.pilot in "BCD" else FREE, now_ms, message)
+class Machine(Core):
+    """One session after the other; made as Core says."""
 
     # --- cards ---------------------------------------------------------------
 
@@ -116,14 +49,14 @@ class Machine:
         """A card was tapped (terminal.base.CardResult)."""
         if card.kind == "unreadable":
             self._say(now_ms, card.text or "card_unreadable")
-        elif self.state in _OPEN_TO_CARDS:
+        elif self.state in OPEN_TO_CARDS:
             if not self.blocked:
                 self._ask_hold(now_ms, card)
         elif not (self.session and self.session.same_card(card)):
             self._say(now_ms, "other_card")
         elif self.state == WAIT_PLUG:
             self._give_back(now_ms, "tap")
-        elif self.state in _POWERED:
+        elif self.state in POWERED:
             self._stop(now_ms, "tap")
         return self.take()
 
@@ -218,7 +151,7 @@ class Machine:
 
     def _stop(self, now_ms: int, reason: str) -> None:
         """Power off, now; the last register reading comes after the contactor is open."""
-        if self.state not in _POWERED:
+        if self.state not in POWERED:
             return
         self.session.reason = reason
         self._switch(False)
@@ -248,7 +181,7 @@ class Machine:
         return self.take()
 
     def _unplugged(self, now_ms: int) -> None:
-        if self.state in _POWERED:
+        if self.state in POWERED:
             self._stop(now_ms, "vehicle" if self.state == PAUSED else "unplug")
         elif self.state == PLUGGED:
             self.enter(FREE, now_ms)
@@ -272,7 +205,7 @@ class Machine:
         elif fault == FREED:
             if self.state == OUT:
                 self._go_idle(now_ms)
-        elif self.state in _OPEN_TO_CARDS:
+        elif self.state in OPEN_TO_CARDS:
             self._go_idle(now_ms)
         elif self.delivery and not self.delivery.final:
             # what flows through a welded contactor is not billed
@@ -283,7 +216,7 @@ class Machine:
 
     def on_stop(self, now_ms: int, reason: str) -> list:
         """Stop asked by "button" or "remote"."""
-        if self.state in _POWERED:
+        if self.state in POWERED:
             self._stop(now_ms, reason)
         elif self.state == WAIT_PLUG:
             self._give_back(now_ms, reason)
@@ -296,7 +229,7 @@ class Machine:
 
     def on_emergency(self, now_ms: int) -> list:
         """Emergency stop pressed: power off first, then the record."""
-        if self.state in _POWERED:
+        if self.state in POWERED:
             self._stop(now_ms, "emergency")
             self._alarm("emergency_stop")
         elif self.state == WAIT_PLUG:
@@ -319,11 +252,15 @@ class Machine:
             return self.take()
         if self.state in (CHARGING, PAUSED):
             d.running(r, self.state == CHARGING)
-            if d.bill.must_stop():
-                self._stop(now_ms, "hold_reached")
+            self._guard(now_ms)
         elif d.off_ms >= 0 and not self.contactor.closed and d.after_off(r):
             self._after_final(now_ms)
         return self.take()
+
+    def _guard(self, now_ms: int) -> None:
+        """Power off before the price can pass the hold, whether the meter speaks or not."""
+        if self.state in POWERED and self.delivery.must_stop(now_ms):
+            self._stop(now_ms, "hold_reached" if self.meter_known else "meter_lost")
 
     def _after_final(self, now_ms: int) -> None:
         if self._settle_now():
@@ -340,9 +277,10 @@ class Machine:
         """One read failed after its retries; a meter silent for a time and some tries is lost."""
         self._meter_fails += 1
         lost = now_ms - self._meter_ok_at > self._cfg.meter_lost_s * 1000
-        if lost and self._meter_fails >= _METER_TRIES and self.state in _POWERED:
+        if lost and self._meter_fails >= METER_TRIES and self.state in POWERED:
             self._alarm("meter_lost")
             self._stop(now_ms, "meter_lost")
+        self._guard(now_ms)
         return self.take()
 
     # --- the end -------------------------------------------------------------
@@ -375,6 +313,7 @@ class Machine:
         cfg = self._cfg
         waited = now_ms - self._since
         self.settlement.on_tick(now_ms)
+        self._guard(now_ms)
         if self.state == WAIT_PLUG and waited > cfg.plug_timeout_s * 1000:
             self._give_back(now_ms, "plug_timeout")
         elif self.state == PAUSED and waited > cfg.pause_limit_s * 1000:

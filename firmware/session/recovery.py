@@ -7,9 +7,9 @@ open).
 """
 
 from firmware.errors import ForecourtError
+from firmware.session.core import RECOVERING
 from firmware.session.data import Session
 from firmware.session.delivery import Delivery
-from firmware.session.machine import RECOVERING
 from firmware.session.running import RunningBill
 
 

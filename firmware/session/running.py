@@ -13,6 +13,7 @@ from firmware.pricing.counter import CHARGING, PARKED
 from firmware.pricing.engine import Engine
 
 _CONTACTOR_OPEN_MS = const(1500)  # from the decision to open until no current flows, worst case
+_LOOK_MS = const(1000)  # the machine looks once a second, also while no reading comes
 _NEVER = const(-1)
 
 
@@ -55,25 +56,28 @@ class RunningBill:
         kind = CHARGING if charging else PARKED
         self.engine.tick(elapsed_ms, mwh, kind, power_w, current_ma)
 
-    def must_stop(self) -> bool:
-        """True when the price could pass the hold before the contactor is open.
+    def must_stop(self, now_ms: int) -> bool:
+        """True when the price could pass the hold before the contactor is open, `now_ms` after
+        the start.
 
-        Looks ahead by two reading gaps and the contactor's own time at full power. How far away
-        the hold is is computed only when half the shortest way to it has gone by, so a meter tick
-        costs one comparison.
+        What may have flowed since the last reading counts at full power, however long the meter
+        has been silent; on top come the gap to the next look and the contactor's own time. How
+        far away the hold is is computed only when half the shortest way to it has gone by, so a
+        look costs two comparisons. Limit: prices are those of the last reading.
         """
-        if self.elapsed_ms < self.check_at:
-            return False
         if self.engine.frozen:
             return True
+        if now_ms < self.check_at:
+            return False
         energy_mwh, time_ms = self.engine.left(self.hold_minor)
-        worst_ms = 2 * self._gap_ms + _CONTACTOR_OPEN_MS
+        gap = max(self._gap_ms, _LOOK_MS)
+        worst_ms = max(now_ms - self.elapsed_ms, gap) + gap + _CONTACTOR_OPEN_MS
         used, whole = self._share(worst_ms, energy_mwh, time_ms)
         if used >= whole:
             return True
         if used:
             until = worst_ms * whole // used - worst_ms
-            self.check_at = self.elapsed_ms + min(until // 2, 60000)
+            self.check_at = now_ms + min(until // 2, 60000)
         return False
 
     def _share(self, ms: int, energy_mwh: int, time_ms: int):

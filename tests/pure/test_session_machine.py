@@ -31,6 +31,10 @@ class Settings:
     meter_wait_s = 600
 
 
+class Silent(Settings):
+    meter_lost_s = 600
+
+
 class Prices:
     def __init__(self, text):
         self.tariff = Tariff.from_json(text)
@@ -99,10 +103,10 @@ class Bench:
         self.now += seconds * 1000
         return self.do(self.m.on_tick(self.now))
 
-    def charge(self):
+    def charge(self, hold=None):
         """Tap, hold, plug, contactor closed, vehicle asks."""
         self.do(self.m.on_card(self.now, Card()))
-        self.do(self.m.on_authorised(self.now, Hold()))
+        self.do(self.m.on_authorised(self.now, hold or Hold()))
         self.do(self.m.on_pilot(self.now, "B"))
         self.do(self.m.on_feedback(self.now, True))
         self.do(self.m.on_pilot(self.now, "C"))
@@ -204,6 +208,40 @@ def test_price_never_passes_the_hold_and_energy_stops_before_it():
     assert 38000 < wh - 1000 < 40000
     b.power_off(wh + 40)
     assert b.record("priced")["total_minor"] <= 2000
+
+
+def test_silent_meter_lets_no_energy_pass_the_hold():
+    """2 kWh fit the hold; full power is 22 kW, the contactor needs 1.5 s."""
+    for failing in (True, False):  # reads that fail, and a read that never comes back
+        b = Bench()
+        b.m._cfg = Silent()
+        b.charge(Hold(100))
+        flowed = 0  # Wh, as if the vehicle took full power all the time
+        while flowed < 1800:
+            b.now += 5000
+            flowed += 22000 * 5 // 3600
+            b.meter(1000 + flowed, 22000)
+        assert b.m.state == "charging"
+        silent = 0
+        while b.m.state == "charging" and silent < 600:
+            silent += 1
+            b.later(1)
+            if failing:
+                b.do(b.m.on_meter_failed(b.now))
+        assert b.did(do.CONTACTOR)[-1] == (do.CONTACTOR, False)
+        assert 1 < silent and flowed + (silent + 1.5) * 22000 / 3600 <= 2000
+        b.power_off(2999)
+        assert b.record("priced")["total_minor"] == 100
+
+
+def test_price_that_froze_at_the_hold_ends_the_power_at_once():
+    b = Bench()
+    b.charge(Hold(100))
+    b.now += 1000
+    b.meter(1001, 22000)
+    b.now += 1000
+    b.meter(4000, 22000)  # far more than the charger can give: the next look was not due yet
+    assert b.m.state == "finished" and b.m.session.reason == "hold_reached"
 
 
 def test_same_card_stops_and_another_does_not():
