@@ -7,7 +7,8 @@ socket carries one line a message. From the world: `pilot B`, `feedback 1`, `eme
 with JSON. When the world closes the socket the process ends.
 
 Where things are comes from the environment: FORECOURT_WORLD (host:port), FORECOURT_DIR,
-FORECOURT_METER and FORECOURT_TERMINAL (tty paths).
+FORECOURT_METER and FORECOURT_TERMINAL (tty paths); FORECOURT_FLASH_KIB is the size of the ledger's
+region (256 when not given).
 """
 
 import asyncio
@@ -22,7 +23,6 @@ from micropython import const
 from board.host_nor import FileNor
 from board.host_uart import UART
 
-_FLASH_SECTORS = const(64)
 _SECTOR = const(4096)
 
 
@@ -125,7 +125,8 @@ class Board:
         self.clock = Clock()
         self._world = World(os.getenv("FORECOURT_WORLD"), self.clock)
         self.lines = self.network = self.screen = self.watchdog = self._world
-        self.flash = FileNor(self.files + "/flash.bin", _FLASH_SECTORS, _SECTOR)
+        sectors = int(os.getenv("FORECOURT_FLASH_KIB") or 256) * 1024 // _SECTOR
+        self.flash = FileNor(self.files + "/flash.bin", sectors, _SECTOR)
 
     def uart(self, role: str, baudrate: int, bits: int = 8, parity=None, stop: int = 1):
         """A UART on the pty the world prepared for this role; None where there is none."""

@@ -113,7 +113,10 @@ class Hands:
         w = self._w
         if w.evse.network == on:
             return
-        (w.broker.resume if on else w.broker.pause)()
+        if w.net is not None:
+            w.net.faults.silent = not on
+        else:
+            (w.broker.resume if on else w.broker.pause)()
         w.evse.set_network(on)
 
     def set_meter(self, on: bool) -> None:

@@ -22,21 +22,19 @@ from typing import Any
 
 from hostsim import books as books_module
 from hostsim.backoffice.service import BackOffice
-from hostsim.broker import Broker
+from hostsim.broker_proxy import BrokerProxy
 from hostsim.charger import Charger, ChargerError, Machine
-from hostsim.clock import WorldClock
 from hostsim.errors import WorldError
 from hostsim.evse import Evse
 from hostsim.hands import Hands
 from hostsim.ledgerimage import read_image
 from hostsim.line import PtyLine
 from hostsim.meter.sim import MeterSim
-from hostsim.pki import Pki
 from hostsim.setup import BUILD
+from hostsim.site import Site
 from hostsim.snapshot import snapshot
 from hostsim.terminal.books import Books
 from hostsim.terminal.pt import TerminalSim
-from hostsim.timeserver import TimeServer
 from hostsim.vehicle import Vehicle
 
 __all__ = ["CHARGER_ID", "Options", "World", "WorldError"]
@@ -56,7 +54,9 @@ _HOPELESS = ("no_tariff", "ledger_fault", "contactor_welded")
 
 @dataclass
 class Options:
-    """How a world is set up. `directory`: where everything is kept."""
+    """How a world is set up. `directory`: where everything is kept; `flash_kib`: size of the
+    ledger's region; `proxied`: the charger reaches the broker through a hostile network (`net`).
+    """
 
     directory: Path
     rom: bool = False
@@ -71,19 +71,33 @@ class Options:
     receipt_url: str = ""
     config: dict[str, Any] | None = None
     bank_s: float = 0.8
+    charger: str = CHARGER_ID
+    flash_kib: int = 256
+    proxied: bool = False
 
 
 class World:
-    """See the module. `progress(text)` hears what is being started."""
+    """See the module. `progress(text)` hears what is being started. `site`: a started one that
+    several worlds share; without it the world makes one and ends it.
+    """
 
     def __init__(
-        self, options: Options, progress: Callable[[str], None] = lambda text: None
+        self,
+        options: Options,
+        progress: Callable[[str], None] = lambda text: None,
+        site: Site | None = None,
     ) -> None:
         self.options = options
         self._progress = progress
-        self.charger_id = CHARGER_ID
+        self.charger_id = options.charger
         self.random = random.Random(options.seed)
-        self.back_office: BackOffice | None = None
+        self._owns_site = site is None
+        self.site = site or Site(options.directory, options.start_epoch_ms, options.speed)
+        self.clock = self.site.clock
+        self.pki = self.site.pki
+        self.broker = self.site.broker
+        self.time_server = self.site.time_server
+        self.net = BrokerProxy(self.broker, self.pki, options.seed) if options.proxied else None
         self.charger: Charger | None = None
         self.view: dict[str, Any] = {}
         self.hello: dict[str, Any] = {}
@@ -106,8 +120,6 @@ class World:
     def _make_parts(self, o: Options) -> None:
         self.files = o.directory / "charger"
         self.files.mkdir(parents=True, exist_ok=True)
-        self._clock_file = o.directory / "clock.json"
-        self.clock = WorldClock(o.start_epoch_ms or self._time_to_go_on(), o.speed)
         self._began_ms = self.clock.now_ms()
         stored = 60_000 - min(o.wanted_wh or 40_000, 55_000)
         self.vehicle = Vehicle(
@@ -135,9 +147,6 @@ class World:
             bank_s=o.bank_s,
         )
         self.terminal_line = PtyLine(baud=9600)
-        self.pki = Pki(o.directory / "pki")
-        self.broker = Broker(o.directory / "broker", self.pki)
-        self.time_server = TimeServer(self.clock)
         self.hands = Hands(self)
 
     # --- life ------------------------------------------------------------------------------------
@@ -152,24 +161,15 @@ class World:
             self._printed(
                 "no 32-bit MicroPython here: the 64-bit one, with twice the heap"
             )
-        undo.callback(self._save_clock)
         undo.callback(self.terminal_line.close)
-        self._progress("certificates and broker")
-        undo.push_async_callback(asyncio.to_thread, self.broker.stop)
-        await asyncio.to_thread(self.broker.start)
-        self._progress("back office")
-        self.back_office = BackOffice(
-            f"sqlite:///{o.directory / 'backoffice.db'}",
-            self.broker,
-            self.pki,
-            self.clock.now_ms,
-            self._mqtt_event,
-        )
-        undo.push_async_callback(asyncio.to_thread, self.back_office.close)
-        await self.back_office.start()
+        if self._owns_site:
+            undo.push_async_callback(self.site.stop)
+            await self.site.start(self._progress)
+        self.site.listen(self.charger_id, self._mqtt_event)
+        if self.net is not None:
+            undo.push_async_callback(asyncio.to_thread, self.net.stop)
+            await asyncio.to_thread(self.net.start)
         self._progress("meter, terminal, vehicle")
-        undo.push_async_callback(self.time_server.stop)
-        await self.time_server.start()
         undo.push_async_callback(self.meter.stop)
         await self.meter.start()
         undo.push_async_callback(self._end_tasks)
@@ -195,31 +195,16 @@ class World:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _time_to_go_on(self) -> int | None:
-        """Now; or where this world's clock stopped, when that had run ahead: it never goes back.
-        """
-        try:
-            stopped_ms = int(json.loads(self._clock_file.read_text())["now_ms"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        now_ms = time.time_ns() // 1_000_000
-        return stopped_ms if stopped_ms > now_ms else None
-
-    def _save_clock(self) -> None:
-        fresh = self._clock_file.with_suffix(".new")
-        fresh.write_text(json.dumps({"now_ms": self.clock.now_ms()}))
-        fresh.replace(self._clock_file)
-
     def _write_charger_files(self) -> None:
         o = self.options
         assert self.back_office
-        self.pki.charger(CHARGER_ID).install(self.files)
+        self.pki.charger(self.charger_id).install(self.files)
         tariff = self.files / "tariff.json"
         if o.tariff is not None or not tariff.exists():
             tariff.write_text(o.tariff if o.tariff is not None else DEFAULT_TARIFF.read_text())
         config = {
-            "charger": CHARGER_ID,
-            "evse_id": "DE*FCT*E0001*1",
+            "charger": self.charger_id,
+            "evse_id": "DE*FCT*E" + self.charger_id.rpartition("-")[2] + "*1",
             "currency": _currency_of(tariff),
             "hold_minor": o.hold_minor,
             "min_hold_minor": min(100, o.hold_minor),
@@ -227,8 +212,8 @@ class World:
             "receipt_url": o.receipt_url,
             "mqtt": {
                 "host": "127.0.0.1",
-                "port": self.broker.port,
-                "command_key": self.back_office.command_key(CHARGER_ID).hex(),
+                "port": self.net.port if self.net else self.broker.port,
+                "command_key": self.back_office.command_key(self.charger_id).hex(),
             },
             "time_server": {"host": "127.0.0.1", "port": self.time_server.port},
         }
@@ -247,6 +232,7 @@ class World:
             "FORECOURT_DIR": str(self.files),
             "FORECOURT_METER": self.meter.path,
             "FORECOURT_TERMINAL": self.terminal_line.path,
+            "FORECOURT_FLASH_KIB": str(self.options.flash_kib),
         }
 
     async def set_power(self, on: bool) -> None:
@@ -274,7 +260,7 @@ class World:
             if turns % _TELL_EVERY == 0:
                 self._tell_changes()
             if turns % _SAVE_EVERY == 0:
-                self._save_clock()
+                self.site.save_clock()
 
     # --- what happens ----------------------------------------------------------------------------
 
@@ -379,6 +365,11 @@ class World:
             self._tell(changes)
 
     @property
+    def back_office(self) -> BackOffice | None:
+        """The site's; None until it is started."""
+        return self.site.back_office
+
+    @property
     def running(self) -> bool:
         """The firmware's process lives and talks."""
         return self.charger is not None and self.charger.running and self.evse.connected.is_set()
@@ -416,7 +407,7 @@ class World:
         assert self.back_office
         charger = books_module.from_records("charger", self.charger_records())
         terminal = books_module.from_terminal(self.terminal.books.summary())
-        back = books_module.from_records("back office", self.back_office.records(CHARGER_ID))
+        back = books_module.from_records("back office", self.back_office.records(self.charger_id))
         self.books_seen = books_module.compare(charger, terminal, back)
         return self.books_seen
 
@@ -455,7 +446,7 @@ class World:
             self._resets_seen = self.charger.resets
 
     def _tail(self) -> str:
-        office = self.back_office.problems(CHARGER_ID)[:3] if self.back_office else []
+        office = self.back_office.problems(self.charger_id)[:3] if self.back_office else []
         refused = [f"back office: {p['code']}: {p['detail']}" for p in office]
         return "\n".join([*list(self.log)[-10:], *refused])
 
