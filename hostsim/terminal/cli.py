@@ -155,7 +155,7 @@ def decode(
     ] = False,
 ) -> None:
     """Explain an APDU as JSON. What does not fit is under "errors"; exit code 1: nothing fits."""
-    text = "".join("".join(data).split())
+    text = "".join(char for char in "".join(data) if char not in _BETWEEN_BYTES)
     try:
         raw = bytes.fromhex(text)
     except ValueError:
@@ -165,6 +165,9 @@ def decode(
     typer.echo(json.dumps(out, indent=2, ensure_ascii=False))
     if "command" not in out:
         raise typer.Exit(1)
+
+
+_BETWEEN_BYTES = " \t\r\n:-,_"
 
 
 def _not_hex(data: str) -> dict[str, Any]:

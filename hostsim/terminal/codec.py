@@ -103,7 +103,9 @@ class Sign(Enum):
 
 @dataclass(frozen=True)
 class Received:
-    """One sign from the line; `apdu` for a frame, `reason` for a broken one."""
+    """One sign from the line; `apdu` for a frame (also one whose CRC is wrong), `reason` for a
+    broken one.
+    """
 
     sign: Sign
     apdu: bytes = b""
@@ -209,13 +211,13 @@ class Deframer:
         expected = crc(apdu + bytes((ETX,)))
         got = self._crc_low | byte << 8
         if got != expected:
-            return self._broken(f"CRC is {got:04X}, must be {expected:04X}")
+            return self._broken(f"CRC is {got:04X}, must be {expected:04X}", apdu)
         self._reset()
         return Received(Sign.FRAME, apdu)
 
-    def _broken(self, reason: str) -> Received:
+    def _broken(self, reason: str, apdu: bytes = b"") -> Received:
         self._reset()
-        return Received(Sign.BROKEN, reason=reason)
+        return Received(Sign.BROKEN, apdu, reason)
 
     def _reset(self) -> None:
         self._state = _State.IDLE

@@ -13,8 +13,8 @@ from hostsim.terminal import codec, printing
 from hostsim.terminal import fields as f
 from hostsim.terminal.cards import Card
 from hostsim.terminal.codec import CodecError
+from hostsim.terminal.codes import STATUS_TEXTS
 from hostsim.terminal.fields import Fields
-from hostsim.terminal.names import STATUS_TEXTS
 
 if TYPE_CHECKING:
     from hostsim.terminal.pt import TerminalSim

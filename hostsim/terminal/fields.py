@@ -15,25 +15,29 @@ LL, LLL, TLV = -2, -3, -1
 
 _TAGS: dict[int, tuple[int, ...]] = {
     1: (
-        0x01, 0x02, 0x03, 0x05, 0x19, 0x27, 0x8A, 0x8C, 0xA0, 0xD0, 0xD1, 0xD2, 0xD3, 0xE0, 0xE9,
-        0xEA, 0xF0, 0xF9, 0xFA, 0xFC,
+        0x01, 0x02, 0x03, 0x05, 0x19, 0x27, 0x72, 0x73, 0x74, 0x75, 0x8A, 0x8C, 0xA0, 0xD0, 0xD2,
+        0xD3, 0xE0, 0xE9, 0xEA, 0xF0, 0xF9, 0xFA, 0xFB, 0xFC, 0xFD,
     ),
     6: (0x04,),
     TLV: (0x06,),
     3: (0x0B, 0x0C, 0x37, 0x3D, 0x88, 0xAA),
     2: (0x0D, 0x0E, 0x17, 0x3A, 0x49, 0x87),
     LL: (
-        0x22, 0x23, 0x2D, 0x8B, 0xA7, 0xE1, 0xE2, 0xE3, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8, 0xF1, 0xF2,
-        0xF3, 0xF4, 0xF5, 0xF6, 0xF7, 0xF8,
+        0x22, 0x23, 0x2D, 0x8B, 0xA7, 0xD1, 0xE1, 0xE2, 0xE3, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8, 0xF1,
+        0xF2, 0xF3, 0xF4, 0xF5, 0xF6, 0xF7, 0xF8,
     ),
     LLL: (0x24, 0x2E, 0x3C, 0x60, 0x92, 0x9A, 0xAF),
-    4: (0x29,),
+    4: (0x29, 0x70, 0x71),
     15: (0x2A,),
     8: (0x3B, 0xEB),
     5: (0xBA,),
 }  # fmt: skip
 #: bitmap -> fixed length in bytes, or LL / LLL / TLV
 LENGTHS = {tag: size for size, tags in _TAGS.items() for tag in tags}
+
+#: what a card's number or tracks are carried in: PAN, tracks, chip data, check value
+CARD_BMPS = (0x22, 0x23, 0x24, 0x2D, 0x2E, 0x3A, 0xAF)
+CARD_TAGS = (0x1F08, 0x1F09, 0x1F0A, 0x1F1A, 0x1F2A, 0x1F3E, 0x57, 0x5A, 0x5F20, 0x9F6B)
 
 _TWO_BYTE_TAGS = (0x1FF2,)  # has the continuation bit set, yet is two bytes long (Feig)
 _MAX_DEPTH = 8
@@ -64,6 +68,7 @@ class Fields:
     """All bitmaps of an APDU's data, and the TLV container of BMP 06."""
 
     bmps: dict[int, Bmp] = field(default_factory=dict)
+    order: list[Bmp] = field(default_factory=list)  # all of them; a tag may come twice
     tlvs: tuple[Tlv, ...] = ()
     has_tlv: bool = False
 
@@ -126,8 +131,12 @@ def parse(body: bytes, start: int = 0) -> Fields:
     return fields
 
 
-def parse_into(fields: Fields, body: bytes, start: int) -> None:
-    """As `parse`, but what was read before an error stays in `fields`."""
+def parse_into(
+    fields: Fields, body: bytes, start: int, tolerated: list[CodecError] | None = None
+) -> None:
+    """As `parse`, but what was read before an error stays in `fields`. With `tolerated`, what is
+    wrong inside a TLV container is noted there and the bitmaps after it are read all the same.
+    """
     pos = 0
     while pos < len(body):
         tag, begin = body[pos], pos
@@ -140,10 +149,22 @@ def parse_into(fields: Fields, body: bytes, start: int) -> None:
             )
         value = body[pos : pos + size]
         fields.bmps[tag] = Bmp(tag, value, start + begin, start + pos)
+        fields.order.append(fields.bmps[tag])
         if tag == 0x06:
             fields.has_tlv = True
-            fields.tlvs += parse_tlv(value, start + pos)
+            fields.tlvs += _container(value, start + pos, tolerated)
         pos += size
+
+
+def _container(value: bytes, start: int, tolerated: list[CodecError] | None) -> tuple[Tlv, ...]:
+    found: list[Tlv] = []
+    try:
+        parse_tlv(value, start, out=found)
+    except CodecError as exc:
+        if tolerated is None:
+            raise
+        tolerated.append(exc)
+    return tuple(found)
 
 
 def plain_bitmaps(body: bytes) -> bool:
@@ -185,13 +206,15 @@ def _ber_length(data: bytes, pos: int, start: int) -> tuple[int, int]:
     return int.from_bytes(data[pos + 1 : pos + 1 + count], "big"), pos + 1 + count
 
 
-def parse_tlv(data: bytes, start: int = 0, depth: int = 0) -> tuple[Tlv, ...]:
+def parse_tlv(
+    data: bytes, start: int = 0, depth: int = 0, out: list[Tlv] | None = None
+) -> tuple[Tlv, ...]:
     """Read TLV objects, constructed ones (bit 6 of the tag) with their children. Raises
-    CodecError.
+    CodecError; what was read before it is in `out`, where that is given.
     """
     if depth > _MAX_DEPTH:
         raise CodecError(start, "TLV objects are nested too deep")
-    out: list[Tlv] = []
+    out = [] if out is None else out
     pos = 0
     while pos < len(data):
         begin = pos
@@ -271,13 +294,13 @@ def pan_bytes(pan: str, *, masked: bool) -> bytes:
 
 def pan_text(data: bytes) -> str:
     """A card number as a person may see it: first six and last four digits at most, whatever the
-    wire carried.
+    wire carried; of one too short for a payment card the last four.
     """
     text = data.hex().upper().rstrip("F")
     for mark in "D=":
         text = text.split(mark)[0]
-    if len(text) < 10:
-        return "*" * len(text)
+    if len(text) < 13:
+        return "*" * max(0, len(text) - 4) + text[-4:].replace("E", "*")
     return text[:6].replace("E", "*") + "*" * (len(text) - 10) + text[-4:].replace("E", "*")
 
 
@@ -286,11 +309,17 @@ def hide_cards(apdu: bytes, fields: Fields) -> bytes:
     unreadable, for a log.
     """
     out = bytearray(apdu)
-    for tag in (0x22, 0x23, 0x24, 0x2D, 0x2E):
-        item = fields.bmps.get(tag)
-        if item is not None:
-            begin, size = item.value_offset, len(item.value)
-            keep_tail = 2 if tag == 0x22 else 0
-            for index in range(begin + 3, begin + size - keep_tail):
-                out[index] = 0xEE
+    for item in fields.order:
+        if item.tag in CARD_BMPS:
+            tail = 2 if item.tag == 0x22 else 0
+            _blank(out, item.value_offset + 3, item.value_offset + len(item.value) - tail)
+    for tag in CARD_TAGS:
+        for found in find_all(fields.tlvs, tag):
+            end = found.offset + len(tlv(found.tag, found.value))
+            _blank(out, end - len(found.value), end)
     return bytes(out)
+
+
+def _blank(out: bytearray, begin: int, end: int) -> None:
+    for index in range(begin, end):
+        out[index] = 0xEE

@@ -5,14 +5,20 @@ Source: PA00P015, each command's own section; the version of 060F as captured (s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from hostsim.terminal import fields as f
 from hostsim.terminal.codec import CodecError
+from hostsim.terminal.codes import result_text, status_text
 from hostsim.terminal.masking import readable
-from hostsim.terminal.names import STATUS_TEXTS
 
-PASSWORD_FIRST = (0x0600, 0x0610, 0x061B, 0x0620, 0x0630, 0x0631, 0x0650, 0x0693)
+PASSWORD_FIRST = (
+    0x0610, 0x0612, 0x061B, 0x0620, 0x0630, 0x0631, 0x0650, 0x0651, 0x0652, 0x0693, 0x0803,
+    0x0810, 0x0814,
+)  # fmt: skip
+Plain = Callable[[dict[str, Any], bytes, int], None]
+_REVERSAL, _RECEIPT = 0x0630, 0x87
 
 
 def plain_length(command: int, body: bytes) -> int:
@@ -20,21 +26,33 @@ def plain_length(command: int, body: bytes) -> int:
     if command == 0x0600:
         return 6 if len(body) >= 6 and body[4] not in (0x03, 0x06) else min(4, len(body))
     if command in PASSWORD_FIRST:
-        return 0 if f.plain_bitmaps(body) else min(3, len(body))
+        return _password_length(command, body)
     if command == 0x0501:
-        return 3 if body and body[0] not in (0x03, 0x06) else 0
+        return min(3, len(body)) if body and body[0] not in (0x03, 0x06) else 0
     if command == 0x04FF:
         return min(len(body), 1 if body[1:2] == b"\x06" else 2)
     if command == 0x061E:
-        return 3 if body[:1] == b"\x6f" and len(body) >= 3 else min(1, len(body))
+        currency = body[:1] == b"\x6f" and len(body) >= 3 and body[1] not in (0x06, 0x49, 0x87)
+        return 3 if currency else min(1, len(body))
     if command == 0x060F:
         return _completion_plain(body)
     return {
         0x06C0: min(1, len(body)),
         0x06D1: len(body),
         0x0FA1: len(body),
-        0x0830: len(body),
+        0x0830: min(1, len(body)),
+        0x0840: min(1, len(body)),
+        0x0802: min(1, len(body)),
+        0x0695: min(6, len(body)),
+        0x0691: 6 if len(body) == 6 else 0,
     }.get(command, 0)
+
+
+def _password_length(command: int, body: bytes) -> int:
+    """The password is left out by some ECRs; what can be read as bitmaps is read so."""
+    if len(body) == 3:
+        return 0 if command == _REVERSAL and body[0] == _RECEIPT else 3
+    return 0 if f.plain_bitmaps(body) else min(3, len(body))
 
 
 def _completion_plain(body: bytes) -> int:
@@ -45,7 +63,7 @@ def _completion_plain(body: bytes) -> int:
         return min(len(body), 4 + _version_length(body))
     if len(body) >= 2 and body[0] not in (0x06, 0x19, 0x27, 0x29, 0x49) and body[1] == 0x06:
         return 1
-    if len(body) >= 32 and body[0] >= 0x30:
+    if len(body) >= 32 and all(0x20 <= byte < 0x7F for byte in body):
         return len(body)  # plain text of a 0FA1 answer
     return 0
 
@@ -72,7 +90,7 @@ def _intermediate(out: dict[str, Any], plain: bytes, start: int) -> None:
     if not plain:
         raise CodecError(start, "an intermediate status has a status byte")
     out["status"] = out["status_byte"] = plain[0]
-    out["text"] = STATUS_TEXTS.get(plain[0], f"status {plain[0]:02X}")
+    out["text"] = status_text(plain[0])
     if len(plain) > 1:
         out["timeout"] = f.from_bcd(plain[1:2], start + 1)
 
@@ -81,6 +99,7 @@ def _abort(out: dict[str, Any], plain: bytes, start: int) -> None:
     if not plain:
         raise CodecError(start, "an abort has a result code")
     out["result"] = plain[0]
+    out["result_text"] = result_text(plain[0])
     if len(plain) == 3:
         out["currency"] = f.from_bcd(plain[1:3], start + 1)
 
@@ -103,30 +122,53 @@ def _completion(out: dict[str, Any], plain: bytes, start: int) -> None:
         out["text"] = readable(plain)
 
 
-def _read_card(out: dict[str, Any], plain: bytes, start: int) -> None:
-    if plain:
-        out["timeout"] = plain[0]
-
-
 def _print_line(out: dict[str, Any], plain: bytes, start: int) -> None:
     if not plain:
         raise CodecError(start, "a print line has an attribute byte")
+    out["attribute"] = plain[0]
     out["lines"] = [readable(plain[1:])]
 
 
-def _text_only(out: dict[str, Any], plain: bytes, start: int) -> None:
+def _functions(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if len(plain) == 5:
+        out["password"], plain = plain[:3].hex(), plain[3:]
+    if len(plain) != 2:
+        raise CodecError(start, "a terminal function has two bytes, a password before them")
+    out["function"] = int.from_bytes(plain, "big")
+
+
+def _one_byte(name: str) -> Plain:
+    def read(out: dict[str, Any], plain: bytes, start: int) -> None:
+        if not plain:
+            raise CodecError(start, f"the byte for {name} is missing")
+        out[name] = plain[0]
+
+    return read
+
+
+def _change_password(out: dict[str, Any], plain: bytes, start: int) -> None:
+    if len(plain) != 6:
+        raise CodecError(start, "a change of password has the old and the new one")
+    out["password"], out["new_password"] = plain[:3].hex(), plain[3:].hex()
+
+
+def _set_clock(out: dict[str, Any], plain: bytes, start: int) -> None:
     if plain:
-        out["data"] = plain.hex()
+        out["date"], out["time"] = plain[:3].hex(), plain[3:].hex()
 
 
-PLAIN = {
+PLAIN: dict[int, Plain] = {
     0x0600: _registration,
     0x0501: _enquiry,
     0x04FF: _intermediate,
     0x061E: _abort,
     0x060F: _completion,
-    0x06C0: _read_card,
+    0x06C0: _one_byte("timeout"),
     0x06D1: _print_line,
-    0x0FA1: _text_only,
-    0x0830: _text_only,
+    0x0FA1: _functions,
+    0x0830: _one_byte("language"),
+    0x0840: _one_byte("baud_code"),
+    0x0802: _one_byte("protocol"),
+    0x0695: _change_password,
+    0x0691: _set_clock,
 }
