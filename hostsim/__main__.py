@@ -8,6 +8,7 @@ from hostsim import commands
 from hostsim.backoffice import cli as backoffice
 from hostsim.meter import cli as meter
 from hostsim.pricing import cli as pricing
+from hostsim.soak import cli as soak
 from hostsim.terminal import cli as terminal
 
 app = typer.Typer(
@@ -16,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (commands, pricing, terminal, meter, backoffice):
+for part in (commands, soak, pricing, terminal, meter, backoffice):
     part.register(app)
 
 

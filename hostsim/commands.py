@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
     app.command()(bench)
 
 
-def _run(main: Coroutine[Any, Any, _T]) -> _T:
+def run_to_end(main: Coroutine[Any, Any, _T]) -> _T:
     """asyncio.run that ends in order at SIGTERM as at Ctrl-C; KeyboardInterrupt for both."""
     try:
         return asyncio.run(_stoppable(main))
@@ -132,9 +132,11 @@ def _play(options: Any, card: str, quiet: bool) -> tuple[dict[str, Any], list[st
 
     try:
         if quiet:
-            return _run(demo_module.play(options, card, lambda text: None))
+            return run_to_end(demo_module.play(options, card, lambda text: None))
         with _err.status("starting") as status:
-            return _run(demo_module.play(options, card, lambda text: status.update(f"{text} ...")))
+            return run_to_end(
+                demo_module.play(options, card, lambda text: status.update(f"{text} ..."))
+            )
     except (WorldError, BrokerError, ChargerError) as e:
         raise fail(str(e)) from e
     except KeyboardInterrupt:
@@ -164,7 +166,7 @@ def run(
         directory, rom=rom, speed=speed, hold_minor=hold, tariff=_tariff_text(tariff)
     )
     try:
-        code = _run(live.serve(options, port, fresh))
+        code = run_to_end(live.serve(options, port, fresh))
     except KeyboardInterrupt:
         code = 0
     raise typer.Exit(code)
@@ -203,7 +205,7 @@ def bench(
     from hostsim.bench import measure, report
 
     try:
-        found = _run(measure.everything(rom, lambda text: _err.print(f"  {text} ...")))
+        found = run_to_end(measure.everything(rom, lambda text: _err.print(f"  {text} ...")))
     except measure.ERRORS as e:
         raise fail(str(e)) from e
     except KeyboardInterrupt:

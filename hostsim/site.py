@@ -39,6 +39,7 @@ class Site:
         self.broker = Broker(directory / "broker", self.pki)
         self.time_server = TimeServer(self.clock)
         self.back_office: BackOffice | None = None
+        self.trouble = asyncio.Lock()  # whoever stops and starts a shared part holds it
         self._listeners: dict[str, OnMqtt] = {}
         self._started = contextlib.AsyncExitStack()
 

@@ -1,0 +1,114 @@
+"""The soak: a short one on all real parts, and a judge that sees what is wrong."""
+
+import copy
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+
+from hostsim.soak import judge
+from hostsim.soak.faults import FAULTS, KINDS, FaultNameError, chosen
+from hostsim.soak.run import Job
+from hostsim.soak.visit import Plan
+
+KEYS = {
+    "sessions", "faults", "books_agree", "captured_minor", "refunded_minor", "backoffice_minor",
+    "terminal_minor", "lost", "duplicated", "heap_growth_bytes",
+}  # fmt: skip
+
+
+def soak(*arguments):
+    command = [sys.executable, "-m", "hostsim", "soak", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+
+
+@pytest.mark.timeout(300)
+def test_a_short_soak_with_every_fault_ends_with_books_that_agree():
+    done = soak("--sessions", "4", "--chargers", "2", "--seed", "5", "--faults", "all", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found.keys() >= KEYS
+    assert found["sessions"] == 4 and found["faults"] >= 2 and found["books_agree"]
+    assert found["captured_minor"] > 0 and found["lost"] == found["duplicated"] == 0
+    net = found["captured_minor"] - found["refunded_minor"]
+    assert net == found["backoffice_minor"] == found["terminal_minor"]
+    assert "4/4 sessions" in done.stderr
+
+
+def test_a_fault_nobody_knows_is_refused_with_those_there_are():
+    done = soak("--faults", "power,earthquake")
+    assert done.returncode == 2 and not done.stdout
+    assert "earthquake" in done.stderr
+    for name in (*KINDS, *FAULTS, "all", "none"):
+        assert name in done.stderr
+
+
+def test_faults_are_chosen_by_kind_and_by_name():
+    assert {f.name for f in chosen("all")} == set(FAULTS) and chosen("none") == ()
+    assert {f.kind for f in chosen("power")} == {"power"}
+    assert [f.name for f in chosen(" meter-nan , power-cut")] == ["power-cut", "meter-nan"]
+    with pytest.raises(FaultNameError):
+        chosen("all,power")
+    with pytest.raises(FaultNameError):
+        chosen("")
+
+
+def test_the_same_seed_gives_the_same_visits_and_every_fault_has_its_turn():
+    def plans(seed):
+        return [
+            Plan.draw(n, random.Random(f"{seed}/FC-0001/{n}"), chosen("all")) for n in range(2000)
+        ]
+
+    assert plans(1) == plans(1) != plans(2)
+    assert {blow.fault.name for plan in plans(1) for blow in plan.blows} == set(FAULTS)
+    assert not any(plan.blows for plan in [Plan.draw(1, random.Random(n), ()) for n in range(50)])
+
+
+def test_the_replay_names_everything_that_was_given():
+    assert Job(7, 2, 9, chosen("power"), "power").replay() == (
+        "python -m hostsim soak --sessions 7 --chargers 2 --seed 9 --faults power"
+    )
+
+
+# --- the judge -----------------------------------------------------------------------------------
+
+MINE = [
+    {"epoch": 1, "seq": 1, "kind": "priced", "version": 1, "at": 5, "sess": 1, "receipt_no": 1},
+    {"epoch": 1, "seq": 2, "kind": "captured", "version": 1, "at": 6, "sess": 1},
+]
+TERMINAL = {"receipts": [{"captured_minor": 59, "reference": "S1"}]}
+
+
+def office_of(mine):
+    there = copy.deepcopy(mine)
+    for record in there:
+        record["type"] = record.pop("kind")
+    return there
+
+
+def test_the_judge_is_content_with_equal_books():
+    assert not judge._lost(MINE, office_of(MINE))
+    assert not judge._twice(MINE, office_of(MINE), TERMINAL)
+
+
+def test_the_judge_finds_what_was_lost_or_changed():
+    assert judge._lost(MINE, office_of(MINE)[:1]) == ["record 2 is not in the back office"]
+    assert judge._lost(MINE[1:], office_of(MINE)[1:]) == ["record 1 is not in the back office"]
+    other = office_of(MINE)
+    other[0]["receipt_no"] = 2
+    assert judge._lost(MINE, other) == ["record 1 says something else in the back office"]
+    lost = [*office_of(MINE), {"epoch": 1, "seq": 3, "type": "lost", "version": 0, "at": 0}]
+    assert judge._lost(MINE, lost) == ["record 3 was lost in flash"]
+
+
+def test_the_judge_finds_what_came_twice():
+    office = office_of(MINE)
+    assert len(judge._twice(MINE, [*office, office[1]], TERMINAL)) == 1
+    again = [*MINE, MINE[1] | {"seq": 3}]
+    assert judge._twice(again, office, TERMINAL) == ["captured of session 1: 2 times"]
+    numbers = [*MINE, MINE[0] | {"seq": 3, "sess": 2}]
+    assert judge._twice(numbers, office, TERMINAL) == ["receipt number 1: 2 times"]
+    paid = {"receipts": TERMINAL["receipts"] * 2}
+    assert judge._twice(MINE, office, paid) == ["capture of S1 at the terminal: 2 times"]
