@@ -118,7 +118,8 @@ def _meter(board, cfg, once: dict) -> Meter:
     parity = _PARITY[once["meter.parity"]]
     stop = once["meter.stop_bits"]
     serial = Serial(board.uart("meter", baud, 8, parity, stop))
-    bus = ModbusBus(serial, baud)
+    bus = ModbusBus(serial, baud, 9 + stop + (parity is not None))
+    bus.eager = cfg.meter_poll_ms < 200
     meter = Meter(bus, load(once["meter.model"]), once["meter.unit"], board.clock, cfg.max_power_w)
     leave("firmware.meter.profiles")
     return meter

@@ -42,7 +42,7 @@ FIELDS = (
     ("meter.baud", _INT, 1200, 115200, 9600),
     ("meter.parity", _TEXT, 1, 1, "N"),
     ("meter.stop_bits", _INT, 1, 2, 1),
-    ("meter.poll_ms", _INT, 100, 60000, 1000),
+    ("meter.poll_ms", _INT, 0, 60000, 1000),
     ("terminal.profile", _TEXT, 1, 24, "cvend"),
     ("terminal.password", _TEXT, 6, 6, "123456"),
     ("terminal.baud", _INT, 9600, 115200, 9600),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
+from firmware.meter.profiles import names
 from tests import mpy
 from tests.cases.meters.rig import Rig
 
@@ -161,10 +162,14 @@ def test_lost_and_damaged_frames_cost_no_energy(which: str) -> None:
 
 
 @both
-def test_a_poll_allocates_next_to_nothing(which: str) -> None:
+def test_a_poll_allocates_nothing(which: str) -> None:
+    """On every model, from the request to the reading, as Runner.watch_meter does it."""
+
     async def work() -> None:
-        async with Rig(which, start_wh=5_000_000) as rig:
-            answer = await rig.do("many 50")
-            assert answer["bytes_per_read"] < 1000, answer
+        for model in names():
+            async with Rig(which, model=model, start_wh=5_000_000) as rig:
+                rig.flow(7360)
+                answer = await rig.do("many 20")
+                assert answer["bytes"] == 0, (model, answer)
 
     run(work)

@@ -7,6 +7,9 @@ alone until the answer cannot come any more (`late_ms` after the request); only 
 request sent, whatever it asks. The limit that follows: an answer later than that, to a request
 of the same length, cannot be told from the right one. All times here are real time
 (time.ticks_ms), never the charger's clock.
+
+A poll allocates nothing, and a coroutine would: the bus is a state machine that is stepped
+(`ask`, `step`), and whoever steps it sleeps in between. `request` is the same for rare callers.
 """
 
 import asyncio
@@ -31,15 +34,21 @@ if TYPE_CHECKING:
 
 # Within a frame: adapters and schedulers hold bytes back, so 1.5 characters cannot be held to.
 _GAP_MS = const(100)
-_STEP_MS = const(1)
 _BUSY_CODES = (5, 6)  # acknowledge, server device busy: worth another try
+_PIECE = const(32)
+# An eager bus looks without a pause for so long where an answer is due, then every millisecond.
+_BRISK_MS = const(6)
+# what the bus waits for
+_QUIET = const(0)
+_SENT = const(1)
+_ANSWER = const(2)
 
 
 class ModbusBus:
-    """`data` holds the last answer's registers, high byte first, valid until the caller's next
-    await.
+    """`data` holds the last answer's registers, high byte first, valid until the next `take`.
 
     `direction(sending)` drives the RS-485 transceiver; None where the board does that by itself.
+    `eager`: keep the line as busy as its baud rate allows, at the cost of processor time.
     Counters: `requests` (sent, retries included), `answers`, `retries`, `timeouts`, `damaged`
     (CRC), `foreign` (not an answer to the request), `exceptions`, `echoes`, `strays` (bytes
     nobody asked for)."""
@@ -59,67 +68,89 @@ class ModbusBus:
         self.timeout_ms = timeout_ms
         self.late_ms = late_ms
         self.attempts = attempts
-        self._held = False
-        self._waiting = 0
+        self.eager = False
+        self._holder: object = None
+        self._last: object = None
+        self._wanted = False
         self._tx = bytearray(REQUEST_SIZE)
         self._rx = bytearray(MAX_REPLY + REQUEST_SIZE + 1)
         self._view = memoryview(self._rx)
+        self._piece = memoryview(bytearray(_PIECE))
         self.data = self._view[3:]
-        self._quiet_at = time.ticks_ms()
-        self._sent_at = self._quiet_at
-        self._heard_at = self._quiet_at
+        self._state = _QUIET
+        self._left = self._count = self._size = 0
+        self._quiet_at = self._sent_at = self._heard_at = time.ticks_ms()
+        self._quiet_us = self._sent_us = time.ticks_us()
         self._owed = False
-        self._size = 0
         self.requests = self.answers = self.retries = self.timeouts = 0
         self.damaged = self.foreign = self.exceptions = self.echoes = self.strays = 0
         # 8N1 has 10 bits per character, 8E1 and 8N2 have 11
-        self.baud = baud
-        self._bits = bits_per_char
-        # 3.5 characters, above 19200 baud fixed 1.75 ms; ticks are whole milliseconds
-        self._silence_ms = (3500 * bits_per_char // baud if baud <= 19200 else 1) + 1
+        self._char_us = bits_per_char * 1000000 // baud
+        # 3.5 characters, above 19200 baud fixed 1.75 ms
+        self._silence_us = 3500000 * bits_per_char // baud if baud <= 19200 else 1750
 
-    def line_ms(self, size: int) -> int:
-        """Time `size` characters take on the line, rounded up."""
-        return (size * self._bits * 1000 + self.baud - 1) // self.baud
+    def take(self, who: object) -> bool:
+        """The line is `who`'s for one request, until `give`; False: not yet. Whoever had it last
+        lets another go first.
+        """
+        if self._holder is not None:
+            self._wanted = True
+            return False
+        if self._wanted and who is self._last:
+            self._wanted = False
+            return False
+        self._holder = self._last = who
+        return True
 
-    async def request(self, unit: int, function: int, address: int, count: int) -> "memoryview":
-        """Read `count` registers; gives `data`. Raises a ModbusError when `attempts` brought no
+    def give(self, who: object) -> None:
+        """The line is free again; nothing when it is not `who`'s."""
+        if self._holder is who:
+            self._holder = None
+
+    def ask(self, unit: int, function: int, address: int, count: int) -> None:
+        """Begin to read `count` registers; the caller holds the line. Raises ValueError."""
+        build_read(self._tx, unit, function, address, count)
+        self._count = count
+        self._left = self.attempts
+        self._state = _QUIET
+
+    def step(self) -> int:
+        """Go on with the request: milliseconds until the next step is due (0: let others run
+        once), or -1: the answer is in `data`. Raises a ModbusError when `attempts` brought no
         answer. A refusal (ModbusException) is final at once, except codes 5 and 6: busy.
         """
-        if self._held or self._waiting:
-            await self._turn()
-        self._held = True
         try:
-            left = self.attempts
-            while True:
-                left -= 1
-                try:
-                    await self._once(unit, function, address, count)
-                    return self.data
-                except ModbusException as exc:
-                    self.exceptions += 1
-                    if not left or exc.code not in _BUSY_CODES:
-                        raise
-                except ModbusError as exc:
-                    self._note(exc)
-                    if not left:
-                        raise
-                self.retries += 1
-        finally:
-            self._held = False
+            if self._state == _ANSWER:
+                return self._listen()
+            return self._send() if self._state == _QUIET else self._turn_round()
+        except ModbusError as exc:
+            self._note(exc)
+            self._left -= 1
+            refused = isinstance(exc, ModbusException) and exc.code not in _BUSY_CODES
+            if refused or not self._left:
+                raise
+        self.retries += 1
+        self._state = _QUIET
+        return 0
 
-    async def _turn(self) -> None:
-        """Wait for the line: whoever comes while others wait sleeps first, so nobody starves."""
-        self._waiting += 1
+    async def request(self, unit: int, function: int, address: int, count: int) -> "memoryview":
+        """`ask` and every `step`, for callers that may allocate; gives `data`."""
+        while not self.take(self):
+            await asyncio.sleep_ms(1)
         try:
-            while True:
-                await asyncio.sleep_ms(_STEP_MS)
-                if not self._held:
-                    return
+            self.ask(unit, function, address, count)
+            wait = self.step()
+            while wait >= 0:
+                await asyncio.sleep_ms(wait)
+                wait = self.step()
         finally:
-            self._waiting -= 1
+            self.give(self)
+        return self.data
 
     def _note(self, exc: ModbusError) -> None:
+        if isinstance(exc, ModbusException):
+            self.exceptions += 1
+            return
         if isinstance(exc, ModbusCrcError):
             self.damaged += 1  # this was the answer
             return
@@ -129,67 +160,94 @@ class ModbusBus:
         else:
             self.foreign += 1
 
-    async def _once(self, unit: int, function: int, address: int, count: int) -> None:
-        """One request and its answer, in one coroutine: each one is an allocation."""
-        build_read(self._tx, unit, function, address, count)
-        wait = self._quiet_left()
-        while wait:
-            await asyncio.sleep_ms(wait)
-            wait = self._quiet_left()
+    def _send(self) -> int:
+        left_us = self._quiet_left()
+        if left_us > 0:
+            return left_us // 1000 if self.eager else (left_us + 999) // 1000
         self._owed = False
         self.requests += 1
-        on_line = self.line_ms(REQUEST_SIZE + 5 + 2 * count)
         self._size = 0
         self._heard_at = self._sent_at = time.ticks_ms()
-        if self._direction is None:
-            self._serial.write(self._tx)
-            await asyncio.sleep_ms(on_line)  # the line's own time is slept through, not polled
-        else:
+        self._sent_us = time.ticks_us()
+        if self._direction is not None:
             self._direction(True)
             self._serial.write(self._tx)
-            await asyncio.sleep_ms(self.line_ms(REQUEST_SIZE))
-            self._direction(False)
-            await asyncio.sleep_ms(self.line_ms(5 + 2 * count))
-        limit = on_line + self.timeout_ms
-        while not self._listen(count, limit):
-            await asyncio.sleep_ms(_STEP_MS)
-        check_reply(self._rx, self._size, unit, function, count)
-        self.answers += 1
+            self._state = _SENT
+            return REQUEST_SIZE * self._char_us // 1000
+        self._serial.write(self._tx)
+        self._state = _ANSWER
+        # the line's own time is slept through, not polled
+        return (REQUEST_SIZE + 5 + 2 * self._count) * self._char_us // 1000
+
+    def _turn_round(self) -> int:
+        """The receiver must be on before the answer begins, 3.5 characters after the request."""
+        left_us = REQUEST_SIZE * self._char_us - time.ticks_diff(time.ticks_us(), self._sent_us)
+        if 0 < left_us < 100000:
+            return left_us // 1000
+        assert self._direction
+        self._direction(False)
+        self._state = _ANSWER
+        return (5 + 2 * self._count) * self._char_us // 1000
 
     def _quiet_left(self) -> int:
-        """Milliseconds until the next request may be sent: nothing on the line for 3.5
+        """Microseconds until the next request may be sent: nothing on the line for 3.5
         characters, and no earlier answer can come any more. What comes meanwhile is thrown away.
+        Ticks wrap, so anything odd means over.
         """
         stray = self._serial.discard(self._view)
         now = time.ticks_ms()
         if stray:
             self.strays += stray
             self._quiet_at = now
-        left = _left(self._silence_ms, now, self._quiet_at)
+            self._quiet_us = time.ticks_us()
         if self._owed:
-            late = _left(self.late_ms, now, self._sent_at)
-            return late if late > left else left
-        return left
+            late = self.late_ms - time.ticks_diff(now, self._sent_at)
+            if 0 < late <= self.late_ms:
+                return late * 1000
+        if not 0 <= time.ticks_diff(now, self._quiet_at) < _GAP_MS:
+            return 0  # microseconds wrap early
+        left = self._silence_us - time.ticks_diff(time.ticks_us(), self._quiet_us)
+        return left if left <= self._silence_us else 0
 
-    def _listen(self, count: int, limit: int) -> bool:
-        """Take what has come; True when the frame at the start of `_rx` is whole. Raises
-        ModbusTimeout after `limit` ms without a byte, or a gap within the frame.
+    def _listen(self) -> int:
+        """Take what has come; -1 when the frame at the start of `_rx` is the answer. Raises
+        ModbusTimeout after `timeout_ms` beyond the line's own time, or a gap within the frame.
         """
         size = self._size
-        n = self._serial.take(self._view if not size else self._view[size:])
+        n = self._more(size) if size else self._serial.take(self._view)
         now = time.ticks_ms()
         if n:
             self._heard_at = self._quiet_at = now
+            self._quiet_us = time.ticks_us()
             self._size = size = self._without_echo(size + n)
+        count = self._count
         want = reply_size(self._rx, size, count)
         if size > want:
             raise ModbusReplyError(f"{size} bytes instead of {want}")
         if size == want:
-            return True
+            check_reply(self._rx, size, self._tx[0], self._tx[1], count)
+            self.answers += 1
+            return -1
         since = time.ticks_diff(now, self._heard_at)
-        if since >= (_GAP_MS if size else limit):
+        due = 0 if size else (REQUEST_SIZE + 5 + 2 * count) * self._char_us // 1000
+        if since >= (_GAP_MS if size else due + self.timeout_ms):
             raise ModbusTimeout(f"{size} of {want} bytes came in time")
-        return False
+        wait = (want - size) * self._char_us // 1000 if size else 0
+        return wait or (0 if self.eager and since < due + _BRISK_MS else 1)
+
+    def _more(self, size: int) -> int:
+        """Bytes that have come behind the first `size`: taken in pieces, because a view that
+        begins there would be an allocation. What does not fit is counted and dropped.
+        """
+        total = 0
+        while True:
+            n = self._serial.take(self._piece)
+            for i in range(n):
+                if size + total + i < len(self._rx):
+                    self._rx[size + total + i] = self._piece[i]
+            total += n
+            if n < _PIECE:
+                return total
 
     def _without_echo(self, size: int) -> int:
         """Take our own request away from the front: a two-wire line whose receiver stays on
@@ -201,12 +259,8 @@ class ModbusBus:
             if self._rx[i] != self._tx[i]:
                 return size
         self.echoes += 1
+        if size > len(self._rx):
+            size = len(self._rx)
         for i in range(REQUEST_SIZE, size):
             self._rx[i - REQUEST_SIZE] = self._rx[i]
         return size - REQUEST_SIZE
-
-
-def _left(span_ms: int, now: int, since: int) -> int:
-    """What is left of a span that began at `since`; ticks wrap, so anything odd means over."""
-    left = span_ms - time.ticks_diff(now, since)
-    return left if 0 < left <= span_ms else 0

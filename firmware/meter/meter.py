@@ -1,10 +1,10 @@
 """One energy meter: reads it, believes it only when it can be true, and says when it does not
 know.
 
-Promises: `read()` gives figures of one round of requests or raises; it never gives an older or a
-guessed register value. The Reading is one object used again and again. Energy is the register in
-whole Wh, rounded down. Plausibility uses the charger's clock; timing on the line is the bus's
-business and is real time."""
+Promises: a round of `step` gives figures of one round of requests or raises; it never gives an
+older or a guessed register value, and allocates nothing. Two Readings are used in turn. Energy is
+the register in whole Wh, rounded down. Plausibility uses the charger's clock; timing on the line
+is the bus's business and is real time."""
 
 from micropython import const
 
@@ -54,7 +54,9 @@ class Reading:
 
 
 class Meter:
-    """`state` is unknown, ok, silent, implausible or swapped; `problem` says why in one line, ""
+    """`begin()`, then `step()` until it gives -1, sleeping in between as it says.
+
+    `state` is unknown, ok, silent, implausible or swapped; `problem` says why in one line, ""
     when ok.
 
     `max_power_w`: the most the supply can give (config). `serial`: the number expected; "" takes
@@ -78,7 +80,7 @@ class Meter:
         self._requests = profile.requests()
         self._low_first = profile.low_first
         number = profile.serial
-        self._number_at = None
+        self._number_at: "tuple[int, ...]" = ()
         if number:
             kind = number.fields[0].kind
             self._number_at = (number.function, number.address, number.count, kind)
@@ -92,6 +94,9 @@ class Meter:
         self._round = Reading()
         self._exponent = 0
         self._verify = False
+        self._asked = False
+        self._at = 0
+        self._asked_ms = 0
 
     @property
     def resolution_wh(self) -> int:
@@ -114,62 +119,85 @@ class Meter:
         self._verify = False
         self._check.forget()
 
-    async def identify(self) -> str:
-        """The meter's serial number, "" where the model has none. Raises a ModbusError when it
-        does not answer, a MeterError when it is not the one expected; an empty `serial` takes the
-        number as it is.
+    def begin(self, identify: bool = False) -> None:
+        """Start a reading; `step` does it. The serial number is asked for first when `identify`
+        says so or a silence came before.
         """
-        number = ""
-        if self._number_at:
-            function, address, count, kind = self._number_at
-            try:
-                data = await self._bus.request(self.unit, function, address, count)
-            except ModbusError as exc:
-                raise self._lost(exc)
-            if kind == TEXT:
-                number = text(data, 0, 2 * count)
-            else:
-                value = decode(data, 0, kind, self._low_first, 0)
-                number = "" if value is None else str(value)
-            if not self.serial:
-                self.serial = number
-            elif number != self.serial:
-                self.state = _SWAPPED
-                self._verify = True
-                self.problem = f"meter {number} answers instead of {self.serial}"
-                raise MeterError(self.problem)
+        self._bus.give(self)  # a poll that was given up
+        self._asked = False
+        self._at = -1 if (identify or self._verify) and self._number_at else 0
+        self._asked_ms = self._clock.uptime_ms()
+        now = self._round
+        now.power_w = 0
+        now.current_ma = -1
+        now.voltage_mv = -1
+
+    def step(self) -> int:
+        """Go on: milliseconds until the next step is due, or -1: `reading` is new. Raises a
+        ModbusError when the meter does not answer and a MeterError when what it says cannot be
+        true; `state` and `problem` tell which.
+        """
+        bus = self._bus
+        try:
+            if not self._asked:
+                if not bus.take(self):
+                    return 1
+                self._asked = True
+                self._ask()
+            wait = bus.step()
+            if wait >= 0:
+                return wait
+        except ModbusError as exc:
+            bus.give(self)
+            self._lost(exc)
+            raise
+        bus.give(self)
+        self._asked = False
+        if self._at < 0:
+            self._identified(bus.data)
+        else:
+            self._take(self._requests[self._at][3], bus.data, self._round)
+        self._at += 1
+        if self._at < len(self._requests):
+            return 0
+        self._done()
+        return -1
+
+    def _ask(self) -> None:
+        if self._at < 0:
+            self._asked_ms = self._clock.uptime_ms()
+            function, address, count, _ = self._number_at
+        else:
+            function, address, count, _ = self._requests[self._at]
+        self._bus.ask(self.unit, function, address, count)
+
+    def _identified(self, data: "memoryview") -> None:
+        """Whose register this is; an empty `serial` takes the number as it is."""
+        _, _, count, kind = self._number_at
+        if kind == TEXT:
+            number = text(data, 0, 2 * count)
+        else:
+            value = decode(data, 0, kind, self._low_first, 0)
+            number = "" if value is None else str(value)
+        if self.serial and number != self.serial:
+            self.state = _SWAPPED
+            self._verify = True
+            self.problem = f"meter {number} answers instead of {self.serial}"
+            raise MeterError(self.problem)
+        self.serial = number
         self._verify = False
         if self.state == _SWAPPED:
             self.state = _UNKNOWN
-        return number
 
-    async def read(self) -> Reading:
-        """The figures of now. Raises a ModbusError when the meter does not answer and a
-        MeterError when what it says cannot be true; `state` and `problem` tell which. After a
-        silence the serial number is asked for first.
-        """
-        asked_ms = self._clock.uptime_ms()
-        try:
-            if self._verify:
-                await self.identify()
-                asked_ms = self._clock.uptime_ms()
-            now = self._round
-            now.power_w = 0
-            now.current_ma = -1
-            now.voltage_mv = -1
-            for function, address, count, fields in self._requests:
-                data = await self._bus.request(self.unit, function, address, count)
-                self._take(fields, data, now)
-        except ModbusError as exc:
-            raise self._lost(exc)
+    def _done(self) -> None:
+        now = self._round
         now.at_ms = self._clock.uptime_ms()
-        if not self._check.accept(now.energy_wh, now.power_w, asked_ms, now.at_ms):
+        if not self._check.accept(now.energy_wh, now.power_w, self._asked_ms, now.at_ms):
             raise self._refuse(_WHY[self._check.refused])
         self._round = self.reading
         self.reading = now
         self.state = _OK
         self.problem = ""
-        return now
 
     def _take(self, fields: bytes, data: "memoryview", now: Reading) -> None:
         """The values of one answer; `fields` as Profile.requests makes them."""
@@ -216,10 +244,9 @@ class Meter:
         self.problem = why
         return MeterError(why)
 
-    def _lost(self, exc: ModbusError) -> ModbusError:
+    def _lost(self, exc: ModbusError) -> None:
         """A silence may hide a change of meters: verify before the next figures are believed."""
         if self.state != _SWAPPED:
             self.state = _SILENT
         self.problem = str(exc)
         self._verify = bool(self._number_at and self.serial)
-        return exc

@@ -15,7 +15,7 @@ def decode_rare(
     b = buf[pos + step] << 8 | buf[pos + step + 1]
     if kind == BCD32:
         return scaled(_bcd(a << 16 | b), power)
-    if kind not in (INT64, UINT64, FLOAT64):
+    if kind > FLOAT64:
         mantissa = (a & 0xFF) << 16 | b
         if kind == DECADE_S and mantissa & 0x800000:
             mantissa -= 0x1000000

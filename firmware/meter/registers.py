@@ -25,6 +25,7 @@ TEXT = const(12)
 # letter in a profile: type. Upper case is unsigned; t, T: decade types T6, T5 of the Iskra WM3M4.
 CODES = "hHiIqQfdtTbs"
 _TYPES = bytes((1, 2, 3, 4, 5, 6, 7, 8, 10, 9, 11, 12))
+_LOADED: list = []  # rare.decode_rare, once it is needed
 _WORDS = bytes((0, 1, 1, 2, 2, 4, 4, 2, 4, 2, 2, 2, 0))
 
 
@@ -60,9 +61,11 @@ def decode(
         if (a == 0x7FFF and b == 0xFFFF) or (a == 0x8000 and b == 0):
             return None
         return scaled((a - 0x10000 if a & 0x8000 else a) << 16 | b, power)
-    from firmware.meter.rare import decode_rare
+    if not _LOADED:
+        from firmware.meter.rare import decode_rare
 
-    return decode_rare(buf, pos, kind, step, power)
+        _LOADED.append(decode_rare)  # an import statement allocates each time
+    return _LOADED[0](buf, pos, kind, step, power)
 
 
 def _word(kind: int, a: int) -> "int | None":

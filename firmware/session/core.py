@@ -24,6 +24,7 @@ RECOVERING = "recovering"
 POWERED = (STARTING, CHARGING, PAUSED)
 OPEN_TO_CARDS = (FREE, PLUGGED, RECEIPT)
 METER_TRIES = 5
+_NOTHING: list = []
 
 
 class Core:
@@ -80,6 +81,8 @@ class Core:
         self._since = self._said_at = now_ms
 
     def take(self) -> list:
+        if not self.out:
+            return _NOTHING  # most looks and readings: they allocate nothing
         taken = self.out[:]
         self.out.clear()
         return taken
@@ -88,8 +91,8 @@ class Core:
         fields["sess"] = self.session.number if self.session else 0
         self.out.append((RECORD, kind, fields))
 
-    def _alarm(self, code: str) -> None:
-        self._record("alarm", {"code": code, "detail": ""})
+    def _alarm(self, code: str, detail: str = "") -> None:
+        self._record("alarm", {"code": code, "detail": detail})
 
     def _go_idle(self, now_ms: int, message: str = "") -> None:
         self.session = None

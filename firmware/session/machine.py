@@ -129,8 +129,9 @@ class Machine(Core):
 
     def _energise(self, now_ms: int) -> None:
         """Record, then current: register and start are in flash before the contactor closes."""
-        if not self.meter_known or self.contactor.welded:
-            self._give_back(now_ms, "contactor_welded" if self.contactor.welded else "meter_lost")
+        unsafe = self.contactor.welded or self.contactor.leaking
+        if unsafe or not self.meter_known:
+            self._give_back(now_ms, "contactor_welded" if unsafe else "meter_lost")
             return
         s = self.session
         s.start_at = self._epoch_ms()
@@ -247,6 +248,9 @@ class Machine(Core):
         self._meter_ok_at = now_ms
         self._meter_fails = 0
         self.power_w = r.power_w
+        fault = self.contactor.power(r.power_w)
+        if fault:
+            self._alarm(fault, "%d W" % r.power_w)
         d = self.delivery
         if d is None:
             return self.take()
@@ -273,12 +277,17 @@ class Machine(Core):
             return True
         return not self._prices.tariff.has(PARKING) or self.delivery.bill.engine.frozen
 
-    def on_meter_failed(self, now_ms: int) -> list:
-        """One read failed after its retries; a meter silent for a time and some tries is lost."""
+    def on_meter_failed(self, now_ms: int, swapped: str = "") -> list:
+        """One read failed after its retries; a meter silent for a time and some tries is lost,
+        another meter (`swapped`: its number and the one expected) at once.
+        """
         self._meter_fails += 1
         lost = now_ms - self._meter_ok_at > self._cfg.meter_lost_s * 1000
+        if swapped:
+            lost = True
+            self._meter_fails += METER_TRIES
         if lost and self._meter_fails >= METER_TRIES and self.state in POWERED:
-            self._alarm("meter_lost")
+            self._alarm("meter_swapped" if swapped else "meter_lost", swapped)
             self._stop(now_ms, "meter_lost")
         self._guard(now_ms)
         return self.take()

@@ -38,7 +38,7 @@ class Runner:
         self._committed = None
         self._reading_card = False
         self._flash_failed = False
-        self._proved = False  # the meter is the one the session began with
+        self._proved = -1  # for whom the meter gave its serial number last, see _whose
         self._tapped = False
         self._tapped_ms = 0  # real time, as the next two
         self.tap_to_power_ms = 0
@@ -123,32 +123,43 @@ class Runner:
         """One reading every poll period of charger time, as near as the line allows."""
         m = self._m
         clock = self._p.board.clock
+        meter = self._p.meter
         period = self._p.cfg.meter_poll_ms
         while True:
             due = self._uptime() + period
             try:
-                await self._identify()
-                reading = await self._p.meter.read()
-                self.perform(m.on_reading(self._uptime(), reading))
+                whose = self._whose()
+                meter.begin(whose != self._proved)
+                wait = meter.step()
+                while wait >= 0:
+                    await asyncio.sleep_ms(wait)
+                    wait = meter.step()
+                self._proved = whose
+                m.serial = meter.serial
+                self.perform(m.on_reading(self._uptime(), meter.reading))
             except (MeterError, ModbusError) as e:
-                if m.meter_known:
-                    self._p.log("warning", "meter: %s: %s" % (type(e).__name__, e))
-                self.perform(m.on_meter_failed(self._uptime()))
-                if not m.busy and not m.meter_known:
-                    self._p.meter.forget()  # between sessions another meter may take its place
-                    m.serial = ""
-            await asyncio.sleep_ms(max(clock.real_ms(due - self._uptime()), 5))
+                self._meter_failed(e)
+            await asyncio.sleep_ms(max(clock.real_ms(due - self._uptime()), 0))
 
-    async def _identify(self) -> None:
-        """Whose register this is: asked before the first session and before a bill rests on it."""
+    def _whose(self) -> int:
+        """Changes when a session begins and when its power goes off: then the meter is asked for
+        its serial number.
+        """
         m = self._m
-        if m.delivery is None or m.delivery.off_ms < 0:
-            self._proved = False
-            if not m.serial and not m.busy:
-                m.serial = await self._p.meter.identify()
-        elif not self._proved:
-            await self._p.meter.identify()
-            self._proved = True
+        if m.session is None:
+            return 0
+        return 2 * m.session.number + (m.delivery is not None and m.delivery.off_ms >= 0)
+
+    def _meter_failed(self, e) -> None:
+        m = self._m
+        meter = self._p.meter
+        if m.meter_known:
+            self._p.log("warning", "meter: %s: %s" % (type(e).__name__, e))
+        swapped = meter.problem if meter.state == "swapped" else ""
+        self.perform(m.on_meter_failed(self._uptime(), swapped))
+        if not m.busy and not m.meter_known:
+            meter.forget()  # between sessions another meter may take its place
+            self._proved = -1
 
     async def watch_cards(self) -> None:
         """A card read is open whenever the machine wants one and the terminal is free for it."""
@@ -205,6 +216,8 @@ class Runner:
 
     def _why_blocked(self) -> str:
         p = self._p
+        if self._m.contactor.leaking:
+            return "contactor_welded"
         if self._flash_failed or self._m.broken:
             return self._m.broken or "ledger_fault"
         if self._emergency:

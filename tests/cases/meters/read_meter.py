@@ -42,7 +42,8 @@ COUNTERS = (
 async def one(meter, bus, words):
     what = words[0]
     if what == "read":
-        r = await meter.read()
+        await poll(meter)
+        r = meter.reading
         return {
             "wh": r.energy_wh,
             "w": r.power_w,
@@ -51,7 +52,8 @@ async def one(meter, bus, words):
             "at_ms": r.at_ms,
         }
     if what == "identify":
-        return {"serial": await meter.identify()}
+        await poll(meter, True)
+        return {"serial": meter.serial}
     if what == "expect":
         meter.expect(words[1], int(words[2]))
     elif what == "forget":
@@ -63,18 +65,31 @@ async def one(meter, bus, words):
     return {}
 
 
+async def poll(meter, identify=False):
+    """As Runner.watch_meter does it."""
+    meter.begin(identify)
+    wait = meter.step()
+    while wait >= 0:
+        await asyncio.sleep_ms(wait)
+        wait = meter.step()
+
+
 async def many(meter, count):
-    await meter.read()
+    await poll(meter)
     gc.collect()
     gc.disable()
     before = gc.mem_alloc()
     began = time.ticks_us()
     for _ in range(count):
-        await meter.read()
+        meter.begin()
+        wait = meter.step()
+        while wait >= 0:
+            await asyncio.sleep_ms(wait)
+            wait = meter.step()
     took = time.ticks_diff(time.ticks_us(), began)
     used = gc.mem_alloc() - before
     gc.enable()
-    return {"us_per_read": took // count, "bytes_per_read": used // count}
+    return {"us_per_read": took // count, "bytes": used}
 
 
 async def detect(path, *lines):

@@ -21,8 +21,12 @@ class Clock:
 
 async def poll(name, meter, count, order, values):
     for _ in range(count):
-        reading = await meter.read()
-        values.append(reading.energy_wh)
+        meter.begin()
+        wait = meter.step()
+        while wait >= 0:
+            await asyncio.sleep_ms(wait)
+            wait = meter.step()
+        values.append(meter.reading.energy_wh)
         order.append(name)
 
 
