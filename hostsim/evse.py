@@ -18,7 +18,9 @@ Notify = Callable[[str, dict[str, Any]], None]
 FAULTS = {
     "contactor_stuck_open": "the contactor does not close when told to",
     "contactor_welded": "the contactor stays closed when told to open",
+    "contactor_bypassed": "2300 W flow past the contactor, whether it is open or closed",
 }
+_BYPASS_W = 2300
 
 
 class Car(Protocol):
@@ -116,6 +118,11 @@ class Evse:
             self.switchings += 1
             self._notify("lines", {"name": "contactor", "value": closed})
         self._say(f"feedback {int(self.contactor)}")
+
+    @property
+    def bypass_w(self) -> int:
+        """What flows past the contactor."""
+        return _BYPASS_W if "contactor_bypassed" in self.faults else 0
 
     def dead(self) -> None:
         """The firmware is gone: the contactor's coil has no voltage, no current is offered."""

@@ -249,7 +249,7 @@ class World:
 
     def _power_w(self) -> int:
         power: int = self.vehicle.power_w(self.evse.contactor, self.evse.offered_ma)
-        return power
+        return power + self.evse.bypass_w
 
     async def _turn(self) -> None:
         turns = 0

@@ -523,3 +523,54 @@ def test_a_welded_contactor_starts_no_session():
         b.do(b.m.on_feedback(b.now, True))
     b.do(b.m.on_pilot(b.now, "B"))
     assert not b.did(do.CONTACTOR) and b.did(do.CANCEL) == [(do.CANCEL, 231)]
+
+
+def test_power_while_the_contactor_is_open_is_an_alarm_and_no_session_begins():
+    b = Bench()
+    for wh in range(1000, 1003):
+        b.meter(wh, 2300)
+    assert "alarm" not in b.kinds()
+    b.meter(1003, 2300)
+    assert b.record("alarm")["code"] == "power_without_contactor"
+    assert b.record("alarm")["detail"] == "2300 W" and b.m.contactor.leaking
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_authorised(b.now, Hold()))
+    b.do(b.m.on_pilot(b.now, "B"))
+    assert "energising" not in b.kinds() and b.did(do.CANCEL)
+    for wh in range(1004, 1008):
+        b.meter(wh, 90)
+    assert not b.m.contactor.leaking and b.kinds().count("alarm") == 1
+
+
+def test_what_flows_after_the_final_register_is_not_billed():
+    b = Bench()
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    b.do(b.m.on_stop(b.now, "button"))
+    b.do(b.m.on_feedback(b.now, False))
+    for wh in range(1101, 1110):
+        b.now += 1000
+        b.meter(wh, 2300)
+    assert b.record("alarm")["code"] == "power_without_contactor"
+    assert b.record("priced")["billed_wh"] == 102  # the second reading after it was open
+
+
+def test_another_meter_stops_the_power_at_once_with_both_numbers():
+    b = Bench()
+    b.charge()
+    b.now += 1000
+    b.meter(1100, 11000)
+    b.do(b.m.on_meter_failed(b.now, "meter 7 answers instead of 5"))
+    assert b.m.session.reason == "meter_lost" and not b.m.meter_known
+    assert b.record("alarm")["code"] == "meter_swapped"
+    assert b.record("alarm")["detail"] == "meter 7 answers instead of 5"
+
+
+def test_a_meter_swapped_while_the_card_is_asked_delivers_nothing():
+    b = Bench()
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_meter_failed(b.now, "meter 7 answers instead of 5"))
+    b.do(b.m.on_pilot(b.now, "B"))
+    b.do(b.m.on_authorised(b.now, Hold()))
+    assert "energising" not in b.kinds() and b.did(do.CANCEL)
