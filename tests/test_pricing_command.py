@@ -104,7 +104,12 @@ def test_explain_says_which_element_when_and_why(tmp_path: Path) -> None:
             0.12345,
             "has more than the 4 decimals that are carried (given 0.12345)",
         ),
-        ("elements.0.surprise", 1, "elements[0].surprise: unknown field"),
+        ("x_surprise", 1, "x_surprise: unknown field"),
+        (
+            "elements.0.restrictions.surprise",
+            1,
+            "elements[0].restrictions.surprise: unknown field",
+        ),
         ("currency", "CHF", "currency: must be the tariff's CHF (given EUR)"),
     ],
 )

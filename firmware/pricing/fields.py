@@ -224,9 +224,9 @@ def parse_date(text: str, field: str) -> int:
 def parse_instant(text: str, field: str) -> int:
     """Read an OCPI DateTime (RFC 3339 in UTC, with or without Z and fraction) as epoch ms.
 
-    Raises FieldError. A fraction beyond milliseconds is cut off.
+    Raises FieldError. A fraction beyond milliseconds is cut off; +00:00 is as good as Z.
     """
-    body = text[:-1] if text[-1:] == "Z" else text
+    body = text[:-1] if text[-1:] == "Z" else text[:-6] if text[-6:] == "+00:00" else text
     body, dot, fraction = body.partition(".")
     good = len(body) == 19 and body[10] in "T " and body[16] == ":" and body[17:].isdigit()
     if not good or (dot and not fraction.isdigit()) or int(body[17:]) > 60:

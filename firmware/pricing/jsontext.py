@@ -46,7 +46,8 @@ class Reader:
     def _fail(self, reason: str) -> None:
         raise FieldError("json", f"{reason} at byte {self._at}")
 
-    def _peek(self) -> int:
+    def peek(self) -> int:
+        """The next character that is not white space; -1 at the end."""
         data = self._data
         at = self._at
         while at < len(data) and data[at] in b" \t\r\n":
@@ -55,7 +56,7 @@ class Reader:
         return data[at] if at < len(data) else -1
 
     def _take(self, char: int) -> None:
-        if self._peek() != char:
+        if self.peek() != char:
             self._fail(f"'{chr(char)}' expected")
         self._at += 1
 
@@ -71,7 +72,7 @@ class Reader:
         """
         self._enter(123)
         seen = set()
-        if self._peek() != 125:
+        if self.peek() != 125:
             while True:
                 key = self._string()
                 if key in seen:
@@ -79,21 +80,23 @@ class Reader:
                 seen.add(key)
                 self._take(58)
                 yield key
-                if self._peek() != 44:
+                if self.peek() != 44:
                     break
                 self._at += 1
         self._take(125)
         self._depth -= 1
 
-    def items(self) -> "Iterator[int]":
+    def items(self, field: str = "json") -> "Iterator[int]":
         """Yield the index of each item of the list that starts here; the caller reads the item."""
+        if self.peek() != 91:
+            raise FieldError(field, "must be a list")
         self._enter(91)
         index = 0
-        if self._peek() != 93:
+        if self.peek() != 93:
             while True:
                 yield index
                 index += 1
-                if self._peek() != 44:
+                if self.peek() != 44:
                     break
                 self._at += 1
         self._take(93)
@@ -101,7 +104,7 @@ class Reader:
 
     def value(self) -> "Any":
         """Read the value that starts here: dict, list, str, Num, True, False or None."""
-        char = self._peek()
+        char = self.peek()
         if char == 34:
             return self._string()
         if char == 123:
@@ -115,7 +118,7 @@ class Reader:
 
     def end(self) -> None:
         """Say that the document must be over."""
-        if self._peek() != -1:
+        if self.peek() != -1:
             self._fail("nothing more expected")
 
     def _word(self) -> "Any":

@@ -23,7 +23,8 @@ _TAX = ("NO", "YES", "N/A")
 _TEXTS = {"id": 36, "tariff_alt_url": 255, "country_code": 2, "party_id": 3}
 _OPTIONAL = (
     "type", "tariff_alt_text", "tariff_alt_url", "min_price", "max_price", "start_date_time",
-    "end_date_time", "energy_mix", "preauthorize_amount", "tax_included",
+    "end_date_time", "energy_mix", "preauthorize_amount", "tax_included", "last_updated", "id",
+    "country_code", "party_id",
 )  # fmt: skip
 _TAX_NA = const(2)
 
@@ -33,7 +34,7 @@ def read(tariff: "Tariff", source: str | bytes) -> None:
     reader = Reader(source)
     for key in reader.members():
         if key == "elements":
-            for index in reader.items():
+            for index in reader.items(key):
                 _element(tariff, reader.value(), f"elements[{index}]")
         else:
             _member(tariff, key, reader.value())
@@ -90,7 +91,7 @@ def _element(tariff: "Tariff", value: "Any", path: str) -> None:
     fields.only(value, path, ("price_components", "restrictions"))
     element = len(tariff.rules)
     given = value.get("restrictions")
-    rule, reservation = fields.restrictions(given, path + ".restrictions") if given else ((), "")
+    rule, reservation = fields.restrictions({} if given is None else given, path + ".restrictions")
     tariff.rules.append(rule)
     components = value.get("price_components")
     if not isinstance(components, list) or not components:
@@ -107,6 +108,8 @@ def _finish(tariff: "Tariff") -> None:
         raise FieldError("elements", "must be a list of at least one")
     if not tariff.currency:
         raise FieldError("currency", "must be given")
+    if 0 <= tariff.end_ms <= tariff.start_ms:
+        raise FieldError("end_date_time", "must be after start_date_time")
     for side in (0, 1):
         if 0 <= tariff.max_price[side] < tariff.min_price[side]:
             raise FieldError("max_price", "must not be below min_price")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from hostsim.setup import MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
 
 SCRIPT = Path(__file__).with_name("price_mpy.py")
 REFUSED = 2
+LONGEST = timedelta(days=366)  # a longer record is refused by record_mpy.py
 _MARK = "\u2063"  # around decimals that are to be JSON numbers with all their places
 
 
@@ -36,12 +37,16 @@ def _span(cdr: Path) -> tuple[datetime, datetime]:
     """The record's own start and end, where they can be read; the engine refuses them if not."""
     try:
         found = json.loads(cdr.read_bytes())
+        while isinstance(found, list) or "data" in found:  # as record_mpy.py unwraps it
+            found = found[0] if isinstance(found, list) else found["data"]
         ends = [datetime.fromisoformat(found[key]) for key in ("start_date_time", "end_date_time")]
-    except (OSError, ValueError, KeyError, TypeError):
+        if not 1900 < ends[0].year < 9900:
+            raise ValueError("a year no zone has rules for")
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         now = datetime.now(UTC)
         return now, now
     start, end = (at if at.tzinfo else at.replace(tzinfo=UTC) for at in ends)
-    return start, max(start, end)
+    return start, min(max(start, end), start + LONGEST)
 
 
 def run(tariff: Path, cdr: Path, tz: str, explain: bool) -> dict[str, Any]:

@@ -10,15 +10,15 @@ A period that a restriction divides is divided there, with its energy spread eve
 import json
 import sys
 
+import tariff_mpy  # type: ignore[import-not-found]
 from explain_mpy import Explained, explain  # type: ignore[import-not-found]
 from record_mpy import read, read_cdr  # type: ignore[import-not-found]
 
-from firmware.errors import FieldError
+from firmware.errors import FieldError, ForecourtError
 from firmware.pricing import boundary, invoice, money, reservation
 from firmware.pricing.calendar import TimeZone
 from firmware.pricing.counter import CHARGING, IDLE, PARKED
 from firmware.pricing.receipt import Receipt
-from firmware.pricing.tariff import Tariff
 
 RESERVED = 240  # the dimensions of reservations, as bits
 
@@ -67,10 +67,12 @@ def count(engine, ms, kind):
 
 
 def feed(engine, periods, start_ms):
-    """Run the charging periods through the engine."""
-    engine.start(periods[0].start_ms if periods else start_ms)
+    """Run the charging periods through the engine; give those a price change divided."""
+    engine.start(start_ms)
+    engine.interval(max(periods[0].start_ms - start_ms, 0), 0, IDLE, -1, -1, -1, -1)
     mwh = 0
-    for one in periods:
+    divided = []
+    for index, one in enumerate(periods):
         mwh += one.scaled("ENERGY", 1000000) or 0
         charging, whole = one.hours("TIME")
         parking, parked = one.hours("PARKING_TIME")
@@ -85,8 +87,15 @@ def feed(engine, periods, start_ms):
             count(engine, charging, CHARGING)
             count(engine, parking, PARKED)
             engine.kind = -1  # chosen anew for the interval itself
+        engine.settle()
+        before = len(engine.log)
         engine.interval(one.end_ms - engine.epoch_ms, mwh, kind, *load)
+        engine.settle()
+        prices = {(entry[5] if entry[2] else None, entry[6]) for entry in engine.log[before:]}
+        if len(prices) > 1:
+            divided.append(index)
     engine.close()
+    return divided
 
 
 def pair(value, what):
@@ -112,12 +121,21 @@ def costs(engine, result, periods):
     return found
 
 
-def notes(tariff, start, periods):
+def notes(tariff, record, divided, left_out):
     """What a reader of the result should know."""
     found = []
-    if not tariff.valid_at(start // 1000):
+    if not tariff.valid_at(record.start_ms // 1000):
         found.append("the tariff was not valid at the start of the session")
-    for one in periods:
+    for other in sorted(record.ids - {tariff.id}):
+        found.append(f"the record names tariff {other}, priced is {tariff.id or 'one without id'}")
+    for path in left_out:
+        found.append(f"tariff: {path} is no field of OCPI and was left out")
+    for index in divided:
+        found.append(
+            f"charging_periods[{index}]: divided where a price changes, its energy spread evenly;"
+            " OCPI wants a period of its own from there on"
+        )
+    for one in record.periods:
         if "ENERGY" in one.volumes and one.volumes["ENERGY"][1] > 6:
             found.append("energy given beyond the mWh was rounded half-up to the mWh")
             break
@@ -127,16 +145,18 @@ def notes(tariff, start, periods):
 def main(arguments):
     """Price and print."""
     tariff_path, cdr_path, zone = arguments[:3]
-    with open(tariff_path, "rb") as source:
-        tariff = Tariff.from_json(source.read())
+    tariffs = tariff_mpy.load(read(tariff_path))
+    record = read_cdr(read(cdr_path))
+    tariff, left_out = tariff_mpy.read(tariff_mpy.choose(tariffs, record.ids, record.start_ms))
     tz = TimeZone(zone)
-    start, end, currency, periods = read_cdr(read(cdr_path))
-    if currency is not None and currency != tariff.currency:
-        raise FieldError("currency", f"must be the tariff's {tariff.currency}", currency)
+    if record.currency is not None and record.currency != tariff.currency:
+        raise FieldError("currency", f"must be the tariff's {tariff.currency}", record.currency)
     engine = Explained(tariff, tz)
-    rest = reserve(engine, periods)
-    if rest or not periods:
-        feed(engine, rest, start)
+    rest = reserve(engine, record.periods)
+    divided = []
+    if rest:
+        reserved = rest[0] is not record.periods[0]
+        divided = feed(engine, rest, rest[0].start_ms if reserved else record.start_ms)
     result = engine.bill()
     receipt = Receipt(result, {"minor_places": money.exponent(tariff.currency)}, tz).data()
     bits = 32 if sys.maxsize < 1 << 32 else 64
@@ -145,11 +165,13 @@ def main(arguments):
             {
                 "tariff_id": tariff.id,
                 "currency": tariff.currency,
-                "costs": costs(engine, result, periods),
+                "costs": costs(engine, result, record.periods),
                 "energy_mwh": engine.mwh,
                 "receipt": receipt,
                 "explain": explain(engine, result) if "explain" in arguments[3:] else [],
-                "notes": notes(tariff, start, periods),
+                "notes": notes(
+                    tariff, record, [record.periods.index(rest[at]) for at in divided], left_out
+                ),
                 "engine": "MicroPython {}.{}.{}, {}-bit".format(
                     *sys.implementation.version[:3], bits
                 ),
@@ -160,6 +182,6 @@ def main(arguments):
 
 try:
     main(sys.argv[1:])
-except FieldError as error:
-    sys.stderr.write(str(error) + "\n")
+except ForecourtError as error:
+    sys.stderr.write(" ".join(str(error).split()) + "\n")
     sys.exit(2)

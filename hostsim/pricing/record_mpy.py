@@ -19,6 +19,8 @@ KNOWN = (
 )  # fmt: skip
 IGNORED = ("ENERGY_EXPORT", "ENERGY_IMPORT", "STATE_OF_CHARGE")
 MS_PER_HOUR = 3600000
+MAX_DAYS = 366
+LIST = 91  # [
 
 
 class Period:
@@ -37,11 +39,15 @@ class Period:
         return money.half_up(value * unit, 10**places)
 
     def load(self, name, unit):
-        """(low, high) of CURRENT or POWER over the period, -1 where not measured."""
+        """(low, high) of CURRENT or POWER over the period, -1 where not measured.
+
+        One of MIN_x and MAX_x alone is taken for both: a period must end where a restriction
+        begins or ceases to hold (mod_cdrs, CDR object), so either says on which side it lies.
+        """
         low, high = self.volumes.get("MIN_" + name), self.volumes.get("MAX_" + name)
         one = self.volumes.get(name)
         pair = []
-        for value, places in (low or one or (-1, -1), high or one or (-1, -1)):
+        for value, places in (low or one or high or (-1, -1), high or one or low or (-1, -1)):
             pair.append(-1 if places < 0 else money.half_up(value * unit, 10**places))
         return pair
 
@@ -102,33 +108,86 @@ def period(item, path):
     return Period(start_ms, volumes)
 
 
-def read_cdr(reader):
-    """(start_ms, end_ms, currency, periods) of a CDR; fields that do not matter for the price are
-    skipped.
+class Record:
+    """A CDR: start_ms, end_ms, currency (or None), periods, ids of the tariffs the periods name,
+    and the total_cost it states itself as JSON (or None).
     """
-    times = {"start_date_time": None, "end_date_time": None}
-    currency = None
-    periods = []
-    for key in reader.members():
+
+    def __init__(self):
+        self.times = {"start_date_time": None, "end_date_time": None}
+        self.currency = None
+        self.periods = []
+        self.ids = set()
+        self.total = None
+
+    def member(self, reader, key):
+        """Take one field; those that do not matter for the price are skipped."""
         if key == "charging_periods":
-            for index in reader.items():
-                periods.append(period(reader.value(), f"charging_periods[{index}]"))
-        elif key in times:
-            value = reader.value()
-            times[key] = parse_instant(value if isinstance(value, str) else "", key)
+            for index in reader.items(key):
+                given = reader.value()
+                self.periods.append(period(given, f"{key}[{index}]"))
+                self.name(given.get("tariff_id"), f"{key}[{index}].tariff_id")
+            return
+        value = reader.value()
+        if key in self.times:
+            self.times[key] = parse_instant(value if isinstance(value, str) else "", key)
         elif key == "currency":
-            currency = reader.value()
-        else:
-            reader.value()
+            self.currency = value
+        elif key == "total_cost":
+            self.total = value
+
+    def name(self, tariff_id, path):
+        """Note the tariff that a period names."""
+        if tariff_id is not None:
+            if not isinstance(tariff_id, str):
+                raise FieldError(path, "must be a text", tariff_id)
+            self.ids.add(tariff_id)
+
+    def close(self):
+        """Check what was read as a whole. Raises FieldError."""
+        for key in ("start_date_time", "end_date_time"):
+            if self.times[key] is None:
+                raise FieldError(key, "must be given")
+        self.start_ms, self.end_ms = self.times["start_date_time"], self.times["end_date_time"]
+        if self.end_ms < self.start_ms:
+            raise FieldError(
+                "end_date_time", "must not be before start_date_time", instant_text(self.end_ms)
+            )
+        if self.end_ms - self.start_ms > MAX_DAYS * 86400000:
+            raise FieldError("end_date_time", f"more than {MAX_DAYS} days after start_date_time")
+        if not self.periods:
+            raise FieldError("charging_periods", "must be a list of at least one")
+        chain(self.periods, self.start_ms, self.end_ms)
+
+
+def read_cdr(reader):
+    """The Record of a CDR, of a list of one, or of an OCPI response whose `data` is one of these.
+
+    Raises FieldError.
+    """
+    found = Record()
+    _fill(found, reader)
     reader.end()
-    for key in times:
-        if times[key] is None:
-            raise FieldError(key, "must be given")
-    start, end = times["start_date_time"], times["end_date_time"]
-    if end < start:
-        raise FieldError("end_date_time", "must not be before start_date_time", instant_text(end))
-    chain(periods, start, end)
-    return start, end, currency, periods
+    found.close()
+    return found
+
+
+def _fill(found, reader):
+    """Fill a Record from what starts here."""
+    if reader.peek() == LIST:
+        held = -1
+        for held in reader.items():
+            if held:
+                break
+            _fill(found, reader)
+        if held:
+            raise FieldError("json", "must hold one CDR, not none or several")
+        return
+    for key in reader.members():
+        if key == "data":
+            _fill(found, reader)
+        else:
+            found.member(reader, key)
 
 
 def chain(periods, start, end):
