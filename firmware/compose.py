@@ -163,6 +163,7 @@ def _recover(app) -> None:
 
     opened = app.ledger.books.open
     now_ms = app.board.clock.uptime_ms()
+    app.machine.settlement.foreign = recovery.foreign_holds(app.ledger, opened)
     app.runner.perform(recovery.begin(app.machine, opened, app.prices, now_ms))
     leave("firmware.session.recovery")
     if opened and opened.energising:

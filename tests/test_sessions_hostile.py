@@ -1,11 +1,12 @@
-"""Sessions that a fresh reader once broke: each ends with the three books, and nothing given away.
-"""
+"""Sessions that a fresh reader once broke, each ending with the three books: nothing given away."""
 
 import asyncio
 import json
 
 import pytest
 
+from hostsim.terminal.books import Kind, Record, State
+from hostsim.terminal.cards import CARDS
 from hostsim.world import DEFAULT_TARIFF
 from tests.worlds import act, agree, charging, money, run, settled, tap, until_state
 
@@ -91,3 +92,35 @@ def test_tariffs_sent_during_a_session_wait_for_its_end_whatever_the_power_does(
         assert money(agree(world))[1] == last["priced"]["total_minor"]
 
     run(scenario, wanted_wh=20000)
+
+
+def test_a_hold_of_somebody_else_is_said_and_survives_our_recovery():
+    def stranger(world):
+        card = CARDS["mastercard"]
+        books = world.terminal.books
+        books.add(
+            Record(
+                1, Kind.RESERVATION, State.PENDING, books.next_receipt(), books.next_trace(),
+                2500, 978, card.name, card.pan, card.scheme, "", "", "123456",
+                world.clock.now_ms(),
+            )
+        )  # fmt: skip
+
+    async def scenario(world):
+        await act(world, "power", on=False)
+        stranger(world)
+        await act(world, "power", on=True)
+        await until_state(world, "free")
+        await world.until(lambda: "alarm" in world.records, 30, "the alarm")
+        alarm = world.records["alarm"]
+        assert (alarm["code"], alarm["detail"]) == ("foreign_hold", "1")
+        await tap(world, "slow")
+        await world.until(lambda: "hold_asked" in world.records, 30, "the hold to be asked")
+        await act(world, "power", on=False)
+        await act(world, "power", on=True)
+        await world.until(lambda: "cancelled" in world.records, 90, "our session to end")
+        last = await settled(world)
+        assert last["cancelled"]["reason"] == "power_cut" and "captured" not in last
+        assert world.compare_books()["terminal"]["open"] == [1]
+
+    run(scenario)

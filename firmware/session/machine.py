@@ -33,7 +33,7 @@ from firmware.session.data import Session
 from firmware.session.decisions import ABORT, AUTHORISE, CONTACTOR, OFFER
 from firmware.session.delivery import Delivery
 from firmware.session.running import RunningBill
-from firmware.session.settlement import DONE, IDLE
+from firmware.session.settlement import DONE, FOREIGN_HOLD, IDLE
 
 _PASSING = (FREE, PLUGGED, WAIT_PLUG, CHARGING, PAUSED)  # a message is about a card, and passes
 # Stops that are the charger's own fault: the time after them costs nothing.
@@ -309,6 +309,17 @@ class Machine(Core):
         """The terminal's open holds (receipt numbers), None when it could not say."""
         self.settlement.on_pending(receipts, now_ms)
         return self._settled(now_ms)
+
+    def on_open_holds(self, receipts) -> list:
+        """What the terminal holds while no session is open here (receipt numbers): not ours.
+        Left alone, and said once; a later recovery does not touch it either.
+        """
+        if receipts != self.settlement.foreign:
+            self.settlement.foreign = receipts
+            if receipts:
+                detail = " ".join([str(r) for r in receipts])
+                self._record("alarm", {"code": FOREIGN_HOLD, "detail": detail})
+        return self.take()
 
     def _settled(self, now_ms: int) -> list:
         if self.settlement.state == DONE:

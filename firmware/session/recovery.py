@@ -6,11 +6,16 @@ register decides the bill, the last checkpoint the time), or priced already (onl
 open).
 """
 
+from micropython import const
+
 from firmware.errors import ForecourtError
 from firmware.session.core import RECOVERING
 from firmware.session.data import Session
 from firmware.session.delivery import Delivery
 from firmware.session.running import RunningBill
+from firmware.session.settlement import FOREIGN_HOLD
+
+_ALARMS = const(20)  # how many are looked through for a hold that is not ours
 
 
 def begin(machine, opened, prices, now_ms: int) -> list:
@@ -46,6 +51,18 @@ def begin(machine, opened, prices, now_ms: int) -> list:
     if opened.power_off:  # the register after it is known already: billed at the next tick
         d.final = True
     return machine.take()
+
+
+def foreign_holds(ledger, opened) -> tuple:
+    """Receipts the terminal held before the session `opened` asked for its own hold, as the
+    newest alarm before it says: not ours.
+    """
+    if opened is None or opened.authorised:
+        return ()
+    for record in ledger.recent("alarm", _ALARMS):
+        if record.seq < opened.seq and record.fields["code"] == FOREIGN_HOLD:
+            return tuple([int(r) for r in record.fields["detail"].split()])
+    return ()
 
 
 def session_of(opened) -> Session:

@@ -37,6 +37,7 @@ class Runner:
         self._emergency = False
         self._committed = None
         self._reading_card = False
+        self._holds_known = False  # what the terminal holds for others
         self._flash_failed = False
         self._proved = -1  # for whom the meter gave its serial number last, see _whose
         self._tapped = False
@@ -165,15 +166,21 @@ class Runner:
         """A card read is open whenever the machine wants one and the terminal is free for it."""
         terminal = self._p.terminal
         while True:
+            if self._m.busy or not terminal.ready:
+                self._holds_known = False
             if self._jobs or not self._m.wants_card or not terminal.ready:
                 await asyncio.sleep_ms(50)
                 continue
+            card = None
             self._reading_card = True
             try:
-                card = await terminal.read_card(60)
+                if not (self._holds_known or self._m.busy):
+                    self._holds_known = True
+                    self.perform(self._m.on_open_holds(await terminal.pending()))
+                else:
+                    card = await terminal.read_card(60)
             except TerminalError as e:
                 self._p.log("warning", "card reader: %s" % e)
-                card = None
                 await asyncio.sleep_ms(500)
             finally:
                 self._reading_card = False

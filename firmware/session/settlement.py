@@ -3,7 +3,8 @@ answers in, decisions out.
 
 A lost answer is never repeated blindly: the terminal's pending reservations tell which side of the
 line it was on (design.md, "After a power cut"). Refusals are retried with back-off; nothing is
-dropped.
+dropped. A ZVT terminal tells receipt numbers only, no amount and no reference: a hold whose
+approval was never seen is known by not having been there before it was asked (`foreign`).
 """
 
 from micropython import const
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _BACKOFF_MS = const(5000)
 _BACKOFF_MAX_MS = const(300000)
 
+FOREIGN_HOLD = const("foreign_hold")
 IDLE = const("idle")
 CANCELLING = const("cancelling")
 CAPTURING = const("capturing")
@@ -39,6 +41,8 @@ class Settlement:
         self._how = ""
         self._refused = False  # the last try was refused for certain
         self.last_text = ""
+        self.foreign: "tuple" = ()  # open at the terminal while no session was: not ours
+        self._extra = 0  # a second hold of ours that is being given back
 
     def cancel(self, s, reason: str, ask: bool = False) -> None:
         """The whole hold goes back: nothing was delivered, or it cost nothing. `ask`: its approval
@@ -83,14 +87,20 @@ class Settlement:
         """The terminal's answer to CANCEL or CAPTURE."""
         if self.state not in (CANCELLING, CAPTURING):
             return
-        if outcome.ok:
+        if self._extra:
+            self._extra = 0
+            if not outcome.ok and outcome.certain:
+                self._failed(outcome.code, outcome.text, now_ms)
+            else:
+                self._ask()
+        elif outcome.ok:
             self._close(outcome.receipt, outcome.trace)
-            return
-        self._refused = outcome.certain
-        if not outcome.certain:
-            self._ask()
         else:
-            self._failed(outcome.code, outcome.text, now_ms)
+            self._refused = outcome.certain
+            if not outcome.certain:
+                self._ask()
+            else:
+                self._failed(outcome.code, outcome.text, now_ms)
 
     def on_pending(self, receipts, now_ms: int) -> None:
         """Receipt numbers of the holds the terminal still has; None when it could not say."""
@@ -99,11 +109,8 @@ class Settlement:
         s = self._s
         if receipts is None:
             self._failed(0, "terminal_off", now_ms)
-        elif not s.receipt and receipts:
-            # a hold whose approval we never saw: one connector, so it is ours
-            s.receipt = receipts[0]
-            self._adopt()
-            self._act()
+        elif not s.receipt:
+            self._unseen([r for r in receipts if r not in self.foreign])
         elif s.receipt in receipts:
             self._act()
         elif self._refused and self._goal == CAPTURING:
@@ -112,13 +119,33 @@ class Settlement:
             self._how = "pending_query"
             self._close(s.receipt, 0)
 
+    def _unseen(self, ours: list) -> None:
+        """The approval was never seen: what is ours goes back. One is this session's; more than
+        that go back first, each with an alarm.
+        """
+        if not ours:
+            self._how = "pending_query"
+            self._close(0, 0)
+        elif len(ours) == 1:
+            self._s.receipt = ours[0]
+            self._adopt()
+            self._act()
+        else:
+            self._extra = ours[-1]
+            self._alarm("hold_twice", self._extra)
+            self.state = CANCELLING
+            self._out.append((CANCEL, self._extra))
+
+    def _alarm(self, code: str, figure: int) -> None:
+        fields = {"sess": self._s.number, "code": code, "detail": "%d" % figure}
+        self._out.append((RECORD, "alarm", fields))
+
     def _lost(self) -> None:
         """The terminal refused the capture and holds nothing any more: nobody paid. Said as it is,
         never booked as paid.
         """
         s = self._s
-        fields = {"sess": s.number, "code": "hold_lost", "detail": "%d" % s.total_minor}
-        self._out.append((RECORD, "alarm", fields))
+        self._alarm("hold_lost", s.total_minor)
         self._goal = CANCELLING
         self._reason = "hold_lost"
         self._close(s.receipt, 0)

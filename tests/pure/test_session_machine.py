@@ -574,3 +574,39 @@ def test_a_meter_swapped_while_the_card_is_asked_delivers_nothing():
     b.do(b.m.on_pilot(b.now, "B"))
     b.do(b.m.on_authorised(b.now, Hold()))
     assert "energising" not in b.kinds() and b.did(do.CANCEL)
+
+
+def test_holds_that_were_there_before_are_left_and_said_once():
+    b = Bench()
+    b.do(b.m.on_open_holds((17, 18)))
+    b.do(b.m.on_open_holds((17, 18)))
+    assert b.kinds() == ["alarm"]
+    assert (b.record("alarm")["code"], b.record("alarm")["detail"]) == ("foreign_hold", "17 18")
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_hold_unknown(b.now))
+    b.do(b.m.on_pending(b.now, (17, 18)))
+    assert not b.did(do.CANCEL) and b.record("cancelled")["released_minor"] == 0
+    b.later(61)
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_hold_unknown(b.now))
+    b.do(b.m.on_pending(b.now, (17, 18, 231)))
+    assert b.did(do.CANCEL) == [(do.CANCEL, 231)]
+    assert b.record("authorised")["receipt"] == 231
+
+
+def test_every_hold_that_is_ours_goes_back_whatever_gets_lost():
+    b = Bench()
+    b.m.on_open_holds((17,))
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_hold_unknown(b.now))
+    b.do(b.m.on_pending(b.now, (17, 231, 232)))
+    assert b.did(do.CANCEL) == [(do.CANCEL, 232)] and b.record("alarm")["detail"] == "232"
+    b.do(b.m.on_outcome(b.now, Answer(False, True, 0x9B, "no_network")))
+    b.later(6)
+    b.do(b.m.on_pending(b.now, (17, 231, 232)))
+    b.do(b.m.on_outcome(b.now, Answer(False, False)))
+    b.do(b.m.on_pending(b.now, (17, 231)))
+    assert b.did(do.CANCEL)[-1] == (do.CANCEL, 231)
+    b.do(b.m.on_outcome(b.now, Answer()))
+    assert b.m.state == "receipt" and b.kinds().count("cancelled") == 1
+    assert b.did(do.CANCEL).count((do.CANCEL, 17)) == 0
