@@ -1,4 +1,4 @@
-"""Sessions that a fresh reader once broke, each ending with the three books: nothing given away."""
+"""Sessions that a fresh reader once broke: each ends with the three books, nothing given away."""
 
 import asyncio
 import json
