@@ -13,11 +13,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO
 
-from fastapi import FastAPI, HTTPException
-from fastapi.responses import RedirectResponse
+from fastapi import FastAPI
 from rich.console import Console
 
-from hostsim.backoffice.service import BackOffice
+from hostsim.backoffice.accounts import logins, passwords, people
 from hostsim.backoffice.web import create_app as backoffice_app
 from hostsim.broker import BrokerError
 from hostsim.charger import ChargerError
@@ -25,7 +24,7 @@ from hostsim.front.app import PortInUseError, create_app
 from hostsim.front.app import serve as serve_page
 from hostsim.world import Options, World, WorldError
 
-SUPPLIER = "Forecourt demo operator"
+DEMO_PERSON = "demo"
 _HOST = "127.0.0.1"
 _BOOKS_EVERY_S = 1.0
 _KEPT = ("charger", "broker", "pki")
@@ -37,22 +36,7 @@ _console = Console(stderr=True)
 def page_of(world: World) -> FastAPI:
     """The front of a started world, with its back office at /backoffice."""
     assert world.back_office
-    pages = backoffice_app(world.back_office, SUPPLIER)
-    _add_receipts(pages, world.back_office)
-    return create_app(world, [pages])
-
-
-def _add_receipts(pages: FastAPI, office: BackOffice) -> None:
-    """What the QR code on the charger's screen leads to. The total is in the address so that
-    nobody finds other drivers' receipts by counting.
-    """
-
-    @pages.get("/r/{charger}/{receipt_no}/{total_minor}")
-    def receipt(charger: str, receipt_no: int, total_minor: int) -> RedirectResponse:
-        for session in office.sessions(charger):
-            if (session["receipt_no"], session["total_minor"]) == (receipt_no, total_minor):
-                return RedirectResponse(f"../../../sessions/{session['id']}")
-        raise HTTPException(404, "This receipt is not here yet. Please try again in a minute.")
+    return create_app(world, [backoffice_app(world.back_office)])
 
 
 def receipt_url(port: int) -> str:
@@ -157,7 +141,16 @@ async def _serve(options: Options, port: int, undo: contextlib.AsyncExitStack) -
     await world.until(lambda: world.state != "" or bool(world.refusal), 60, "the charger to start")
     tell(f"the charger says: {world.refusal}" if world.refusal else "the charger is up")
     await undo.enter_async_context(books_kept(world))
-    await serve_page(page_of(world), _HOST, port, on_ready=_say_where)
+    password = await asyncio.to_thread(demo_login, world)
+    await serve_page(page_of(world), _HOST, port, on_ready=lambda at: _say_where(at, password))
+
+
+def demo_login(world: World) -> str:
+    """A throw-away log-in to the desk; its password, new at every start."""
+    assert world.back_office
+    password = passwords.generated()
+    people.put(world.back_office.engine, DEMO_PERSON, "admin", password, logins.now_ms())
+    return password
 
 
 async def _stop(world: World) -> None:
@@ -169,9 +162,10 @@ async def _stop(world: World) -> None:
     stopping.result()
 
 
-def _say_where(port: int) -> None:
+def _say_where(port: int, password: str) -> None:
     _console.print(f"\n  The charger's front: [bold]http://{_HOST}:{port}/[/]", highlight=False)
     _console.print(f"  The back office:     http://{_HOST}:{port}/backoffice/", highlight=False)
+    _console.print(f"  log in there as      {DEMO_PERSON}  {password}", highlight=False)
     _console.print("  Ctrl-C ends everything.\n", highlight=False)
 
 

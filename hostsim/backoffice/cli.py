@@ -1,19 +1,41 @@
-"""`python -m hostsim backoffice`: the back office alone, against any broker its certificate
-opens."""
+"""`python -m hostsim backoffice`: the back office alone, and the commands around its database.
+
+What they need is imported when they run: other commands of hostsim start without it.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvicorn
-from sqlalchemy.exc import SQLAlchemyError
 
-from hostsim.backoffice.service import BackOffice
-from hostsim.backoffice.web import create_app
-from hostsim.pki import Pki, PkiError
+from hostsim.backoffice import operator as operators
+from hostsim.backoffice.operator import Operator
+from hostsim.setup import BUILD
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from hostsim.backoffice.connection import BrokerAddress
+    from hostsim.pki import Pki
+
+HOME = BUILD / "backoffice"
+
+Database = Annotated[
+    str,
+    typer.Option(
+        "--database",
+        "--db",
+        help="A SQLAlchemy URL (postgresql+psycopg://...), or the path of a SQLite file.",
+    ),
+]
+DEFAULT_DATABASE = str(HOME / "backoffice.db")
 
 
 @dataclass(frozen=True)
@@ -23,36 +45,180 @@ class _Address:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to hostsim's."""
+    """Add the commands to hostsim's."""
     app.command("backoffice")(run)
+    invoices = typer.Typer(help="Invoices and credit notes.", no_args_is_help=True)
+    invoices.command("verify")(verify)
+    app.add_typer(invoices, name="invoices")
+    persons = typer.Typer(help="Who may log in at the desk.", no_args_is_help=True)
+    persons.command("add")(add_person)
+    persons.command("list")(list_people)
+    app.add_typer(persons, name="people")
 
 
 def run(
-    db: Annotated[
-        str,
-        typer.Option(help="Database URL as SQLAlchemy writes it, or the path of a SQLite file."),
-    ],
-    broker: Annotated[str, typer.Option(help="The broker as HOST:PORT; mutual TLS.")],
+    db: Database = DEFAULT_DATABASE,
+    broker: Annotated[
+        str, typer.Option(help="The broker as HOST:PORT, mutual TLS; none: one of its own.")
+    ] = "",
     pki: Annotated[
-        Path, typer.Option(help="Directory of the certificates (made by run, or by hand).")
-    ],
+        Path, typer.Option(help="Directory of the certificates; made when it is not there.")
+    ] = HOME / "pki",
     port: Annotated[
         int, typer.Option(help="Port of the pages, on this machine only.", min=1, max=65535)
     ] = 8090,
+    config: Annotated[
+        Path | None, typer.Option(help="The operator as TOML (docs/operator.md).")
+    ] = None,
 ) -> None:
-    """The back office alone: takes records, shows chargers, sessions and receipts."""
-    address = _address(broker)
-    url = db if "://" in db else f"sqlite:///{Path(db).absolute()}"
-    try:
-        office = BackOffice(url, address, Pki(pki))
-    except (PkiError, SQLAlchemyError) as exc:
-        raise typer.BadParameter(str(exc)) from exc
-    office.begin()
-    typer.echo(f"back office on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
-    try:
+    """The back office alone: takes records, keeps the books, shows the operator's desk.
+
+    Nobody can log in before `people add NAME --role admin`. Behind a proxy give public_url in
+    --config; it then speaks TLS, these pages answer on 127.0.0.1.
+    """
+    import uvicorn
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from hostsim.backoffice.accounts import people
+    from hostsim.backoffice.service import BackOffice
+    from hostsim.backoffice.web import create_app
+    from hostsim.broker import BrokerError
+    from hostsim.pki import Pki, PkiError
+
+    address = _address(broker) if broker else None
+    operator = read_operator(config)
+    with contextlib.ExitStack() as undo:
+        try:
+            keys = Pki(pki)
+            office = BackOffice(
+                database_url(db), address or _own_broker(keys, undo), keys, operator=operator
+            )
+        except (PkiError, BrokerError, SQLAlchemyError, OSError) as exc:
+            raise typer.BadParameter(str(exc)) from exc
+        undo.callback(office.close)
+        office.begin()
+        typer.echo(f"back office on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
+        if not people.everybody(office.engine):
+            typer.echo("nobody may log in yet: python -m hostsim people add NAME --role admin")
         uvicorn.run(create_app(office), host="127.0.0.1", port=port, log_level="warning")
+
+
+def verify(
+    db: Database = DEFAULT_DATABASE,
+    against: Annotated[
+        Path | None, typer.Option(help="Ends of the chains as they were once saved.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Save the ends of the chains here when all is good.")
+    ] = None,
+) -> None:
+    """Every number there, every hash right, nothing changed, every settled session billed.
+
+    Exit code 0: so it is; 1: it is not, a line for each fault; 2: nothing could be read.
+    """
+    from hostsim.backoffice.invoices import verify as verifying
+
+    saved = _heads(against) if against else None
+    with opened(db) as engine:
+        verdict = verifying.verify(engine, saved)
+    for fault in verdict.faults:
+        typer.echo(fault, err=True)
+    chains = len(verdict.heads)
+    typer.echo(f"{verdict.documents} documents of {chains} chargers, {len(verdict.faults)} faults")
+    if not verdict.good:
+        raise typer.Exit(1)
+    if save is not None:
+        save.write_text(json.dumps(verdict.heads, indent=1) + "\n")
+
+
+def add_person(
+    name: Annotated[str, typer.Argument(help="Small letters, digits, . _ @ -")],
+    role: Annotated[str, typer.Option(help="viewer, support, finance or admin.")] = "viewer",
+    db: Database = DEFAULT_DATABASE,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Make a password and print it.")
+    ] = False,
+) -> None:
+    """Somebody may log in at the desk. The password is asked for, or read from standard input."""
+    from hostsim.backoffice.accounts import logins, passwords, people
+
+    if generate:
+        password = passwords.generated()
+    elif sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    with opened(db) as engine:
+        try:
+            people.add(engine, "command line", name, role, password, logins.now_ms())
+        except people.PersonError as exc:
+            raise typer.BadParameter(str(exc)) from exc
+    typer.echo(f"{name} may log in as {role}" + (f" with {password}" if generate else ""))
+
+
+def list_people(db: Database = DEFAULT_DATABASE) -> None:
+    """Who may log in."""
+    from hostsim.backoffice.accounts import people
+
+    with opened(db) as engine:
+        for person in people.everybody(engine):
+            typer.echo(f"{person.name:<20} {person.role:<8} {'' if person.active else 'inactive'}")
+
+
+def read_operator(path: Path | None) -> Operator:
+    """The operator in a file, or the demo's. Raises BadParameter."""
+    if path is None:
+        return Operator()
+    try:
+        return operators.read(path)
+    except (operators.OperatorError, OSError) as exc:
+        raise typer.BadParameter(f"--config {path}: {exc}") from exc
+
+
+def database_url(db: str) -> str:
+    """SQLAlchemy's URL; a path's directory is made."""
+    if "://" in db:
+        return db
+    path = Path(db).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{path}"
+
+
+@contextlib.contextmanager
+def opened(db: str) -> Iterator[Engine]:
+    """The database of a command. Raises BadParameter."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from hostsim.backoffice.models import open_database
+
+    try:
+        engine = open_database(database_url(db))
+    except (SQLAlchemyError, OSError) as exc:
+        raise typer.BadParameter(f"--database: {exc}") from exc
+    try:
+        yield engine
     finally:
-        office.close()
+        engine.dispose()
+
+
+def _heads(path: Path) -> dict[str, list[object]]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as exc:
+        raise typer.BadParameter(f"--against {path}: {exc}") from exc
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"--against {path}: must be what --save wrote")
+    return found
+
+
+def _own_broker(keys: Pki, undo: contextlib.ExitStack) -> BrokerAddress:
+    from hostsim.broker import Broker
+
+    broker = Broker(HOME / "broker", keys)
+    broker.start()
+    undo.callback(broker.stop)
+    typer.echo(f"broker on {broker.host}:{broker.port}, certificates in {keys.folder}")
+    return broker
 
 
 def _address(text: str) -> _Address:

@@ -64,6 +64,11 @@ def money(minor: int, currency: str) -> str:
     return f"{amount(minor, currency):,} {_SYMBOLS.get(currency, currency)}".strip()
 
 
+def symbol(currency: str) -> str:
+    """€, or the code itself where no sign is usual."""
+    return _SYMBOLS.get(currency, currency)
+
+
 def kwh(wh: int) -> str:
     """12.345 kWh"""
     return f"{Decimal(wh).scaleb(-3):,} kWh"

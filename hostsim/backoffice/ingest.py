@@ -18,7 +18,9 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import books, contract
+from hostsim.backoffice.follow import Follower
 from hostsim.backoffice.models import Charger, Problem, Record, Session, Stream, writing
+from hostsim.backoffice.operator import Operator
 
 MAX_AHEAD = 256
 """How far after the last gapless record an early one is kept; the charger's window is 16."""
@@ -48,10 +50,13 @@ class Ingest:
     """`take` is the only way in; `received`, `stored`, `duplicates` and `refused` count since the
     start."""
 
-    def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
-        """`now_ms` gives the wall clock for received_at."""
+    def __init__(
+        self, engine: Engine, now_ms: Callable[[], int], operator: Operator | None = None
+    ) -> None:
+        """`now_ms` gives the wall clock for received_at; `operator` heads the invoices."""
         self._engine = engine
         self._now_ms = now_ms
+        self.follower = Follower(operator or Operator(), now_ms)
         self.received = 0
         self.stored = 0
         self.duplicates = 0
@@ -199,6 +204,7 @@ class Ingest:
         record.applied = True
         try:
             desk.apply(record)
+            self.follower.after(db, desk, record)
         except books.Impossible as exc:
             text = json.dumps(record.payload).encode()
             self.report(

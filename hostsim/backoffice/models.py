@@ -28,7 +28,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.orm import Session as Db
 
 _WRITING = threading.Lock()
-_Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite's own key is an INTEGER
+big_integer = BigInteger().with_variant(Integer, "sqlite")  # SQLite's own key is an INTEGER
 
 
 PERIOD_FIELDS = (
@@ -84,7 +84,7 @@ class Record(Base):
 
     __tablename__ = "records"
     __table_args__ = (UniqueConstraint("charger", "epoch", "seq"),)
-    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"))
     epoch: Mapped[int]
     seq: Mapped[int]
@@ -102,7 +102,7 @@ class Session(Base):
 
     __tablename__ = "sessions"
     __table_args__ = (UniqueConstraint("charger", "epoch", "sess"),)
-    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
     epoch: Mapped[int]
     sess: Mapped[int]
@@ -168,7 +168,7 @@ class Refund(Base):
 
     __tablename__ = "refunds"
     __table_args__ = (UniqueConstraint("charger", "epoch", "refund"),)
-    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
     charger: Mapped[str]
     epoch: Mapped[int]
@@ -191,7 +191,7 @@ class Period(Base):
     """A closed charging period; -1 means the figure is not known."""
 
     __tablename__ = "periods"
-    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
     start_ms: Mapped[int]
     end_ms: Mapped[int]
@@ -235,7 +235,7 @@ class Problem(Base):
     it."""
 
     __tablename__ = "problems"
-    id: Mapped[int] = mapped_column(_Big, primary_key=True)
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     charger: Mapped[str] = mapped_column(String(64), index=True)
     epoch: Mapped[int] = mapped_column(default=0)
     seq: Mapped[int] = mapped_column(default=0)

@@ -19,11 +19,12 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from hostsim.backoffice import contract, signing, views
+from hostsim.backoffice import audit, contract, signing, views
 from hostsim.backoffice.connection import BrokerAddress, Connection
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.ingest import Ack, Ingest, known_charger
 from hostsim.backoffice.models import Command, Problem, Stream, open_database, writing
+from hostsim.backoffice.operator import Operator
 from hostsim.pki import Pki
 
 EventHandler = Callable[[str, dict[str, Any]], None]
@@ -45,8 +46,10 @@ class BackOffice:
         pki: Pki,
         now_ms: Callable[[], int] | None = None,
         on_event: EventHandler | None = None,
+        operator: Operator | None = None,
     ) -> None:
         """Opens the database; `start` connects."""
+        self.operator = operator or Operator()
         self.url = db_url
         self.engine: Engine = open_database(db_url)
         self._pki = pki
@@ -54,7 +57,7 @@ class BackOffice:
         self._on_event = on_event
         self._owner: asyncio.AbstractEventLoop | None = None
         self._connection = Connection(broker, pki, self._heard)
-        self.ingest = Ingest(self.engine, self._now_ms)
+        self.ingest = Ingest(self.engine, self._now_ms, self.operator)
         self._desk = Desk(self.engine, self.ingest, self._now_ms, self._connection.send)
 
     # -- life
@@ -99,6 +102,10 @@ class BackOffice:
     def wait_connected(self, timeout: float = 10) -> bool:
         """Wait until the broker has it; False when the time is over."""
         return self._connection.connected.wait(timeout)
+
+    def now_ms(self) -> int:
+        """The clock of its business: the simulated world's, or the machine's."""
+        return self._now_ms()
 
     # -- what operators send
 
@@ -150,12 +157,14 @@ class BackOffice:
             stream.committed_seq = acked
         self._desk.acknowledge(Ack(charger, epoch, acked, True))
 
-    def close_problem(self, identity: int) -> None:
+    def close_problem(self, identity: int, by: str = "") -> None:
         """An operator has seen to it."""
         with writing(self.engine) as db:
             problem = db.get(Problem, identity)
-            if problem is not None:
+            if problem is not None and problem.open:
                 problem.open = False
+                what = f"{problem.charger}: {problem.code}"
+                audit.note(db, self._now_ms(), by, "problem closed", what, problem.detail)
 
     # -- what it knows
 

@@ -157,3 +157,10 @@ def refund_state(engine: Engine, charger: str, refund: str) -> str:
     )
     with Db(engine) as db:
         return db.scalars(query).first() or ""
+
+
+def refunds_of(engine: Engine, session_id: int) -> list[dict[str, Any]]:
+    """A session's refunds, oldest first."""
+    query = select(Refund).where(Refund.session_id == session_id).order_by(Refund.id)
+    with Db(engine) as db:
+        return [_pick(row, _REFUND) for row in db.scalars(query)]

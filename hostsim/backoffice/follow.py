@@ -1,0 +1,134 @@
+"""What follows from a record that is in the books, in the same transaction: documents, and what
+the sums for reports have still to count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.books import Books
+from hostsim.backoffice.invoices import issue
+from hostsim.backoffice.models import Record, Refund
+from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.tables import EndOfDay, Rollout, TariffVersion, Todo
+
+
+class Follower:
+    """`operator` heads the documents; `now_ms` dates those of chargers that know no time."""
+
+    def __init__(self, operator: Operator, now_ms: Callable[[], int]) -> None:
+        """Nothing is done yet."""
+        self.operator = operator
+        self._now_ms = now_ms
+
+    def after(self, db: Db, books: Books, record: Record) -> None:
+        """`record` was applied and was possible."""
+        work = {
+            "captured": self._settled,
+            "cancelled": self._settled,
+            "declined": self._declined,
+            "refunded": self._refunded,
+            "end_of_day": self._end_of_day,
+            "tariff": self._tariff,
+        }.get(record.type)
+        if work is not None:
+            work(db, books, record)
+
+    def _settled(self, db: Db, books: Books, record: Record) -> None:
+        session = books.find(record.charger, record.epoch, record.payload["sess"])
+        if session is None:
+            return
+        if record.type == "captured":
+            invoice = issue.issue_invoice(db, session, self.operator, self._now_ms())
+            if invoice is not None:
+                db.add(Todo(kind="document", ref=invoice.id))
+        db.add(Todo(kind="session", ref=session.id))
+
+    def _declined(self, db: Db, books: Books, record: Record) -> None:
+        session = books.find(record.charger, record.epoch, record.payload["sess"])
+        if session is not None and session.state == "declined":
+            db.add(Todo(kind="session", ref=session.id))
+
+    def _refunded(self, db: Db, books: Books, record: Record) -> None:
+        db.flush()
+        refund = db.scalars(
+            select(Refund).where(
+                Refund.charger == record.charger,
+                Refund.epoch == record.epoch,
+                Refund.refund == record.payload["refund"],
+            )
+        ).first()
+        if refund is not None:
+            self.refund_done(db, refund)
+
+    def refund_done(self, db: Db, refund: Refund) -> None:
+        """A refund came to its end, at the terminal or at the acquirer."""
+        note = issue.issue_credit_note(db, refund, self.operator, self._now_ms())
+        if note is not None:
+            db.add(Todo(kind="document", ref=note.id))
+        db.add(Todo(kind="refund", ref=refund.id))
+
+    def _end_of_day(self, db: Db, books: Books, record: Record) -> None:
+        f = record.payload
+        captured, count = self._taken_since(db, record)
+        db.add(
+            EndOfDay(
+                charger=record.charger,
+                epoch=record.epoch,
+                seq=record.seq,
+                at=record.at or self._now_ms(),
+                result=f["result"][:40],
+                count=f["count"],
+                terminal_minor=f["terminal_minor"],
+                ledger_minor=f["ledger_minor"],
+                books_minor=captured,
+                books_count=count,
+            )
+        )
+
+    def _taken_since(self, db: Db, record: Record) -> tuple[int, int]:
+        """What was captured less what was given back since the last end of day that succeeded, as
+        the records here have it."""
+        db.flush()
+        last = db.scalar(
+            select(func.max(EndOfDay.seq)).where(
+                EndOfDay.charger == record.charger,
+                EndOfDay.epoch == record.epoch,
+                EndOfDay.result != "failed",
+            )
+        )
+        rows = db.scalars(
+            select(Record).where(
+                Record.charger == record.charger,
+                Record.epoch == record.epoch,
+                Record.seq > (last or 0),
+                Record.seq < record.seq,
+                Record.type.in_(("captured", "refunded")),
+            )
+        )
+        total = count = 0
+        for row in rows:
+            if row.type == "captured":
+                total += row.payload["captured_minor"]
+                count += 1
+            else:
+                total -= row.payload["amount_minor"]
+        return total, count
+
+    def _tariff(self, db: Db, books: Books, record: Record) -> None:
+        """A charger's word on a tariff, by its checksum."""
+        f = record.payload
+        db.flush()
+        rollout = db.scalars(
+            select(Rollout)
+            .join(TariffVersion)
+            .where(Rollout.charger == record.charger, TariffVersion.crc == f["tariff_crc"])
+            .order_by(Rollout.id.desc())
+        ).first()
+        if rollout is not None and rollout.state in ("sent", "refused"):
+            rollout.state = "accepted" if f["result"] == "accepted" else "refused"
+            rollout.detail = f["detail"]
+            rollout.answered_at = record.at or self._now_ms()

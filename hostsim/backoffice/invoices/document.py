@@ -1,0 +1,129 @@
+"""What an invoice says, once and for ever: integers and text, and their one canonical form.
+
+Source of what it must hold: Directive 2006/112/EC, art. 226b (simplified invoice: date, supplier,
+goods, tax or what it is computed from; a credit note names the invoice it changes), and the German
+practice of § 33 UStDV (supplier's address, quantity, gross amount and rate).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any
+
+from hostsim.backoffice import figures
+from hostsim.backoffice.models import Refund, Session
+from hostsim.backoffice.operator import Operator
+
+INVOICE = "invoice"
+CREDIT_NOTE = "credit_note"
+_LETTER = {INVOICE: "I", CREDIT_NOTE: "C"}
+_SESSION = (
+    "charger epoch sess connector receipt_no meter_serial start_at end_at elapsed_ms start_wh"
+    " end_wh billed_wh currency lines"
+).split()
+_PAYMENT = "card pan auth_code terminal_id receipt trace".split()
+
+
+def canonical(document: dict[str, Any]) -> str:
+    """The text a document's hash is of: JSON, names in order, no spaces, UTF-8 as it is."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a canonical text, hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def number(charger: str, kind: str, count: int) -> str:
+    """FC-0001-I000012 (invoice) or FC-0001-C000001 (credit note)."""
+    return f"{charger}-{_LETTER[kind]}{count:06}"
+
+
+def invoice(session: Session, operator: Operator, issued_at: int) -> dict[str, Any]:
+    """The invoice of a captured session; number, position and previous hash are the chain's."""
+    fields = {name: getattr(session, name) for name in _SESSION}
+    return {
+        "version": 1,
+        "kind": INVOICE,
+        "issued_at": issued_at,
+        "zone": operator.time_zone,
+        "supplier": _supplier(operator),
+        **fields,
+        **{name: getattr(session.payment, name) for name in _PAYMENT},
+        "total_minor": session.total_minor,
+        "net_minor": session.net_minor,
+        "vat_minor": session.vat_minor,
+        "vat": vat_groups(fields | {"net_minor": session.net_minor}),
+    }
+
+
+def credit_note(
+    original: dict[str, Any], refund: Refund, operator: Operator, issued_at: int
+) -> dict[str, Any]:
+    """The credit note of a refund that was done; amounts are negative, VAT is split as it was on
+    the invoice."""
+    vat = split(original["vat"], refund.amount_minor)
+    return {
+        "version": 1,
+        "kind": CREDIT_NOTE,
+        "issued_at": issued_at,
+        "zone": operator.time_zone,
+        "supplier": _supplier(operator),
+        **{name: original[name] for name in _SESSION if name != "lines"},
+        **{name: original[name] for name in _PAYMENT},
+        "lines": [],
+        "original": original["number"],
+        "refund": refund.refund,
+        "reason": refund.reason,
+        "way": refund.way,
+        "receipt": refund.receipt or original["receipt"],
+        "trace": refund.trace or original["trace"],
+        "total_minor": -refund.amount_minor,
+        "net_minor": sum(row[1] for row in vat),
+        "vat_minor": sum(row[2] for row in vat),
+        "vat": vat,
+    }
+
+
+def vat_groups(session: dict[str, Any]) -> list[list[int]]:
+    """[rate in 1e-4 percent, net, tax, gross] per rate; -1 where no rate is known."""
+    sums: dict[int, int] = {}
+    for line in figures.lines(session):
+        sums[line["vat_e4"]] = sums.get(line["vat_e4"], 0) + line["gross_minor"]
+    shown = iter(figures.vat_table(session))
+    rows = []
+    for vat_e4, gross in sorted(sums.items()):
+        net = next(shown)["net_minor"] if vat_e4 >= 0 else gross
+        rows.append([vat_e4, net, gross - net, gross])
+    return rows
+
+
+def split(groups: list[list[int]], amount_minor: int) -> list[list[int]]:
+    """A refund's negative groups: the amount spread as the gross amounts are, to the minor unit
+    (largest remainders first)."""
+    whole = sum(row[3] for row in groups)
+    if whole <= 0:
+        return [[-1, -amount_minor, 0, -amount_minor]]
+    shares = [amount_minor * row[3] // whole for row in groups]
+    order = sorted(range(len(groups)), key=lambda i: (-(amount_minor * groups[i][3] % whole), i))
+    for i in order[: amount_minor - sum(shares)]:
+        shares[i] += 1
+    found = []
+    for row, gross in zip(groups, shares, strict=True):
+        net = int(figures.net_of(Decimal(gross), row[0], 0)) if row[0] >= 0 else gross
+        if gross == row[3]:
+            net = row[1]
+        if gross:
+            found.append([row[0], -net, net - gross, -gross])
+    return found
+
+
+def _supplier(operator: Operator) -> dict[str, str]:
+    return {
+        "name": operator.name,
+        "address": operator.address,
+        "vat_id": operator.vat_id,
+        "helpline": operator.helpline,
+    }

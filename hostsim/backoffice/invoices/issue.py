@@ -1,0 +1,93 @@
+"""Issuing documents, in the transaction that puts the capture or refund into the books: no session
+is ever settled without its invoice, none has two, and no number is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.invoices import document
+from hostsim.backoffice.invoices.document import CREDIT_NOTE, INVOICE
+from hostsim.backoffice.models import Refund, Session
+from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.tables import Invoice, InvoiceChain
+
+
+def issue_invoice(db: Db, session: Session, operator: Operator, now_ms: int) -> Invoice | None:
+    """The invoice of a session that was captured; None when it has one or cost nothing."""
+    if not session.receipt_no or find(db, session.id) is not None:
+        return None
+    text = document.invoice(session, operator, _date(session.payment.settled_at, now_ms))
+    return _append(db, session, text)
+
+
+def issue_credit_note(db: Db, refund: Refund, operator: Operator, now_ms: int) -> Invoice | None:
+    """The credit note of a refund that was done; None when it has one, or its session no
+    invoice."""
+    db.flush()
+    invoice = find(db, refund.session_id)
+    known = select(Invoice.id).where(
+        Invoice.session_id == refund.session_id, Invoice.refund_id == refund.id
+    )
+    if invoice is None or db.scalars(known).first() is not None:
+        return None
+    session = db.get_one(Session, refund.session_id)
+    original = json.loads(invoice.document)
+    text = document.credit_note(original, refund, operator, _date(refund.done_at, now_ms))
+    return _append(db, session, text, refund.id)
+
+
+def find(db: Db, session_id: int) -> Invoice | None:
+    """The session's invoice."""
+    return db.scalars(
+        select(Invoice).where(Invoice.session_id == session_id, Invoice.kind == INVOICE)
+    ).first()
+
+
+def _append(db: Db, session: Session, fields: dict[str, Any], refund_id: int = 0) -> Invoice:
+    chain = _chain(db, session.charger)
+    kind = fields["kind"]
+    if kind == CREDIT_NOTE:
+        chain.credit_notes += 1
+    else:
+        chain.invoices += 1
+    count = chain.credit_notes if kind == CREDIT_NOTE else chain.invoices
+    chain.position += 1
+    fields |= {
+        "number": document.number(session.charger, kind, count),
+        "position": chain.position,
+        "previous": chain.head,
+    }
+    text = document.canonical(fields)
+    chain.head = document.digest(text)
+    names = "receipt_no issued_at currency total_minor net_minor vat_minor number position kind"
+    row = Invoice(
+        charger=session.charger,
+        session_id=session.id,
+        refund_id=refund_id,
+        document=text,
+        hash=chain.head,
+        **{name: fields[name] for name in names.split()},
+    )
+    db.add(row)
+    db.flush()
+    return row
+
+
+def _chain(db: Db, charger: str) -> InvoiceChain:
+    """Locked until the transaction ends, so that two workers do not give one number."""
+    chain = db.get(InvoiceChain, charger, with_for_update=True)
+    if chain is None:
+        chain = InvoiceChain(charger=charger, position=0, invoices=0, credit_notes=0, head="")
+        db.add(chain)
+        db.flush()
+    return chain
+
+
+def _date(at: int, now_ms: int) -> int:
+    """When the charger says it was, or now when it did not know the time."""
+    return at or now_ms

@@ -1,0 +1,148 @@
+"""A document as its reader sees it: titles, rows and figures as text in one language. HTML and
+PDF show the same sheet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from hostsim.backoffice import figures
+from hostsim.backoffice.invoices import texts
+from hostsim.backoffice.invoices.document import CREDIT_NOTE
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """`facts` and `payment`: label, value. `lines`: what, quantity, price, VAT, amount. `vat`:
+    rate, net, tax, gross. `heads`: the columns of both tables."""
+
+    language: str
+    title: str
+    number: str
+    supplier: str
+    address: tuple[str, ...]
+    supplier_facts: tuple[Row, ...]
+    facts: tuple[Row, ...]
+    line_heads: Row
+    lines: tuple[Row, ...]
+    total: Row
+    vat_heads: Row
+    vat: tuple[Row, ...]
+    payment: tuple[Row, ...]
+
+
+def sheet(document: dict[str, Any], language: str) -> Sheet:
+    """The sheet of a parsed document."""
+
+    def say(key: str) -> str:
+        return texts.word(key, language)
+
+    def money(minor: int) -> str:
+        return texts.money(minor, document["currency"], language)
+
+    back = document["kind"] == CREDIT_NOTE
+    supplier = document["supplier"]
+    return Sheet(
+        language=language,
+        title=say(document["kind"]),
+        number=document["number"],
+        supplier=supplier["name"],
+        address=tuple(part.strip() for part in supplier["address"].split("/") if part.strip()),
+        supplier_facts=_named(
+            language, ("vat_id", supplier["vat_id"]), ("helpline", supplier["helpline"])
+        ),
+        facts=_facts(document, language),
+        line_heads=tuple(map(say, ("what", "quantity", "price", "vat", "amount"))),
+        lines=tuple(_line(line, document["currency"], language) for line in _lines(document)),
+        total=(say("total_back" if back else "total"), money(document["total_minor"])),
+        vat_heads=tuple(map(say, ("rate", "net", "tax", "gross"))),
+        vat=tuple(
+            (_rate(vat_e4, language), money(net), money(tax), money(gross))
+            for vat_e4, net, tax, gross in document["vat"]
+        ),
+        payment=_payment(document, language),
+    )
+
+
+def _named(language: str, *rows: tuple[str, str]) -> tuple[Row, ...]:
+    return tuple((texts.word(key, language), value) for key, value in rows if value)
+
+
+def _facts(d: dict[str, Any], language: str) -> tuple[Row, ...]:
+    def at(epoch_ms: int) -> str:
+        return texts.moment(epoch_ms, d["zone"], language)
+
+    connector = texts.word("connector", language)
+    rows = [("number", d["number"]), ("date", at(d["issued_at"]))]
+    if d["kind"] == CREDIT_NOTE:
+        rows += [("original", d["original"]), ("reason", d["reason"]), ("way", d["way"])]
+    rows += [
+        ("receipt", f"{d['charger']}-{d['receipt_no']}"),
+        ("charger", f"{d['charger']}, {connector} {d['connector']}"),
+        ("start", at(d["start_at"])),
+        ("end", at(d["end_at"])),
+        ("duration", figures.duration(d["elapsed_ms"])),
+        ("meter", d["meter_serial"]),
+        ("register_start", texts.kwh(d["start_wh"], language)),
+        ("register_end", texts.kwh(d["end_wh"], language)),
+        ("energy", texts.kwh(d["billed_wh"], language)),
+    ]
+    return _named(language, *rows)
+
+
+def _payment(d: dict[str, Any], language: str) -> tuple[Row, ...]:
+    def say(key: str) -> str:
+        return texts.word(key, language)
+
+    terminal = f"{d['terminal_id']}, {say('terminal_receipt')} {d['receipt']}"
+    return _named(
+        language,
+        ("card", f"{d['card']} {d['pan']}".strip()),
+        ("auth_code", d["auth_code"]),
+        ("terminal", f"{terminal}, {say('trace')} {d['trace']}" if d["receipt"] else ""),
+    )
+
+
+def _lines(d: dict[str, Any]) -> list[list[int]]:
+    numbers = d["lines"]
+    return [numbers[at : at + 5] for at in range(0, len(numbers) - 4, 5)]
+
+
+def _line(line: list[int], currency: str, language: str) -> Row:
+    number, quantity, price_e4, vat_e4, gross = line
+    kind = figures.KINDS[number] if 0 <= number < len(figures.KINDS) else f"kind {number}"
+    return (
+        texts.word(kind, language),
+        _quantity(kind, quantity, language),
+        _price(kind, price_e4, currency, language),
+        _rate(vat_e4, language),
+        texts.money(gross, currency, language),
+    )
+
+
+def _quantity(kind: str, quantity: int, language: str) -> str:
+    if kind == "ENERGY":
+        energy = Decimal(quantity).scaleb(-6).quantize(Decimal("1e-3"))
+        return f"{texts.decimal(energy, language)} kWh"
+    if kind.endswith("TIME"):
+        return figures.duration(quantity)
+    return "1" if kind.endswith("FLAT") else ""
+
+
+def _price(kind: str, price_e4: int, currency: str, language: str) -> str:
+    if kind in ("CAP", "MAX_PRICE", "MIN_PRICE") or price_e4 < 0:
+        return ""
+    least = figures.exponent(currency)
+    price = Decimal(figures.plain(Decimal(price_e4).scaleb(-4), least))
+    unit = "/kWh" if kind == "ENERGY" else "/h" if kind.endswith("TIME") else ""
+    return f"{texts.decimal(price, language)} {figures.symbol(currency)}{unit}"
+
+
+def _rate(vat_e4: int, language: str) -> str:
+    if vat_e4 < 0:
+        return ""
+    return f"{texts.decimal(Decimal(figures.plain(Decimal(vat_e4).scaleb(-4))), language)} %"

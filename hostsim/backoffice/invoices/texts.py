@@ -1,0 +1,151 @@
+"""The words of invoices in the drivers' languages, and how each language writes figures."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from hostsim.backoffice import figures
+
+LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français"}
+_SEPARATORS = {"en": (",", "."), "de": (".", ","), "fr": ("\u00a0", ",")}  # thousands, decimal
+_DATES = {"en": "%d %b %Y, %H:%M", "de": "%d.%m.%Y, %H:%M", "fr": "%d/%m/%Y, %H:%M"}
+
+WORDS: dict[str, tuple[str, str, str]] = {
+    "invoice": ("Invoice", "Rechnung", "Facture"),
+    "credit_note": ("Credit note", "Gutschrift", "Avoir"),
+    "number": ("Number", "Nummer", "Numéro"),
+    "date": ("Date", "Datum", "Date"),
+    "vat_id": ("VAT number", "USt-IdNr.", "N° TVA"),
+    "receipt": ("Receipt", "Beleg", "Reçu"),
+    "original": ("To invoice", "Zu Rechnung", "Sur la facture"),
+    "charger": ("Charger", "Ladepunkt", "Borne"),
+    "connector": ("connector", "Anschluss", "connecteur"),
+    "start": ("Start", "Beginn", "Début"),
+    "end": ("End", "Ende", "Fin"),
+    "duration": ("Duration", "Dauer", "Durée"),
+    "meter": ("Meter", "Zähler", "Compteur"),
+    "register_start": ("Register at start", "Zählerstand Beginn", "Index de début"),
+    "register_end": ("Register at end", "Zählerstand Ende", "Index de fin"),
+    "energy": ("Energy", "Energie", "Énergie"),
+    "what": ("What", "Leistung", "Prestation"),
+    "quantity": ("Quantity", "Menge", "Quantité"),
+    "price": ("Unit price", "Einzelpreis", "Prix unitaire"),
+    "vat": ("VAT", "USt", "TVA"),
+    "amount": ("Amount", "Betrag", "Montant"),
+    "total": ("Total, VAT included", "Gesamt inkl. USt", "Total TTC"),
+    "total_back": ("Given back, VAT included", "Erstattet inkl. USt", "Remboursé TTC"),
+    "net": ("Net", "Netto", "HT"),
+    "tax": ("VAT", "USt", "TVA"),
+    "gross": ("Gross", "Brutto", "TTC"),
+    "rate": ("Rate", "Satz", "Taux"),
+    "card": ("Card", "Karte", "Carte"),
+    "auth_code": ("Authorisation code", "Genehmigungsnummer", "Code d'autorisation"),
+    "terminal": ("Terminal", "Terminal", "Terminal"),
+    "terminal_receipt": ("receipt", "Beleg", "ticket"),
+    "trace": ("trace", "Trace", "trace"),
+    "paid": ("Paid by card", "Mit Karte bezahlt", "Payé par carte"),
+    "helpline": ("Help", "Hilfe", "Assistance"),
+    "reason": ("Reason", "Grund", "Motif"),
+    "way": ("Paid back by", "Erstattung über", "Remboursé par"),
+    "online": (
+        "This document online", "Dieses Dokument online", "Ce document en ligne",
+    ),
+    "pdf": ("As PDF", "Als PDF", "En PDF"),
+    "unknown": ("not known", "nicht bekannt", "inconnu"),
+    "ENERGY": ("Energy", "Energie", "Énergie"),
+    "TIME": ("Charging time", "Ladezeit", "Temps de charge"),
+    "PARKING_TIME": ("Occupancy", "Standzeit", "Occupation"),
+    "FLAT": ("Session fee", "Grundgebühr", "Forfait"),
+    "RESERVATION_TIME": ("Reservation time", "Reservierungszeit", "Temps de réservation"),
+    "RESERVATION_FLAT": ("Reservation", "Reservierung", "Réservation"),
+    "RESERVATION_EXPIRED_TIME": (
+        "Expired reservation time", "Verfallene Reservierungszeit", "Réservation expirée (temps)",
+    ),
+    "RESERVATION_EXPIRED_FLAT": (
+        "Expired reservation", "Verfallene Reservierung", "Réservation expirée",
+    ),
+    "CAP": ("Cap", "Deckelung", "Plafond"),
+    "MAX_PRICE": ("Price limit", "Höchstpreis", "Prix maximal"),
+    "MIN_PRICE": ("Minimum price", "Mindestpreis", "Prix minimal"),
+    "find": ("Find your invoice", "Ihre Rechnung finden", "Trouver votre facture"),
+    "find_number": (
+        "Receipt number, for example FC-0001-12",
+        "Belegnummer, zum Beispiel FC-0001-12",
+        "Numéro du reçu, par exemple FC-0001-12",
+    ),
+    "find_amount": ("Amount paid, for example 12.30", "Bezahlter Betrag, zum Beispiel 12,30",
+                    "Montant payé, par exemple 12,30"),
+    "find_button": ("Find", "Suchen", "Chercher"),
+    "find_none": (
+        "No receipt has this number and amount. A receipt of just now may need a minute.",
+        "Kein Beleg mit dieser Nummer und diesem Betrag. Ein neuer Beleg braucht eine Minute.",
+        "Aucun reçu avec ce numéro et ce montant. Un reçu récent peut demander une minute.",
+    ),
+    "find_bad_number": (
+        "The number must look like FC-0001-12.",
+        "Die Nummer muss aussehen wie FC-0001-12.",
+        "Le numéro doit ressembler à FC-0001-12.",
+    ),
+    "find_bad_amount": (
+        "The amount must be a number such as 12.30.",
+        "Der Betrag muss eine Zahl sein wie 12,30.",
+        "Le montant doit être un nombre comme 12,30.",
+    ),
+    "wait": (
+        "Too many tries. Please wait a minute.",
+        "Zu viele Versuche. Bitte warten Sie eine Minute.",
+        "Trop d'essais. Veuillez patienter une minute.",
+    ),
+    "refunds": ("Refunds", "Erstattungen", "Remboursements"),
+    "refund_asked": ("under way", "in Arbeit", "en cours"),
+    "refund_refunded": ("paid back", "erstattet", "remboursé"),
+    "refund_failed": ("not possible yet", "noch nicht möglich", "pas encore possible"),
+    "not_yet": (
+        "This receipt is not here yet. Please try again in a minute.",
+        "Dieser Beleg ist noch nicht da. Bitte in einer Minute noch einmal versuchen.",
+        "Ce reçu n'est pas encore arrivé. Veuillez réessayer dans une minute.",
+    ),
+}  # fmt: skip
+_ORDER = ("en", "de", "fr")
+
+
+def word(key: str, language: str) -> str:
+    """The word, or the key itself where there is none."""
+    found = WORDS.get(key)
+    return found[_ORDER.index(language)] if found else key
+
+
+def choose(*wishes: str) -> str:
+    """The first of these languages (codes or Accept-Language headers) that is spoken here."""
+    for wish in wishes:
+        for part in wish.split(","):
+            code = part.split(";")[0].strip()[:2].lower()
+            if code in LANGUAGES:
+                return code
+    return "en"
+
+
+def decimal(value: Decimal, language: str) -> str:
+    """1,234.56 / 1.234,56 / 1 234,56"""
+    thousands, point = _SEPARATORS[language]
+    return f"{value:,f}".replace(",", "\0").replace(".", point).replace("\0", thousands)
+
+
+def money(minor: int, currency: str, language: str) -> str:
+    """12.30 € in that language's figures."""
+    return f"{decimal(figures.amount(minor, currency), language)} {figures.symbol(currency)}"
+
+
+def kwh(wh: int, language: str) -> str:
+    """12.345 kWh in that language's figures."""
+    return f"{decimal(Decimal(wh).scaleb(-3), language)} kWh"
+
+
+def moment(epoch_ms: int, zone: str, language: str) -> str:
+    """A local date and time."""
+    if not epoch_ms:
+        return word("unknown", language)
+    at = datetime.datetime.fromtimestamp(epoch_ms // 1000, ZoneInfo(zone))
+    return at.strftime(_DATES[language] + ":%S")

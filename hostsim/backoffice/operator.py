@@ -1,0 +1,94 @@
+"""Who runs the network: what heads an invoice, which local time days are counted in, who must
+approve a refund. Read from a TOML file; the first fault names the field, and nothing is taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+LANGUAGES = ("en", "de", "fr")
+_MAX_TEXT = 200
+_MAX_NUMBER = 10**9
+
+
+class OperatorError(ValueError):
+    """A field of the operator's file is wrong; str() names it and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """`address`: lines separated by " / ". `public_url`: where drivers reach the pages, without a
+    slash at its end, "" when only known from the request. Amounts are minor units."""
+
+    name: str = "Forecourt demo operator"
+    address: str = "Musterstrasse 1 / 12345 Musterstadt"
+    vat_id: str = "DE000000000"
+    helpline: str = "+49 000 000000"
+    time_zone: str = "Europe/Berlin"
+    language: str = "en"
+    country: str = "DE"
+    party: str = "FCT"
+    public_url: str = ""
+    approve_above_minor: int = 2000
+    refund_days: int = 90
+    hold_open_h: int = 30
+    session_idle_min: int = 30
+    session_hours: int = 12
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone days and months are counted in."""
+        return ZoneInfo(self.time_zone)
+
+
+def read(path: Path) -> Operator:
+    """The operator in a TOML file. Raises OperatorError, OSError."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise OperatorError(f"{path.name}: must be TOML ({exc})") from exc
+    return of(found)
+
+
+def of(fields: dict[str, Any]) -> Operator:
+    """The operator these fields describe. Raises OperatorError."""
+    known = {field.name: field for field in dataclasses.fields(Operator)}
+    for name, value in fields.items():
+        if name not in known:
+            raise OperatorError(f"{name}: is not a field; there are {', '.join(known)}")
+        if isinstance(known[name].default, int):
+            if type(value) is not int or not 0 < value <= _MAX_NUMBER:
+                raise OperatorError(f"{name}: must be a whole number above 0 (given {value!r})")
+        elif not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
+            raise OperatorError(f"{name}: must be text of at most {_MAX_TEXT} (given {value!r})")
+    operator = Operator(**fields)
+    _check(operator)
+    return operator
+
+
+def _check(o: Operator) -> None:
+    try:
+        _ = o.zone
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise OperatorError(f"time_zone: must be an IANA name (given {o.time_zone!r})") from exc
+    rules = (
+        ("name", bool(o.name.strip()), "must not be empty"),
+        ("language", o.language in LANGUAGES, f"must be one of {', '.join(LANGUAGES)}"),
+        ("country", bool(re.fullmatch("[A-Z]{2}", o.country)), "must be two capital letters"),
+        ("party", bool(re.fullmatch("[A-Z0-9]{3}", o.party)), "must be three capitals or digits"),
+        (
+            "public_url",
+            not o.public_url
+            or bool(re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?", o.public_url)),
+            "must be http(s)://host[:port][/path] without a slash at its end",
+        ),
+    )
+    for name, good, rule in rules:
+        if not good:
+            raise OperatorError(f"{name}: {rule} (given {getattr(o, name)!r})")

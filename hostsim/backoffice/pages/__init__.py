@@ -1,0 +1,1 @@
+"""The desk's pages, a module per job; shell.py is what they share."""

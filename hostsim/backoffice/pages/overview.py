@@ -1,0 +1,39 @@
+"""The first page: what needs a look, today's figures, the newest sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from hostsim.backoffice import views
+from hostsim.backoffice.pages.shell import Desk, SupportForm, Viewer, back
+
+_NEWEST = 12
+_SHOWN = 20
+
+
+routes = APIRouter()
+
+
+@routes.get("/")
+def overview(request: Request, shell: Desk, caller: Viewer) -> Response:
+    chargers = shell.office.chargers()
+    problems = shell.office.problems()
+    context: dict[str, Any] = {
+        "here": "overview",
+        "chargers": chargers,
+        "online": sum(1 for charger in chargers if charger["online"]),
+        "charging": sum(1 for charger in chargers if charger["figures"].get("session")),
+        "problems": problems[:_SHOWN],
+        "more": len(problems) - _SHOWN,
+        "sessions": views.sessions(shell.office.engine, None, _NEWEST),
+    }
+    return shell.page(request, "overview.html", caller, context)
+
+
+@routes.post("/problems/{identity}/close")
+def close(request: Request, shell: Desk, form: SupportForm, identity: int) -> Response:
+    shell.office.close_problem(identity, form.caller.name)
+    return back(request, "", "Closed.")

@@ -1,0 +1,255 @@
+"""What the desk stores beside the books: invoices, people, tariffs, disputes, terminal days, and
+the sums reports are read from. Amounts are minor units, energy Wh, times epoch ms (0 unknown).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hostsim.backoffice.models import Base, big_integer
+
+# -- documents
+
+
+class InvoiceChain(Base):
+    """Where a charger's chain of documents ends. `invoices` and `credit_notes` count them."""
+
+    __tablename__ = "invoice_chains"
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), primary_key=True)
+    position: Mapped[int] = mapped_column(default=0)
+    invoices: Mapped[int] = mapped_column(default=0)
+    credit_notes: Mapped[int] = mapped_column(default=0)
+    head: Mapped[str] = mapped_column(String(64), default="")
+
+
+class Invoice(Base):
+    """One invoice or credit note (`kind`), never changed. `document` is the canonical JSON `hash`
+    is the SHA-256 of; it names the hash before it. Totals of a credit note are negative."""
+
+    __tablename__ = "invoices"
+    __table_args__ = (
+        UniqueConstraint("charger", "position"),
+        UniqueConstraint("number"),
+        Index("ix_invoices_found_by", "charger", "receipt_no"),
+        Index("ix_invoices_issued", "issued_at"),
+    )
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"))
+    position: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(12))
+    number: Mapped[str] = mapped_column(String(48))
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
+    refund_id: Mapped[int] = mapped_column(default=0)
+    receipt_no: Mapped[int]
+    issued_at: Mapped[int]
+    currency: Mapped[str] = mapped_column(String(3))
+    total_minor: Mapped[int]
+    net_minor: Mapped[int]
+    vat_minor: Mapped[int]
+    document: Mapped[str] = mapped_column(Text)
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+# -- people
+
+
+class Person(Base):
+    """Somebody who logs in. `role`: viewer, support, finance, admin. `password`: scrypt."""
+
+    __tablename__ = "people"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    role: Mapped[str] = mapped_column(String(8))
+    password: Mapped[str] = mapped_column(String(200))
+    active: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[int]
+    last_login_at: Mapped[int] = mapped_column(default=0)
+
+
+class Login(Base):
+    """A log-in that has not ended. `token`: SHA-256 of what the browser holds."""
+
+    __tablename__ = "logins"
+    token: Mapped[str] = mapped_column(String(64), primary_key=True)
+    person: Mapped[str] = mapped_column(ForeignKey("people.name"), index=True)
+    csrf: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[int]
+    seen_at: Mapped[int]
+
+
+class Audit(Base):
+    """Who did what to what; only ever added to."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
+    at: Mapped[int] = mapped_column(index=True)
+    person: Mapped[str] = mapped_column(String(40))
+    action: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(80), index=True)
+    detail: Mapped[str] = mapped_column(Text, default="")
+
+
+class ApiToken(Base):
+    """A partner's key to the OCPI endpoint. `token`: its SHA-256."""
+
+    __tablename__ = "api_tokens"
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), unique=True)
+    token: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[int]
+    created_by: Mapped[str] = mapped_column(String(40))
+    last_used_at: Mapped[int] = mapped_column(default=0)
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+# -- payments
+
+
+class EndOfDay(Base):
+    """A terminal's end of day as the charger recorded it, beside what the books here say of the
+    payments since the one before."""
+
+    __tablename__ = "ends_of_day"
+    __table_args__ = (UniqueConstraint("charger", "epoch", "seq"),)
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"))
+    epoch: Mapped[int]
+    seq: Mapped[int]
+    at: Mapped[int] = mapped_column(index=True)
+    result: Mapped[str] = mapped_column(String(40))
+    count: Mapped[int]
+    terminal_minor: Mapped[int]
+    ledger_minor: Mapped[int]
+    books_minor: Mapped[int]
+    books_count: Mapped[int]
+
+
+class Dispute(Base):
+    """A payment the cardholder's bank asks back. `state`: open, won, lost."""
+
+    __tablename__ = "disputes"
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
+    state: Mapped[str] = mapped_column(String(8), default="open", index=True)
+    amount_minor: Mapped[int]
+    reference: Mapped[str] = mapped_column(String(64))
+    note: Mapped[str] = mapped_column(Text, default="")
+    opened_at: Mapped[int]
+    closed_at: Mapped[int] = mapped_column(default=0)
+
+
+# -- chargers
+
+
+class LogLine(Base):
+    """A line of a charger's log; the newest few hundred of each are kept."""
+
+    __tablename__ = "log_lines"
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
+    at: Mapped[int]
+    level: Mapped[str] = mapped_column(String(12))
+    text: Mapped[str] = mapped_column(Text)
+
+
+class TariffVersion(Base):
+    """An OCPI tariff as it was written; never changed. `crc` is what chargers call it by."""
+
+    __tablename__ = "tariff_versions"
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
+    tariff: Mapped[str] = mapped_column(String(36), index=True)
+    crc: Mapped[int]
+    currency: Mapped[str] = mapped_column(String(3))
+    payload: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[int]
+    created_by: Mapped[str] = mapped_column(String(40))
+
+
+class Rollout(Base):
+    """A tariff version on its way to a charger. `state`: sent, accepted, refused, replaced."""
+
+    __tablename__ = "rollouts"
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
+    version_id: Mapped[int] = mapped_column(ForeignKey("tariff_versions.id"), index=True)
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
+    state: Mapped[str] = mapped_column(String(8), default="sent")
+    detail: Mapped[str] = mapped_column(Text, default="")
+    sent_at: Mapped[int]
+    sent_by: Mapped[str] = mapped_column(String(40))
+    answered_at: Mapped[int] = mapped_column(default=0)
+
+
+# -- sums for reports (all of them can be made again from the books)
+
+
+class Todo(Base):
+    """Something that is in the books and not in the sums yet. `kind`: session, declined, refund,
+    document."""
+
+    __tablename__ = "stat_todo"
+    id: Mapped[int] = mapped_column(big_integer, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8))
+    ref: Mapped[int]
+
+
+class StatDay(Base):
+    """Sums of one local day (yyyymmdd), charger, tariff and currency; a session counts on the day
+    it ended, a refund on the day it was done."""
+
+    __tablename__ = "stat_days"
+    day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    charger: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tariff: Mapped[str] = mapped_column(String(36), primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    sessions: Mapped[int] = mapped_column(default=0)
+    declined: Mapped[int] = mapped_column(default=0)
+    cancelled: Mapped[int] = mapped_column(default=0)
+    energy_wh: Mapped[int] = mapped_column(default=0)
+    gross_minor: Mapped[int] = mapped_column(default=0)
+    net_minor: Mapped[int] = mapped_column(default=0)
+    vat_minor: Mapped[int] = mapped_column(default=0)
+    energy_minor: Mapped[int] = mapped_column(default=0)
+    idle_minor: Mapped[int] = mapped_column(default=0)
+    idle_sessions: Mapped[int] = mapped_column(default=0)
+    occupied_ms: Mapped[int] = mapped_column(default=0)
+    charging_ms: Mapped[int] = mapped_column(default=0)
+    refunds: Mapped[int] = mapped_column(default=0)
+    refunded_minor: Mapped[int] = mapped_column(default=0)
+
+
+class StatHour(Base):
+    """Sums of the whole network in one local hour of one local day."""
+
+    __tablename__ = "stat_hours"
+    day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    occupied_ms: Mapped[int] = mapped_column(default=0)
+    starts: Mapped[int] = mapped_column(default=0)
+
+
+class StatVat(Base):
+    """Documents of one local month (yyyymm) by VAT rate (1e-4 percent; -1 not known) and kind."""
+
+    __tablename__ = "stat_vat"
+    month: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    vat_e4: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(12), primary_key=True)
+    documents: Mapped[int] = mapped_column(default=0)
+    net_minor: Mapped[int] = mapped_column(default=0)
+    tax_minor: Mapped[int] = mapped_column(default=0)
+    gross_minor: Mapped[int] = mapped_column(default=0)
+
+
+class StatReason(Base):
+    """How often a day said what: `kind` declined (why, in the terminal's words), refund (why) or
+    stopped (what ended a session)."""
+
+    __tablename__ = "stat_reasons"
+    day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(80), primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    count: Mapped[int] = mapped_column(default=0)
+    amount_minor: Mapped[int] = mapped_column(default=0)
