@@ -86,7 +86,8 @@ def test_a_receipt_has_what_a_driver_needs(office: BackOffice, page: Visitor) ->
     text = re.sub(r"\s+", " ", page.get("/sessions/1").text)
     for wanted in (
         "Receipt CP1-1", "Stadtwerke Musterstadt", "1.000 kWh", "2.000 kWh", "0.49 €/kWh",
-        "Receipt CP1-1", "Stadtwerke Musterstadt", "1.000 kWh", "2.000 kWh", "0.49 €/kWh",
+        "0.49 €", "Occupancy", "0:29:59", "0.70 €", "1.19 €", "VAT 19 %", "net 1.00 €",
+        "0.19 €", "####1234",
         "Visa", "A1", "60.00 €", "58.81 €", "Refund R1", "credit note 1", "2026-01-01",
     ):  # fmt: skip
         assert wanted in text, wanted
