@@ -51,6 +51,7 @@ class App:
         self.version = VERSION
         self.sync = None
         self.trace = board.trace
+        self.beats: "dict" = {}  # signs of life, firmware/supervisor.py
         self._logger = logging.getLogger("forecourt")
         self._logger.addHandler(self)
 

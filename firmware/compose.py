@@ -85,8 +85,9 @@ def build(app, reason: str) -> None:
     app.remote = Remote(app)
     app.meter = _meter(board, cfg, once)
     app.terminal = _terminal(board, cfg, once)
+    app.terminal.beats = app.beats
     app.terminal.on_time = app.remote.on_terminal_time
-    settings = _sync_settings(cfg.charger, once, board.files)
+    settings = _sync_settings(cfg.charger, once, board.files, app.beats)
     app.sync = Sync(settings, app.ledger, app.clock, board.network, app.remote)
     app.runner = Runner(app)
     app.view = View(app)
@@ -139,7 +140,7 @@ def _terminal(board, cfg, once: dict) -> ZvtTerminal:
     return ZvtTerminal(serial, profile, currency, password, once["salt"], board.clock)
 
 
-def _sync_settings(charger: str, once: dict, files: str) -> dict:
+def _sync_settings(charger: str, once: dict, files: str, beats: dict) -> dict:
     """The configuration as firmware/sync reads it."""
     return {
         "charger_id": charger,
@@ -147,7 +148,7 @@ def _sync_settings(charger: str, once: dict, files: str) -> dict:
         "mqtt": {
             "host": once["mqtt.host"], "port": once["mqtt.port"],
             "server_name": once["mqtt.server_name"], "keepalive_s": once["mqtt.keepalive_s"],
-            "retry_min_ms": 500, "retry_max_ms": 60000,
+            "beats": beats, "retry_min_ms": 500, "retry_max_ms": 60000,
             "ca": files + "/ca.crt", "cert": files + "/charger.crt", "key": files + "/charger.key",
         },
         "time": {
@@ -173,14 +174,15 @@ def _recover(app) -> None:
 
 def _tasks(app) -> Supervisor:
     r = app.runner
-    s = app.supervisor = Supervisor(app.board.watchdog, app.log, r.fatal)
-    for name, make in (("lines", r.watch_lines), ("meter", r.watch_meter),
-                       ("cards", r.watch_cards), ("jobs", r.do_jobs),
-                       ("ticks", r.tick)):  # fmt: skip
-        s.add(name, make, True)
+    s = app.supervisor = Supervisor(app.board.watchdog, app.log, r.fatal, app.beats)
+    # real seconds without a sign of life; what talks to the terminal beats while the terminal does
+    for name, make, limit_s in (("lines", r.watch_lines, 15), ("meter", r.watch_meter, 180),
+                                ("cards", r.watch_cards, 300), ("jobs", r.do_jobs, 300),
+                                ("ticks", r.tick, 60)):  # fmt: skip
+        s.add(name, make, limit_s * 1000, True)
     for name, make in (("terminal", app.terminal.run), ("view", app.view.run),
                        ("sync", app.sync.run)):  # fmt: skip
-        s.add(name, make)
+        s.add(name, make, 300000)
     for name, make in app.board.tasks():
         s.add(name, make)
     return s

@@ -1,61 +1,82 @@
 """Named tasks, restarted with the reason; the watchdog is fed only while every one of them lives.
 
 A task that ends or raises is started again after a pause that doubles (1 s to 60 s, real time).
-The watchdog is fed while the loop turns and no task has been down for longer than its pause; a
-loop that hangs, or a task that cannot be started any more, lets the board reset. Losses of time
-are measured here too: the longest stall of the loop.
+A task that hangs in an await is known by its heart: it writes the time beside its name in `beats`
+at every turn (no allocation); when that is older than the task's limit it is ended, with its name
+in the log. A task that acts on money or power, dead or hung, opens the contactor and restarts the
+charger into recovery. The watchdog is fed while the loop turns, no task has been down for longer
+than its pause and every heart beats; a loop that hangs lets the board reset. Losses of time are
+measured here too: the longest stall of the loop.
 """
 
 import asyncio
 import gc
 import time
 
+from micropython import const
+
 _FEED_MS = 200
 _PAUSE_MAX_MS = 60000
 _GC_EVERY = 25  # feeds between two collections that measure the heap
+_STALL_MS = const(1000)  # the whole loop stood still: no task's fault
+# of a task's entry
+_NAME = const(0)
+_MAKE = const(1)
+_CRITICAL = const(2)
+_LIVES = const(3)
+_LIMIT_MS = const(4)
+_TASK = const(5)
 
 
 class Supervisor:
-    """`watchdog`: ports.Watchdog; `report(level, text)`: one line for the log."""
+    """`watchdog`: ports.Watchdog; `report(level, text)`: one line for the log; `fatal(code,
+    detail)`: contactor open, restart; `beats`: name -> time.ticks_ms() of its last sign of life,
+    None while it has nothing to do.
+    """
 
-    def __init__(self, watchdog, report, fatal):
+    def __init__(self, watchdog, report, fatal, beats):
         self._watchdog = watchdog
         self._fatal = fatal
         self._report = report
+        self._beats = beats
         self._tasks = []
         self.restarts = 0
         self.max_stall_ms = 0
         self.peak_heap = 0
 
-    def add(self, name: str, make, critical: bool = False) -> None:
-        """`make()` gives the task's coroutine; it is expected to run for ever. `critical`: it acts
-        on money or power, and when it dies there is no telling how far it came: `fatal()` opens
-        the contactor and restarts into recovery.
+    def add(self, name: str, make, limit_ms: int = 0, critical: bool = False) -> None:
+        """`make()` gives the task's coroutine; it is expected to run for ever and to beat at least
+        every `limit_ms` (0: it has no heart). `critical`: it acts on money or power, and when it
+        dies or hangs there is no telling how far it came: `fatal()` opens the contactor and
+        restarts into recovery.
         """
-        self._tasks.append([name, make, critical, True])
+        self._tasks.append([name, make, critical, True, limit_ms, None])
 
     async def _keep(self, entry) -> None:
-        name, make, critical, _ = entry
+        name = entry[_NAME]
         pause_ms = 1000
         while True:
             began = time.ticks_ms()
+            if entry[_LIMIT_MS]:
+                self._beats[name] = began
             try:
-                await make()
+                await entry[_MAKE]()
                 reason = "ended"
             except asyncio.CancelledError:
                 raise
             except Exception as e:  # noqa: BLE001 - the one place where a task's death is handled
                 reason = "%s: %s" % (type(e).__name__, e)
                 self._trace(e)
+            self._beats[name] = None
             self.restarts += 1
             self._report("error", "task %s %s; restarting" % (name, reason))
-            if critical:
-                self._fatal()
+            if entry[_CRITICAL]:
+                self._fatal("task_died", "%s: %s" % (name, reason))
             if time.ticks_diff(time.ticks_ms(), began) > _PAUSE_MAX_MS:
                 pause_ms = 1000
-            entry[3] = False  # the watchdog hungers: a task that will not live resets the board
+            entry[_LIVES] = False  # the watchdog hungers: a task that will not live resets it
             await asyncio.sleep_ms(pause_ms)
-            entry[3] = True
+            entry[_LIVES] = True
             pause_ms = min(pause_ms * 2, _PAUSE_MAX_MS)
 
     def _trace(self, e) -> None:
@@ -63,10 +84,13 @@ class Supervisor:
 
         sys.print_exception(e)
 
+    def _start(self, entry) -> None:
+        entry[_TASK] = asyncio.create_task(self._keep(entry))
+
     async def run(self) -> None:
         """Starts all tasks and watches them; returns never."""
         for entry in self._tasks:
-            asyncio.create_task(self._keep(entry))
+            self._start(entry)
         gc.collect()
         since_gc = 0
         while True:
@@ -75,12 +99,38 @@ class Supervisor:
             stall = time.ticks_diff(time.ticks_ms(), before) - _FEED_MS
             if stall > self.max_stall_ms:
                 self.max_stall_ms = stall
-            if all([e[3] for e in self._tasks]):
+            if self._all_well(stall > _STALL_MS):
                 self._watchdog.feed()
             since_gc += 1
             if since_gc >= _GC_EVERY:
                 since_gc = 0
                 self.measure_heap()
+
+    def _all_well(self, stalled: bool) -> bool:
+        """Every task lives and beats; one that hangs is dealt with."""
+        well = True
+        now = time.ticks_ms()
+        for entry in self._tasks:
+            name = entry[_NAME]
+            beat = self._beats.get(name)
+            if not entry[_LIVES]:
+                well = False
+            elif beat is not None and stalled:
+                self._beats[name] = now
+            elif beat is not None and time.ticks_diff(now, beat) > entry[_LIMIT_MS]:
+                well = False
+                self._hangs(entry)
+        return well
+
+    def _hangs(self, entry) -> None:
+        self.restarts += 1
+        text = "%s: no sign of life for %d s" % (entry[_NAME], entry[_LIMIT_MS] // 1000)
+        self._report("error", "task %s; restarting" % text)
+        if entry[_CRITICAL]:
+            self._fatal("task_hung", text)
+        self._beats[entry[_NAME]] = None
+        entry[_TASK].cancel()
+        self._start(entry)
 
     def measure_heap(self) -> None:
         """Live bytes after a collection; the highest seen is kept."""

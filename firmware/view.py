@@ -6,6 +6,7 @@ Prices are computed here and not in the metering path: this is where large integ
 
 import asyncio
 import gc
+import time
 
 from firmware.paper import leave
 
@@ -26,6 +27,7 @@ class View:
 
     async def run(self) -> None:
         while True:
+            self._app.beats["view"] = time.ticks_ms()
             self.refresh()
             for _ in range(5):  # a change of state is shown within 200 ms of real time
                 await asyncio.sleep_ms(200)

@@ -63,6 +63,7 @@ class Runner:
                 self._p.terminal.abort()
             else:
                 self._jobs.append(d)
+                self._p.beats["jobs"] = time.ticks_ms()
                 self._job_set.set()
 
     def record(self, kind: str, fields: dict) -> bool:
@@ -76,13 +77,19 @@ class Runner:
             self._p.print_receipt()
         return True
 
-    def fatal(self) -> None:
-        """A task that acts on money or power died: the truth is in flash, so start again from
-        there.
+    def fatal(self, code: str, detail: str) -> None:
+        """A task that acts on money or power died or hangs: the truth is in flash, so start again
+        from there. The operator hears which task it was.
         """
         self._lines.contactor(False)
         self._lines.offer(0)
-        self._p.board.reset()
+        try:
+            number = self._m.session.number if self._m.session else 0
+            self._p.append("alarm", code=code, sess=number, detail=detail[:100])
+        except LedgerError as e:
+            self._p.log("error", "ledger: %s" % e)
+        finally:
+            self._p.board.reset()
 
     def _flash_fault(self, e) -> None:
         self._lines.contactor(False)
@@ -99,6 +106,7 @@ class Runner:
         lines = self._lines
         while True:
             now = self._uptime()
+            self._p.beats["lines"] = time.ticks_ms()
             if lines.emergency() != self._emergency:
                 self._emergency = not self._emergency
                 if self._emergency:
@@ -128,6 +136,7 @@ class Runner:
         period = self._p.cfg.meter_poll_ms
         while True:
             due = self._uptime() + period
+            self._p.beats["meter"] = time.ticks_ms()
             try:
                 whose = self._whose()
                 meter.begin(whose != self._proved)
@@ -166,6 +175,7 @@ class Runner:
         """A card read is open whenever the machine wants one and the terminal is free for it."""
         terminal = self._p.terminal
         while True:
+            self._p.beats["cards"] = time.ticks_ms()
             if self._m.busy or not terminal.ready:
                 self._holds_known = False
             if self._jobs or not self._m.wants_card or not terminal.ready:
@@ -196,6 +206,7 @@ class Runner:
         """The terminal's money commands, one after the other."""
         while True:
             if not self._jobs:
+                self._p.beats["jobs"] = None  # nothing to do
                 self._job_set.clear()
                 await self._job_set.wait()
             job = self._jobs[0]
@@ -206,6 +217,7 @@ class Runner:
         """Time limits, once a second of charger time."""
         clock = self._p.board.clock
         while True:
+            self._p.beats["ticks"] = time.ticks_ms()
             self.perform(self._m.on_tick(self._uptime()))
             self._m.blocked = self._why_blocked()
             self._tend_ledger()
@@ -270,6 +282,7 @@ class Runner:
     async def _free_terminal(self) -> None:
         """Waits until the terminal is there and no card read is open."""
         while self._reading_card or not self._p.terminal.ready:
+            self._p.beats["jobs"] = time.ticks_ms()
             await asyncio.sleep_ms(20)
 
     def _commit(self, a) -> None:

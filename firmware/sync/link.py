@@ -58,6 +58,7 @@ class Link:
         self._pinged_ms = 0
         self.up = False
         self.connections = 0
+        self._beats = settings.get("beats", {})  # firmware/supervisor.py
         self.reason = "starting"
 
     def wake(self) -> None:
@@ -107,6 +108,7 @@ class Link:
             self._retry_ms = min(wait * 2, self._settings["retry_max_ms"])
         wait -= wait * os.urandom(1)[0] // 512
         while wait > 0 and not self._closing:
+            self._beats["sync"] = time.ticks_ms()
             await asyncio.sleep_ms(min(wait, 200))
             wait -= 200
 
@@ -178,6 +180,7 @@ class Link:
                 raise self._failure
             if reader.done():
                 await reader  # a programming error: the supervisor's business
+            self._beats["sync"] = time.ticks_ms()
             await self._flush()
             if self._owner.feed(self):
                 await asyncio.sleep_ms(0)

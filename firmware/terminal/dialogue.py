@@ -29,6 +29,7 @@ _T4_MS = const(180000)
 _BUSY_TRIES = const(5)
 _BUSY_MS = const(1000)
 _SLICE_MS = const(100)  # how soon an abort is noticed
+_BEAT_MS = const(5000)  # how often a long wait shows that it is one
 _ABORT_MS = const(10000)  # to the end of an aborted or refused command
 _CLEAR_MS = const(1500)  # to the end of what was aborted, if there was anything
 _SLOW_MS = const(3000)  # a commit longer than this has perhaps outlived T3: ask for a repetition
@@ -68,6 +69,8 @@ class Dialogue:
         self.on_text: "Callable[[str], None]" = _nothing
         self.on_time: "Callable[..., None]" = _nothing
         self.receipt_text = ""  # the driver's part of what the terminal printed last, by lines
+        self.beats: "dict" = {}  # signs of life, firmware/supervisor.py
+        self._who = "terminal"  # the task that talks
         self._link = link
         self._salt = salt
         self._trace = trace
@@ -127,7 +130,8 @@ class Dialogue:
             left = self._wait_ms - time.ticks_diff(time.ticks_ms(), began)
             if left <= 0:
                 return None
-            apdu = await self._receive(min(left, _SLICE_MS) if reading else left)
+            self._beat()
+            apdu = await self._receive(min(left, _SLICE_MS if reading else _BEAT_MS))
             if apdu is not None:
                 return apdu
             if self._abort and reading:
@@ -135,6 +139,12 @@ class Dialogue:
                 await self._send(commands.ABORT)
                 self._wait_ms = _ABORT_MS
                 began = time.ticks_ms()
+
+    def _beat(self) -> None:
+        """Whoever talks, lives; so does the owner's task, which may wait for the line."""
+        now = self.beats["terminal"] = time.ticks_ms()
+        if self.beats.get(self._who) is not None:
+            self.beats[self._who] = now
 
     async def _handle(self, apdu: Apdu, answer: Answer) -> None:
         kind = apdu.command

@@ -134,6 +134,7 @@ class ZvtTerminal(Money, PaymentTerminal):
         )
         answer = Answer()
         self._busy = True
+        self._who = "cards"
         try:
             await self._converse(command, answer, timeout_s * 1000 + _MARGIN_MS)
         except TerminalRefused as exc:
@@ -143,6 +144,7 @@ class ZvtTerminal(Money, PaymentTerminal):
             self._lost = True
         finally:
             self._busy = False
+            self._who = "terminal"
         return _card(answer)
 
     async def _come_up(self) -> None:
@@ -183,6 +185,7 @@ class ZvtTerminal(Money, PaymentTerminal):
     async def _stay(self) -> None:
         """Listens and asks for the status while nobody else has the line."""
         while not self._lost:
+            self._beat()
             await asyncio.sleep_ms(_IDLE_MS)
             due = time.ticks_diff(time.ticks_ms(), self._enquired) > _ENQUIRY_MS
             if due or not self._lock.locked():

@@ -241,6 +241,7 @@ class Money(Dialogue):
                 outcome.text = "out_of_service" if self.fault_code else "terminal_off"
                 return answer
             self._busy = True
+            self._who = "jobs"
             try:
                 await self._converse(command, answer)
             except TerminalRefused as exc:
@@ -252,6 +253,7 @@ class Money(Dialogue):
                 outcome.certain = answer.code > 0
             finally:
                 self._busy = False
+                self._who = "terminal"
         self._judge(outcome, answer)
         return answer
 
