@@ -12,7 +12,7 @@ import os
 from firmware.errors import CommandError, ConfigError, ForecourtError, TariffError
 from firmware.paper import leave
 
-_COMMANDS = ("stop", "report", "restart")
+_COMMANDS = ("stop", "report", "restart", "refund", "refund_done")
 
 
 def take_in(app, last_try: bool) -> None:
@@ -78,19 +78,35 @@ def config(app, raw) -> dict:
 
 
 def command(app, asked: dict) -> dict:
-    """A verified command: stop (the running session), report, restart (between sessions)."""
+    """A verified command: stop (the running session), report, restart (between sessions), refund
+    and refund_done (refund_order.py).
+    """
     name = asked["name"]
     if name not in _COMMANDS:
         raise CommandError("name", "must be one of " + ", ".join(_COMMANDS), name)
     if name == "restart" and app.machine.busy:
         raise CommandError("name", "restart is refused while a session is open", name)
+    answer = {"detail": "done", "data": {}}
+    if name[:6] == "refund":
+        answer = _refund(app, asked)
     app.append("command", command=asked["id"], counter=asked["counter"], name=name, result="ok",
-               detail="done")  # fmt: skip
+               detail=answer["detail"])  # fmt: skip
     if name == "stop":
         app.runner.perform(app.machine.on_stop(app.board.clock.uptime_ms(), "remote"))
     elif name == "restart":
         app.board.reset()
-    return {"detail": "done", "data": _report(app) if name == "report" else {}}
+    elif name == "report":
+        answer["data"] = _report(app)
+    return answer
+
+
+def _refund(app, asked: dict) -> dict:
+    from firmware import refund_order
+
+    try:
+        return (refund_order.take if asked["name"] == "refund" else refund_order.confirm)(app, asked)
+    finally:
+        leave("firmware.refund_order")
 
 
 def _report(app) -> dict:

@@ -14,6 +14,7 @@ class Remote:
 
     def __init__(self, app):
         self._app = app
+        self.confirmed = []  # the acquirer's answers to refunds (refund_order.confirm)
         self.waiting = False  # a tariff lies in tariff.in, to be taken in between sessions
 
     def _order(self, kind: str, given) -> dict:

@@ -129,13 +129,16 @@ _TABLE = """
 13 extend_asked 1 sess:u add_minor:u
 14 extended 1 sess:u amount_minor:u receipt:u trace:u
 15 refund_asked 1 refund:s sess:u amount_minor:u way:s reason:s command:s
-16 refunded 1 refund:s sess:u amount_minor:u way:s receipt:u trace:u credit_no:u
-17 refund_failed 1 refund:s sess:u code:u text:s
+16 refunded 2 refund:s sess:u amount_minor:u way:s receipt:u trace:u credit_no:u receipt_no:u
+   net_minor:u vat_minor:u lines:l
+17 refund_failed 2 refund:s sess:u code:u text:s amount_minor:u way:s state:s
 18 tariff 1 tariff:s tariff_crc:u result:s detail:s
 19 command 1 command:s counter:u name:s result:s detail:s
 20 alarm 1 code:s sess:u detail:s
 21 security 1 code:s detail:s
 22 end_of_day 1 count:u terminal_minor:u ledger_minor:u result:s
+23 refund_requested 1 refund:s receipt_no:u amount_minor:u reason:s operator:s command:s card:u
+24 refund_sent 1 refund:s sess:u amount_minor:u way:s receipt:u trace:u
 """
 
 

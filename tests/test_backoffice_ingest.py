@@ -137,6 +137,10 @@ class Ledger:
             receipt=1,
             trace=1,
             credit_no=1,
+            receipt_no=1,
+            net_minor=amount,
+            vat_minor=0,
+            lines=[],
         )
 
 

@@ -18,6 +18,7 @@ from firmware.ledger.codec import Record
 
 SETTLED = 40
 REFUNDS = 12
+ACQUIRER = "acquirer"  # a way: the back office asks it for the refund
 
 _OF_SESSION = (
     "authorised", "energising", "checkpoint", "period", "power_off", "priced", "captured",
@@ -86,8 +87,9 @@ def _price_fault(o: OpenSession, f: dict) -> str:
 
 class Books:
     """`open` (OpenSession or None); `next_session`, `next_receipt`, `next_credit`; `last_counter`
-    of a command; `eod_count`, `eod_captured`, `eod_refunded` since the last end of day; `asked`:
-    refunds without answer (id -> seq and fields); `faults` and `fault` (the newest, as text)."""
+    of a command; `eod_count`, `eod_captured`, `eod_refunded` (at the terminal) since the last end
+    of day; `asked`: refunds requested or without answer (id -> first seq, and all fields of their
+    records); `faults` and `fault` (the newest, as text)."""
 
     def __init__(self) -> None:
         self.open: "OpenSession" = None
@@ -111,25 +113,25 @@ class Books:
         return None
 
     def refundable(self, sess: int) -> int:
-        """What may still be refunded of a session, refunds without answer counted as done; 0 when
+        """What may still be refunded of a session, refunds without answer and those with the acquirer counted as done; 0 when
         it is not known."""
         left = 0
         entry = self.settled(sess)
         if entry:
             left = entry[1] - entry[2]
             for _, f in self.asked.values():
-                if f["sess"] == sess:
+                if f.get("sess") == sess:
                     left -= f["amount_minor"]
         return left
 
     def refund_state(self, refund: str) -> str:
-        """"asked", "done" or "" (not asked, or failed)."""
+        """"asked" (requested too), "done" (or with the acquirer), "failed", "" (not known)."""
         if refund in self.asked:
             return "asked"
         key = _key(refund)
         for entry in self._refunds:
             if entry[0] == key:
-                return "done"
+                return "done" if entry[2] else "failed"
         return ""
 
     def oldest_needed(self) -> int:
@@ -147,8 +149,12 @@ class Books:
         if kind == "hold_asked":
             if self.open or f["sess"] != self.next_session:
                 reason = "not the next session, or one is open"
-        elif kind == "refund_asked":
+        elif kind == "refund_requested":
             if self.refund_state(f["refund"]):
+                reason = "known already"
+        elif kind == "refund_asked":
+            before = self.asked.get(f["refund"])
+            if "sess" in before[1] if before else self.refund_state(f["refund"]):
                 reason = "known already"
             elif not 0 < f["amount_minor"] <= self.refundable(f["sess"]):
                 reason = "%d can be refunded" % self.refundable(f["sess"])
@@ -220,23 +226,49 @@ class Books:
             self.open = None
 
     def _on_refund_asked(self, record: Record, f: dict, o: "OpenSession | None") -> None:
-        self.asked[f["refund"]] = (record.seq, f)
+        """Requested, asked, sent: the fields add up, the first record is the one to keep."""
+        seq, fields = self.asked.get(f["refund"], (record.seq, {}))
+        fields = dict(fields)
+        fields.update(f)
+        self.asked[f["refund"]] = (seq, fields)
+
+    _on_refund_requested = _on_refund_asked
+
+    def _on_refund_sent(self, record: Record, f: dict, o: "OpenSession | None") -> None:
+        if f["way"] != ACQUIRER:
+            self._on_refund_asked(record, f, o)
+            return
+        # out of our hands: counted as given back, and the flash need not keep it
+        self.asked.pop(f["refund"], None)
+        self._count(record, f["amount_minor"])
 
     def _on_refunded(self, record: Record, f: dict, o: "OpenSession | None") -> None:
-        refund, sess, amount = f["refund"], f["sess"], f["amount_minor"]
-        self._check(record, self.refund_state(refund) != "done", "refunded before")
+        refund, amount = f["refund"], f["amount_minor"]
         asked = self.asked.pop(refund, None)
-        self._check(record, not asked or asked[1]["amount_minor"] == amount, "not what was asked")
-        self._refunds = self._refunds[1 - REFUNDS :] + [(_key(refund), sess, amount)]
         self.next_credit = max(self.next_credit, f["credit_no"] + 1)
+        if f["way"] == ACQUIRER and not asked:
+            return  # counted when it was handed over
+        self._check(record, self.refund_state(refund) != "done", "refunded before")
+        self._check(record, not asked or asked[1]["amount_minor"] == amount, "not what was asked")
         self.eod_refunded += amount
+        self._count(record, amount)
+
+    def _on_refund_failed(self, record: Record, f: dict, o: "OpenSession | None") -> None:
+        if not self.asked.pop(f["refund"], None) and f["way"] == ACQUIRER:
+            self._count(record, -f["amount_minor"])
+        else:
+            self._count(record, 0)
+
+    def _count(self, record: Record, amount: int) -> None:
+        """`amount` more of a session was given back (less, when the acquirer would not)."""
+        f = record.fields
+        sess = f["sess"]
+        known = (_key(f["refund"]), sess, max(amount, 0))
+        self._refunds = [r for r in self._refunds if r[0] != known[0]][1 - REFUNDS :] + [known]
         entry = self.settled(sess)
         if entry:
             self._check(record, entry[2] + amount <= entry[1], "passes what was captured")
             self.remember(sess, entry[1], entry[2] + amount)
-
-    def _on_refund_failed(self, record: Record, f: dict, o: "OpenSession | None") -> None:
-        self.asked.pop(f["refund"], None)
 
     def _on_command(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         self.last_counter = max(self.last_counter, f["counter"])

@@ -16,7 +16,7 @@ import os
 import struct
 
 from firmware.errors import LedgerFull, RecordError
-from firmware.ledger.books import Books
+from firmware.ledger.books import ACQUIRER, Books
 from firmware.ledger.codec import NOTE, Record, decode, encode, find_row
 from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, Place, Ring
 from firmware.ledger.sector import FIRST, USED
@@ -25,7 +25,7 @@ from firmware.ledger.sector import FIRST, USED
 # first are refused (LedgerFull), the negative ones left out: what is done with power and money
 # then goes on.
 _ROOM = {
-    "hold_asked": 6, "extend_asked": 5, "refund_asked": 5, "command": 4, "end_of_day": 4,
+    "hold_asked": 6, "extend_asked": 5, "refund_asked": 5, "refund_requested": 5, "command": 4, "end_of_day": 4,
     "checkpoint": -5, "boot": -4, "tariff": -4, "alarm": -4, "security": -4, "period": -3,
 }  # fmt: skip
 _ACK_STEP = 32  # records acknowledged before that is noted in flash
@@ -269,13 +269,13 @@ class Ledger:
         """Generator: looks for an old session's figures in flash, one sector a step, and puts them
         into the books, so that it can be refunded."""
         refunded = 0
-        for found in self.scan((10, 16)):
+        for found in self.scan((10, 16, 17, 24)):
             if self.books.settled(sess):
                 return
             for record in found:
                 f = record.fields
-                if f["sess"] == sess and record.kind == "refunded":
-                    refunded += f["amount_minor"]
+                if f["sess"] == sess and record.kind != "captured":
+                    refunded += _given_back(record.kind, f)
             for record in found:
                 f = record.fields
                 if f["sess"] == sess and record.kind == "captured":
@@ -290,6 +290,19 @@ class Ledger:
         if seq > self.acked_seq:
             self.acked_seq = seq
         return True
+
+
+def _given_back(kind: str, f: dict) -> int:
+    """What a record adds to a session's refunds: with the acquirer counts as given back."""
+    amount = 0
+    if f["way"] == ACQUIRER:
+        if kind == "refund_sent":
+            amount = f["amount_minor"]
+        elif kind == "refund_failed":
+            amount = -f["amount_minor"]
+    elif kind == "refunded":
+        amount = f["amount_minor"]
+    return amount
 
 
 def _new_epoch() -> int:

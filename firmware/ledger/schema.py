@@ -56,13 +56,30 @@ ROWS: "tuple" = (
     (13, "extend_asked", 1, "sess add_minor"),
     (14, "extended", 1, "sess amount_minor receipt trace"),
     (15, "refund_asked", 1, "refund:s sess amount_minor way:s reason:s command:s"),
-    (16, "refunded", 1, "refund:s sess amount_minor way:s receipt trace credit_no"),
-    (17, "refund_failed", 1, "refund:s sess code text:s"),
+    # done; lines are groups of 4 integers, one a VAT rate: vat_e4, net_minor, vat_minor, gross_minor
+    (
+        16,
+        "refunded",
+        2,
+        "refund:s sess amount_minor way:s receipt trace credit_no"
+        " receipt_no net_minor vat_minor lines:l",
+    ),
+    # refused by the charger's rules, or failed at the terminal or the acquirer: `state` says which
+    (17, "refund_failed", 2, "refund:s sess code text:s amount_minor way:s state:s"),
     (18, "tariff", 1, "tariff:s tariff_crc result:s detail:s"),
     (19, "command", 1, "command:s counter name:s result:s detail:s"),
     (20, "alarm", 1, "code:s sess detail:s"),
     (21, "security", 1, "code:s detail:s"),
     (22, "end_of_day", 1, "count terminal_minor ledger_minor result:s"),
+    # asked for by somebody with the right to, not looked at yet; amount 0: all that is left
+    (
+        23,
+        "refund_requested",
+        1,
+        "refund:s receipt_no amount_minor reason:s operator:s command:s card",
+    ),
+    # on its way: handed to the acquirer, or the terminal's approval before it is acknowledged
+    (24, "refund_sent", 1, "refund:s sess amount_minor way:s receipt trace"),
     # own notes, never synced
     (128, "acked", 1, "acked"),
     # at every sector's start: the books as they stood; `needed` is the first record that something

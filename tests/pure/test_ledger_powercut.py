@@ -97,6 +97,10 @@ def script(number):
                 "receipt": 4,
                 "trace": 19,
                 "credit_no": number,
+                "receipt_no": number,
+                "net_minor": 84,
+                "vat_minor": 16,
+                "lines": [190000, 84, 16, 100],
             },
         ),
     )

@@ -378,6 +378,10 @@ def test_an_old_session_is_recalled_for_a_refund():
         receipt=3,
         trace=4,
         credit_no=1,
+        receipt_no=2,
+        net_minor=840,
+        vat_minor=160,
+        lines=[190000, 840, 160, 1000],
     )
     ledger = ledger_on(flash)
     for _ in ledger.recall(2):
