@@ -4,7 +4,7 @@ the operator's table of the same fields.
 
 A row of FIELDS: path in the file, kind, lowest and highest (numbers: the value; text: its length),
 default. A default of None means the field must be there. What runs all day is an attribute of
-Config, its path with dots as underscores; what only start-up needs is in the dict `once` by its
+Config, its path with dots as underscores (`refund` is a tuple, in this order); what only start-up needs is in the dict `once` by its
 path.
 """
 
@@ -53,6 +53,8 @@ FIELDS = (
     ("mqtt.command_key", _TEXT, 0, 128, ""),
     ("time_server.host", _TEXT, 0, 120, ""),
     ("time_server.port", _INT, 1, 65535, 123),
+    ("refund.day_minor", _INT, 0, 100000000, 50000),
+    ("refund.at_terminal", _INT, 0, 1, 0),
     ("supplier.name", _TEXT, 1, 60, "Forecourt demo operator"),
     ("supplier.address", _TEXT, 0, 120, ""),
     ("supplier.vat_id", _TEXT, 0, 32, ""),
@@ -66,6 +68,7 @@ _CHOICES = {
 _ONCE = ("time_zone", "salt")
 _ONCE_GROUPS = ("meter", "terminal", "mqtt", "time_server")
 _KEPT = ("meter.poll_ms",)
+_REFUND = ("refund.day_minor", "refund.at_terminal")
 
 
 class Config:
@@ -77,6 +80,7 @@ class Config:
 
     once: dict
     charger: str
+    refund: tuple
     languages: tuple
 
 
@@ -107,6 +111,7 @@ def parse(text) -> Config:
 def _config(values: dict) -> Config:
     cfg = Config()
     cfg.once = {}
+    cfg.refund = tuple([values.pop(path) for path in _REFUND])
     for path, value in values.items():
         if path in _ONCE or (path.split(".")[0] in _ONCE_GROUPS and path not in _KEPT):
             cfg.once[path] = value

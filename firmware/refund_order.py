@@ -33,6 +33,7 @@ def take(app, asked: dict) -> dict:
         app.append("refund_requested", refund=refund, receipt_no=receipt_no, amount_minor=amount,
                    reason=args["reason"], operator=operator, command=asked["id"],
                    card=int(card))  # fmt: skip
+        app.remote.refund_at = 0
     return answer(app, refund)
 
 
@@ -49,6 +50,7 @@ def confirm(app, asked: dict) -> dict:
         raise CommandError("refund", "must be one that is with the acquirer", refund)
     if known.kind == "refund_sent":
         app.remote.confirmed.append((refund, args["ok"], known.fields))
+        app.remote.refund_at = 0
     return answer(app, refund)
 
 

@@ -41,6 +41,9 @@ async def work(app) -> int:
             again = _RETRY_MAX_MS
         if again and (not wait or again < wait):
             wait = again
+    for _, f in app.ledger.books.asked.values():
+        if "way" not in f:  # ordered meanwhile
+            return 1
     return wait
 
 

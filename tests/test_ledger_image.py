@@ -35,12 +35,21 @@ def as_published(records: list[dict]) -> list[dict]:
     ]
 
 
+def with_later_fields(record: dict) -> dict:
+    """What a record of an earlier version did not have yet is nothing (docs/reliability.md)."""
+    words = next(words for _, name, _, words in ROWS if name == record["type"])
+    nothing = {"s": "", "l": []}
+    fields = dict(word.split(":") if ":" in word else (word, "u") for word in words.split())
+    return {field: nothing.get(kind, 0) for field, kind in fields.items()} | record
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in FIXTURES.glob("*.bin")))
 def test_images_of_every_version_are_read_by_firmware_and_by_the_reader(
     name: str, tmp_path: Path
 ) -> None:
     image = (FIXTURES / f"{name}.bin").read_bytes()
     expected = json.loads((FIXTURES / f"{name}.json").read_text())
+    expected["records"] = [with_later_fields(record) for record in expected["records"]]
     assert as_published(read_image(FIXTURES / f"{name}.bin")) == expected["records"]
     flash = FileFlash(sectors=len(image) // 4096)
     flash.load(image)

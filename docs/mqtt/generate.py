@@ -23,6 +23,12 @@ _TYPES: dict[str, dict[str, Any]] = {
     "s": {"type": "string", "maxLength": 255},
     "l": {"type": "array", "items": {"type": "integer"}, "maxItems": 255},
 }
+_SINCE = {
+    "refunded": {"receipt_no": 2, "net_minor": 2, "vat_minor": 2, "lines": 2},
+    "refund_failed": {"amount_minor": 2, "way": 2, "state": 2},
+}
+"""Fields that came with a later version of their record: one of an earlier version has them not."""
+
 _WHAT = {
     "boot": "The charger started.",
     "hold_asked": "A hold is about to be asked of the terminal; opens the session.",
@@ -79,7 +85,10 @@ def schema(name: str, version: int, fields: list[tuple[str, str]]) -> dict[str, 
         "version": {"type": "integer", "minimum": 1, "maximum": version},
         "at": {"type": "integer", "minimum": 0},
     }
-    properties |= {field: _TYPES[kind] for field, kind in fields}
+    since = _SINCE.get(name, {})
+    for field, kind in fields:
+        later = {"x-since": since[field]} if field in since else {}
+        properties[field] = _TYPES[kind] | later
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"record {name}",

@@ -15,3 +15,4 @@ CANCEL = const(4)  # receipt; answered by on_cancel(outcome)
 PENDING = const(5)  # ask the terminal for its open holds; answered by on_pending(receipts)
 CONTACTOR = const(6)  # closed: bool
 OFFER = const(7)  # milliamps on the control pilot, 0 for none
+REFUND = const(8)  # work on the refunds that are open (firmware/refunds.py)

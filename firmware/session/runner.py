@@ -13,6 +13,7 @@ import time
 from micropython import const
 
 from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
+from firmware.paper import leave
 from firmware.session import decisions as do
 from firmware.terminal.base import Outcome
 
@@ -221,8 +222,11 @@ class Runner:
             self.perform(self._m.on_tick(self._uptime()))
             self._m.blocked = self._why_blocked()
             self._tend_ledger()
-            if self._p.remote.waiting and not self._m.busy:
-                self._p.remote.take_in()
+            remote = self._p.remote
+            if remote.waiting and not self._m.busy:
+                remote.take_in()
+            if self._refund_due(remote):
+                self.perform([(do.REFUND,)])
             await asyncio.sleep_ms(max(clock.real_ms(1000), 50))
 
     def _tend_ledger(self) -> None:
@@ -253,12 +257,31 @@ class Runner:
             return "meter_lost"
         return "" if p.terminal.ready or self._m.busy else "terminal_off"
 
+    def _refund_due(self, remote) -> bool:
+        if not (self._p.ledger.books.asked or remote.confirmed) or self._jobs or self._m.busy:
+            return False
+        return self._uptime() >= remote.refund_at
+
     # --- jobs ----------------------------------------------------------------
+
+    async def _refunds(self) -> None:
+        from firmware.refunds import work
+
+        try:
+            wait_ms = await work(self._p)
+            self._p.remote.refund_at = self._uptime() + wait_ms
+        except LedgerError as e:
+            self._flash_fault(e)
+        finally:
+            leave("firmware.refunds", "firmware.refund_order", "firmware.ledger.refunds")
 
     async def _job(self, job) -> None:
         what = job[0]
         if what == do.AUTHORISE:
             await self._authorise(job[1], job[2])
+            return
+        if what == do.REFUND:
+            await self._refunds()
             return
         terminal = self._p.terminal
         await self._free_terminal()

@@ -14,21 +14,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import refund_records
 from hostsim.backoffice.models import (
     PERIOD_FIELDS,
     Command,
     Payment,
     Period,
     Record,
-    Refund,
     Session,
 )
+from hostsim.backoffice.rules import Impossible, must
 
 Fields = dict[str, Any]
-
-
-class Impossible(ValueError):
-    """A record that contradicts those before it; str() says how."""
 
 
 class Books:
@@ -77,21 +74,16 @@ def _session(books: Books, record: Record) -> Session:
 
 def _open_session(books: Books, record: Record) -> Session:
     session = _session(books, record)
-    _must(
+    must(
         session.state not in ("captured", "cancelled", "declined"),
         f"session {session.sess} is {session.state}",
     )
     return session
 
 
-def _must(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise Impossible(otherwise)
-
-
 def _hold_asked(books: Books, record: Record, f: Fields) -> None:
     existing = books.find(record.charger, record.epoch, f["sess"])
-    _must(existing is None, f"session {f['sess']} was opened before")
+    must(existing is None, f"session {f['sess']} was opened before")
     session = Session(
         charger=record.charger,
         epoch=record.epoch,
@@ -116,8 +108,8 @@ def _hold_asked(books: Books, record: Record, f: Fields) -> None:
 def _authorised(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     payment = session.payment
-    _must(payment.state == "asked", f"payment is {payment.state} already")
-    _must(
+    must(payment.state == "asked", f"payment is {payment.state} already")
+    must(
         f["amount_minor"] <= payment.hold_minor,
         f"authorised {f['amount_minor']} is more than the {payment.hold_minor} asked for",
     )
@@ -142,7 +134,7 @@ def _declined(books: Books, record: Record, f: Fields) -> None:
 def _energising(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     paid = session.payment.state == "authorised" or session.payment.hold_minor == 0
-    _must(paid, "energised without an authorised hold")
+    must(paid, "energised without an authorised hold")
     if session.state != "charging":
         session.start_wh = session.end_wh = f["register_wh"]
         session.energised_at = record.at
@@ -152,7 +144,7 @@ def _energising(books: Books, record: Record, f: Fields) -> None:
 
 def _checkpoint(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
-    _must(
+    must(
         f["register_wh"] >= session.end_wh,
         f"register {f['register_wh']} went back from {session.end_wh}",
     )
@@ -162,7 +154,7 @@ def _checkpoint(books: Books, record: Record, f: Fields) -> None:
 
 def _period(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
-    _must(f["end_ms"] >= f["start_ms"], "the period ends before it starts")
+    must(f["end_ms"] >= f["start_ms"], "the period ends before it starts")
     books.db.add(Period(session=session, **{name: f[name] for name in PERIOD_FIELDS}))
 
 
@@ -178,17 +170,17 @@ def _priced(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     payment = session.payment
     total, billed = f["total_minor"], f["billed_wh"]
-    _must(session.state != "priced", "priced already")
-    _must(f["net_minor"] + f["vat_minor"] == total, "net and VAT do not add up to the total")
-    _must(
+    must(session.state != "priced", "priced already")
+    must(f["net_minor"] + f["vat_minor"] == total, "net and VAT do not add up to the total")
+    must(
         billed == f["end_wh"] - f["start_wh"],
         f"billed {billed} Wh is not the register's difference",
     )
-    _must(
+    must(
         not session.energised_at or f["start_wh"] == session.start_wh,
         f"starts at {f['start_wh']} Wh, was energised at {session.start_wh} Wh",
     )
-    _must(
+    must(
         payment.hold_minor == 0 or total <= payment.authorised_minor,
         f"total {total} is more than the {payment.authorised_minor} authorised",
     )
@@ -214,12 +206,12 @@ def _captured(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     payment = session.payment
     captured, released = f["captured_minor"], f["released_minor"]
-    _must(session.state == "priced", f"captured while the session is {session.state}, not priced")
-    _must(
+    must(session.state == "priced", f"captured while the session is {session.state}, not priced")
+    must(
         captured == session.total_minor,
         f"captured {captured} is not the price {session.total_minor}",
     )
-    _must(
+    must(
         captured + released == payment.authorised_minor,
         f"captured {captured} and released {released} are not "
         f"the {payment.authorised_minor} authorised",
@@ -233,11 +225,11 @@ def _cancelled(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     payment = session.payment
     released = f["released_minor"]
-    _must(
+    must(
         released == payment.authorised_minor,
         f"released {released} is not the {payment.authorised_minor} authorised",
     )
-    _must(session.total_minor == 0, f"cancelled although {session.total_minor} was the price")
+    must(session.total_minor == 0, f"cancelled although {session.total_minor} was the price")
     payment.released_minor = released
     session.stop_reason = session.stop_reason or f["reason"]
     _settle(session, record, "cancelled")
@@ -257,66 +249,10 @@ def _settle_failed(books: Books, record: Record, f: Fields) -> None:
 def _extended(books: Books, record: Record, f: Fields) -> None:
     """`amount_minor` is the whole hold after the extension."""
     payment = _open_session(books, record).payment
-    _must(payment.state == "authorised", f"extended while the payment is {payment.state}")
-    _must(f["amount_minor"] >= payment.authorised_minor, "an extension made the hold smaller")
+    must(payment.state == "authorised", f"extended while the payment is {payment.state}")
+    must(f["amount_minor"] >= payment.authorised_minor, "an extension made the hold smaller")
     payment.authorised_minor = f["amount_minor"]
     payment.hold_minor = max(payment.hold_minor, f["amount_minor"])
-
-
-def _refund_asked(books: Books, record: Record, f: Fields) -> None:
-    session = _session(books, record)
-    existing = _find_refund(books, record)
-    _must(existing is None or existing.state == "failed", f"refund {f['refund']} was asked before")
-    asked = sum(r.amount_minor for r in session.refunds if r.state != "failed")
-    _must(f["amount_minor"] > 0, "a refund of nothing")
-    _must(
-        asked + f["amount_minor"] <= session.payment.captured_minor,
-        f"refunds of {asked + f['amount_minor']} pass "
-        f"the {session.payment.captured_minor} captured",
-    )
-    refund = existing
-    if refund is None:
-        refund = Refund(charger=record.charger, epoch=record.epoch, refund=f["refund"])
-        session.refunds.append(refund)
-    refund.state, refund.asked_at = "asked", record.at
-    for name in ("amount_minor", "way", "reason", "command"):
-        setattr(refund, name, f[name])
-
-
-def _find_refund(books: Books, record: Record) -> Refund | None:
-    query = select(Refund).where(
-        Refund.charger == record.charger,
-        Refund.epoch == record.epoch,
-        Refund.refund == record.payload["refund"],
-    )
-    books.db.flush()
-    return books.db.scalars(query).first()
-
-
-def _asked_refund(books: Books, record: Record) -> Refund:
-    refund = _find_refund(books, record)
-    name = record.payload["refund"]
-    if refund is None:
-        raise Impossible(f"refund {name} was never asked")
-    _must(refund.state == "asked", f"refund {name} is {refund.state} already")
-    return refund
-
-
-def _refunded(books: Books, record: Record, f: Fields) -> None:
-    refund = _asked_refund(books, record)
-    _must(
-        f["amount_minor"] == refund.amount_minor,
-        f"refunded {f['amount_minor']}, asked were {refund.amount_minor}",
-    )
-    refund.state, refund.done_at = "refunded", record.at
-    for name in ("way", "receipt", "trace", "credit_no"):
-        setattr(refund, name, f[name])
-
-
-def _refund_failed(books: Books, record: Record, f: Fields) -> None:
-    refund = _asked_refund(books, record)
-    refund.state, refund.done_at = "failed", record.at
-    refund.code, refund.text = f["code"], f["text"]
 
 
 def _command(books: Books, record: Record, f: Fields) -> None:
@@ -340,8 +276,10 @@ _HANDLERS: dict[str, Callable[[Books, Record, Fields], None]] = {
     "cancelled": _cancelled,
     "settle_failed": _settle_failed,
     "extended": _extended,
-    "refund_asked": _refund_asked,
-    "refunded": _refunded,
-    "refund_failed": _refund_failed,
+    "refund_requested": refund_records.requested,
+    "refund_asked": refund_records.asked,
+    "refund_sent": refund_records.sent,
+    "refunded": refund_records.refunded,
+    "refund_failed": refund_records.failed,
     "command": _command,
 }

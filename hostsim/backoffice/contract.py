@@ -67,9 +67,9 @@ def check_record(message: dict[str, Any]) -> str:
     check("record", message)
     if kind not in _kinds():
         return "unknown"
-    later = message["version"] > known_version(kind)
-    _raise_first(_validator(f"records/{kind}", later), message)
-    return "later" if later else ""
+    version, known = message["version"], known_version(kind)
+    _raise_first(_validator(f"records/{kind}", 0 if version == known else version), message)
+    return "later" if version > known else ""
 
 
 @functools.cache
@@ -117,11 +117,16 @@ def known_version(kind: str) -> int:
 
 
 @functools.cache
-def _validator(name: str, later: bool = False) -> jsonschema.Draft202012Validator:
+def _validator(name: str, version: int = 0) -> jsonschema.Draft202012Validator:
+    """`version`: of a record, where it is not the schema's own."""
     schema = json.loads((SCHEMAS / f"{name}.json").read_text())
-    if later:
-        schema.pop("additionalProperties", None)
-        schema["properties"]["version"].pop("maximum", None)
+    if version:
+        fields = schema["properties"]
+        if version > fields["version"].pop("maximum", 1):
+            schema.pop("additionalProperties", None)
+        schema["required"] = [
+            field for field in schema["required"] if fields[field].get("x-since", 1) <= version
+        ]
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 

@@ -42,6 +42,7 @@ class Desk:
         self.engine = engine
         self.ingest = ingest
         self.logs: deque[dict[str, Any]] = deque(maxlen=_LOG_LINES)
+        self.chores: list[Callable[[], None]] = []  # done before the reminders, each time
         self._now_ms = now_ms
         self._send = send
         self._last_again: dict[str, float] = {}
@@ -91,6 +92,8 @@ class Desk:
 
     def reminders(self) -> list[Message]:
         """Commands without an answer, for chargers that are there; what has expired is closed."""
+        for chore in self.chores:
+            chore()
         now = self._now_ms()
         with writing(self.engine) as db:
             query = (

@@ -150,6 +150,16 @@ def vat_table(session: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def credit_lines(numbers: list[int]) -> list[dict[str, Any]]:
+    """A credit note's VAT lines as `vat_table` gives a receipt's; `rate` "" where none is known."""
+    rows = []
+    for at in range(0, len(numbers) - 3, 4):
+        vat_e4, net, tax, gross = numbers[at : at + 4]
+        rate = f"{plain(Decimal(vat_e4).scaleb(-4))} %" if vat_e4 >= 0 else ""
+        rows.append({"rate": rate, "net_minor": net, "tax_minor": tax, "gross_minor": gross})
+    return rows
+
+
 def net_of(gross: Decimal, vat_e4: int, places: int) -> Decimal:
     """The amount without VAT, half-up at `places` decimals."""
     net = gross * 1_000_000 / (1_000_000 + max(vat_e4, 0))

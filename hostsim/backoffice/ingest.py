@@ -21,6 +21,7 @@ from hostsim.backoffice import books, contract
 from hostsim.backoffice.follow import Follower
 from hostsim.backoffice.models import Charger, Problem, Record, Session, Stream, writing
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.rules import Impossible
 
 MAX_AHEAD = 256
 """How far after the last gapless record an early one is kept; the charger's window is 16."""
@@ -205,7 +206,7 @@ class Ingest:
         try:
             desk.apply(record)
             self.follower.after(db, desk, record)
-        except books.Impossible as exc:
+        except Impossible as exc:
             text = json.dumps(record.payload).encode()
             self.report(
                 db,

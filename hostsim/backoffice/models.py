@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
+    inspect,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -164,7 +165,8 @@ class Payment(Base):
 
 
 class Refund(Base):
-    """One refund. `state`: asked, refunded, failed."""
+    """One refund, as the charger's records have it. `state`: requested, approved, sent, done,
+    refused, failed. `lines`: groups of four (vat_e4, net, VAT, gross) of the credit note."""
 
     __tablename__ = "refunds"
     __table_args__ = (UniqueConstraint("charger", "epoch", "refund"),)
@@ -173,8 +175,14 @@ class Refund(Base):
     charger: Mapped[str]
     epoch: Mapped[int]
     refund: Mapped[str]
-    state: Mapped[str] = mapped_column(String(12), default="asked")
+    state: Mapped[str] = mapped_column(String(12), default="requested")
     amount_minor: Mapped[int]
+    receipt_no: Mapped[int] = mapped_column(default=0)
+    operator: Mapped[str] = mapped_column(default="")
+    net_minor: Mapped[int] = mapped_column(default=0)
+    vat_minor: Mapped[int] = mapped_column(default=0)
+    lines: Mapped[list[int]] = mapped_column(default=list)
+    sent_at: Mapped[int] = mapped_column(default=0)
     way: Mapped[str] = mapped_column(default="")
     reason: Mapped[str] = mapped_column(default="")
     command: Mapped[str] = mapped_column(default="")
@@ -185,6 +193,36 @@ class Refund(Base):
     text: Mapped[str] = mapped_column(default="")
     asked_at: Mapped[int] = mapped_column(default=0)
     done_at: Mapped[int] = mapped_column(default=0)
+
+
+class RefundOrder(Base):
+    """What an operator asked for; the charger's word on it is in Refund, under the same id.
+
+    `amount_minor` 0: all that is left. `state`: requested, approved, refused (by an operator, or
+    by the charger before it knew the receipt). `command`: the last one that was sent for it.
+    `acquirer`: "", accepted or refused; then `confirmation` is the command that says so.
+    """
+
+    __tablename__ = "refund_orders"
+    refund: Mapped[str] = mapped_column(String(36), primary_key=True)
+    charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
+    receipt_no: Mapped[int]
+    amount_minor: Mapped[int]
+    reason: Mapped[str]
+    operator: Mapped[str]
+    card: Mapped[bool] = mapped_column(default=False)
+    state: Mapped[str] = mapped_column(String(12), default="requested", index=True)
+    approved_by: Mapped[str] = mapped_column(default="")
+    note: Mapped[str] = mapped_column(default="")
+    text: Mapped[str] = mapped_column(default="")
+    command: Mapped[str] = mapped_column(default="")
+    acquirer: Mapped[str] = mapped_column(String(12), default="")
+    acquirer_reference: Mapped[str] = mapped_column(default="")
+    confirmed_by: Mapped[str] = mapped_column(default="")
+    confirmation: Mapped[str] = mapped_column(default="")
+    requested_at: Mapped[int] = mapped_column(default=0)
+    approved_at: Mapped[int] = mapped_column(default=0)
 
 
 class Period(Base):
@@ -266,7 +304,23 @@ def open_database(url: str) -> Engine:
             cursor.close()
 
     Base.metadata.create_all(engine)
+    _add_columns(engine)
     return engine
+
+
+def _add_columns(engine: Engine) -> None:
+    """A database of an earlier version gets the columns it lacks, with nothing in them."""
+    with engine.begin() as connection:
+        found = inspect(connection)
+        for table in Base.metadata.sorted_tables:
+            there = {column["name"] for column in found.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in there:
+                    kind = column.type.compile(engine.dialect)
+                    nothing = "''" if kind.startswith("VARCHAR") else "'[]'"
+                    nothing = "0" if kind in ("INTEGER", "BIGINT", "BOOLEAN") else nothing
+                    change = f"ADD COLUMN {column.name} {kind} NOT NULL DEFAULT {nothing}"
+                    connection.execute(text(f"ALTER TABLE {table.name} {change}"))
 
 
 @contextlib.contextmanager

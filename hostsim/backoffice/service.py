@@ -25,6 +25,7 @@ from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.ingest import Ack, Ingest, known_charger
 from hostsim.backoffice.models import Command, Problem, Stream, open_database, writing
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.refunds import Refunds
 from hostsim.pki import Pki
 
 EventHandler = Callable[[str, dict[str, Any]], None]
@@ -58,7 +59,9 @@ class BackOffice:
         self._owner: asyncio.AbstractEventLoop | None = None
         self._connection = Connection(broker, pki, self._heard)
         self.ingest = Ingest(self.engine, self._now_ms, self.operator)
+        self.refunds = Refunds(self.engine, self.send_command, self._now_ms)
         self._desk = Desk(self.engine, self.ingest, self._now_ms, self._connection.send)
+        self._desk.chores.append(self.refunds.tend)
 
     # -- life
 

@@ -14,7 +14,6 @@ from hostsim.backoffice.models import (
     Command,
     Problem,
     Record,
-    Refund,
     Session,
     Stream,
 )
@@ -34,8 +33,8 @@ _PAYMENT = tuple(
 )
 _REFUND = tuple(
     """
-    refund state amount_minor way reason command receipt trace credit_no code text asked_at
-    done_at
+    refund state amount_minor receipt_no way reason operator command receipt trace credit_no
+    net_minor vat_minor lines code text asked_at sent_at done_at
     """.split()
 )
 _SUMS = ("authorised_minor", "captured_minor", "released_minor", "refunded_minor", "billed_wh")
@@ -50,7 +49,7 @@ def session_dict(session: Session) -> dict[str, Any]:
     found = _pick(session, _SESSION) | _pick(session.payment, _PAYMENT)
     found["payment_state"] = session.payment.state
     found["refunds"] = [_pick(refund, _REFUND) for refund in session.refunds]
-    found["refunded_minor"] = sum(r.amount_minor for r in session.refunds if r.state == "refunded")
+    found["refunded_minor"] = sum(r.amount_minor for r in session.refunds if r.state == "done")
     return found
 
 
@@ -147,16 +146,6 @@ def commands(engine: Engine, charger: str | None = None) -> list[dict[str, Any]]
     with Db(engine) as db:
         return [_pick(row, names) for row in db.scalars(query)]
 
-
-def refund_state(engine: Engine, charger: str, refund: str) -> str:
-    """asked, refunded, failed, or "" when the charger has not said anything about it."""
-    query = (
-        select(Refund.state)
-        .where(Refund.charger == charger, Refund.refund == refund)
-        .order_by(Refund.id.desc())
-    )
-    with Db(engine) as db:
-        return db.scalars(query).first() or ""
 
 
 def refunds_of(engine: Engine, session_id: int) -> list[dict[str, Any]]:

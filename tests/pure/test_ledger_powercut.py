@@ -157,13 +157,12 @@ class Model:
         self.epoch = ledger.epoch
 
     def text_of(self, ledger, kind, fields):
-        from firmware.ledger.codec import Record
+        from firmware.ledger.codec import Record, find_row
 
         if not kind:
             return ""
-        return Record(self.acked + len(self.texts) + 1, kind, 1, clock(), fields).to_json(
-            self.epoch
-        )
+        seq = self.acked + len(self.texts) + 1
+        return Record(seq, kind, find_row(1, kind)[2], clock(), fields).to_json(self.epoch)
 
 
 def check(flash, model, maybe):

@@ -1,0 +1,135 @@
+"""What the charger's records say about refunds, as rows of `refunds`. Called by books.py in the
+records' order.
+
+    refund_requested -> requested     an order is in the charger's flash
+    refund_asked     -> approved      its rules allow it; the terminal is about to be asked
+    refund_sent      -> sent          with the acquirer, or approved by the terminal
+    refunded         -> done          paid; the credit note has its number
+    refund_failed    -> refused or failed
+
+What is with the acquirer counts as given back, so that no two ways pay the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from hostsim.backoffice.models import Record, Refund, RefundOrder, Session
+from hostsim.backoffice.rules import Impossible, must
+
+if TYPE_CHECKING:
+    from hostsim.backoffice.books import Books
+
+Fields = dict[str, Any]
+OPEN = ("requested", "approved", "sent")
+CLOSED = ("done", "refused", "failed")
+_REPEATED = "repeated"  # an order for what was done long ago: the first result stands
+
+
+def requested(books: Books, record: Record, f: Fields) -> None:
+    """A receipt that nobody knows is not refused here: the charger will."""
+    if _find(books, record) is not None:
+        return
+    books.db.flush()
+    query = select(Session).where(
+        Session.charger == record.charger,
+        Session.epoch == record.epoch,
+        Session.receipt_no == f["receipt_no"],
+    )
+    session = books.db.scalars(query).first()
+    if session is not None:
+        refund = _new(books, record, session, f)
+        refund.state, refund.asked_at = "requested", record.at
+        refund.receipt_no, refund.operator = f["receipt_no"], f["operator"]
+
+
+def asked(books: Books, record: Record, f: Fields) -> None:
+    session = _session(books, record)
+    existing = _find(books, record)
+    must(
+        existing is None or existing.state in ("requested", "failed"),
+        f"refund {f['refund']} was asked before",
+    )
+    given = sum(r.amount_minor for r in session.refunds if r.state in ("approved", "sent", "done"))
+    must(f["amount_minor"] > 0, "a refund of nothing")
+    must(
+        given + f["amount_minor"] <= session.payment.captured_minor,
+        f"refunds of {given + f['amount_minor']} pass "
+        f"the {session.payment.captured_minor} captured",
+    )
+    refund = existing or _new(books, record, session, f)
+    refund.state, refund.asked_at = "approved", refund.asked_at or record.at
+    refund.receipt_no = session.receipt_no
+    for name in ("amount_minor", "way", "reason", "command"):
+        setattr(refund, name, f[name])
+
+
+def sent(books: Books, record: Record, f: Fields) -> None:
+    refund = _open_refund(books, record)
+    refund.state, refund.sent_at = "sent", record.at
+    for name in ("way", "receipt", "trace"):
+        setattr(refund, name, f[name])
+
+
+def refunded(books: Books, record: Record, f: Fields) -> None:
+    refund = _open_refund(books, record)
+    must(
+        f["amount_minor"] == refund.amount_minor,
+        f"refunded {f['amount_minor']}, asked were {refund.amount_minor}",
+    )
+    refund.state, refund.done_at = "done", record.at
+    for name in ("way", "receipt", "trace", "credit_no"):
+        setattr(refund, name, f[name])
+    refund.net_minor, refund.vat_minor = f.get("net_minor", 0), f.get("vat_minor", 0)
+    refund.lines = f.get("lines", [])
+
+
+def failed(books: Books, record: Record, f: Fields) -> None:
+    state = f.get("state") or "failed"
+    if state == _REPEATED:
+        return
+    order = books.db.get(RefundOrder, f["refund"])
+    if order is not None:
+        order.text = f["text"]
+    if _find(books, record) is None and order is not None:
+        order.state = state  # of a receipt that is not here
+        return
+    refund = _open_refund(books, record)
+    refund.state, refund.done_at = state, record.at
+    refund.code, refund.text = f["code"], f["text"]
+
+
+def _new(books: Books, record: Record, session: Session, f: Fields) -> Refund:
+    refund = Refund(charger=record.charger, epoch=record.epoch, refund=f["refund"])
+    for name in ("amount_minor", "reason", "command"):
+        setattr(refund, name, f[name])
+    session.refunds.append(refund)
+    return refund
+
+
+def _session(books: Books, record: Record) -> Session:
+    found = books.find(record.charger, record.epoch, record.payload["sess"])
+    if found is None:
+        raise Impossible(f"session {record.payload['sess']} was never opened")
+    return found
+
+
+def _find(books: Books, record: Record) -> Refund | None:
+    query = select(Refund).where(
+        Refund.charger == record.charger,
+        Refund.epoch == record.epoch,
+        Refund.refund == record.payload["refund"],
+    )
+    books.db.flush()
+    return books.db.scalars(query).first()
+
+
+def _open_refund(books: Books, record: Record) -> Refund:
+    refund = _find(books, record)
+    name = record.payload["refund"]
+    if refund is None:
+        raise Impossible(f"refund {name} was never asked")
+    must(refund.state in OPEN, f"refund {name} is {refund.state} already")
+    return refund
