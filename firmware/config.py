@@ -4,8 +4,8 @@ the operator's table of the same fields.
 
 A row of FIELDS: path in the file, kind, lowest and highest (numbers: the value; text: its length),
 default. A default of None means the field must be there. What runs all day is an attribute of
-Config, its path with dots as underscores (`refund` is a tuple, in this order); what only start-up needs is in the dict `once` by its
-path.
+Config, its path with dots as underscores (`refund` is a tuple, in this order); what only start-up
+needs is in the dict `once` by its path.
 """
 
 import json

@@ -104,7 +104,8 @@ def _refund(app, asked: dict) -> dict:
     from firmware import refund_order
 
     try:
-        return (refund_order.take if asked["name"] == "refund" else refund_order.confirm)(app, asked)
+        work = refund_order.take if asked["name"] == "refund" else refund_order.confirm
+        return work(app, asked)
     finally:
         leave("firmware.refund_order")
 

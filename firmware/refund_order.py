@@ -1,5 +1,5 @@
-"""The back office's words on a refund: the order for one, and the acquirer's answer to one. Entered
-for one command and left again.
+"""The back office's words on a refund: the order for one, and the acquirer's answer to one.
+Entered for one command and left again.
 
 An order is in flash when it is answered, and works once: an id that is known is answered with what
 became of it. What the rules and the terminal say to it comes later, as records and as a result

@@ -1,10 +1,10 @@
 """Refunds, from the order to the credit note. Entered between sessions when there is one to work
 on, and left again; firmware/ledger/refunds.py has the rules and what flash says.
 
-Promise: the money goes back once. The decision (`refund_asked`) is in flash before the terminal is
-asked; an answer that was lost is asked for before anything else is tried: a reversal names its
-receipt, so the terminal says "already reversed" (B4) instead of doing it twice, and no other way is
-taken until it has spoken. What was asked before a power cut is taken up in the same way.
+Promise: the money goes back once. The decision (`refund_asked`) is in flash before the terminal
+is asked; an answer that was lost is asked for before anything else is tried: a reversal names its
+receipt, so the terminal says "already reversed" (B4) instead of doing it twice, and no other way
+is taken until it has spoken. What was asked before a power cut is taken up in the same way.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from micropython import const
 
 from firmware.errors import LedgerFull
 from firmware.ledger.books import ACQUIRER
-from firmware.ledger.refunds import CARD, REVERSAL, Sale, first_way, next_way, refusal, vat_lines
+from firmware.ledger.refunds import REVERSAL, Sale, first_way, next_way, refusal, vat_lines
 from firmware.refund_order import REPEATED, answer
 from firmware.terminal import results
 
@@ -65,14 +65,6 @@ async def _one(app, seq: int, f: dict) -> int:
             return 0
     if f["way"] == REVERSAL:
         return await _reverse(app, f, sale)
-    if f["way"] == CARD:
-        from firmware.paper import leave
-        from firmware.refund_card import pay
-
-        try:
-            return await pay(app, f, sale)
-        finally:
-            leave("firmware.refund_card")
     return _hand_over(app, f)
 
 

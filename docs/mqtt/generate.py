@@ -27,7 +27,7 @@ _SINCE = {
     "refunded": {"receipt_no": 2, "net_minor": 2, "vat_minor": 2, "lines": 2},
     "refund_failed": {"amount_minor": 2, "way": 2, "state": 2},
 }
-"""Fields that came with a later version of their record: one of an earlier version has them not."""
+"""Fields that came with a later version of their record; one of an earlier version lacks them."""
 
 _WHAT = {
     "boot": "The charger started.",

@@ -113,7 +113,8 @@ class Books:
         return None
 
     def refundable(self, sess: int) -> int:
-        """What may still be refunded of a session, refunds without answer and those with the acquirer counted as done; 0 when
+        """What may still be refunded of a session, refunds without answer and those with the
+        acquirer counted as done; 0 when
         it is not known."""
         left = 0
         entry = self.settled(sess)

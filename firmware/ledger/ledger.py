@@ -25,7 +25,8 @@ from firmware.ledger.sector import FIRST, USED
 # first are refused (LedgerFull), the negative ones left out: what is done with power and money
 # then goes on.
 _ROOM = {
-    "hold_asked": 6, "extend_asked": 5, "refund_asked": 5, "refund_requested": 5, "command": 4, "end_of_day": 4,
+    "hold_asked": 6, "extend_asked": 5, "refund_asked": 5, "refund_requested": 5,
+    "command": 4, "end_of_day": 4,
     "checkpoint": -5, "boot": -4, "tariff": -4, "alarm": -4, "security": -4, "period": -3,
 }  # fmt: skip
 _ACK_STEP = 32  # records acknowledged before that is noted in flash

@@ -1,11 +1,11 @@
-"""What flash says about a sale that is to be given back, and what may be done with it. Entered for
-one refund and left again.
+"""What flash says about a sale that is to be given back, and what may be done with it. Entered
+for one refund and left again.
 
-A sale is a session that was captured. `look` reads the ring a sector at a time, so that the charger
-goes on meanwhile. The ladder picks the cheapest way that works: a reversal while the terminal's day
-is open and the whole sale goes back, else the acquirer, who knows the sale by its references; to
-the card at the terminal only where that was asked for and is permitted. (What is not captured yet
-is cancelled or released by the settlement, and never refunded.)
+A sale is a session that was captured. `look` reads the ring a sector at a time, so that the
+charger goes on meanwhile. The ladder picks the cheapest way that works: a reversal while the
+terminal's day is open and the whole sale goes back, else the acquirer, who knows the sale by its
+references; to the card at the terminal only where that was asked for and is permitted. (What is
+not captured yet is cancelled or released by the settlement, and never refunded.)
 """
 
 from micropython import const

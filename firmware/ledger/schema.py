@@ -56,7 +56,7 @@ ROWS: "tuple" = (
     (13, "extend_asked", 1, "sess add_minor"),
     (14, "extended", 1, "sess amount_minor receipt trace"),
     (15, "refund_asked", 1, "refund:s sess amount_minor way:s reason:s command:s"),
-    # done; lines are groups of 4 integers, one a VAT rate: vat_e4, net_minor, vat_minor, gross_minor
+    # done; lines are groups of 4 integers, one a VAT rate: vat_e4, then net, VAT and gross minor
     (
         16,
         "refunded",

@@ -151,7 +151,7 @@ def vat_table(session: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def credit_lines(numbers: list[int]) -> list[dict[str, Any]]:
-    """A credit note's VAT lines as `vat_table` gives a receipt's; `rate` "" where none is known."""
+    """A credit note's VAT lines as `vat_table` gives a receipt's; `rate` "": none is known."""
     rows = []
     for at in range(0, len(numbers) - 3, 4):
         vat_e4, net, tax, gross = numbers[at : at + 4]

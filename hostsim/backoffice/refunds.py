@@ -6,7 +6,7 @@
     refunds.approve(refund, operator="bert")       # approved: the signed command goes out
     refunds.refuse(refund, operator="bert", note="paid already")    # or not
     refunds.follow(refund)["state"]                # requested approved sent done refused failed
-    refunds.acquirer_request(refund)               # sent, way "acquirer": the references to give it
+    refunds.acquirer_request(refund)               # sent, way "acquirer": the references for it
     refunds.confirm(refund, accepted=True, operator="bert", reference="ARN 4711")
     refunds.credit_note(refund)                    # done: numbers, original, VAT lines
     refunds.listed(charger=None, state=None)       # newest first
@@ -305,7 +305,9 @@ class Refunds:
 
 def _check(field: str, value: str, most: int) -> None:
     if not 0 < len(value) <= most or not value.isprintable():
-        raise RefundError(f"{field}: must be 1 to {most} printable characters (given {value[:40]})")
+        raise RefundError(
+            f"{field}: must be 1 to {most} printable characters (given {value[:40]})"
+        )
 
 
 def _order(db: Db, refund: str) -> RefundOrder:

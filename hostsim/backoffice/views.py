@@ -14,6 +14,7 @@ from hostsim.backoffice.models import (
     Command,
     Problem,
     Record,
+    Refund,
     Session,
     Stream,
 )
@@ -145,7 +146,6 @@ def commands(engine: Engine, charger: str | None = None) -> list[dict[str, Any]]
     names = ("id", "charger", "counter", "name", "expires_at", "sent_at", "state", "result")
     with Db(engine) as db:
         return [_pick(row, names) for row in db.scalars(query)]
-
 
 
 def refunds_of(engine: Engine, session_id: int) -> list[dict[str, Any]]:
