@@ -111,7 +111,7 @@ def test_a_period_that_outlasts_its_price_is_divided_with_a_note(tmp_path: Path)
     assert note.startswith("charging_periods[0]: divided where a price changes")
 
 
-REFUSED_TARIFFS = [
+REFUSED_TARIFFS: list[tuple[str, Any, str]] = [
     ("elements", None, "elements: must be a list"),
     ("elements", {}, "elements: must be a list"),
     ("elements", [], "elements: must be a list of at least one"),
@@ -164,7 +164,7 @@ def test_a_refused_tariff_names_the_field(tmp_path: Path, path: str, new: Any, s
     assert (code, out) == (2, "") and says in err and err.count("\n") == 1
 
 
-REFUSED_RECORDS = [
+REFUSED_RECORDS: list[tuple[str, Any, str]] = [
     ("charging_periods", None, "charging_periods: must be a list"),
     ("charging_periods", [], "charging_periods: must be a list of at least one"),
     ("charging_periods.0", 7, "charging_periods[0]: must be an object"),
