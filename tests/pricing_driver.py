@@ -71,12 +71,34 @@ def replay(tariff, tz, start, periods):
     return engine
 
 
+class Watcher:
+    """Asks a running engine for its rate and the next change, which must not disturb it, and
+    checks that no price changes before it was said to.
+    """
+
+    def __init__(self):
+        self.load = None
+
+    def look(self, engine, load, problems):
+        rate = engine.rate()
+        if load == self.load and rate != self.rate:
+            soon = 0 <= self.when <= engine.epoch_ms + engine.ms or 0 <= self.mwh <= engine.mwh
+            if not soon:
+                problems.append(f"{self.rate} became {rate} at {engine.ms} without notice")
+        self.load, self.rate = load, rate
+        self.when, self.mwh = engine.next_change()
+        engine.left(5000)
+
+
 def drive(tariff, tz, start, readings, problems, rising, on_period, restore_at=-1):
     engine = Engine(tariff, tz, on_period)
     engine.start(start, not readings or readings[0][2] == CHARGING)
     price = -1
+    watcher = None if on_period else Watcher()
     for at, (t, e, kind, watts, milliamps) in enumerate(readings):
         engine.tick(t, e, kind, watts, milliamps)
+        if watcher:
+            watcher.look(engine, (kind, watts, milliamps), problems)
         now = engine.price_minor()
         if rising and now < price:
             problems.append(f"price fell from {price} to {now} at {t}")

@@ -3,6 +3,7 @@
 from micropython import const
 
 from firmware.pricing import boundary
+from firmware.pricing.limits import gross_price
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
@@ -15,13 +16,14 @@ _MOST_CHANGES = const(64)
 def next_change(engine: "Engine") -> tuple[int, int]:
     """The next change of a price known now: (epoch ms or -1, session energy in mWh or -1).
 
-    In time it looks through up to 64 boundaries, as if the load stayed as it is.
+    In time it looks through up to 64 boundaries, as if the load stayed as it is. Another element
+    at the same price is no change.
     """
     if not engine.open:
         return -1, -1
     kept = engine.ms, engine.mwh, engine.charged_ms, engine.parked_ms
     engine.settle()
-    now = engine.energy, engine.time, engine.flat_now
+    now = _prices(engine)
     when = _next_time(engine, now)
     engine.ms = kept[0]
     energy = -1
@@ -31,11 +33,21 @@ def next_change(engine: "Engine") -> tuple[int, int]:
             break
         engine.mwh = cut
         boundary.choose(engine)
-        if (engine.energy, engine.time, engine.flat_now) != now:
+        if _prices(engine) != now:
             energy = cut
     engine.mwh = kept[1]
     boundary.choose(engine)
     return when, energy
+
+
+def _prices(engine: "Engine") -> tuple[int, int, int]:
+    """What a kWh, an hour and, where it is not due yet, the flat fee cost now, with tax."""
+    tariff = engine.tariff
+    return (
+        gross_price(tariff, engine.energy),
+        gross_price(tariff, engine.time),
+        gross_price(tariff, engine.flat_now) if engine.flat < 0 else 0,
+    )
 
 
 def _next_time(engine: "Engine", now: tuple[int, int, int]) -> int:
@@ -52,7 +64,7 @@ def _next_time(engine: "Engine", now: tuple[int, int, int]) -> int:
         elif engine.kind == 0:
             engine.parked_ms = parked + then - first
         boundary.choose(engine)
-        if (engine.energy, engine.time, engine.flat_now) != now:
+        if _prices(engine) != now:
             found = engine.epoch_ms + then
             break
     engine.charged_ms, engine.parked_ms = charged, parked
