@@ -8,10 +8,15 @@ import asyncio
 import gc
 import time
 
+from firmware.ahead import Ahead
 from firmware.paper import leave
 
 _STATUS_EVERY = 30
 _SESSION_EVERY = 3
+_AHEAD = (
+    "price_per_kwh", "price_per_hour", "change_at_ms", "change_at_wh", "hold_left_wh",
+    "hold_left_ms",
+)  # fmt: skip
 
 
 class View:
@@ -23,6 +28,7 @@ class View:
         self._turn = 0
         self._words_crc = 0
         self._words = {}
+        self._ahead = None
         self.language = ""
 
     async def run(self) -> None:
@@ -74,6 +80,8 @@ class View:
 
     def _session(self, view: dict, m, s) -> None:
         self._words.clear()
+        if not m.delivery:
+            self._ahead = None
         view["hold_minor"] = s.authorised_minor or s.hold_minor
         view["card"] = s.pan
         view["stop_reason"] = s.reason
@@ -83,6 +91,10 @@ class View:
             view["elapsed_ms"] = m.delivery.elapsed_ms(self._app.board.clock.uptime_ms())
             view["price_minor"] = bill.engine.price_minor()
             view["power_w"] = m.power_w if m.delivery.off_ms < 0 else 0
+            if m.delivery.off_ms < 0:
+                if self._ahead is None:
+                    self._ahead = Ahead()
+                self._ahead.look(view, bill, self._app.prices.tz, s.start_at)
         elif s.receipt_no:
             view["energy_wh"] = s.billed_wh
             view["elapsed_ms"] = s.elapsed_ms
@@ -135,6 +147,9 @@ class View:
                 "power_w": view["power_w"], "price_minor": view["price_minor"],
                 "hold_minor": view["hold_minor"], "currency": view["currency"], "reason": s.reason,
             })  # fmt: skip
+            for name in _AHEAD:
+                if name in view:
+                    fields[name] = view[name]
         app.sync.publish_session(fields)
 
     def _publish_status(self, view: dict) -> None:

@@ -70,8 +70,19 @@ def test_the_published_cdr_priced_again_gives_the_same_bill(tmp_path):
         assert session is not None
         bill["cdr"] = cdr.to_json(cdr.compose(session))
         bill["priced"] = last["priced"]
+        bill["said"] = [
+            json.loads(m["payload"]) for m in world.mqtt if m["topic"].endswith("/session")
+        ]
 
     run(scenario, tariff=json.dumps(TARIFF), wanted_wh=1200)
+    rates = {
+        (m["price_per_kwh"], m["price_per_hour"], m["change_at_wh"])
+        for m in bill["said"]
+        if m["state"] == "charging" and "price_per_kwh" in m
+    }
+    # 0.2975 and 19 % until 0.5 kWh, then 0.4111; an hour 1.20 and 7 %
+    assert rates == {(3540, 12840, 500), (4892, 12840, -1)}
+    assert any(m.get("hold_left_wh", 0) > 100_000 for m in bill["said"])
     again = priced_again(tmp_path, TARIFF, bill["cdr"])
     flat = bill["priced"]["lines"]
     live = [flat[i + 4] for i in range(0, len(flat), 5)]

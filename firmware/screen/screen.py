@@ -10,6 +10,7 @@ import time
 
 from micropython import const
 
+from firmware.pricing import money
 from firmware.screen import figures
 from firmware.screen.layout import compose, pages_of, pair, wrap
 from firmware.screen.texts import Words
@@ -57,7 +58,7 @@ _LIGHTS = {
     "safe_mode": "blink-red",
 }
 
-_RUNNING = ("energy", "price", "time", "power", "hold")
+_RUNNING = ("energy", "price", "rate", "time", "power", "hold")
 _ENDED = ("energy", "price", "time", "hold")
 _HELD = ("hold", "card")
 _RECEIPT = ("energy", "price", "paid", "released", "time")
@@ -103,7 +104,8 @@ class Screen:
         state, message (text key or words), price_lines (tuple of words, or a function language ->
         tuple), energy_wh, power_w, price_minor, currency, hold_minor, elapsed_ms, stop_reason,
         captured_minor and released_minor (None: not known yet), receipt_no, receipt_url, card
-        (masked), language ("": none chosen), online, clock (text).
+        (masked), language ("": none chosen), online, clock (text), and of firmware/ahead.py
+        price_per_kwh, price_per_hour, change_clock, change_at_wh, hold_left_wh, hold_left_ms.
         """
         state = view["state"]
         now = self._ticks()
@@ -219,8 +221,35 @@ def _rows(view: dict, words: Words, columns: int, keys: "tuple[str, ...]") -> "l
     for key in keys:
         value = _figure(view, key, words.code)
         if value:
-            out.append(pair(words.find(key), value, columns))
+            name = words.find(key)
+            if key in ("rate", "hold") and "hold_left_ms" in view:
+                more = _until(view, words) if key == "rate" else _left(view, words)
+                if more and len(name) + len(more) + len(value) + 2 <= columns:
+                    name += " " + more
+            out.append(pair(name, value, columns))
     return out
+
+
+def _until(view: dict, words: Words) -> str:
+    """Up to when the rate is what it is: a time of day, or else an energy."""
+    text = view["change_clock"]
+    if not text and view["change_at_wh"] >= 0:
+        text = money.trimmed(view["change_at_wh"], 3, 0, money.point(words.code)) + " kWh"
+    return words.find("until").replace("%", text) if text else ""
+
+
+def _left(view: dict, words: Words) -> str:
+    """What the hold still buys: energy at the power of now, or time where only time costs."""
+    energy, span, power = view["hold_left_wh"], view["hold_left_ms"], view["power_w"]
+    if energy > 0 and span >= 0 and power > 0:  # both cost: 1 / (1 / energy + power / span)
+        energy = energy * span * power // (energy * 3600000 + span * power)
+    if energy >= 0 and (power > 0 or span < 0):
+        text = figures.number(energy // 100, 1, words.code) + " kWh"
+    elif span >= 0:
+        text = figures.span(span)
+    else:
+        return ""
+    return words.find("left").replace("%", text)
 
 
 _MONEY = {
@@ -238,6 +267,8 @@ def _figure(view: dict, key: str, language: str) -> str:
         if minor is None or (key == "hold" and not minor):
             return ""
         return figures.amount(minor, view.get("currency") or "", language)
+    if key == "rate":
+        return _rate(view, language)
     if key == "energy":
         return figures.energy(view.get("energy_wh") or 0, language)
     if key == "power":
@@ -245,3 +276,18 @@ def _figure(view: dict, key: str, language: str) -> str:
     if key == "time":
         return figures.span(view.get("elapsed_ms") or 0)
     return str(view.get(key) or "")
+
+
+def _rate(view: dict, language: str) -> str:
+    """Prices of now as they were given: per kWh, and per minute where 4 decimals hold that."""
+    energy, hour = view.get("price_per_kwh"), view.get("price_per_hour")
+    if energy is None:
+        return ""
+    out = []
+    timed = (hour, "/h") if hour % 60 else (hour // 60, "/min")
+    for price, unit in ((energy, "/kWh"), timed):
+        if price or (unit == "/kWh" and not hour):
+            code = view.get("currency") or ""
+            text = money.trimmed(price, 4, min(money.exponent(code), 4), money.point(language))
+            out.append(text + " " + money.sign(code) + unit)
+    return " + ".join(out)

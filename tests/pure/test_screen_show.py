@@ -109,6 +109,76 @@ def test_the_running_figures_are_in_the_drivers_language():
     )
 
 
+AHEAD = {
+    "state": "charging",
+    "energy_wh": 12345,
+    "power_w": 11000,
+    "price_minor": 605,
+    "currency": "EUR",
+    "hold_minor": 5000,
+    "elapsed_ms": 3723999,
+    "price_per_kwh": 4900,
+    "price_per_hour": 60000,
+    "change_clock": "22:00",
+    "change_at_wh": -1,
+    "hold_left_wh": 88000,
+    "hold_left_ms": 28800000,
+    "clock": "14:32",
+}
+
+
+def test_the_rate_its_next_change_and_what_is_left_of_the_hold():
+    screen, port, _ = make()
+    screen.show(AHEAD)
+    # 88 kWh alone, 8 h alone, at 11 kW both together: half of each
+    assert port.shown[0][0] == (
+        "Charging                           14:32",
+        "Energy                        12.345 kWh",
+        "Price                             6.05 €",
+        "Rate until 22:00 0.49 €/kWh + 0.10 €/min",
+        "Time                             1:02:03",
+        "Power                            11.0 kW",
+        "Reserved (44.0 kWh left)         50.00 €",
+        "Stop: tap the same card or press Stop",
+    )
+
+
+def shown(language="en", columns=40, **changes):
+    screen, port, _ = make(columns, 8, (language,))
+    view = dict(AHEAD)
+    view.update(changes)
+    screen.show(view)
+    return [line for line in port.shown[-1][0] if "€" in line]
+
+
+def test_the_rate_as_it_is_given():
+    assert "Tarif bis 10,5 kWh          0,2975 €/kWh" in shown(
+        "de", price_per_kwh=2975, price_per_hour=0, change_clock="", change_at_wh=10500
+    )
+    assert "Rate                          1.0001 €/h" in shown(
+        price_per_kwh=0, price_per_hour=10001, change_clock=""
+    )
+    assert "Rate                          0.00 €/kWh" in shown(
+        price_per_kwh=0, price_per_hour=0, change_clock=""
+    )
+    assert "Rate until 22:00              0.10 €/min" in shown(price_per_kwh=0)
+
+
+def test_what_is_left_is_energy_or_time():
+    assert "Réservé (reste 88,0 kWh)         50,00 €" in shown("fr", hold_left_ms=-1)
+    assert "Reserviert (noch 8:00:00)        50,00 €" in shown("de", hold_left_wh=-1)
+    assert "Reserved (8:00:00 left)          50.00 €" in shown(power_w=0)
+    assert "Reserved                         50.00 €" in shown(hold_left_wh=-1, hold_left_ms=-1)
+
+
+def test_a_narrow_display_shows_the_figures_alone():
+    assert shown(columns=20, price_per_hour=0) == [
+        "Price         6.05 €",
+        "Rate      0.49 €/kWh",
+        "Reserved     50.00 €",
+    ]
+
+
 def test_the_receipt_says_energy_price_paid_released_and_gives_a_code():
     screen, port, _ = make()
     screen.show(RECEIPT)
