@@ -22,6 +22,7 @@ def lines(app, language: str) -> "list[str]":
         "ended_ms": s.start_at + bill.elapsed_ms if s.start_at else None,
         "register_start_wh": bill.start_wh,
         "register_end_wh": bill.register_wh,
+        "max_power_w": cfg.max_power_w,
         "card": s.card + " " + s.pan,
         "auth_code": s.auth_code or None,
     }

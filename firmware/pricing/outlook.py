@@ -16,8 +16,8 @@ _MOST_CHANGES = const(64)
 def next_change(engine: "Engine") -> tuple[int, int]:
     """The next change of a price known now: (epoch ms or -1, session energy in mWh or -1).
 
-    In time it looks through up to 64 boundaries, as if the load stayed as it is. Another element
-    at the same price is no change.
+    In time it looks through up to 64 boundaries, as if load and energy stayed as they are, in
+    energy as if the time did. Another element at the same price is no change.
     """
     if not engine.open:
         return -1, -1

@@ -34,6 +34,9 @@ _TEXTS = {
     "after": "after %|nach %|après %",
     "first": "first %|erste %|premières %",
     "step": "per started %|je angefangene %|par tranche entamée de %",
+    "step 60": "per started minute|je angefangene Minute|par minute entamée",
+    "step 3600": "per started hour|je angefangene Stunde|par heure entamée",
+    "step kWh": "per started kWh|je angefangene kWh|par kWh entamé",
     "days": "Mon Tue Wed Thu Fri Sat Sun|Mo Di Mi Do Fr Sa So|lun mar mer jeu ven sam dim",
     "until": "before %|vor dem %|avant le %",
     "free": "free|kostenlos|gratuit",
@@ -120,11 +123,13 @@ def component(tariff: "Tariff", index: int, language: str) -> str:
         text = price(gross, tariff.currency, language, "/kWh")
         if step > 1:
             given = money.trimmed(step, 3, 0, money.point(language)) + " kWh"
-            notes += ("; " if notes else "") + say("step", language, given)
+            key = "step kWh" if step == 1000 else "step"
+            notes += ("; " if notes else "") + say(key, language, given)
     else:
         text = per_time(gross, tariff.currency, language)
         if step > 1:
-            notes += ("; " if notes else "") + say("step", language, span(step * 1000, language))
+            key = f"step {step}" if step in (60, 3600) else "step"
+            notes += ("; " if notes else "") + say(key, language, span(step * 1000, language))
     return f"{say(dimension, language)}: {text}" + (f" ({notes})" if notes else "")
 
 
@@ -174,10 +179,18 @@ def _extras(tariff: "Tariff", language: str) -> list[str]:
         most = price(_with_vat(tariff, bits, cap), tariff.currency, language)
         lines.append(" + ".join(names) + ": " + say("cap", language, most))
     for kind, limit in ((10, tariff.min_price), (9, tariff.max_price)):
-        bound = limit[1] if limit[1] >= 0 else limit[0]
-        if bound >= 0:
+        if limit[0] >= 0 or limit[1] >= 0:
+            bound = _limit(tariff, limit, kind == 9)
             lines.append(f"{say(kind, language)}: {price(bound, tariff.currency, language)}")
     return lines
+
+
+def _limit(tariff: "Tariff", limit: tuple[int, int], high: bool) -> int:
+    """A price limit with tax, as Bill.limit takes it from the other side where it is not given."""
+    if limit[1] >= 0:
+        return limit[1]
+    rates = [max(found[2], 0) for found in tariff.components if found[1]] or [0]
+    return money.half_up(limit[0] * (1000000 + (max(rates) if high else min(rates))), 1000000)
 
 
 def _with_vat(tariff: "Tariff", bits: int, cap: int) -> int:

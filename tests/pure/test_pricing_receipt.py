@@ -149,3 +149,25 @@ def test_restrictions_in_words():
         (10, 50000, "from 50 kW"), (5, 45000, "first 45 s"),
     ):  # fmt: skip
         assert words.restriction(kind, value, "en") == says
+
+
+def test_a_step_of_one_unit_in_words():
+    tariff = Tariff.from_json(
+        '{"currency":"EUR","elements":[{"price_components":['
+        '{"type":"ENERGY","price":0.3,"step_size":1000},'
+        '{"type":"TIME","price":6,"step_size":60},'
+        '{"type":"PARKING_TIME","price":6,"step_size":3600}]}]}'
+    )
+    for language, lines in (
+        ("en", ["per started kWh", "per started minute", "per started hour"]),
+        ("de", ["je angefangene kWh", "je angefangene Minute", "je angefangene Stunde"]),
+        ("fr", ["par kWh entamé", "par minute entamée", "par heure entamée"]),
+    ):
+        found = words.tariff_lines(tariff, language)
+        assert [line[line.index("(") + 1 : -1] for line in found] == lines, found
+
+
+def test_a_price_limit_without_tax_is_said_with_it():
+    text = TARIFF % ',"max_price":{"excl_vat":50},"min_price":{"excl_vat":1}'
+    lines = words.tariff_lines(Tariff.from_json(text), "en")
+    assert "Minimum price: 1.07 €" in lines and "Maximum price: 59.50 €" in lines
