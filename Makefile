@@ -4,10 +4,10 @@ PY := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-board check bench build flash doctor soak lock clean
+.PHONY: help setup run test test-long test-board check bench build flash doctor soak fuzz lock clean
 
 help: ## explain every target (this list)
-	@echo 'make <target>; ARGS="..." is handed on to run, test, bench, soak, flash and doctor.'
+	@echo 'make <target>; ARGS="..." is handed on to run, test, bench, soak, fuzz, flash and doctor.'
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-13s %s\n", $$1, $$2}'
 
 setup: ## fetch what is needed into .venv and build/ (no root, first time about a minute, then nothing)
@@ -36,6 +36,9 @@ bench: build ## measure: polls per second, tap to power, loop stalls, heap, .mpy
 
 soak: build ## 200 random sessions under random faults on eight chargers, ends with the three books
 	@$(PY) -m hostsim soak $(ARGS)
+
+fuzz: setup ## a million generated inputs into every parser of the firmware (about twenty minutes)
+	@$(PY) -m hostsim fuzz $(ARGS)
 
 flash: ## put the firmware on a real board (not there yet)
 	@echo 'make flash comes with issue 6 of the plan: no board module exists yet, nothing was flashed.' >&2; exit 1

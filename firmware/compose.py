@@ -97,7 +97,7 @@ def build(app, reason: str) -> None:
 def _config(path: str):
     from firmware.config import parse
 
-    with open(path) as f:
+    with open(path, "rb") as f:
         cfg = parse(f.read())
     leave("firmware.config")
     return cfg

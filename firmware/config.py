@@ -85,7 +85,9 @@ class Config:
 
 
 def parse(text) -> Config:
-    """Config from the file's text; ConfigError for the first fault, the file refused whole."""
+    """Config from the file's text or bytes; ConfigError for the first fault, and
+    the file is refused whole.
+    """
     try:
         given = json.loads(text)
     except ValueError as e:
@@ -123,6 +125,8 @@ def _config(values: dict) -> Config:
 def _flatten(prefix: str, given: dict, flat: dict) -> None:
     groups = {path.split(".")[0] for path, *_ in FIELDS if "." in path}
     for name, value in given.items():
+        if not isinstance(name, str):  # MicroPython's reader takes {1: 2}
+            raise ConfigError("config", "must be JSON", name)
         path = prefix + name
         if not prefix and name in groups:
             if not isinstance(value, dict):

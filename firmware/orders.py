@@ -65,7 +65,7 @@ def config(app, raw) -> dict:
     from firmware.config import parse
 
     try:
-        cfg = parse(bytes(raw).decode())
+        cfg = parse(bytes(raw))
     finally:
         leave("firmware.config")
     if cfg.charger != app.cfg.charger:

@@ -6,6 +6,7 @@ import typer
 
 from hostsim import commands
 from hostsim.backoffice import cli as backoffice
+from hostsim.fuzz import cli as fuzz
 from hostsim.meter import cli as meter
 from hostsim.pricing import cli as pricing
 from hostsim.soak import cli as soak
@@ -17,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (commands, soak, pricing, terminal, meter, backoffice):
+for part in (commands, soak, fuzz, pricing, terminal, meter, backoffice):
     part.register(app)
 
 

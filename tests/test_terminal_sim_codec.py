@@ -16,9 +16,9 @@ from hostsim.terminal import fields as f
 from hostsim.terminal.cards import CARDS, card_named
 from hostsim.terminal.cli import app
 from hostsim.terminal.codec import CodecError, Deframer, Sign
+from hostsim.terminal.codes import RESULTS
 from hostsim.terminal.decode import decode, decode_frame, masked_hex
 from hostsim.terminal.faults import FAULTS
-from hostsim.terminal.codes import RESULTS
 from hostsim.terminal.profiles import PROFILES
 from tests.test_terminal_sim_ecr import cases, framed
 

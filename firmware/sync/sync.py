@@ -46,9 +46,8 @@ class Sync:
         prefix = (messages.PREFIX + self._id + "/").encode()
         self._name_at = len(prefix)
         will = messages.dump({"online": False, "reason": "lost"})
-        self.link = Link(
-            config["mqtt"], prefix, will, (b"ack", b"tariff", b"config", b"command"), network, self
-        )
+        self._names = (b"ack", b"tariff", b"config", b"command")
+        self.link = Link(config["mqtt"], prefix, will, self._names, network, self)
         self.wake = self.link.wake  # the ledger has a new record
         self._outbox = Outbox(ledger)
         self._time = TimeSync(config["time"], clock, network, handlers.on_time, self.log)
@@ -186,13 +185,16 @@ class Sync:
     def on_message(self, topic: bytes, payload) -> None:
         """One message from the back office; whatever it holds, nothing is raised but programming
         errors."""
-        name = topic[self._name_at :].decode()
+        name = topic[self._name_at :]
+        if name not in self._names:
+            return  # no broker sends what was not subscribed to
+        name = name.decode()
         try:
             if name == "ack":
                 self._outbox.on_ack(messages.parse(payload))
             elif name == "command":
                 self._command(messages.parse(payload))
-            elif name in ("tariff", "config") and self._is_new(name, payload):
+            elif self._is_new(name, payload):
                 handler = (
                     self._handlers.on_tariff if name == "tariff" else self._handlers.on_config
                 )

@@ -1,0 +1,1 @@
+"""`make fuzz`: generated inputs into every parser; only declared errors come out."""

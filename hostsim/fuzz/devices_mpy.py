@@ -1,0 +1,199 @@
+"""Targets: what a meter and a terminal say."""
+
+import binascii
+import json
+
+from target_mpy import Target, texts  # type: ignore[import-not-found]
+
+from firmware.errors import FrameError, MeterError, ModbusError
+
+
+class _Time:
+    """Ticks that pass only when the fuzz says so: no input waits in real time."""
+
+    now = 0
+
+    def ticks_ms(self):
+        return self.now
+
+    def ticks_us(self):
+        return self.now * 1000
+
+    def ticks_diff(self, a, b):
+        return a - b
+
+    def uptime_ms(self):
+        return self.now
+
+
+class _Uart:
+    """Gives the bytes of the answer that is due after each request."""
+
+    def __init__(self):
+        self.answers = []
+        self.due = b""
+
+    def write(self, data):
+        self.due = _answered(bytes(data), self.answers.pop(0)) if self.answers else b""
+
+    def readinto(self, view):
+        n = min(len(view), len(self.due))
+        view[:n] = self.due[:n]
+        self.due = self.due[n:]
+        return n or None
+
+
+def _answered(request, said):
+    """Some answers get the right beginning and check sum: first byte even."""
+    if not said or said[0] & 1:
+        return said[1:]
+    from firmware.meter.modbus import crc16
+
+    count = request[5]
+    body = bytearray(request[:2]) + bytes((2 * count,))
+    body += (said[1:] + bytes(2 * count))[: 2 * count]
+    crc = crc16(body, len(body))
+    return bytes(body) + bytes((crc & 255, crc >> 8))
+
+
+class Modbus(Target):
+    """Answers to every meter model through bus, codec, register types and plausibility. The first
+    byte chooses the model; then pieces, each with its length in front, one per request.
+    """
+
+    declared = (ModbusError, MeterError)
+    about = (
+        "firmware.meter.bus", "firmware.meter.modbus", "firmware.meter.meter",
+        "firmware.meter.registers", "firmware.meter.rare", "firmware.meter.plausible",
+    )  # fmt: skip
+
+    def __init__(self):
+        from firmware.meter import bus, meter, profiles, rare
+        from firmware.serialio import Serial
+
+        self._time = _Time()
+        bus.time = self._time
+        self._bus = bus
+        self._meter = meter
+        self._serial = Serial
+        self._profiles = [profiles.load(name) for name in profiles.names()]
+        assert rare
+
+    def seeds(self):
+        for n in range(len(self._profiles)):
+            yield bytes([n]) + b"\x09\x00\x43\x66\x00\x00\x00\x00\x00\x01" * 12
+            yield bytes([n]) + b"\x00" * 40
+            yield bytes([n]) + (b"\x0d\x00" + b"\x00\x01\x86\xa0" * 3) * 8
+            yield bytes([n]) + b"\x06\x01\x01\x83\x02\xc0\xf1" * 8
+
+    def run(self, data):
+        profile = self._profiles[(data[0] if data else 0) % len(self._profiles)]
+        uart = _Uart()
+        at = 1
+        while at < len(data) and len(uart.answers) < 64:
+            end = at + 1 + data[at] % 64
+            uart.answers.append(bytes(data[at + 1 : end]))
+            at = end
+        bus = self._bus.ModbusBus(self._serial(uart), attempts=2)
+        meter = self._meter.Meter(bus, profile, 1, self._time)
+        refusal = None
+        for turn in range(2):
+            try:
+                self._poll(meter, uart, turn == 1)
+                reading = meter.reading
+                assert type(reading.energy_wh) is int and type(reading.power_w) is int
+            except (ModbusError, MeterError) as e:
+                refusal = e
+        if refusal:
+            raise refusal
+
+    def _poll(self, meter, uart, identify):
+        meter.begin(identify)
+        for _ in range(4000):
+            wait = meter.step()
+            if wait < 0:
+                return
+            self._time.now += max(wait, 1) if uart.due else 400
+        raise RuntimeError("the poll does not end")
+
+
+
+class Zvt(Target):
+    """Frames and APDUs. First byte even: an APDU; odd: bytes of the serial line."""
+
+    declared = (FrameError,)
+    about = (
+        "firmware.terminal.apdu", "firmware.terminal.framing", "firmware.terminal.walker",
+        "firmware.terminal.masking", "firmware.terminal.results",
+    )  # fmt: skip
+    words = (
+        b"\x10\x02", b"\x10\x03", b"\x10\x10", b"\x06", b"\x15", b"\x04\x0f", b"\x06\x0f",
+        b"\x06\x1e", b"\x04\xff", b"\x06\xd1", b"\x06\xd3", b"\x06\xc0", b"\x80\x00", b"\x84",
+        b"\x27\x00", b"\x04\x00\x00\x00\x00\x60\x00", b"\x49\x09\x78", b"\x87\x02\x31",
+        b"\x0b\x00\x09\x75", b"\x22\xf0\xf8", b"\x24\xf0\xf0\xf5", b"\x3c\xf0\xf0\xf2\x41\x42",
+        b"\x06\x05\x60\x03\x43\x01\xa0", b"\x06\x81\x80", b"\x06\x82\x01\x00", b"\x1f\x2b\x02",
+        b"\x1f\x16\x01\x05", b"\x4c\x04", b"\x08\x02\xff\xff", b"\x60\xf0\xf5\xf3",
+        b"\x8b\xf1\xf1Mastercard", b"\x25\x05\x07\x03abc", b"\x19\x60", b"\x2a", b"\xba",
+    )  # fmt: skip
+
+    def __init__(self):
+        from firmware.terminal import apdu, framing, results
+
+        self._apdu = apdu
+        self._framing = framing
+        self._results = results
+        self._receiver = framing.Receiver(1024)
+
+    def seeds(self):
+        for text in texts("/tests/cases/zvt"):
+            for case in json.loads(text):
+                if "hex" not in case:
+                    continue
+                apdu = binascii.unhexlify(case["hex"])
+                yield b"\x00" + apdu
+                yield b"\x01" + self._framed(apdu)
+        for apdu in (b"\x06\x0f\x00", b"\x04\x0f\x02\x27\x00", b"\x84\x9c\x00", b"\x80\x00\x00",
+                     b"\x06\x1e\x01\x6c", b"\x04\xff\x03\x0a\x00\x01"):  # fmt: skip
+            yield b"\x00" + apdu
+            yield b"\x01" + self._framed(apdu)
+
+    def _framed(self, apdu):
+        out = bytearray(2 * len(apdu) + 6)
+        return bytes(out[: self._framing.encode(apdu, out)])
+
+    def mended(self, data, dice):
+        """A right length byte, or a frame around an APDU."""
+        if len(data) > 3 and not data[0] & 1 and dice.below(2):
+            size = len(data) - 4
+            if size < 255:
+                data[3] = size
+            elif len(data) > 6:
+                data[3:6] = bytes((255, (len(data) - 6) & 255, (len(data) - 6) >> 8))
+            if dice.below(4) == 0:
+                return bytearray(b"\x01" + self._framed(bytes(data[1:900])))
+        return data
+
+    def run(self, data):
+        if not data or not data[0] & 1:
+            return self._read(bytearray(data[1:]))
+        receiver = self._receiver
+        receiver.reset()
+        refusal = None
+        for byte in data[1:]:
+            try:
+                n = receiver.feed(byte)
+                if n > 0:
+                    self._read(memoryview(receiver.data)[:n])
+            except FrameError as e:
+                refusal = e
+        if refusal:
+            raise refusal
+
+    def _read(self, data):
+        if len(data) < 2:
+            raise FrameError("the link gives no APDU of less")
+        found = self._apdu.parse(data, b"salt")
+        self._results.classify(found.code)
+        self._results.status_key(found.condition)
+        json.dumps([found.card, found.pan, found.auth_code, found.terminal_id, found.vu])
+        assert not [line for line in found.lines if not isinstance(line, str)]

@@ -1,0 +1,117 @@
+"""Target: what stands in flash."""
+
+import binascii
+import json
+
+from target_mpy import Target  # type: ignore[import-not-found]
+
+from firmware.errors import LedgerError, RecordError
+
+
+class Record(Target):
+    """Payloads as records, and a sector's bytes as frames. First byte even: a payload; odd: the
+    frames of a sector behind a good header.
+    """
+
+    declared = (RecordError, LedgerError)
+    about = ("firmware.ledger.codec", "firmware.ledger.ring")
+
+    def __init__(self):
+        from firmware.ledger import codec, ring, schema
+
+        self._codec = codec
+        self._ring = ring
+        self._rows = schema.ROWS
+
+    def seeds(self):
+        buf = memoryview(bytearray(1008))
+        frames = b"\x01"
+        for row in self._rows:
+            fields = {}
+            for word in row[3].split():
+                name, _, kind = word.partition(":")
+                fields[name] = {"": 300, "u": 300, "i": -300, "s": "text", "l": [1, -2, 3]}[kind]
+            n = self._codec.encode(buf, row, 1763800000000, fields)
+            payload = bytes(buf[:n])
+            yield b"\x00" + payload
+            yield b"\x00" + payload[:1] + b"\x02" + payload[2:] + b"\x05"
+            frames += self._frame(len(frames), payload)
+            if len(frames) > 1500:
+                yield frames
+                frames = b"\x01"
+        yield frames
+
+    def _frame(self, seq, payload):
+        head = bytes((0xA7, 1, len(payload) & 255, len(payload) >> 8))
+        body = head + seq.to_bytes(8, "little") + payload
+        body += binascii.crc32(body).to_bytes(4, "little")
+        return body + b"\xff" * (-len(body) % 4)
+
+    def mended(self, data, dice):
+        """Right check sums of the frames."""
+        if len(data) > 1 and data[0] & 1 and dice.below(2):
+            at = 1
+            while at + 16 < len(data) and data[at] == 0xA7:
+                end = at + 12 + (data[at + 2] | data[at + 3] << 8)
+                if end + 4 > len(data):
+                    break
+                data[end : end + 4] = binascii.crc32(bytes(data[at:end])).to_bytes(4, "little")
+                at = (end + 7 - 1) // 4 * 4 + 1
+        return data
+
+    def run(self, data):
+        if data and data[0] & 1:
+            return self._sector(bytes(data[1:4033]))
+        view = memoryview(bytes(data[1:]))
+        for plain in (True, False):
+            self._same(self._codec.decode(5, view, plain), view, plain)
+
+    def _same(self, record, view, plain):
+        told = json.loads(record.to_json(7))
+        assert told["seq"] == 5 and told["type"] == record.kind
+        if not plain or record.kind == "unknown":
+            assert record.rest == bytes(view), "bytes were lost"
+        elif not record.rest:
+            row = self._codec.find_row(1, record.kind)
+            again = memoryview(bytearray(2 * len(view) + 64))
+            n = self._codec.encode(again, row, record.at, record.fields)
+            copy = self._codec.decode(5, again[:n])
+            assert copy.fields == record.fields and copy.at == record.at
+
+    def _sector(self, frames):
+        flash = _Flash(frames)
+        ring = self._ring.Ring(flash, None)
+        assert ring.find()
+        place = self._ring.Place(ring.tail)
+        steps = 0
+        while ring.step(place):
+            steps += 1
+            assert steps < 400
+            try:
+                self._codec.decode(ring.seq, ring.payload, ring.plain)
+            except RecordError:
+                self._codec.decode(ring.seq, ring.payload, False)
+
+
+class _Flash:
+    """Ten sectors, the first of them in use, that can only be read."""
+
+    def __init__(self, frames):
+        erased = b"FcEr" + (1).to_bytes(4, "little")
+        erased += binascii.crc32(erased).to_bytes(4, "little") + b"\xff" * 4
+        head = b"FcLg\x01\xff\xff\xff" + (7).to_bytes(4, "little") + (1).to_bytes(4, "little")
+        head += (1).to_bytes(8, "little")
+        head += binascii.crc32(head).to_bytes(4, "little") + b"\xff" * 20
+        self._first = erased + head + frames
+
+    def readblocks(self, n, buf, off=0):
+        piece = self._first[off : off + len(buf)] if n == 0 else b""
+        for i in range(len(buf)):
+            buf[i] = 255
+        buf[: len(piece)] = piece
+
+    def writeblocks(self, n, buf, off=0):
+        raise OSError(30)
+
+    def ioctl(self, op, n):
+        return 10 if op == 4 else 4096 if op == 5 else 0

@@ -1,0 +1,291 @@
+"""Targets: what a broker and the back office say, and the files of a charger."""
+
+import binascii
+import json
+
+from mutate_mpy import tree_mutated  # type: ignore[import-not-found]
+from target_mpy import ROOT, Target, texts  # type: ignore[import-not-found]
+
+from firmware.errors import ConfigError, FieldError, LinkError, TariffError
+
+
+class _Handlers:
+    """What app hangs behind sync, as far as it reads what came."""
+
+    def __init__(self):
+        from firmware.config import parse
+        from firmware.pricing.tariff import Tariff
+
+        self._config = parse
+        self._tariff = Tariff.from_json
+
+    def on_tariff(self, raw):
+        self._tariff(bytes(raw))
+        return {"detail": ""}
+
+    def on_config(self, raw):
+        self._config(bytes(raw))
+        return {"detail": ""}
+
+    def on_command(self, command):
+        assert isinstance(command["args"], dict)
+        return {"detail": "", "data": command["args"]}
+
+    def command_counter(self):
+        return 0
+
+    def on_time(self, epoch_ms):
+        pass
+
+    def on_security(self, code, detail):
+        assert len(code) < 32 and isinstance(detail, str)
+
+
+class _Clock:
+    source = "network"
+
+    def epoch_ms(self):
+        return 1763800000000
+
+    def uptime_ms(self):
+        return 5
+
+
+class _Ledger:
+    epoch = 7
+    next_seq = 100
+    acked_seq = 3
+
+    def acknowledge(self, epoch, seq):
+        assert epoch == 7 and 3 < seq < 100
+
+
+class Mqtt(Target):
+    """Packets of a broker through codec and sync: acknowledgements, commands, tariffs, configs.
+    First byte: how many bytes come at once; a command whose mac is "sign" is signed.
+    """
+
+    declared = (LinkError,)
+    about = (
+        "firmware.sync.codec", "firmware.sync.messages", "firmware.sync.commands",
+        "firmware.sync.outbox",
+    )  # fmt: skip
+    words = (
+        b'"epoch":7', b'"seq":50', b'"again":true', b'"id":"c"', b'"device":"CP1"', b'"counter":9',
+        b'"expires_at":1763900000000', b'"name":"stop"', b'"args":"{}"', b'"mac":"sign"',
+        b"forecourt/v1/CP1/ack", b"/command", b"/tariff", b"/config", b"{", b"}", b"[", b"\\u0000",
+        b"\xd0\x00", b"\x20\x02\x00\x00", b"\x40\x02\x00\x01", b"\x90\x03\x00\x01\x01", b"\x30",
+        b"\x32", b"\xff\xff\xff\x7f", b"\x80\x01", b"null", b"1e5", b"\xe2\x82\xac", b"\\ud83d",
+    )  # fmt: skip
+
+    def __init__(self):
+        from firmware.ledger.ledger import Ledger  # noqa: F401 - sync is with a ledger
+        from firmware.sync import codec, commands
+        from firmware.sync.sync import Sync
+
+        self._codec = codec
+        self._commands = commands
+        self._sync = Sync
+        self._key = b"0123456789abcdef0123456789abcdef"
+
+    def seeds(self):
+        for name, payload in (
+            ("ack", b'{"epoch":7,"seq":50,"again":true}'),
+            ("ack", b'{"epoch":8,"seq":5}'),
+            ("command", self._command("stop", "{}")),
+            ("command", self._command("report", '{"a":[1,2.5,null,"x"]}')),
+            ("config", b'{"charger":"CP1","salt":"0123456789","mqtt":{"host":"h"}}'),
+            ("tariff", b'{"id":"T","currency":"EUR","elements":[]}'),
+        ):
+            for pid in (b"", b"\x00\x05"):
+                topic = b"forecourt/v1/CP1/" + name.encode()
+                body = bytes((0, len(topic))) + topic + pid + payload
+                yield b"\x07" + bytes((0x32 if pid else 0x30,)) + _length(len(body)) + body
+        yield b"\x00\x20\x02\x00\x00\x90\x03\x00\x01\x01\x40\x02\x00\x05\xd0\x00"
+
+    def _command(self, name, args):
+        return json.dumps({"id": "c1", "device": "CP1", "counter": 9, "name": name, "args": args,
+                           "expires_at": 1763900000000, "mac": "sign"}).encode()  # fmt: skip
+
+    def made(self, dice, corpus):
+        """A packet whose JSON payload was changed as a tree."""
+        data = bytes(dice.choice(corpus))
+        at = data.find(b"{")
+        if at < 0 or dice.below(2):
+            return None
+        tree = tree_mutated(dice, data[at:])
+        return None if tree is None else bytearray(data[:at]) + tree
+
+    def mended(self, data, dice):
+        """A right remaining length for the first packet."""
+        if len(data) > 3 and dice.below(3):
+            end = 2
+            while end < len(data) and end < 5 and data[end - 1] & 0x80:
+                end += 1
+            data[2:end] = _length(len(data) - end)
+        return data
+
+    def run(self, data):
+        sync = self._sync(
+            {"charger_id": "CP1", "command_key": binascii.hexlify(self._key).decode(),
+             "mqtt": {"retry_min_ms": 100}, "time": {}},
+            _Ledger(), _Clock(), None, _Handlers(),
+        )  # fmt: skip
+
+        def on_message(topic, payload):
+            sync.on_message(topic, self._signed(payload))
+
+        codec = self._codec.Codec(b"CP1", 30, on_message)
+        step = (data[0] if data else 0) % 64 + 1
+        at = 1
+        while at < len(data):
+            room = codec.room()
+            n = min(len(room), step, len(data) - at)
+            assert n > 0
+            room[:n] = data[at : at + n]
+            at += n
+            codec.took(n)
+
+    def _signed(self, payload):
+        """Behind the signature there is more to read."""
+        if payload is None or b'"mac"' not in payload or b'"sign"' not in payload:
+            return payload
+        try:
+            message = json.loads(payload)
+            text = self._commands.signed_bytes(message)
+        except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+            return payload
+        mac = binascii.hexlify(self._commands.hmac_sha256(self._key, text))
+        return payload.replace(b'"sign"', b'"' + mac + b'"')
+
+
+def _length(n):
+    out = bytearray()
+    while True:
+        out.append(n & 127 | (128 if n > 127 else 0))
+        n >>= 7
+        if not n:
+            return bytes(out)
+
+
+class _Text(Target):
+    """A JSON text."""
+
+    words = (b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\u0041", b"\\", b"null", b"true", b"1e5",
+             b"-1", b"\xff", b"\xe2\x82", b"\x00")  # fmt: skip
+
+    def made(self, dice, corpus):
+        return tree_mutated(dice, dice.choice(corpus)) if dice.below(2) else None
+
+
+class Config(_Text):
+    """The configuration, as it is stored and as it comes over MQTT."""
+
+    declared = (ConfigError,)
+    about = ("firmware.config",)
+
+    def __init__(self):
+        from firmware import config
+
+        self._parse = config.parse
+        self.words += tuple(['"%s":' % path.split(".")[-1] for path, *_ in config.FIELDS])
+        self.words = tuple([w.encode() if isinstance(w, str) else w for w in self.words])
+
+    def seeds(self):
+        yield b'{"charger":"CP1","salt":"0123456789","mqtt":{"host":"h"}}'
+        yield json.dumps({
+            "charger": "CP1", "connector": 2, "evse_id": "DE*1", "currency": "EUR",
+            "hold_minor": 5000, "min_hold_minor": 100, "languages": ["de", "en"],
+            "max_current_ma": 16000, "salt": "0123456789abcdef", "time_zone": "CET-1CEST",
+            "meter": {"model": "SDM630", "unit": 3, "baud": 9600, "parity": "E"},
+            "terminal": {"profile": "cvend", "password": "000000", "baud": 115200},
+            "mqtt": {"host": "h", "port": 8883, "command_key": "00ff"},
+            "time_server": {"host": "t", "port": 123}, "supplier": {"name": "S", "vat_id": "DE1"},
+        }).encode()  # fmt: skip
+
+    def run(self, data):
+        self._parse(bytes(data))
+
+
+class Tariff(_Text):
+    """A tariff, and the words a driver reads of one that was taken."""
+
+    declared = (TariffError,)
+    about = ("firmware.pricing.reading", "firmware.pricing.fields", "firmware.pricing.decimals",
+             "firmware.pricing.jsontext", "firmware.pricing.tariff")  # fmt: skip
+    words = _Text.words + (
+        b'"type":"ENERGY"', b'"type":"TIME"', b'"type":"FLAT"', b'"type":"PARKING_TIME"',
+        b'"price":', b'"step_size":', b'"vat":19', b'"restrictions":{', b'"start_time":"09:00"',
+        b'"end_time":"18:00"', b'"day_of_week":["MONDAY"]', b'"min_kwh":', b'"max_power":',
+        b'"min_duration":', b'"start_date":"2025-01-01"', b'"min_price":{"excl_vat":1}',
+        b'"max_price":{"before_taxes":5}', b'"tax_included":"NO"', b'"elements":[',
+        b'"price_components":[', b'"currency":"EUR"', b'"reservation":"RESERVATION"',
+    )  # fmt: skip
+
+    def __init__(self):
+        from firmware import pricing
+        from firmware.pricing import decimals, fields, jsontext, reading, tariff, words
+
+        pricing.leave = lambda *names: None  # a million imports would measure imports
+        self._from_json = tariff.Tariff.from_json
+        self._lines = words.tariff_lines
+        assert reading and fields and decimals and jsontext
+
+    def seeds(self):
+        for text in texts("/tests/cases/tariffs"):
+            yield json.dumps(json.loads(text)["tariff"]).encode()
+        yield (
+            b'{"id":"R","currency":"EUR","type":"AD_HOC_PAYMENT","min_price":{"excl_vat":1.5,'
+            b'"incl_vat":1.8},"max_price":{"before_taxes":50},"tax_included":"YES","elements":['
+            b'{"price_components":[{"type":"ENERGY","price":0.5,"vat":19,"step_size":10}],'
+            b'"restrictions":{"start_time":"09:00","end_time":"18:00","start_date":"2025-01-01",'
+            b'"end_date":"2030-01-01","min_kwh":1,"max_kwh":20,"min_current":6,"max_current":32,'
+            b'"min_power":1,"max_power":22,"min_duration":60,"max_duration":3600,'
+            b'"day_of_week":["MONDAY","SUNDAY"]}},{"price_components":[{"type":"PARKING_TIME",'
+            b'"price":2,"step_size":60},{"type":"FLAT","price":1,"vat":0}]}],'
+            b'"start_date_time":"2024-01-01T00:00:00Z","end_date_time":"2040-01-01T00:00:00Z",'
+            b'"last_updated":"2024-01-01T00:00:00Z","tariff_alt_text":[{"language":"de",'
+            b'"text":"x"}]}'
+        )
+        yield (
+            b'{"id":"X","currency":"EUR","elements":[{"price_components":[{"type":"TIME",'
+            b'"price":3,"vat":19,"step_size":60},{"type":"ENERGY","price":0.4,"vat":19,'
+            b'"step_size":1}]}],"x_free_kwh":1.5,"x_free_minutes":5,"x_grace_minutes":10,'
+            b'"x_caps":{"ENERGY":20,"TIME+PARKING_TIME":12.5},'
+            b'"x_parking_sleep":{"start_time":"22:00","end_time":"07:00"}}'
+        )
+        with open(ROOT + "/hostsim/data/tariff.json", "rb") as f:
+            yield f.read()
+
+    def run(self, data):
+        tariff = self._from_json(bytes(data))
+        for line in self._lines(tariff, "de", 22000):
+            assert isinstance(line, str)
+
+
+class Zone(_Text):
+    """The time zone of the configuration."""
+
+    declared = (FieldError,)
+    about = ("firmware.pricing.zonetext", "firmware.pricing.calendar")
+    words = (b",M3.5.0", b"/3", b"<+03>", b"-3", b"J60", b"EST5EDT", b"24:59:59", b"/-26",
+             b"M13.9.9")  # fmt: skip
+
+    def __init__(self):
+        from firmware.pricing import calendar, zonetext
+
+        self._zone = calendar.TimeZone
+        assert zonetext
+
+    def seeds(self):
+        return (b"CET-1CEST,M3.5.0,M10.5.0/3", b"UTC0", b"<+0330>-3:30<+0430>,J79/24,J263/24",
+                b"EST5EDT", b"NZST-12NZDT,M9.5.0,M4.1.0/3", b"A1B,0/0,365/25")  # fmt: skip
+
+    def run(self, data):
+        try:
+            text = bytes(data).decode()
+        except UnicodeError:
+            return
+        zone = self._zone(text)
+        for second in (0, 1750000000, 4102444799):
+            zone.local(second)

@@ -1,0 +1,37 @@
+"""What a target of the fuzz is: one parser of the firmware and what its format is made of.
+
+A target has `declared` (what it may raise), `words` (what its format is made of), `about` (the
+modules whose lines count), `seeds()`, `run(data)`, `made(dice, corpus)`, an input made in the
+target's own way or None, and `mended(data, dice)`, which sometimes makes check sums and lengths
+right, for else nothing would get behind them.
+"""
+
+import os
+
+ROOT = os.getenv("FORECOURT_ROOT") or "."
+
+
+def texts(folder):
+    """The files of a folder of test cases, where the tree has one."""
+    try:
+        names = sorted(os.listdir(ROOT + folder))
+    except OSError:
+        return []
+    found = []
+    for name in names:
+        with open(ROOT + folder + "/" + name, "rb") as f:
+            found.append(f.read())
+    return found
+
+
+class Target:
+    declared = ()
+    words = ()
+    about = ()
+
+    def made(self, dice, corpus):
+        """An input made in the target's own way; None: by changing bytes."""
+        return None
+
+    def mended(self, data, dice):
+        return data

@@ -1,0 +1,15 @@
+"""The firmware's parsers as targets of the fuzz, by name."""
+
+from devices_mpy import Modbus, Zvt  # type: ignore[import-not-found]
+from flash_mpy import Record  # type: ignore[import-not-found]
+from office_mpy import Config, Mqtt, Tariff, Zone  # type: ignore[import-not-found]
+
+TARGETS = {
+    "modbus": Modbus,
+    "zvt": Zvt,
+    "mqtt": Mqtt,
+    "record": Record,
+    "config": Config,
+    "tariff": Tariff,
+    "zone": Zone,
+}
