@@ -4,7 +4,7 @@ import binascii
 import json
 
 from mutate_mpy import tree_mutated  # type: ignore[import-not-found]
-from target_mpy import ROOT, Target, texts  # type: ignore[import-not-found]
+from target_mpy import ROOT, Target, foreign_digits, texts  # type: ignore[import-not-found]
 
 from firmware.errors import ConfigError, FieldError, LinkError, TariffError
 
@@ -258,6 +258,8 @@ class Tariff(_Text):
             yield f.read()
 
     def run(self, data):
+        if foreign_digits(data):
+            return
         tariff = self._from_json(bytes(data))
         for line in self._lines(tariff, "de", 22000):
             assert isinstance(line, str)
@@ -285,6 +287,8 @@ class Zone(_Text):
         try:
             text = bytes(data).decode()
         except UnicodeError:
+            return
+        if foreign_digits(data):
             return
         zone = self._zone(text)
         for second in (0, 1750000000, 4102444799):

@@ -24,6 +24,16 @@ def texts(folder):
     return found
 
 
+def foreign_digits(data) -> bool:
+    """CPython takes a superscript for a digit (str.isdigit) and MicroPython does not: no fault of
+    the firmware's."""
+    try:
+        text = bytes(data).decode()
+    except UnicodeError:
+        return False
+    return bool([c for c in text if ord(c) > 127 and c.isdigit()])
+
+
 class Target:
     declared = ()
     words = ()
