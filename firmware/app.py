@@ -50,6 +50,7 @@ class App:
         self.board = board
         self.version = VERSION
         self.sync = None
+        self.config_kept = False  # config.old is the configuration in force
         self.trace = board.trace
         self.beats: "dict" = {}  # signs of life, firmware/supervisor.py
         self._logger = logging.getLogger("forecourt")

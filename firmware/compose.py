@@ -8,6 +8,7 @@ are imported by firmware/app.py.
 import asyncio
 import gc
 import logging
+import os
 import sys
 
 from firmware.clock import WallClock
@@ -27,11 +28,6 @@ from firmware.sync.sync import Sync
 from firmware.terminal.zvt import ZvtTerminal
 from firmware.view import View
 
-# ISO 4217 numbers of the currencies a terminal may be told to use
-_CURRENCIES = (
-    "EUR978GBP826CHF756USD840CAD124SEK752NOK578DKK208PLN985CZK203HUF348RON946BGN975ISK352"
-    "JPY392AUD036NZD554TRY949INR356CNY156KWD414BHD048"
-)
 _PARITY = {"N": None, "E": 0, "O": 1}
 # What micropython-logging brings and nobody here asks for: formats and files of its own.
 _UNUSED = ("Handler", "StreamHandler", "FileHandler", "Formatter", "basicConfig", "info", "debug")
@@ -63,6 +59,7 @@ def begin(app, reason: str):
     except ForecourtError as e:  # the session stays open in flash; nothing is guessed or sold
         app.log("error", "recovery: %s" % e)
         app.machine.broken = "recovery_failed"
+        app.runner.record("alarm", {"code": "recovery_failed", "sess": 0, "detail": str(e)[:120]})
     if not app.ledger.books.open:
         app.remote.take_in(True)
     return _tasks(app).run
@@ -73,7 +70,8 @@ def build(app, reason: str) -> None:
     OSError.
     """
     board = app.board
-    cfg = app.cfg = _config(board.files + "/config.json")
+    fault = _config(app)
+    cfg = app.cfg
     once = cfg.once
     cfg.once = None
     app.clock = WallClock(board.clock)
@@ -91,16 +89,39 @@ def build(app, reason: str) -> None:
     app.sync = Sync(settings, app.ledger, app.clock, board.network, app.remote)
     app.runner = Runner(app)
     app.view = View(app)
+    if fault:
+        app.log("error", "the configuration before is in force, config.json is not: " + fault)
+        app.append("alarm", code="config_refused", sess=0, detail=fault[:120])
     app.append("boot", firmware=app.version, reason=reason, safe=0)
 
 
-def _config(path: str):
+def _config(app) -> str:
+    """The stored configuration into `app.cfg`; the one before it where that cannot be used, and
+    then why. Raises the first one's ConfigError or OSError when there is none to use.
+    """
     from firmware.config import parse
+    from firmware.usable import check
 
-    with open(path, "rb") as f:
-        cfg = parse(f.read())
-    leave("firmware.config")
-    return cfg
+    files = app.board.files
+    names = os.listdir(files)
+    if "config.json" not in names and "config.new" in names:  # a cut between two renames
+        os.rename(files + "/config.new", files + "/config.json")
+    fault = None
+    try:
+        for name in ("/config.json", "/config.old"):
+            try:
+                with open(files + name, "rb") as f:
+                    cfg = parse(f.read())
+                check(cfg)
+            except (ConfigError, OSError) as e:
+                fault = fault or e
+                continue
+            app.cfg = cfg
+            app.config_kept = fault is not None
+            return str(fault) if fault else ""
+    finally:
+        leave("firmware.config", "firmware.usable")
+    raise fault
 
 
 def _tariff(app) -> None:
@@ -132,10 +153,10 @@ def _terminal(board, cfg, once: dict) -> ZvtTerminal:
     profile = load(once["terminal.profile"])
     leave("firmware.terminal.profiles")
     serial = Serial(board.uart("terminal", once["terminal.baud"], 8, None, 2))
-    at = _CURRENCIES.find(cfg.currency)
-    if at < 0 or at % 6:
-        raise ConfigError("currency", "must be one a terminal can be told to use", cfg.currency)
-    currency = int(_CURRENCIES[at + 3 : at + 6])
+    from firmware.usable import currency_number
+
+    currency = currency_number(cfg.currency)
+    leave("firmware.usable")
     password = once["terminal.password"]
     return ZvtTerminal(serial, profile, currency, password, once["salt"], board.clock)
 

@@ -60,7 +60,10 @@ FIELDS = (
     ("supplier.vat_id", _TEXT, 0, 32, ""),
     ("supplier.helpline", _TEXT, 0, 32, ""),
 )
+_BAUD = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 _CHOICES = {
+    "meter.baud": _BAUD,
+    "terminal.baud": _BAUD,
     "meter.parity": ("N", "E", "O"),
     "languages": ("en", "de", "fr"),
 }
@@ -140,6 +143,7 @@ def _checked(path: str, kind: str, low: int, high: int, value):
     if kind == _INT:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise ConfigError(path, "must be a whole number from %d to %d" % (low, high), value)
+        _chosen(path, (value,))
         return value
     if kind == _TEXT:
         if not isinstance(value, str) or not low <= len(value) <= high:
@@ -157,7 +161,8 @@ def _chosen(path: str, values) -> None:
     allowed = _CHOICES.get(path)
     for value in values:
         if allowed and value not in allowed:
-            raise ConfigError(path, "must be one of " + ", ".join(allowed), value)
+            names = ", ".join([str(a) for a in allowed])
+            raise ConfigError(path, "must be one of " + names, value)
 
 
 def _together(v: dict) -> None:

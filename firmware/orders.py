@@ -61,19 +61,32 @@ def _tariff(app, raw: bytes) -> dict:
 
 
 def config(app, raw) -> dict:
-    """A new configuration is checked whole and used after the next restart between sessions."""
+    """A new configuration is checked whole, tried as start-up would, and used after the next
+    restart between sessions; the one in force is kept for a start-up that cannot use it.
+    """
     from firmware.config import parse
+    from firmware.usable import check
 
+    name = app.board.files + "/config.json"
+    with open(name, "rb") as f:
+        if f.read() == raw:
+            return {"detail": "configuration is stored already"}
     try:
         cfg = parse(bytes(raw))
+        check(cfg)
+    except MemoryError:
+        raise ConfigError("", "memory is short: send it again between sessions")
     finally:
-        leave("firmware.config")
+        leave("firmware.config", "firmware.usable")
     if cfg.charger != app.cfg.charger:
         raise ConfigError("charger", "must be %s, this charger" % app.cfg.charger, cfg.charger)
-    name = app.board.files + "/config.json"
     with open(name + ".new", "wb") as f:
         f.write(raw)
-    os.rename(name + ".new", name)
+    os.rename(name + ".new", app.board.files + "/config.new")
+    if not app.config_kept:  # what is in force stays at hand, whatever comes before the restart
+        os.rename(name, app.board.files + "/config.old")
+        app.config_kept = True
+    os.rename(app.board.files + "/config.new", name)
     return {"detail": "configuration stored, in force after a restart"}
 
 
@@ -84,7 +97,7 @@ def command(app, asked: dict) -> dict:
     name = asked["name"]
     if name not in _COMMANDS:
         raise CommandError("name", "must be one of " + ", ".join(_COMMANDS), name)
-    if name == "restart" and app.machine.busy:
+    if name == "restart" and app.machine.busy and not app.machine.broken:
         raise CommandError("name", "restart is refused while a session is open", name)
     answer = {"detail": "done", "data": {}}
     if name[:6] == "refund":

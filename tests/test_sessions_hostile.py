@@ -8,7 +8,18 @@ import pytest
 from hostsim.terminal.books import Kind, Record, State
 from hostsim.terminal.cards import CARDS
 from hostsim.world import DEFAULT_TARIFF
-from tests.worlds import act, agree, charging, money, run, settled, tap, until_state
+from tests.worlds import (
+    act,
+    agree,
+    charging,
+    money,
+    results,
+    run,
+    screen,
+    settled,
+    tap,
+    until_state,
+)
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -122,5 +133,42 @@ def test_a_hold_of_somebody_else_is_said_and_survives_our_recovery():
         last = await settled(world)
         assert last["cancelled"]["reason"] == "power_cut" and "captured" not in last
         assert world.compare_books()["terminal"]["open"] == [1]
+
+    run(scenario)
+
+
+def test_a_configuration_that_start_up_cannot_use_is_refused_and_one_in_the_file_is_survived():
+    async def answer(world, config, seen):
+        world.back_office.send_config("FC-0001", json.dumps(config))
+        await world.until(lambda: len(results(world)) > seen, 60, "the charger's answer")
+        return results(world)[-1]
+
+    async def scenario(world):
+        path = world.files / "config.json"
+        config = json.loads(path.read_text())
+        for seen, (change, field) in enumerate(
+            (
+                ({"time_zone": "Middle/Earth"}, "time_zone"),
+                ({"currency": "XTS"}, "currency"),
+                ({"meter": {"model": "ABACUS"}}, "meter.model"),
+                ({"terminal": {"profile": "till"}}, "terminal.profile"),
+                ({"meter": {"baud": 9601}}, "meter.baud"),
+            )
+        ):
+            said = await answer(world, config | change, seen)
+            assert (said["about"], said["ok"], said["field"]) == ("config", False, field), said
+            assert json.loads(path.read_text()) == config
+        for hold in (5000, 4000):  # the one in force is kept, whatever comes before a restart
+            said = await answer(world, config | {"hold_minor": hold}, len(results(world)))
+            assert said["ok"], said
+        await act(world, "power", on=False)
+        path.write_text(json.dumps(config | {"meter": {"model": "ABACUS"}}))
+        world.records.pop("alarm", None)
+        await act(world, "power", on=True)
+        await until_state(world, "free")
+        alarm = world.records["alarm"]
+        assert alarm["code"] == "config_refused" and "meter.model" in alarm["detail"]
+        assert "60" in screen(world)  # the hold of the configuration before
+        await settled(world)
 
     run(scenario)

@@ -6,7 +6,7 @@ from firmware.session.contactor import ContactorWatch
 from firmware.session.data import Session
 from firmware.session.decisions import RECORD
 from firmware.session.delivery import Delivery
-from firmware.session.settlement import Settlement
+from firmware.session.settlement import IDLE, Settlement
 
 FREE = "free"
 PLUGGED = "plugged"
@@ -79,6 +79,14 @@ class Core:
         self.state = state
         self.message = message
         self._since = self._said_at = now_ms
+
+    def give_up(self, now_ms: int, why: str) -> None:
+        """Out of service until somebody acts: what was open stays open in flash."""
+        self.broken = why
+        self.contactor.command(False)
+        self.delivery = None
+        self.settlement.state = IDLE
+        self.enter(OUT, now_ms, why)
 
     def take(self) -> list:
         if not self.out:

@@ -204,7 +204,7 @@ class Machine(Core):
         if fault == NOT_CLOSING:
             self._stop(now_ms, "fault")
         elif fault == FREED:
-            if self.state == OUT:
+            if self.state == OUT and not self.broken:
                 self._go_idle(now_ms)
         elif self.state in OPEN_TO_CARDS:
             self._go_idle(now_ms)

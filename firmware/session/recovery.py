@@ -29,6 +29,8 @@ def begin(machine, opened, prices, now_ms: int) -> list:
     s = session_of(opened)
     tariff = None
     if opened.energising and not opened.priced:
+        if opened.hold is None:
+            raise ForecourtError("session %d: its beginning is not in flash any more" % s.number)
         tariff = prices.for_crc(opened.hold["tariff_crc"])
         if tariff is None:
             raise ForecourtError("session %d: its tariff is not stored any more" % s.number)
@@ -68,8 +70,11 @@ def foreign_holds(ledger, opened) -> tuple:
 def session_of(opened) -> Session:
     """What the records say about a session that was not settled."""
     hold = opened.hold
-    s = Session(opened.sess, hold["hold_minor"], hold["method"], hold["reference"])
-    s.uid_hash = hold["uid_hash"]
+    if hold is None:  # its first record is gone; what the others say is enough for a settlement
+        s = Session(opened.sess, opened.amount_minor, "card", "")
+    else:
+        s = Session(opened.sess, hold["hold_minor"], hold["method"], hold["reference"])
+        s.uid_hash = hold["uid_hash"]
     s.start_at = opened.energised_at
     if opened.authorised:
         s.authorised_minor = opened.amount_minor

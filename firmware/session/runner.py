@@ -13,6 +13,7 @@ import time
 from micropython import const
 
 from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
+from firmware.ledger.books import BooksError
 from firmware.paper import leave
 from firmware.session import decisions as do
 from firmware.terminal.base import Outcome
@@ -71,6 +72,9 @@ class Runner:
         """One ledger record; False when flash refused it (and the charger is about to restart)."""
         try:
             self._p.append(kind, **fields)
+        except BooksError as e:
+            self._books_fault(e)
+            return False
         except LedgerError as e:
             self._flash_fault(e)
             return False
@@ -91,6 +95,16 @@ class Runner:
             self._p.log("error", "ledger: %s" % e)
         finally:
             self._p.board.reset()
+
+    def _books_fault(self, e) -> None:
+        """A decision that would break the books: a restart would only come to it again. Out of
+        service, in words, with all that is in flash as it is.
+        """
+        self._lines.contactor(False)
+        self._lines.offer(0)
+        self._m.give_up(self._uptime(), "ledger_fault")
+        self._p.log("error", "books: %s; out of service" % e)
+        self.record("alarm", {"code": "books_fault", "sess": 0, "detail": str(e)[:100]})
 
     def _flash_fault(self, e) -> None:
         self._lines.contactor(False)

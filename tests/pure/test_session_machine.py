@@ -1,8 +1,10 @@
 """The session's machine: events in, decisions out. On CPython and both MicroPython builds."""
 
+from firmware.errors import ForecourtError
 from firmware.pricing.calendar import TimeZone
 from firmware.pricing.tariff import Tariff
 from firmware.session import decisions as do
+from firmware.session import recovery
 from firmware.session.machine import Machine
 
 ENERGY = (
@@ -610,3 +612,44 @@ def test_every_hold_that_is_ours_goes_back_whatever_gets_lost():
     b.do(b.m.on_outcome(b.now, Answer()))
     assert b.m.state == "receipt" and b.kinds().count("cancelled") == 1
     assert b.did(do.CANCEL).count((do.CANCEL, 17)) == 0
+
+
+class Opened:
+    """The ledger's open session, of which the first record is gone."""
+
+    sess = 9
+    seq = 3
+    hold = power_off = checkpoint = energising = priced = None
+    authorised = {"receipt": 231, "pan": "", "card": "", "auth_code": ""}
+    amount_minor = 1500
+    energised_at = 0
+
+
+def test_recovery_without_the_first_record_gives_the_hold_back_or_says_why_not():
+    b = Bench()
+    b.do(recovery.begin(b.m, Opened(), b.m._prices, b.now))
+    b.do(b.m.on_pending(b.now, (231,)))
+    assert b.did(do.CANCEL) == [(do.CANCEL, 231)]
+    opened = Opened()
+    opened.energising = {"register_wh": 1000, "serial": ""}
+    try:
+        recovery.begin(Bench().m, opened, b.m._prices, b.now)
+    except ForecourtError as e:
+        assert "not in flash" in str(e)
+    else:
+        raise AssertionError("energy without a tariff was billed")
+
+
+def test_a_charger_that_gave_up_stays_out_of_service():
+    b = Bench()
+    b.charge()
+    b.m.give_up(b.now, "ledger_fault")
+    decided = len(b.all)
+    b.do(b.m.on_feedback(b.now, False))
+    for _ in range(3):
+        b.later(100)
+        b.meter(2000)
+    b.do(b.m.on_pilot(b.now, "A"))
+    b.do(b.m.on_stop(b.now, "button"))
+    assert (b.m.state, b.m.message) == ("out_of_service", "ledger_fault")
+    assert len(b.all) == decided and b.m.busy and not b.m.wants_card
