@@ -40,9 +40,14 @@ def read_image(path: str | Path, sector_size: int = SECTOR_SIZE) -> list[dict[st
 
     Raises ImageError when a sector has a later format, OSError when the file cannot be read.
     """
+    return records_of(Path(path).read_bytes(), sector_size)
+
+
+def records_of(image: bytes, sector_size: int = SECTOR_SIZE) -> list[dict[str, Any]]:
+    """The same of an image in memory."""
     records: list[dict[str, Any]] = []
     newest = 0
-    for sector in sectors_of(Path(path).read_bytes(), sector_size):
+    for sector in sectors_of(image, sector_size):
         for version, seq, payload in frames_of(sector.body):
             if version == 1 and payload and payload[0] >= FIRST_NOTE:
                 continue

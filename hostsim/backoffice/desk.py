@@ -15,7 +15,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import contract
-from hostsim.backoffice.ingest import Ack, Ingest, known_charger
+from hostsim.backoffice.ingest import Ack, Ingest, known_charger, position
 from hostsim.backoffice.models import Charger, Command, Retained, Stream, writing
 
 RESEND_S = 5.0
@@ -133,7 +133,7 @@ class Desk:
             row = known_charger(db, charger)
             row.seen_at = self._now_ms()
             if name == "status":
-                self._took_status(row, message, retained)
+                self._took_status(db, row, message, retained)
             elif name == "session":
                 row.figures = message
             elif name == "result":
@@ -141,7 +141,9 @@ class Desk:
             else:
                 self.logs.append({"charger": charger, **message})
 
-    def _took_status(self, row: Charger, message: dict[str, Any], retained: bool) -> None:
+    def _took_status(
+        self, db: Db, row: Charger, message: dict[str, Any], retained: bool
+    ) -> None:
         """A charger that does not know how far its records are here is told. A retained status is
         older than this connection, and so may be records that nobody heard: it is asked for them
         again."""
@@ -149,9 +151,9 @@ class Desk:
         row.status = message if message["online"] else {**row.status, **message}
         epoch = message.get("epoch", 0)
         if message["online"] and epoch:
-            position = self.ingest.position(row.name, epoch)
-            if retained or message.get("acked_seq", 0) < position:
-                self.acknowledge(Ack(row.name, epoch, position, retained))
+            known = position(db, row.name, epoch)
+            if retained or message.get("acked_seq", 0) < known:
+                self.acknowledge(Ack(row.name, epoch, known, retained))
 
 
 def _took_result(db: Db, charger: str, message: dict[str, Any]) -> None:

@@ -83,8 +83,7 @@ class Ingest:
     def position(self, charger: str, epoch: int) -> int:
         """The highest sequence committed without a gap; 0 when nothing is."""
         with Db(self._engine) as db:
-            stream = db.get(Stream, (charger, epoch))
-            return stream.committed_seq if stream is not None else 0
+            return position(db, charger, epoch)
 
     def _parsed(self, db: Db, charger: str, payload: bytes) -> _Message | None:
         try:
@@ -272,6 +271,12 @@ class Ingest:
                 at=when,
             )
         )
+
+
+def position(db: Db, charger: str, epoch: int) -> int:
+    """The highest sequence committed without a gap; 0 when nothing is."""
+    stream = db.get(Stream, (charger, epoch))
+    return stream.committed_seq if stream is not None else 0
 
 
 def known_charger(db: Db, name: str) -> Charger:

@@ -285,10 +285,10 @@ class Problem(Base):
     open: Mapped[bool] = mapped_column(default=True)
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, **options: Any) -> Engine:
     """Connect, and make what is missing. SQLite: write-ahead log, synced at every commit (an
     acknowledgement follows it)."""
-    engine = create_engine(url)
+    engine = create_engine(url, **options)
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")

@@ -1,0 +1,318 @@
+"""The campaign: one session, and from every moment of it a branch in which the power failed there.
+
+How it is made fast: the world is one process in virtual time (loop.py), so a moment is copied by
+fork, with everything in it: terminal in the middle of a dialogue, database, meter. The branch gets a
+fresh firmware (worker.py), recovers, is judged (judge.py), and ends. The session itself is played
+once to count its moments and once more to branch at those that were chosen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session as Db
+
+from board.host_flash import FileFlash
+from hostsim.backoffice.models import Charger, Stream
+from hostsim.powercut.cuts import Cut, Watch
+from hostsim.powercut.human import Driver, at_rest
+from hostsim.powercut.judge import FIGURES, Verdict, judge
+from hostsim.powercut.loop import Stuck, VirtualLoop
+from hostsim.powercut.worker import Foundry, FoundryError
+from hostsim.powercut.world import CHARGER, SECTORS, Plan, VirtualWorld, write_files
+from hostsim.setup import BUILD, MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
+from hostsim.setup.compile import room_sizes
+
+_TARIFF = ROOT / "hostsim" / "data" / "tariff.json"
+_LEFT = 600  # bytes in the sector in use: the session goes over its end while it charges
+_OFF_S = (0.3, 1.1, 3.2, 7.5, 16.0)
+_SELL_EVERY = 41  # of so many branches one goes on to sell a second session
+_REAL_LIMIT_S = 120
+_KEY = "00" * 32
+
+
+@dataclass
+class Wanted:
+    """Which cuts. `sample`: so many of all, 0 for every one; `double`: again during the recovery;
+    `replay`: these cuts one after the other and no others.
+    """
+
+    sample: int = 0
+    seed: int = 1
+    double: bool = False
+    flash: bool = True
+    actions: bool = True
+    jobs: int = 2
+    replay: list[Cut] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What came of it; `failed`: one dict a failing branch, with the cuts that replay it."""
+
+    cuts: int = 0
+    figures: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FIGURES, 0))
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    kinds: dict[str, int] = field(default_factory=dict)
+    second: int = 0
+    resold: int = 0
+    took_s: float = 0.0
+
+    def add(self, line: dict[str, Any]) -> None:
+        """One branch's line."""
+        self.cuts += 1
+        self.second += "/" in line["cut"]
+        self.resold += line["resold"]
+        self.kinds[line["what"]] = self.kinds.get(line["what"], 0) + 1
+        for name in FIGURES:
+            self.figures[name] += line["figures"][name]
+        if line["failures"]:
+            self.failed.append({"cut": line["cut"], "failures": line["failures"]})
+
+
+class Ground:
+    """What all runs stand on: files, the flash as it is before, the loaded firmware."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raises FoundryError."""
+        room_sizes()  # brings the firmware's modules up to date
+        self.plan = Plan(directory)
+        write_files(self.plan, _TARIFF.read_text(), _KEY)
+        self.epoch, self.acked = self._fill(directory / "flash.bin")
+        flash = FileFlash(str(directory / "flash.bin"), SECTORS)
+        self.image = flash.image(), flash.state()
+        flash.close()
+        self.foundry = Foundry(directory)
+
+    def _fill(self, path: Path) -> tuple[int, int]:
+        interpreter = MICROPYTHON32 if POINTER_BITS32.exists() else MICROPYTHON
+        script = Path(__file__).with_name("fill_mpy.py")
+        done = subprocess.run(
+            [str(interpreter), "-X", "heapsize=4m", str(script), str(path), str(SECTORS), str(_LEFT)],
+            env={"MICROPYPATH": f"{BUILD / 'rooms'}:{ROOT}:.frozen"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise FoundryError(f"no flash could be made: {done.stdout}{done.stderr}")
+        epoch, acked = done.stdout.split()
+        return int(epoch), int(acked)
+
+    def world(self, loop: VirtualLoop) -> VirtualWorld:
+        """A fresh world; its back office has what was acknowledged."""
+        world = VirtualWorld(loop, self.plan, self.foundry.path, self.image)
+        with Db(world.engine) as db, db.begin():
+            db.add(Charger(name=CHARGER, epoch=self.epoch, status={}, figures={}))
+            db.flush()
+            db.add(Stream(charger=CHARGER, epoch=self.epoch, committed_seq=self.acked, first_at=0))
+        return world
+
+
+class Run:
+    """One playing of the session. `branch(cut)` says whether this process goes into a branch there."""
+
+    def __init__(self, ground: Ground, wanted: Wanted, branch: Callable[[list[Cut]], bool]) -> None:
+        self.loop = VirtualLoop()
+        asyncio.set_event_loop(self.loop)
+        self._ground = ground
+        self._branch = branch
+        self.world = ground.world(self.loop)
+        self.watch = Watch(self.world, self._decide, wanted.flash, wanted.actions)
+        self.world.cut = self._cut
+        self.driver = Driver(self.world)
+        self.cuts: list[Cut] = []
+        self.seed = wanted.seed
+        self.sell_again = False
+        self.resold = 0
+
+    def _decide(self, cut: Cut) -> bool:
+        if not self._branch([*self.cuts, cut]):
+            return False
+        self.cuts.append(cut)
+        return True
+
+    def _cut(self, who: str) -> None:
+        """Power fails here, and comes back."""
+        cut = self.cuts[-1]
+        off_s = _OFF_S[(cut.place + cut.done + self.seed) % len(_OFF_S)]
+        world = self.world
+        self.driver.begins = False
+        if who in "cb":
+            world.power_off()
+            self.loop.call_later(off_s, world.power_on)
+        if who in "tb":
+            world.terminal.power_off()
+            self.loop.call_later(off_s + 0.2, world.terminal.power_on)
+        self.watch.again()
+
+    def play(self) -> Verdict:
+        """The whole session, and what is judged at its end."""
+        start_wh = self.world.meter.register_wh
+        try:
+            self.loop.run_until_complete(self._play())
+        except Stuck as e:
+            verdict = Verdict()
+            verdict.failures.append(f"stuck: {e}")
+            return verdict
+        except FoundryError as e:
+            verdict = Verdict()
+            verdict.failures.append(f"{e}: {self._ground.foundry.said()[-600:]}")
+            return verdict
+        verdict = judge(self.world, self._ground.acked + 1, start_wh)
+        verdict.failures += self.trouble
+        return verdict
+
+    async def _play(self) -> None:
+        self.trouble: list[str] = []
+        self.world.power_on()
+        await self._visit()
+        if self.sell_again and not self.trouble:
+            self.driver.new_visit()
+            await self._visit()
+            self.resold = 1
+            done = sum(kind == "captured" for _, kind, _ in self.world.written)
+            if not done:
+                self.trouble.append("the charger did not sell any more")
+
+    async def _visit(self) -> None:
+        try:
+            async with asyncio.timeout(600):
+                await self.driver.visit()
+        except TimeoutError:
+            self.trouble.append(f"the driver waits for ever: {self.world.state}")
+        if not await at_rest(self.world):
+            said = self.world.log[-4:]
+            self.trouble.append(f"never at rest: {self.world.state} {self.world.view.get('sync')} {said}")
+
+
+class Campaign:
+    """`progress(done, all)` hears how far it is."""
+
+    def __init__(self, ground: Ground, wanted: Wanted) -> None:
+        self._ground = ground
+        self._wanted = wanted
+        self.report = Report()
+        self._children: set[int] = set()
+        self._pipe = os.pipe()
+        self._chosen: set[str] = set()
+        self._inside = False
+        self._index = 0
+        self._run: Run | None = None
+        self._random = random.Random(wanted.seed)
+
+    def everything(self) -> list[Cut]:
+        """Every moment of the session; raises FoundryError when it fails without any cut."""
+        found: list[Cut] = []
+
+        def count(cuts: list[Cut]) -> bool:
+            found.append(cuts[-1])
+            return False
+
+        verdict = Run(self._ground, self._wanted, count).play()
+        if verdict.failures:
+            raise FoundryError(f"the session fails without a cut: {verdict.failures}")
+        return found
+
+    def run(self, progress: Callable[[int, int], None]) -> Report:
+        """All of it."""
+        began = time.monotonic()
+        found = self.everything()
+        if self._wanted.sample and self._wanted.sample < len(found):
+            found = self._random.sample(found, self._wanted.sample)
+        self._chosen = {str(cut) for cut in found}
+        self._all = len(found)
+        self._progress = progress
+        gc.collect()
+        gc.freeze()
+        run = self._run = Run(self._ground, self._wanted, self._decide)
+        verdict = run.play()
+        if self._inside:
+            self._tell(run, verdict)
+        while self._children:
+            self._reap(True)
+        self.report.took_s = time.monotonic() - began
+        return self.report
+
+    # --- branching -------------------------------------------------------------------------------
+
+    def _decide(self, cuts: list[Cut]) -> bool:
+        if self._inside:
+            return False
+        if str(cuts[-1]) not in self._chosen:
+            return False
+        return self._fork(cuts[-1].who)
+
+    def _fork(self, who: str) -> bool:
+        """True in the branch. Where only the terminal loses power the firmware is copied, too."""
+        assert self._run is not None
+        self._index += 1
+        while len(self._children) >= self._wanted.jobs:
+            self._reap(True)
+        worker = self._run.world.worker
+        copy = None
+        if who == "t" and worker.running:
+            copy = worker.copy(self._ground.plan.directory / f"copy{os.getpid()}")
+        child = os.fork()
+        if child:
+            if copy is not None:
+                copy.close()
+            self._children.add(child)
+            return False
+        asyncio._set_running_loop(self._run.loop)
+        self._inside = True
+        self._children = set()
+        gc.disable()
+        signal.alarm(_REAL_LIMIT_S)
+        self._run.sell_again = self._index % _SELL_EVERY == 0
+        worker.become(copy)
+        return True
+
+    def _tell(self, run: Run, verdict: Verdict) -> None:
+        """The branch's end."""
+        line = {
+            "cut": "/".join(map(str, run.cuts)),
+            "what": run.cuts[0].what,
+            "failures": [text[:300] for text in verdict.failures[:6]],
+            "figures": verdict.figures(),
+            "resold": run.resold,
+        }
+        os.write(self._pipe[1], json.dumps(line).encode()[:4000] + b"\n")
+        os._exit(0)
+
+    def _reap(self, wait: bool) -> None:
+        pid, status = os.waitpid(-1, 0 if wait else os.WNOHANG)
+        self._children.discard(pid)
+        if status:
+            self.report.cuts += 1
+            self.report.failed.append({"cut": "?", "failures": [f"a branch died: {status}"]})
+            return
+        data = b""
+        while not data.endswith(b"\n"):
+            data += os.read(self._pipe[0], 1)
+        self.report.add(json.loads(data))
+        self._progress(self.report.cuts, self._all)
+
+
+def replay(ground: Ground, wanted: Wanted) -> tuple[Run, Verdict]:
+    """One branch, in this process."""
+    texts = [str(cut) for cut in wanted.replay]
+
+    def decide(cuts: list[Cut]) -> bool:
+        return texts[: len(cuts)] == [str(cut) for cut in cuts]
+
+    run = Run(ground, wanted, decide)
+    return run, run.play()

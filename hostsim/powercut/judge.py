@@ -1,0 +1,135 @@
+"""The five invariants of the design, judged from what every party kept: flash, terminal, meter, back
+office. Nothing the firmware says of itself counts, but the records it called written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hostsim import books
+from hostsim.backoffice import views
+from hostsim.ledgerimage import records_of
+from hostsim.powercut.world import CHARGER, VirtualWorld
+from hostsim.terminal.books import Kind, State
+
+FIGURES = ("holds_left_open", "unpaid_wh", "lost_records", "duplicate_effects")
+_ONCE = ("hold_asked", "energising", "power_off", "priced", "captured", "cancelled", "refunded")
+
+
+class Verdict:
+    """`failures`: a sentence each; the figures of the campaign's report."""
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.holds_left_open = self.unpaid_wh = self.lost_records = self.duplicate_effects = 0
+
+    def figures(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in FIGURES}
+
+
+def judge(world: VirtualWorld, first_seq: int, start_wh: int) -> Verdict:
+    """`first_seq`: number of the first record of this run; `start_wh`: the meter's register before."""
+    v = Verdict()
+    flash = [r for r in records_of(world.flash.image()) if r["seq"] >= first_seq]
+    office = views.records(world.engine, CHARGER)
+    _hold(v, world, flash)
+    _money(v, world, flash, office)
+    _energy(v, world, flash, start_wh)
+    _delivery(v, world, flash, office, first_seq)
+    if world.state == "out_of_service":
+        v.failures.append(f"out of service: {world.view.get('message')}")
+    return v
+
+
+def _hold(v: Verdict, world: VirtualWorld, flash: list[dict[str, Any]]) -> None:
+    """captured + released = authorised; no hold stays open."""
+    records = world.terminal.books.records
+    open_holds = [r.receipt for r in records if r.state in (State.PENDING, State.UNCONFIRMED)]
+    v.holds_left_open = len(open_holds)
+    if open_holds:
+        v.failures.append(f"holds left open: {open_holds}")
+    valid = [r for r in records if r.state is not State.AUTO_REVERSED]
+    per_reference = Counter(r.reference for r in valid if r.kind is Kind.RESERVATION)
+    for reference, times in per_reference.items():
+        if times > 1:
+            v.duplicate_effects += times - 1
+            v.failures.append(f"{times} holds for {reference}")
+    _sessions_end(v, flash)
+
+
+def _sessions_end(v: Verdict, flash: list[dict[str, Any]]) -> None:
+    ends = {"captured", "cancelled", "declined"}
+    asked = {r["sess"] for r in flash if r["kind"] == "hold_asked"}
+    ended = {r["sess"] for r in flash if r["kind"] in ends}
+    if asked - ended:
+        v.failures.append(f"sessions left open in flash: {sorted(asked - ended)}")
+
+
+def _money(
+    v: Verdict, world: VirtualWorld, flash: list[dict[str, Any]], office: list[dict[str, Any]]
+) -> None:
+    """Three books to the cent; captured = priced <= hold; refunds <= captured, each once."""
+    compared = books.compare(
+        books.from_records("charger", flash),
+        books.from_terminal(world.terminal.books.summary()),
+        books.from_records("back office", office),
+    )
+    v.failures += compared["differences"]
+    priced = {r["sess"]: r["total_minor"] for r in flash if r["kind"] == "priced"}
+    captured = {r["sess"]: r["captured_minor"] for r in flash if r["kind"] == "captured"}
+    held = {r["sess"]: r["amount_minor"] for r in flash if r["kind"] == "authorised"}
+    for sess, total in priced.items():
+        if captured.get(sess, 0) != total:
+            v.failures.append(f"session {sess}: priced {total}, captured {captured.get(sess)}")
+        if total > held.get(sess, 0):
+            v.failures.append(f"session {sess}: priced {total} of a hold of {held.get(sess)}")
+
+
+def _energy(v: Verdict, world: VirtualWorld, flash: list[dict[str, Any]], start_wh: int) -> None:
+    """Billed Wh = difference of the meter's own register."""
+    counted = world.meter.register_wh - start_wh
+    billed = sum(r["billed_wh"] for r in flash if r["kind"] == "priced")
+    v.unpaid_wh = max(counted - billed, 0)
+    if counted != billed:
+        v.failures.append(f"the meter counted {counted} Wh, billed are {billed} Wh")
+
+
+def _delivery(
+    v: Verdict,
+    world: VirtualWorld,
+    flash: list[dict[str, Any]],
+    office: list[dict[str, Any]],
+    first_seq: int,
+) -> None:
+    """Every record once in the back office, with the same figures."""
+    there = {r["seq"]: r for r in office}
+    v.duplicate_effects += len(office) - len(there)
+    for seq, kind, fields in world.written:
+        record = there.get(seq)
+        if record is None or record["type"] != kind or _differ(record, fields):
+            v.lost_records += 1
+            v.failures.append(f"record {seq} {kind} was written, the back office has {record}")
+    mine = [(r["seq"], r["kind"]) for r in flash]
+    theirs = [(r["seq"], r["type"]) for r in office]
+    if mine != theirs or [seq for seq, _ in mine] != list(
+        range(first_seq, first_seq + len(mine))
+    ):
+        v.failures.append(f"flash has {mine}, the back office {theirs}")
+    for record in flash:
+        other = there.get(record["seq"], {})
+        fields = {k: value for k, value in record.items() if k not in ("kind", "version")}
+        if _differ(other, fields):
+            v.failures.append(f"record {record['seq']} differs: {record} {other}")
+    done = Counter((r["type"], r.get("sess"), r.get("refund")) for r in office)
+    for (kind, sess, _), times in done.items():
+        if times > 1 and kind in _ONCE:
+            v.duplicate_effects += times - 1
+            v.failures.append(f"session {sess}: {kind} {times} times")
+    for problem in views.problems(world.engine, CHARGER):
+        if problem["code"] not in ("alarm", "security"):
+            v.failures.append(f"back office: {problem['code']}: {problem['detail']}")
+
+
+def _differ(record: dict[str, Any], fields: dict[str, Any]) -> bool:
+    return any(record.get(name) != value for name, value in fields.items())
