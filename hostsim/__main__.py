@@ -8,6 +8,7 @@ from hostsim import commands
 from hostsim.backoffice import cli as backoffice
 from hostsim.fuzz import cli as fuzz
 from hostsim.meter import cli as meter
+from hostsim.powercut import cli as powercut
 from hostsim.pricing import cli as pricing
 from hostsim.soak import cli as soak
 from hostsim.terminal import cli as terminal
@@ -18,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (commands, soak, fuzz, pricing, terminal, meter, backoffice):
+for part in (commands, soak, fuzz, pricing, terminal, meter, backoffice, powercut):
     part.register(app)
 
 

@@ -43,10 +43,12 @@ def read_image(path: str | Path, sector_size: int = SECTOR_SIZE) -> list[dict[st
     return records_of(Path(path).read_bytes(), sector_size)
 
 
-def records_of(image: bytes, sector_size: int = SECTOR_SIZE) -> list[dict[str, Any]]:
-    """The same of an image in memory."""
+def records_of(
+    image: bytes, sector_size: int = SECTOR_SIZE, first_seq: int = 1
+) -> list[dict[str, Any]]:
+    """The same of an image in memory, from the record `first_seq` on."""
     records: list[dict[str, Any]] = []
-    newest = 0
+    newest = first_seq - 1
     for sector in sectors_of(image, sector_size):
         for version, seq, payload in frames_of(sector.body):
             if version == 1 and payload and payload[0] >= FIRST_NOTE:

@@ -30,7 +30,7 @@ ROOMS = {
     },
     "firmware": {"firmware"},
     "board": {"firmware.errors", "firmware.ports", "board"},
-    "hostsim": {"hostsim"},
+    "hostsim": {"hostsim", "board.host_flash"},  # the flash that plays faults
     "boot.py": {"board"},
     "main.py": {"board", "firmware"},
 }

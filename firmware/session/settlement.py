@@ -84,7 +84,10 @@ class Settlement:
             self._out.append((CAPTURE, s.receipt, s.authorised_minor, s.total_minor))
 
     def on_outcome(self, outcome, now_ms: int) -> None:
-        """The terminal's answer to CANCEL or CAPTURE."""
+        """The terminal's answer to CANCEL or CAPTURE. One that seemed done counts only when it
+        came to its end: the terminal undoes what it told when its receipt was not acknowledged,
+        or its own power failed meanwhile.
+        """
         if self.state not in (CANCELLING, CAPTURING):
             return
         if self._extra:
@@ -93,7 +96,7 @@ class Settlement:
                 self._failed(outcome.code, outcome.text, now_ms)
             else:
                 self._ask()
-        elif outcome.ok:
+        elif outcome.ok and outcome.certain:
             self._close(outcome.receipt, outcome.trace)
         else:
             self._refused = outcome.certain

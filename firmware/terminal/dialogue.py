@@ -93,7 +93,8 @@ class Dialogue:
         await self._command(command)
         self._wait_ms = self._t4_ms = reading_ms or _T4_MS
         while answer.end is None:
-            apdu = await self._heard(reading_ms > 0)
+            # one abort: a terminal that was reset meanwhile takes it and has nothing to end
+            apdu = await self._heard(reading_ms > 0 and self._wait_ms != _ABORT_MS)
             if apdu is not None:
                 await self._handle(apdu, answer)
                 if reading_ms and answer.acknowledged:

@@ -141,9 +141,7 @@ class Desk:
             else:
                 self.logs.append({"charger": charger, **message})
 
-    def _took_status(
-        self, db: Db, row: Charger, message: dict[str, Any], retained: bool
-    ) -> None:
+    def _took_status(self, db: Db, row: Charger, message: dict[str, Any], retained: bool) -> None:
         """A charger that does not know how far its records are here is told. A retained status is
         older than this connection, and so may be records that nobody heard: it is asked for them
         again."""

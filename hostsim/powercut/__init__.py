@@ -1,1 +1,3 @@
-"""The power-cut campaign: a session with the real firmware in virtual time, cut at every moment."""
+"""The power-cut campaign: a session with the real firmware in virtual time, cut at every
+moment.
+"""

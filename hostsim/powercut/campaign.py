@@ -1,9 +1,9 @@
 """The campaign: one session, and from every moment of it a branch in which the power failed there.
 
 How it is made fast: the world is one process in virtual time (loop.py), so a moment is copied by
-fork, with everything in it: terminal in the middle of a dialogue, database, meter. The branch gets a
-fresh firmware (worker.py), recovers, is judged (judge.py), and ends. The session itself is played
-once to count its moments and once more to branch at those that were chosen.
+fork, with everything in it: terminal in the middle of a dialogue, database, meter. The branch
+gets a fresh firmware (worker.py), recovers, is judged (judge.py), and ends. The session itself is
+played once to count its moments and once more to branch at those that were chosen.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -101,7 +99,15 @@ class Ground:
         interpreter = MICROPYTHON32 if POINTER_BITS32.exists() else MICROPYTHON
         script = Path(__file__).with_name("fill_mpy.py")
         done = subprocess.run(
-            [str(interpreter), "-X", "heapsize=4m", str(script), str(path), str(SECTORS), str(_LEFT)],
+            [
+                str(interpreter),
+                "-X",
+                "heapsize=4m",
+                str(script),
+                str(path),
+                str(SECTORS),
+                str(_LEFT),
+            ],
             env={"MICROPYPATH": f"{BUILD / 'rooms'}:{ROOT}:.frozen"},
             capture_output=True,
             text=True,
@@ -114,7 +120,7 @@ class Ground:
 
     def world(self, loop: VirtualLoop) -> VirtualWorld:
         """A fresh world; its back office has what was acknowledged."""
-        world = VirtualWorld(loop, self.plan, self.foundry.path, self.image)
+        world = VirtualWorld(loop, self.plan, self.foundry.path, self.image, self.acked + 1)
         with Db(world.engine) as db, db.begin():
             db.add(Charger(name=CHARGER, epoch=self.epoch, status={}, figures={}))
             db.flush()
@@ -123,9 +129,13 @@ class Ground:
 
 
 class Run:
-    """One playing of the session. `branch(cut)` says whether this process goes into a branch there."""
+    """One playing of the session. `branch(cut)` says whether this process goes into a branch
+    there.
+    """
 
-    def __init__(self, ground: Ground, wanted: Wanted, branch: Callable[[list[Cut]], bool]) -> None:
+    def __init__(
+        self, ground: Ground, wanted: Wanted, branch: Callable[[list[Cut]], bool]
+    ) -> None:
         self.loop = VirtualLoop()
         asyncio.set_event_loop(self.loop)
         self._ground = ground
@@ -172,9 +182,19 @@ class Run:
             verdict = Verdict()
             verdict.failures.append(f"{e}: {self._ground.foundry.said()[-600:]}")
             return verdict
-        verdict = judge(self.world, self._ground.acked + 1, start_wh)
+        verdict = judge(self.world, start_wh)
         verdict.failures += self.trouble
         return verdict
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        self.world.worker.power_off()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.world.engine.dispose()
+        self.loop.close()
 
     async def _play(self) -> None:
         self.trouble: list[str] = []
@@ -196,7 +216,9 @@ class Run:
             self.trouble.append(f"the driver waits for ever: {self.world.state}")
         if not await at_rest(self.world):
             said = self.world.log[-4:]
-            self.trouble.append(f"never at rest: {self.world.state} {self.world.view.get('sync')} {said}")
+            self.trouble.append(
+                f"never at rest: {self.world.state} {self.world.view.get('sync')} {said}"
+            )
 
 
 class Campaign:
@@ -222,7 +244,9 @@ class Campaign:
             found.append(cuts[-1])
             return False
 
-        verdict = Run(self._ground, self._wanted, count).play()
+        run = Run(self._ground, self._wanted, count)
+        verdict = run.play()
+        run.close()
         if verdict.failures:
             raise FoundryError(f"the session fails without a cut: {verdict.failures}")
         return found
@@ -242,6 +266,7 @@ class Campaign:
         verdict = run.play()
         if self._inside:
             self._tell(run, verdict)
+        run.close()
         while self._children:
             self._reap(True)
         self.report.took_s = time.monotonic() - began
@@ -315,4 +340,6 @@ def replay(ground: Ground, wanted: Wanted) -> tuple[Run, Verdict]:
         return texts[: len(cuts)] == [str(cut) for cut in cuts]
 
     run = Run(ground, wanted, decide)
-    return run, run.play()
+    verdict = run.play()
+    run.close()
+    return run, verdict

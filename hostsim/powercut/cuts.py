@@ -1,9 +1,10 @@
 """Where the power can be cut, and the watch that does it.
 
-Every item between the firmware and the world is a place, numbered from power-on (after a cut anew): what
-the firmware does (a program, an erase, bytes to the terminal, a line switched, an MQTT packet) and
-what reaches it. A cut is written WHO PLACE . BYTES, as `c17.5`: at place 17 the charger loses power
-after 5 bytes took effect. WHO is c the charger, t the terminal, b both on one supply.
+Every item between the firmware and the world is a place, numbered from power-on (after a cut
+anew): what the firmware does (a program, an erase, bytes to the terminal, a line switched, an
+MQTT packet) and what reaches it. A cut is written WHO PLACE . BYTES, as `c17.5`: at place 17 the
+charger loses power after 5 bytes took effect. WHO is c the charger, t the terminal, b both on one
+supply.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from hostsim.powercut.world import ARRIVES, SAID, TERMINAL, VirtualWorld
 from hostsim.powercut.worker import CLOSE, DATA, DATAGRAM, ERASE, OPEN, PROGRAM, RESET, UART
+from hostsim.powercut.world import ARRIVES, SAID, TERMINAL, VirtualWorld
 
 _MARK = (b"contactor", b"offer")
 _NAMES = {
@@ -68,12 +69,13 @@ def action_cuts(kind: int, channel: int, data: bytes) -> Iterator[tuple[str, int
         yield "t", len(data)
         yield "b", len(data)
     elif kind == SAID:
-        for done in range(len(data) + 1):
+        size = len(data)
+        for done in sorted({0, 1, size // 2, size - 1, size}):
             yield "t", done
         yield "b", len(data)
     elif kind == DATA and not data.startswith((b"trace", b"screen", b"alive")):
-        places = {0, len(data)} if data.startswith(_MARK) else {0, 1, len(data) // 2}
-        for done in sorted(places):
+        places = (0, len(data)) if data.startswith(_MARK) else (0, 1, 9)
+        for done in places:
             yield "c", done
     elif kind in (OPEN, CLOSE, DATAGRAM, UART, ARRIVES):
         yield "c", 0

@@ -1,12 +1,12 @@
 """Makes a flash on which the ring has gone round, nearly at the end of a sector, for the power-cut
-campaign: `micropython fill_mpy.py FILE SECTORS LEFT` leaves at most LEFT bytes in the sector in use
-and the next one erased. Prints epoch and the newest record's number, all of them acknowledged.
+campaign: `micropython fill_mpy.py FILE SECTORS LEFT` leaves at most LEFT bytes in the sector in
+use and the next one erased. Prints epoch and the newest record's number, all of them acknowledged.
 """
 
 import os
 import sys
 
-from hostsim.powercut import loop_mpy
+import loop_mpy
 
 sys.modules["os"] = loop_mpy.Module(os, urandom=lambda n: b"\x07" * n)  # always the same epoch
 
@@ -19,11 +19,16 @@ def fill(path: str, sectors: int, left: int) -> None:
     ledger = Ledger(flash, lambda: 0)
     ledger.mount()
     ring = ledger.ring
-    while flash.erased < 2 * sectors or ring.sectors.size - ring.pos > left:
-        seq = ledger.append("security", code="x", detail="")
-        ledger.acknowledge(ledger.epoch, seq)
-    while ledger.idle():
-        pass
+    noted = False
+    free = 0
+    while flash.erased < sectors + 1 or not noted or not left <= free < left + 100:
+        ledger.acknowledge(
+            ledger.epoch, ledger.append("security", code="x", detail="." * (ledger.next_seq % 199))
+        )
+        before = ring.pos
+        ledger.idle()  # erases ahead, and notes every 32nd acknowledgement
+        noted = ring.pos != before
+        free = ring.sectors.size - ring.pos
     print(ledger.epoch, ledger.acked_seq)
     flash.close()
 

@@ -1,7 +1,8 @@
-"""The people of the campaign's session: a driver who does what the screen invites to, and an operator.
+"""The people of the campaign's session: a driver who does what the screen invites to, and an
+operator.
 
 They keep their own counsel over a cut: a driver whose charger went dark and does not go on unplugs
-and leaves. Looks at the charger 20 times a second.
+and leaves. Looks at the charger 10 times a second.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 
 from hostsim.powercut.world import VirtualWorld
 
-_LOOK_S = 0.05
+_LOOK_S = 0.1
 _TAP_AGAIN_S = 4.0
 _DARK_S = 1.0
 _SETTLED_S = 0.3

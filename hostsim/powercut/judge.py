@@ -1,5 +1,5 @@
-"""The five invariants of the design, judged from what every party kept: flash, terminal, meter, back
-office. Nothing the firmware says of itself counts, but the records it called written.
+"""The five invariants of the design, judged from what every party kept: flash, terminal, meter,
+back office. Nothing the firmware says of itself counts, but the records it called written.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from typing import Any
 
 from hostsim import books
 from hostsim.backoffice import views
-from hostsim.ledgerimage import records_of
 from hostsim.powercut.world import CHARGER, VirtualWorld
 from hostsim.terminal.books import Kind, State
 
@@ -28,15 +27,15 @@ class Verdict:
         return {name: getattr(self, name) for name in FIGURES}
 
 
-def judge(world: VirtualWorld, first_seq: int, start_wh: int) -> Verdict:
-    """`first_seq`: number of the first record of this run; `start_wh`: the meter's register before."""
+def judge(world: VirtualWorld, start_wh: int) -> Verdict:
+    """`start_wh`: the meter's register before."""
     v = Verdict()
-    flash = [r for r in records_of(world.flash.image()) if r["seq"] >= first_seq]
+    flash = world.records()
     office = views.records(world.engine, CHARGER)
     _hold(v, world, flash)
     _money(v, world, flash, office)
     _energy(v, world, flash, start_wh)
-    _delivery(v, world, flash, office, first_seq)
+    _delivery(v, world, flash, office)
     if world.state == "out_of_service":
         v.failures.append(f"out of service: {world.view.get('message')}")
     return v
@@ -100,7 +99,6 @@ def _delivery(
     world: VirtualWorld,
     flash: list[dict[str, Any]],
     office: list[dict[str, Any]],
-    first_seq: int,
 ) -> None:
     """Every record once in the back office, with the same figures."""
     there = {r["seq"]: r for r in office}
@@ -113,7 +111,7 @@ def _delivery(
     mine = [(r["seq"], r["kind"]) for r in flash]
     theirs = [(r["seq"], r["type"]) for r in office]
     if mine != theirs or [seq for seq, _ in mine] != list(
-        range(first_seq, first_seq + len(mine))
+        range(world.first_seq, world.first_seq + len(mine))
     ):
         v.failures.append(f"flash has {mine}, the back office {theirs}")
     for record in flash:

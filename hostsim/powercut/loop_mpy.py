@@ -1,5 +1,5 @@
-"""MicroPython's asyncio in virtual time: what replaces `time`, `select` and `_asyncio`, before asyncio
-is imported.
+"""MicroPython's asyncio in virtual time: what replaces `time`, `select` and `_asyncio`, before
+asyncio is imported.
 
 asyncio itself (core, events, locks, streams) is the interpreter's own. Time moves only in `wait`,
 which asyncio reaches when no task can run: to the next timer, or to where the simulator says that
@@ -25,8 +25,8 @@ class Module:
 
 
 class Time:
-    """`now_ms`: virtual time; `horizon_ms`: until then nothing can come in. `exchange(wake_ms)` asks
-    the simulator, sets both."""
+    """`now_ms`: virtual time; `horizon_ms`: until then nothing can come in. `exchange(wake_ms)`
+    asks the simulator, sets both."""
 
     def __init__(self):
         self.now_ms = 0
@@ -36,6 +36,9 @@ class Time:
 
     def ticks_ms(self) -> int:
         return self.now_ms
+
+    def ticks_us(self) -> int:
+        return self.now_ms * 1000 & 0x3FFFFFFF
 
     def wait(self, dt: int) -> None:
         wake = FOREVER if dt < 0 else self.now_ms + dt
@@ -50,15 +53,18 @@ class Poll:
 
     def __init__(self, time):
         self._time = time
-        self._watched = {}
+        # in order of their channels: by address the order changes from run to run
+        self._watched = []
 
     def register(self, stream, flags) -> None:
-        self._watched[id(stream)] = (stream, flags)
+        self.unregister(stream)
+        self._watched.append((stream, flags))
+        self._watched.sort(key=lambda entry: entry[0].channel)
 
     modify = register
 
     def unregister(self, stream) -> None:
-        self._watched.pop(id(stream), None)
+        self._watched = [entry for entry in self._watched if entry[0] is not stream]
 
     def ipoll(self, dt: int):
         ready = self._ready()
@@ -69,7 +75,7 @@ class Poll:
 
     def _ready(self):
         ready = []
-        for stream, flags in self._watched.values():
+        for stream, flags in self._watched:
             hit = flags & _select.POLLOUT
             if flags & _select.POLLIN and stream.readable:
                 hit |= _select.POLLIN
@@ -104,8 +110,8 @@ class TaskQueue:
 
 
 class Task:
-    """A coroutine that runs. `state`: True running, a TaskQueue while others wait for its end, None
-    ended unseen, False ended and seen. `data`: what it waits on, then its result."""
+    """A coroutine that runs. `state`: True running, a TaskQueue while others wait for its end,
+    None ended unseen, False ended and seen. `data`: what it waits on, then its result."""
 
     def __init__(self, coro, _globals=None):
         self.coro = coro
@@ -159,7 +165,7 @@ def _core():
 def install() -> Time:
     """Puts the replacements in place."""
     time = Time()
-    sys.modules["time"] = Module(_time, ticks_ms=time.ticks_ms)
+    sys.modules["time"] = Module(_time, ticks_ms=time.ticks_ms, ticks_us=time.ticks_us)
     sys.modules["select"] = Module(_select, poll=lambda: Poll(time))
 
     class Tasks:

@@ -1,8 +1,8 @@
 """The ends of the firmware's lines in virtual time: a byte port, a Modbus slave, an MQTT broker.
 
 What these carry is real: the terminal is hostsim.terminal, the registers are a
-hostsim.meter.MeterDevice, the back office is hostsim.backoffice's Desk over its database. Only what
-is between them and the firmware is played here: no baud rate, no TLS, one charger.
+hostsim.meter.MeterDevice, the back office is hostsim.backoffice's Desk over its database. Only
+what is between them and the firmware is played here: no baud rate, no TLS, one charger.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Port:
 
 
 class ModbusSlave:
-    """Answers reads of one device's registers; a torn request is forgotten when the next begins."""
+    """Answers reads of one device's registers; a torn request is forgotten when the next
+    begins.
+    """
 
     def __init__(self, device: MeterDevice, send: Callable[[bytes], None]) -> None:
         self._device = device

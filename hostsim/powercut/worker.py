@@ -1,4 +1,5 @@
-"""The firmware's process as the virtual world sees it: power on, power off, what it says and hears.
+"""The firmware's process as the virtual world sees it: power on, power off, what it says and
+hears.
 
 worker_mpy.py says what goes over the socket. One `Foundry` loads the firmware once; every power-on
 is a fork of it.

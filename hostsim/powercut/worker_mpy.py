@@ -2,13 +2,13 @@
 
     micropython worker_mpy.py SOCKET
 
-Loads everything once and waits at the Unix socket SOCKET. Each connection is one power-on: a copy of
-this process (fork) runs firmware.app.start until the connection ends. Only bytes leave and enter: a
-sitting is sent with what the firmware did since the last one (items), and the answer brings what
-comes in and until when nothing else can.
+Loads everything once and waits at the Unix socket SOCKET. Each connection is one power-on: a copy
+of this process (fork) runs firmware.app.start until the connection ends. Only bytes leave and
+enter: a sitting is sent with what the firmware did since the last one (items), and the answer
+brings what comes in and until when nothing else can.
 
-All numbers are little-endian. A sitting: length u32, now u32, wake u32, items. An answer: length u32,
-now u32, horizon u32, items. An item: kind u8, channel u8, length u32, data.
+All numbers are little-endian. A sitting: length u32, now u32, wake u32, items. An answer: length
+u32, now u32, horizon u32, items. An item: kind u8, channel u8, length u32, data.
 """
 
 import os as _os
@@ -17,8 +17,7 @@ import struct
 import sys
 
 import ffi
-
-from hostsim.powercut import loop_mpy
+import loop_mpy
 
 _UART, OPEN, DATA, CLOSE, DATAGRAM, PROGRAM, ERASE, RESET, START = range(1, 10)
 _EAGAIN = 11
@@ -221,21 +220,19 @@ def _getaddrinfo(host, port, family=0, kind=0):
     return [(2, kind, 0, "", (host, port))]
 
 
+_environment: dict = {}
+_nor: list = []
+
+
 def _replace() -> None:
     """What the firmware and its board import from now on."""
     sys.modules["socket"] = loop_mpy.Module(_socket, socket=Socket, getaddrinfo=_getaddrinfo)
     sys.modules["tls"] = Tls
-    sys.modules["os"] = loop_mpy.Module(
-        _os, urandom=line.urandom, getenv=lambda name: _environment[name]
-    )
+    sys.modules["os"] = loop_mpy.Module(_os, urandom=line.urandom, getenv=_environment.get)
     uart = loop_mpy.Module(object(), UART=UART)
     nor = loop_mpy.Module(object(), FileNor=_flash)
     sys.modules["board.host_uart"] = uart
     sys.modules["board.host_nor"] = nor
-
-
-_environment: dict = {}
-_nor: list = []
 
 
 def _flash(_path, _sectors, _size):

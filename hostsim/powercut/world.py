@@ -48,6 +48,7 @@ SECTORS = 12
 METER, TERMINAL = 1, 2
 _PORTS = {"1001": "lines", "1002": "broker", "1003": "time"}
 _ENDS = ("captured", "cancelled", "declined")
+_TELEMETRY = ("/session", "/log")  # not kept here: nothing rests on it
 _STEP_S = 0.05
 _RESTART_S = 0.5
 _BATCH_S = 0.004
@@ -91,15 +92,21 @@ class VirtualEvse(Evse):
 
 
 class VirtualWorld:
-    """`watch(kind, channel, data)` is asked before every item takes effect: who loses power there and
-    after how many of its bytes; None: nobody (see cuts.py).
+    """`watch(kind, channel, data)` is asked before every item takes effect: who loses power there
+    and after how many of its bytes; None: nobody (see cuts.py).
     """
 
     def __init__(
-        self, loop: VirtualLoop, plan: Plan, foundry: Path, image: tuple[bytes, bytes]
+        self,
+        loop: VirtualLoop,
+        plan: Plan,
+        foundry: Path,
+        image: tuple[bytes, bytes],
+        first_seq: int,
     ) -> None:
         self.loop = loop
         self.plan = plan
+        self.first_seq = first_seq
         self.clock = VirtualClock(loop, _START_MS, plan.speed)
         self.flash = FileFlash("", SECTORS, seed=plan.seed)
         self.flash.load(*image)
@@ -168,7 +175,7 @@ class VirtualWorld:
 
     async def _turn(self) -> None:
         while True:
-            await asyncio.sleep(_STEP_S)
+            await asyncio.sleep(_STEP_S if self.vehicle.plugged else 10 * _STEP_S)
             self.meter.step()
             self.evse.refresh_pilot()
 
@@ -304,6 +311,8 @@ class VirtualWorld:
     # --- the back office -------------------------------------------------------------------------
 
     def _to_back_office(self, topic: str, payload: bytes, retained: bool) -> None:
+        if topic.endswith(_TELEMETRY):
+            return
         if not self._inbox:
             self.loop.call_later(_BATCH_S, self._handle)
         self._inbox.append((topic, payload, retained))
@@ -326,10 +335,14 @@ class VirtualWorld:
     def state(self) -> str:
         return str(self.view.get("state", ""))
 
+    def records(self) -> list[dict[str, Any]]:
+        """What this run wrote, as it is in flash."""
+        return records_of(self.flash.image(), first_seq=self.first_seq)
+
     def session_open(self) -> bool:
         """A hold was asked, and its end is not in flash."""
         last = ""
-        for record in records_of(self.flash.image()):
+        for record in self.records():
             if record["kind"] in _ENDS or record["kind"] == "hold_asked":
                 last = record["kind"]
         return last == "hold_asked"

@@ -174,6 +174,7 @@ class TerminalSim:
         self.powered = True
         if self._session is not None:
             self._session.link.off = False
+            self._session.link.forget()
         self.tell("power", {"on": True})
         self.show_idle()
 

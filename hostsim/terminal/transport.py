@@ -72,6 +72,9 @@ class Link:
             self._inbox.put_nowait(None)
             self._closed()
 
+    def forget(self) -> None:
+        """Power is back: nothing is known of what was on the line before."""
+
     @property
     def _dumb(self) -> bool:
         return self.off or self._faults.active("silence")
@@ -129,8 +132,14 @@ class FramedLink(Link):
         self._sending = False
         self._answers = bytearray()  # ACKs that must not land inside a frame on its way
 
+    def forget(self) -> None:
+        self._deframer = Deframer()
+        self._last_in = None
+
     async def _send(self, apdu: bytes) -> None:
         for attempt in range(self.timers.resends + 1):
+            if self.off:
+                break  # its power failed meanwhile
             if attempt:
                 self._listen("line", {"what": "resend", "attempt": attempt})
             if await self._attempt(apdu):
