@@ -89,7 +89,12 @@ def demo(
     kwh: Annotated[float, typer.Option(help="Energy the car wants, kWh.", min=0.01, max=50)] = 2.0,
     hold: _Hold = 6000,
     speed: _Speed = 60,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    seed: Annotated[
+        int, typer.Option(help="Seed of everything random, and of the time of day.")
+    ] = 1,
+    at: Annotated[
+        str, typer.Option("--time", help="Time of day, HH:MM (UTC, today); default: the seed's.")
+    ] = "",
     rom: _Rom = False,
     as_json: _Json = False,
 ) -> None:
@@ -104,6 +109,10 @@ def demo(
 
     if card not in CARDS:
         raise fail(f"--card {card}: there are {', '.join(CARDS)}", 2)
+    try:
+        start_ms = demo_module.start_ms(seed, at)
+    except ValueError as e:
+        raise fail(f"--time {at}: {e}", 2) from e
     text = _tariff_text(tariff)
     with demo_module.temporary() as directory:
         options = Options(
@@ -114,6 +123,7 @@ def demo(
             tariff=text,
             wanted_wh=round(kwh * 1000),
             seed=seed,
+            start_epoch_ms=start_ms,
         )
         result, receipt = _play(options, card, as_json)
     if as_json:

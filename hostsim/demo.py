@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import random
+import re
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -120,6 +123,23 @@ def result(world: World, before_wh: int, stop_reason: str) -> dict[str, Any]:
         "charger": CHARGER_ID,
         "books": books,
     }
+
+
+def start_ms(seed: int, at: str = "") -> int:
+    """Epoch ms at which a demo begins: today (certificates hold) at `at`, HH:MM in UTC, else at a
+    time of day that the seed gives, so that one seed is one price. Raises ValueError.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    if at:
+        if not re.fullmatch("[0-2][0-9]:[0-5][0-9]", at):
+            raise ValueError("must be HH:MM")
+        minutes = int(at[:2]) * 60 + int(at[3:])
+    else:
+        minutes = random.Random(seed).randrange(24 * 60)
+    if minutes >= 24 * 60:
+        raise ValueError("must be HH:MM")
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(midnight.timestamp()) * 1000 + minutes * 60_000
 
 
 def temporary() -> tempfile.TemporaryDirectory[str]:

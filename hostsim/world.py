@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
-import secrets
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from hostsim import books as books_module
+from hostsim import commission
 from hostsim.backoffice.service import BackOffice
 from hostsim.broker_proxy import BrokerProxy
 from hostsim.charger import Charger, ChargerError, Machine
+from hostsim.commission import DEFAULT_TARIFF
 from hostsim.errors import WorldError
 from hostsim.evse import Evse
 from hostsim.hands import Hands
@@ -36,20 +35,17 @@ from hostsim.snapshot import snapshot
 from hostsim.terminal.books import Books
 from hostsim.terminal.pt import TerminalSim
 from hostsim.vehicle import Vehicle
+from hostsim.waiting import Waiting
 
-__all__ = ["CHARGER_ID", "Options", "World", "WorldError"]
+__all__ = ["CHARGER_ID", "DEFAULT_TARIFF", "Options", "World", "WorldError"]
 
 CHARGER_ID = "FC-0001"
-DEFAULT_TARIFF = Path(__file__).with_name("data") / "tariff.json"
 _STEP_S = 0.05
 _TELL_EVERY = 5
 _SAVE_EVERY = 40
 _QUEUE = 2000
 _METER_START_WH = 1_234_560
-_MAX_DEATHS = 3
 _EVENT_KINDS = ("zvt", "modbus", "mqtt", "lines", "ledger", "log", "fault")
-# What keeps a charger out of service for good, as its screen says it, until somebody acts.
-_HOPELESS = ("no_tariff", "ledger_fault", "contactor_welded")
 
 
 @dataclass
@@ -76,7 +72,7 @@ class Options:
     proxied: bool = False
 
 
-class World:
+class World(Waiting):
     """See the module. `progress(text)` hears what is being started. `site`: a started one that
     several worlds share; without it the world makes one and ends it.
     """
@@ -108,8 +104,8 @@ class World:
         self.refusal = ""  # why the charger sells nothing at all, in its own words
         self.books_seen: dict[str, Any] = {}
         self.mqtt: deque[dict[str, Any]] = deque(maxlen=5000)
-        self._deaths = 0  # starts that came to nothing, in a row
-        self._resets_seen = 0
+        self.deaths = 0  # starts that came to nothing, in a row
+        self.resets_seen = 0
         self._totals: dict[str, int] | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._queues: list[asyncio.Queue[dict[str, Any]]] = []
@@ -158,9 +154,7 @@ class World:
         _check_build(o.rom)
         machine = Machine.choose(o.rom, o.bits)
         if machine.bits != o.bits:
-            self._printed(
-                "no 32-bit MicroPython here: the 64-bit one, with twice the heap"
-            )
+            self._printed("no 32-bit MicroPython here: the 64-bit one, with twice the heap")
         undo.callback(self.terminal_line.close)
         if self._owns_site:
             undo.push_async_callback(self.site.stop)
@@ -179,9 +173,9 @@ class World:
             asyncio.create_task(self.terminal.serve(self.terminal_line, True), name="terminal")
         )
         self._tasks.append(asyncio.create_task(self._turn(), name="world"))
-        self._write_charger_files()
+        commission.write_files(self)
         self._progress("charger")
-        self.charger = Charger(machine, self._environment(), self._printed)
+        self.charger = Charger(machine, commission.environment(self), self._printed)
         undo.push_async_callback(self.charger.power_off)
         await self.charger.power_on()
 
@@ -194,46 +188,6 @@ class World:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _write_charger_files(self) -> None:
-        o = self.options
-        assert self.back_office
-        self.pki.charger(self.charger_id).install(self.files)
-        tariff = self.files / "tariff.json"
-        if o.tariff is not None or not tariff.exists():
-            tariff.write_text(o.tariff if o.tariff is not None else DEFAULT_TARIFF.read_text())
-        config = {
-            "charger": self.charger_id,
-            "evse_id": "DE*FCT*E" + self.charger_id.rpartition("-")[2] + "*1",
-            "currency": _currency_of(tariff),
-            "hold_minor": o.hold_minor,
-            "min_hold_minor": min(100, o.hold_minor),
-            "salt": self._salt(),
-            "receipt_url": o.receipt_url,
-            "mqtt": {
-                "host": "127.0.0.1",
-                "port": self.net.port if self.net else self.broker.port,
-                "command_key": self.back_office.command_key(self.charger_id).hex(),
-            },
-            "time_server": {"host": "127.0.0.1", "port": self.time_server.port},
-        }
-        config.update(o.config or {})
-        (self.files / "config.json").write_text(json.dumps(config, indent=1))
-
-    def _salt(self) -> str:
-        path = self.files / "salt"
-        if not path.exists():
-            path.write_text(secrets.token_hex(16))
-        return path.read_text()
-
-    def _environment(self) -> dict[str, str]:
-        return {
-            "FORECOURT_WORLD": self.evse.address,
-            "FORECOURT_DIR": str(self.files),
-            "FORECOURT_METER": self.meter.path,
-            "FORECOURT_TERMINAL": self.terminal_line.path,
-            "FORECOURT_FLASH_KIB": str(self.options.flash_kib),
-        }
 
     async def set_power(self, on: bool) -> None:
         """The charger's supply: off is a cut between any two instructions."""
@@ -293,7 +247,7 @@ class World:
 
     def _heard_view(self, data: dict[str, Any]) -> None:
         self.view = data
-        self._deaths = 0
+        self.deaths = 0
 
     def _heard_hello(self, data: dict[str, Any]) -> None:
         self.hello = data
@@ -422,68 +376,8 @@ class World:
         self._tell_changes()
         return {"ok": True}
 
-    # --- waiting (demo, scenarios) ---------------------------------------------------------------
-
-    async def until(self, what: Callable[[], bool], timeout_s: float, why: str) -> None:
-        """Waits until `what()`; WorldError with the reason after `timeout_s` real seconds, and at
-        once when the charger cannot even start.
-        """
-        end = time.monotonic() + timeout_s
-        while not what():
-            if self._deaths >= _MAX_DEATHS:
-                raise WorldError(f"the charger resets in a loop; its last words:\n{self._tail()}")
-            if time.monotonic() > end:
-                raise WorldError(
-                    f"waited {timeout_s:.0f} s for {why}; the charger is {self.state!r}\n"
-                    + self._tail()
-                )
-            self._count_deaths()
-            await asyncio.sleep(0.02)
-
-    def _count_deaths(self) -> None:
-        if self.charger and self.charger.resets > self._resets_seen:
-            self._deaths += self.charger.resets - self._resets_seen
-            self._resets_seen = self.charger.resets
-
-    def _tail(self) -> str:
-        office = self.back_office.problems(self.charger_id)[:3] if self.back_office else []
-        refused = [f"back office: {p['code']}: {p['detail']}" for p in office]
-        return "\n".join([*list(self.log)[-10:], *refused])
-
-    async def until_ready(self, timeout_s: float = 60) -> None:
-        """Waits until a driver can start; WorldError at once when that cannot come by itself."""
-        await self.until(
-            lambda: self._open_for_drivers() or bool(self._why_never()),
-            timeout_s,
-            "the charger to be ready for a driver",
-        )
-        if why := self._why_never():
-            raise WorldError(f"the charger sells nothing: {why}")
-
-    def _open_for_drivers(self) -> bool:
-        return self.state == "free" and self.view["terminal"] in ("ready", "busy")
-
-    def _why_never(self) -> str:
-        message = self.view.get("message", "") if self.state == "out_of_service" else ""
-        if message in _HOPELESS:
-            return self.refusal or message.replace("_", " ")
-        return self.refusal if self.running and not self.state else ""
-
-    def synced(self) -> bool:
-        """Every record of the charger is acknowledged."""
-        sync = self.view.get("sync", {})
-        return bool(sync) and sync["acked_seq"] + 1 == sync["next_seq"]
-
 
 def _check_build(rom: bool) -> None:
     missing = BUILD / "rom.img" if rom else BUILD / "mpy" / "main.mpy"
     if not missing.exists():
         raise ChargerError(f"{missing} is missing: run `make build`")
-
-
-def _currency_of(tariff: Path) -> str:
-    with contextlib.suppress(ValueError, AttributeError):
-        currency = json.loads(tariff.read_text()).get("currency")
-        if isinstance(currency, str) and len(currency) == 3:
-            return currency
-    return "EUR"

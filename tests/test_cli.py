@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from hostsim import broker, world
+from hostsim import demo as demo_module
 from hostsim.broker import Broker, BrokerError
 from hostsim.charger import ChargerError, Machine
 from hostsim.pki import Pki
@@ -92,8 +93,18 @@ def test_demo_prints_one_object_with_every_figure():
 def test_demo_shows_receipt_and_books_to_a_person():
     done = hostsim("demo", "--kwh", 0.2)
     assert done.returncode == 0, done.stderr
+    assert "Ladeweg 1" in done.stdout and "VAT id" in done.stdout
     assert "Total" in done.stdout and "they agree to the cent" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_one_seed_is_one_time_of_day_and_one_price():
+    first, again = demo_module.start_ms(7), demo_module.start_ms(7)
+    assert first % 86_400_000 == again % 86_400_000 != demo_module.start_ms(8) % 86_400_000
+    assert demo_module.start_ms(7, "18:30") % 86_400_000 == (18 * 60 + 30) * 60_000
+    for wrong in ("24:00", "7:30", "noon"):
+        done = hostsim("demo", "--time", wrong)
+        assert done.returncode == 2 and "HH:MM" in done.stderr and not done.stdout
 
 
 def test_demo_from_rom_has_the_small_heap():

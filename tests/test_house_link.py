@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+from hostsim.setup import rename as rename_module
 from hostsim.setup.link import Linker, LinkError
 from hostsim.setup.rename import rename
 from hostsim.setup.shake import shake
@@ -147,3 +148,12 @@ def test_modules_that_import_each_other_are_refused():
     }
     with pytest.raises(LinkError, match="firmware.app -> firmware.a -> firmware.app"):
         Linker(circle)
+
+
+def test_nothing_is_renamed_where_the_stubs_are_missing(tmp_path, monkeypatch):
+    """Without them names of MicroPython itself, such as readinto, would be taken for ours."""
+    rename_module.foreign_names.cache_clear()
+    monkeypatch.setattr(rename_module, "TYPINGS", tmp_path)
+    with pytest.raises(LinkError, match="run `make setup`"):
+        rename_module.rename({"a": ast.parse("class A:\n    def readinto(self): pass\n")})
+    rename_module.foreign_names.cache_clear()

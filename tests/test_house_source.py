@@ -60,6 +60,15 @@ def test_firmware_file_is_short_and_names_what_it_catches(path: Path) -> None:
         assert not bare, f"{name_of(path)}:{getattr(node, 'lineno', 0)}: bare except"
 
 
+def test_no_file_of_the_simulator_is_longer_than_one_of_the_firmware() -> None:
+    long = [
+        f"{name_of(path)} has {lines} lines: split it"
+        for path in sorted((ROOT / "hostsim").rglob("*.py"))
+        if (lines := len(path.read_text().splitlines())) > LONGEST_FIRMWARE_FILE
+    ]
+    assert not long, "\n".join(long)
+
+
 @pytest.mark.parametrize(
     "path", [path for path in firmware_files() if name_of(path).startswith(NO_FLOAT)], ids=name_of
 )

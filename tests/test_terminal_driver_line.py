@@ -464,6 +464,26 @@ out["pending"] = list(await ask)
     assert out["pending"] == []
 
 
+def test_a_command_from_before_our_reset_is_ended_at_once() -> None:
+    out = play(
+        """
+wire = Wire()
+peer = Peer(wire)
+t = ZvtTerminal(Serial(wire), profiles.load("generic"), 978, "123456", b"salt", Clock())
+task = asyncio.create_task(t.run())
+await peer.take("0600")
+await peer.answer("849c00")
+out["next"] = (await peer.take("06b0")).hex()
+await peer.answer()
+await peer.say("061e016c")
+await peer.come_up()
+await until(lambda: t.ready)
+out["ready"] = t.ready
+"""
+    )
+    assert (out["next"], out["ready"]) == ("06b000", True)
+
+
 def test_refused_command_is_certain() -> None:
     out = play(
         """

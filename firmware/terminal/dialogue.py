@@ -80,9 +80,11 @@ class Dialogue:
         self._wait_ms = _T4_MS
         self._t4_ms = _T4_MS
 
-    async def _converse(self, command: bytes, answer: Answer, reading_ms: int = 0) -> None:
+    async def _converse(
+        self, command: bytes, answer: Answer, reading_ms: int = 0, tries: int = _BUSY_TRIES
+    ) -> None:
         """One command to its end. Fills `answer` as it goes; `reading_ms`: it is a read card,
-        which ends with its 040F, and the time to wait for that.
+        which ends with its 040F, and the time to wait for that; `tries` while it is busy.
 
         Raises TerminalRefused, TerminalTimeout, TerminalGone. The caller has the lock.
         """
@@ -90,7 +92,7 @@ class Dialogue:
             await self._clear()
         self.receipt_text = ""
         self._open = True
-        await self._command(command)
+        await self._command(command, tries)
         self._wait_ms = self._t4_ms = reading_ms or _T4_MS
         while answer.end is None:
             # one abort: a terminal that was reset meanwhile takes it and has nothing to end
@@ -105,8 +107,8 @@ class Dialogue:
                 raise TerminalTimeout("no answer in T4")
         self._open = False
 
-    async def _command(self, command: bytes) -> None:
-        for _ in range(_BUSY_TRIES):
+    async def _command(self, command: bytes, tries: int) -> None:
+        for left in range(tries - 1, -1, -1):
             await self._send(command)
             kind = 0
             while kind < 0x8000:
@@ -118,7 +120,7 @@ class Dialogue:
                     await self._other(apdu)
             if kind >> 8 != 0x84 or kind == 0x8400:
                 return
-            if kind & 0xFF != results.BUSY:
+            if kind & 0xFF != results.BUSY or not left:
                 break
             await asyncio.sleep_ms(_BUSY_MS)
         self._open = False

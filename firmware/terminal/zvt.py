@@ -156,10 +156,7 @@ class ZvtTerminal(Money, PaymentTerminal):
             answer = Answer()
             cleared = self._open
             try:
-                await self._converse(self._registration(), answer)
-            except TerminalRefused as exc:
-                self._open = exc.code == results.BUSY  # perhaps in a command from before a reset
-                raise
+                await self._register(answer)
             except TerminalTimeout:
                 self._open = not cleared  # turn by turn: it hangs, or it was switched off
                 raise
@@ -171,6 +168,20 @@ class ZvtTerminal(Money, PaymentTerminal):
             if status & _DIAGNOSIS_BIT:
                 await self._maintain(results.NEEDS_DIAGNOSIS)
             await self._enquire()
+
+    async def _register(self, answer: Answer) -> None:
+        """A terminal that says it is busy is perhaps in a command from before our reset: that is
+        ended at once, not waited for.
+        """
+        command = self._registration()
+        for left in (1, 0):
+            try:
+                await self._converse(command, answer, 0, 1)
+                return
+            except TerminalRefused as exc:
+                self._open = exc.code == results.BUSY
+                if not left or not self._open:
+                    raise
 
     def _registration(self) -> bytes:
         tags = tlv(0x1A, bytes((CAPACITY >> 8, CAPACITY & 0xFF))) + _ACCEPTED

@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 
 from hostsim.setup import LIB, TYPINGS
-from hostsim.setup.link import ROOT_MODULE
+from hostsim.setup.link import ROOT_MODULE, LinkError
 from hostsim.setup.scopes import (
     COMPREHENSIONS,
     GlobalNames,
@@ -58,6 +58,8 @@ def foreign_names() -> frozenset[str]:
         type,
     ):
         found.update(dir(kind))
+    if not any(TYPINGS.rglob("*.pyi")) or not any(LIB.rglob("*.py")):
+        raise LinkError(f"MicroPython's stubs are missing in {TYPINGS} or {LIB}: run `make setup`")
     files = [*TYPINGS.rglob("*.pyi"), *LIB.rglob("*.py")]
     for path in files:
         found.update(_defined(path))

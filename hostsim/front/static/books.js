@@ -28,7 +28,7 @@ export class Books {
 function row(key, books) {
   const values = BOOKS.map((book) => books[book]?.[key]);
   const known = values.filter((value) => value !== undefined && value !== null).map(plain);
-  const label = key.replace(/_minor$/, "").replaceAll("_", " ");
+  const label = key === "open" ? "open holds" : key.replace(/_minor$/, "").replaceAll("_", " ");
   return el(
     "tr",
     { class: new Set(known).size > 1 ? "differs" : null },
@@ -39,5 +39,6 @@ function row(key, books) {
 
 function shown(key, value, currency) {
   if (key.endsWith("_minor") && Number.isInteger(value)) return `${money(value, currency)}${currency ? ` ${currency}` : ""}`;
+  if (Array.isArray(value)) return value.length ? `receipt ${value.join(", ")}` : "none";
   return plain(value);
 }
