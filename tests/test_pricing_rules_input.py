@@ -111,6 +111,38 @@ def test_a_period_that_outlasts_its_price_is_divided_with_a_note(tmp_path: Path)
     assert note.startswith("charging_periods[0]: divided where a price changes")
 
 
+@pytest.mark.parametrize(
+    ("total", "says"),
+    [
+        ({"excl_vat": 10.2, "incl_vat": "11.74"}, []),
+        ({"excl_vat": 10.204, "incl_vat": 11.736}, []),
+        (
+            {"excl_vat": 9, "incl_vat": 11.75},
+            [
+                "the record itself says 9 without tax",
+                "the record itself says 11.75 with tax",
+            ],
+        ),
+        (
+            {"before_taxes": 10.2, "taxes": [{"name": "VAT", "amount": 1.5}, {"amount": 0.1}]},
+            ["the record itself says 11.8000 with tax"],
+        ),
+        ("much", []),
+    ],
+)
+def test_a_total_of_the_records_own_is_compared(
+    tmp_path: Path, total: Any, says: list[str]
+) -> None:
+    code, out, _ = price(tmp_path, TARIFF, changed(CDR, "total_cost", total))
+    assert code == 0 and json.loads(out)["notes"] == says
+
+
+def test_explain_says_what_a_limit_did(tmp_path: Path) -> None:
+    given = changed(TARIFF, "max_price", {"excl_vat": 6, "incl_vat": 12})
+    lines = json.loads(price(tmp_path, given, CDR, "--explain")[1])["explain"]
+    assert lines[-1] == "max_price: 10.2000 without tax becomes 6.0000"
+
+
 REFUSED_TARIFFS: list[tuple[str, Any, str]] = [
     ("elements", None, "elements: must be a list"),
     ("elements", {}, "elements: must be a list"),

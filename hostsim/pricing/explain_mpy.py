@@ -5,6 +5,7 @@ from firmware.pricing.counter import CHARGING, IDLE
 from firmware.pricing.engine import Engine
 
 UNIT = 360000000000  # amounts of firmware.pricing.bill in one unit of the currency
+ALL = 255  # every dimension
 MAXIMUM = 9  # kind of a line: max_price; one more: min_price
 LABELS = ("ENERGY", "TIME", "PARKING_TIME", "FLAT")
 
@@ -92,10 +93,22 @@ def rounded(engine, result):
             unit = money.trimmed(more, 6) + " kWh" if kind == 0 else money.trimmed(more, 3) + " s"
             if more:
                 lines.append(f"step_size: {unit} more are billed {why(engine.tariff, component)}")
-    for line in result.lines():
-        if line[0] >= MAXIMUM:
-            name = "max_price" if line[0] == MAXIMUM else "min_price"
-            lines.append(f"{name}: {line[4]} minor units")
+    return lines + held(result)
+
+
+def held(result):
+    """What min_price and max_price made of the total."""
+    lines = []
+    kinds = {line[0] for line in result.lines()}
+    exact, total = result.exact(ALL), result.total()
+    for at, side in enumerate(("without", "with")):
+        before, after = exact[at], total[at]
+        if before is not None and before[0] * after[1] != after[0] * before[1]:
+            name = "max_price" if before[0] * after[1] > after[0] * before[1] else "min_price"
+            was, now = invoice.decimal_text(before), invoice.decimal_text(after)
+            lines.append(f"{name}: {was} {side} tax becomes {now}")
+    if not lines and kinds & {MAXIMUM, MAXIMUM + 1}:
+        lines.append("min_price or max_price: only the receipt's rounding was adjusted")
     return lines
 
 

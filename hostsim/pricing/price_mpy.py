@@ -121,13 +121,21 @@ def costs(engine, result, periods):
     return found
 
 
-def notes(tariff, record, divided, left_out):
+def notes(tariff, record, total, divided, left_out):
     """What a reader of the result should know."""
     found = []
     if not tariff.valid_at(record.start_ms // 1000):
         found.append("the tariff was not valid at the start of the session")
     for other in sorted(record.ids - {tariff.id}):
         found.append(f"the record names tariff {other}, priced is {tariff.id or 'one without id'}")
+    for at, stated in enumerate(record.stated()):
+        own, side = total[at], ("without", "with")[at]
+        if stated is None or own is None:
+            continue
+        # |stated - own| of more than half a cent: OCPI rounds nothing, senders do
+        apart = abs(stated[0] * own[1] - own[0] * 10 ** stated[1])
+        if apart * 200 > own[1] * 10 ** stated[1]:
+            found.append(f"the record itself says {money.fixed(*stated)} {side} tax")
     for path in left_out:
         found.append(f"tariff: {path} is no field of OCPI and was left out")
     for index in divided:
@@ -170,7 +178,11 @@ def main(arguments):
                 "receipt": receipt,
                 "explain": explain(engine, result) if "explain" in arguments[3:] else [],
                 "notes": notes(
-                    tariff, record, [record.periods.index(rest[at]) for at in divided], left_out
+                    tariff,
+                    record,
+                    result.total(),
+                    [record.periods.index(rest[at]) for at in divided],
+                    left_out,
                 ),
                 "engine": "MicroPython {}.{}.{}, {}-bit".format(
                     *sys.implementation.version[:3], bits

@@ -136,6 +136,22 @@ class Record:
         elif key == "total_cost":
             self.total = value
 
+    def stated(self):
+        """(without tax, with tax) of its own total_cost as (mantissa, decimals), None where it
+        says nothing: a Price of 2.2.1, or before_taxes and a list of taxes of 2.3.0.
+        """
+        given = self.total if isinstance(self.total, dict) else {}
+        excl = _amount(given.get("excl_vat", given.get("before_taxes")))
+        incl = _amount(given.get("incl_vat"))
+        taxes = given.get("taxes")
+        if incl is None and excl is not None and isinstance(taxes, list):
+            places, total = 4, excl[0] * 10 ** (24 - excl[1])
+            for tax in taxes:
+                one = _amount(tax.get("amount") if isinstance(tax, dict) else None) or (0, 0)
+                total += one[0] * 10 ** (24 - one[1])
+            incl = money.half_up(total, 10 ** (24 - places)), places
+        return excl, incl
+
     def name(self, tariff_id, path):
         """Note the tariff that a period names."""
         if tariff_id is not None:
@@ -158,6 +174,16 @@ class Record:
         if not self.periods:
             raise FieldError("charging_periods", "must be a list of at least one")
         chain(self.periods, self.start_ms, self.end_ms)
+
+
+def _amount(given):
+    """A decimal as (mantissa, decimals); None for anything else."""
+    if not isinstance(given, (Num, str)):
+        return None
+    try:
+        return decimals.parts(str(given), "total_cost")
+    except FieldError:
+        return None
 
 
 def read_cdr(reader):
