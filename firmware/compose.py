@@ -81,12 +81,14 @@ def build(app, reason: str) -> None:
     app.ledger.mount()
     app.machine = Machine(cfg, app.prices, app.ledger.books, app.clock.epoch_ms)
     app.remote = Remote(app)
-    app.meter = _meter(board, cfg, once)
+    said = _meter(app, once)
     app.terminal = _terminal(board, cfg, once)
     app.terminal.beats = app.beats
     app.terminal.on_time = app.remote.on_terminal_time
     settings = _sync_settings(cfg.charger, once, board.files, app.beats)
     app.sync = Sync(settings, app.ledger, app.clock, board.network, app.remote)
+    if said:
+        app.log("info", "meter: " + said)
     app.runner = Runner(app)
     app.view = View(app)
     if fault:
@@ -133,18 +135,46 @@ def _tariff(app) -> None:
         app.log("error", "tariff: " + reason)
 
 
-def _meter(board, cfg, once: dict) -> Meter:
+def _meter(app, once: dict) -> str:
+    """Makes the meter; what a search for it has to say."""
     from firmware.meter.profiles import load
 
+    board = app.board
+    cfg = app.cfg
+    name = once["meter.model"]
+    unit = once["meter.unit"]
     baud = once["meter.baud"]
     parity = _PARITY[once["meter.parity"]]
     stop = once["meter.stop_bits"]
+    said = ""
+    cfg.meter_patience_s = 0
+    if name == "auto":
+        line, unit, name, said = _found(app)
+        baud = int(line[:-4])
+        parity = _PARITY[line[-2]]
+        stop = int(line[-1])
     serial = Serial(board.uart("meter", baud, 8, parity, stop))
     bus = ModbusBus(serial, baud, 9 + stop + (parity is not None))
     bus.eager = cfg.meter_poll_ms < 200
-    meter = Meter(bus, load(once["meter.model"]), once["meter.unit"], board.clock, cfg.max_power_w)
+    app.meter = Meter(bus, load(name), unit, board.clock, cfg.max_power_w)
     leave("firmware.meter.profiles")
-    return meter
+    return said
+
+
+def _found(app):
+    """The meter that is there; see firmware/meter/auto.py."""
+    from firmware.meter import auto, kept
+
+    board = app.board
+
+    def open_uart(*line):
+        return board.uart("meter", *line)
+
+    app.cfg.meter_patience_s = kept.patience_s(board.files)
+    board.screen.show(("Forecourt " + app.version, "", "Looking for the meter ..."), "", "yellow")
+    found = auto.settings(board.files, open_uart, board.watchdog.feed)
+    leave("firmware.meter.auto", "firmware.meter.kept", "firmware.meter.detect")
+    return found
 
 
 def _terminal(board, cfg, once: dict) -> ZvtTerminal:

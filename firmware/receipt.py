@@ -12,6 +12,7 @@ def lines(app, language: str) -> "list[str]":
     cfg = app.cfg
     s = app.machine.session
     bill = app.machine.delivery.bill
+    step = app.meter.resolution_wh
     facts = {
         "supplier": cfg.supplier_name,
         "address": cfg.supplier_address or None,
@@ -23,6 +24,7 @@ def lines(app, language: str) -> "list[str]":
         "register_start_wh": bill.start_wh,
         "register_end_wh": bill.register_wh,
         "max_power_w": cfg.max_power_w,
+        "register_step_wh": step if step > 1 else None,
         "card": s.card + " " + s.pan,
         "auth_code": s.auth_code or None,
     }

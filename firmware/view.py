@@ -82,6 +82,7 @@ class View:
         self._words.clear()
         if not m.delivery:
             self._ahead = None
+        view["resolution_wh"] = self._app.meter.resolution_wh
         view["hold_minor"] = s.authorised_minor or s.hold_minor
         view["card"] = s.pan
         view["stop_reason"] = s.reason

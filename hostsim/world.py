@@ -66,6 +66,7 @@ class Options:
     start_epoch_ms: int | None = None
     receipt_url: str = ""
     config: dict[str, Any] | None = None
+    meter: dict[str, Any] | None = None  # as MeterSim: model, serial, start_wh, unit, baud
     bank_s: float = 0.8
     charger: str = CHARGER_ID
     flash_kib: int = 256
@@ -126,15 +127,8 @@ class World(Waiting):
         )
         self.evse = Evse(self.vehicle, self._heard)
         self.evse.speed = o.speed
-        self.meter = MeterSim(
-            self.clock,
-            self._power_w,
-            "SDM630",
-            start_wh=_METER_START_WH,
-            state_file=o.directory / "meter.json",
-            on_event=self._meter_event,
-            seed=o.seed,
-        )
+        self.meter_line = PtyLine(0)  # stays when the meter is changed
+        self.meter = self._a_meter("meter.json", **(o.meter or {}))
         self.terminal = TerminalSim(
             self.clock,
             profile="cvend",
@@ -164,7 +158,7 @@ class World(Waiting):
             undo.push_async_callback(asyncio.to_thread, self.net.stop)
             await asyncio.to_thread(self.net.start)
         self._progress("meter, terminal, vehicle")
-        undo.push_async_callback(self.meter.stop)
+        undo.push_async_callback(self._stop_meter)
         await self.meter.start()
         undo.push_async_callback(self._end_tasks)
         undo.push_async_callback(self.evse.stop)
@@ -188,6 +182,30 @@ class World(Waiting):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _a_meter(self, state: str, **kind: Any) -> MeterSim:
+        return MeterSim(
+            self.clock,
+            self._power_w,
+            state_file=self.options.directory / state,
+            on_event=self._meter_event,
+            seed=self.options.seed,
+            line=self.meter_line,
+            heed_baud=True,
+            **{"start_wh": _METER_START_WH, **kind},
+        )
+
+    async def change_meter(self, **kind: Any) -> None:
+        """Another meter takes the place of the one there is: model, serial, start_wh, unit, baud
+        as MeterSim.
+        """
+        await self.meter.stop()
+        self.meter = self._a_meter(f"meter-{kind.get('serial', 'new')}.json", **kind)
+        await self.meter.start()
+
+    async def _stop_meter(self) -> None:
+        await self.meter.stop()
+        self.meter_line.close()
 
     async def set_power(self, on: bool) -> None:
         """The charger's supply: off is a cut between any two instructions."""

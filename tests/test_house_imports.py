@@ -33,6 +33,7 @@ ROOMS = {
     "hostsim": {"hostsim", "board.host_flash"},  # the flash that plays faults
     "boot.py": {"board"},
     "main.py": {"board", "firmware"},
+    "probe.py": {"board", "firmware"},
 }
 """What of ours a file may import. Every rule that fits a file's path holds for it."""
 

@@ -51,7 +51,8 @@ def test_a_model_of_its_own_kind_is_found(model: str) -> None:
     answer = find(model)
     assert answer["model"] == model, answer
     assert any("1234.56" in line for line in answer["report"])
-    assert answer["quality"].endswith("good")
+    assert answer["report"][-2].endswith("good.")
+    assert f'"model": "{model}"' in answer["report"][-1]
 
 
 def test_a_single_phase_meter_is_not_taken_for_three_phases() -> None:

@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 _GAP_MS = const(100)
 _BUSY_CODES = (5, 6)  # acknowledge, server device busy: worth another try
 _PIECE = const(32)
-# An eager bus looks without a pause for so long where an answer is due, then every millisecond.
+# An eager bus on a fast line (so many us a character at most) looks without a pause for so long
+# where an answer is due; else every millisecond.
 _BRISK_MS = const(6)
+_SHORT_US = const(400)
 # what the bus waits for
 _QUIET = const(0)
 _SENT = const(1)
@@ -68,7 +70,7 @@ class ModbusBus:
         self.timeout_ms = timeout_ms
         self.late_ms = late_ms
         self.attempts = attempts
-        self.eager = False
+        self.eager = self._brisk = False
         self._holder: object = None
         self._last: object = None
         self._wanted = False
@@ -164,6 +166,7 @@ class ModbusBus:
         left_us = self._quiet_left()
         if left_us > 0:
             return left_us // 1000 if self.eager else (left_us + 999) // 1000
+        self._brisk = self.eager and self._char_us < _SHORT_US
         self._owed = False
         self.requests += 1
         self._size = 0
@@ -232,8 +235,8 @@ class ModbusBus:
         due = 0 if size else (REQUEST_SIZE + 5 + 2 * count) * self._char_us // 1000
         if since >= (_GAP_MS if size else due + self.timeout_ms):
             raise ModbusTimeout(f"{size} of {want} bytes came in time")
-        wait = (want - size) * self._char_us // 1000 if size else 0
-        return wait or (0 if self.eager and since < due + _BRISK_MS else 1)
+        # bytes come in pieces of a FIFO, so what is missing says nothing about when it comes
+        return 0 if self._brisk and since < due + _BRISK_MS else 1
 
     def _more(self, size: int) -> int:
         """Bytes that have come behind the first `size`: taken in pieces, because a view that

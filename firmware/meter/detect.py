@@ -1,5 +1,5 @@
-"""Which meter is on the line: its line settings, unit and model, found by asking; and how good
-the line is. For config `meter.model: "auto"` and for a technician.
+"""Which meter is on the line: its line settings, unit and model, found by asking. For config
+`meter.model: "auto"` (auto.py) and for a technician (probe.py).
 
 Modbus has no discovery: a unit is there when it answers anything, an exception included; a model
 fits when every request of its profile is answered and the figures can be true. Maps overlap, so
@@ -10,21 +10,21 @@ meter's display.
 
 from micropython import const
 
-from firmware.errors import MeterError, ModbusError, ModbusException, ModbusTimeout
+from firmware.errors import ModbusError, ModbusException
+from firmware.meter.bus import ModbusBus
 from firmware.meter.profiles import load, names
 from firmware.meter.registers import TEXT, decode, text
+from firmware.serialio import Serial
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from firmware.meter.bus import ModbusBus
     from firmware.meter.profiles import Group, Profile
 
 LINES = ("9600 8N1", "9600 8E1", "19200 8E1", "19200 8N1", "2400 8N1", "38400 8N1", "115200 8N1")
-UNITS = (1, 33, 42, 2, 3)
+UNITS = (1, 33, 2, 3, 4, 5, 10, 42)
 _PROBES = ((4, 0x0000, 2), (3, 0x0000, 2))
-_QUALITY_POLLS = const(20)
 
 
 class Candidate:
@@ -81,6 +81,23 @@ def line_settings(line: str) -> "tuple[int, int | None, int, int]":
     return int(baud), parity, stop, 9 + stop + (parity is not None)
 
 
+def opener(open_uart: "Callable[..., object]") -> "Callable[[str], ModbusBus]":
+    """A bus for a line setting, with one attempt a request; `open_uart(baud, bits, parity, stop)`
+    opens the port anew after the one before was closed.
+    """
+    uart = None
+
+    def open_bus(line: str) -> ModbusBus:
+        nonlocal uart
+        if uart:
+            uart.deinit()
+        baud, parity, stop, bits = line_settings(line)
+        uart = open_uart(baud, 8, parity, stop)
+        return ModbusBus(Serial(uart), baud, bits, 150, 200, 1)
+
+    return open_bus
+
+
 async def search(
     open_bus: "Callable[[str], ModbusBus]",
     lines: "tuple[str, ...]" = LINES,
@@ -89,14 +106,16 @@ async def search(
     """The first unit that answers, with the models that fit; None when nothing does.
 
     `open_bus(line)` sets the UART and gives a bus for it; one attempt per request is enough here.
+    A new meter has unit 1, so every line setting is tried for that before any other unit.
     """
-    for line in lines:
-        bus = open_bus(line)
-        for unit in units:
-            if await _answers(bus, unit):
-                found = Found(line, unit)
-                await _fit(bus, found)
-                return found
+    for some in (units[:1], units[1:]):
+        for line in lines:
+            bus = open_bus(line) if some else None
+            for unit in some:
+                if await _answers(bus, unit):
+                    found = Found(line, unit)
+                    await _fit(bus, found)
+                    return found
     return None
 
 
@@ -169,70 +188,3 @@ def _in_range(quantity: str, value: int) -> bool:
     if quantity == "E":
         return 0 <= value < 1000000000
     return -300000 <= value <= 300000
-
-
-async def quality(bus: "ModbusBus", unit: int, profile: "Profile") -> str:
-    """Poll for a while; one plain line about the wiring, with what to change."""
-    before = (bus.answers, bus.damaged, bus.timeouts, bus.echoes, bus.requests)
-    for _ in range(_QUALITY_POLLS):
-        for group in profile.groups:
-            try:
-                await bus.request(unit, group.function, group.address, group.count)
-            except ModbusError:
-                continue
-    answers, damaged, timeouts, echoes, requests = [
-        now - then
-        for now, then in zip(
-            (bus.answers, bus.damaged, bus.timeouts, bus.echoes, bus.requests), before
-        )
-    ]
-    said = (
-        f"{answers} of {requests} requests answered, {damaged} damaged, {timeouts} without answer"
-    )
-    if damaged:
-        return said + ": check termination (120 ohm at both ends), shield and cable length"
-    if timeouts:
-        return said + ": check A/B terminals and that no second master or unit shares the number"
-    if echoes:
-        return said + ": good; the transceiver hears itself, its receiver may be switched off"
-    return said + ": good"
-
-
-def report(found: "Found | None") -> "list[str]":
-    """What a technician reads."""
-    if found is None:
-        return [
-            "No meter answers on any line setting.",
-            "Check the meter's supply, swap A and B, then its unit number and baud rate.",
-        ]
-    out = [f"A meter answers at {found.line}, unit {found.unit}."]
-    if not found.candidates:
-        out.append("No known model fits it: set meter.model by hand, or add a profile.")
-    for c in found.candidates:
-        kwh = f"{c.energy_wh // 1000}.{c.energy_wh % 1000:03d}"
-        out.append(f"{c.profile.name}: {kwh} kWh, {c.power_w} W, serial {c.serial or 'unknown'}")
-    chosen = found.chosen()
-    if chosen is not None:
-        out.append(f"Used: {chosen.profile.name}.")
-    elif found.candidates:
-        out.append(
-            "These would bill differently: set meter.model to the one whose kWh is on the display."
-        )
-    return out
-
-
-async def auto(
-    open_bus: "Callable[[str], ModbusBus]",
-    lines: "tuple[str, ...]" = LINES,
-    units: "tuple[int, ...]" = UNITS,
-) -> Found:
-    """For config "auto": what was found, with one model to use. Raises ModbusTimeout when nothing
-    answers, MeterError
-    when the model is not certain."""
-    found = await search(open_bus, lines, units)
-    if found is None:
-        raise ModbusTimeout("no meter answers on any line setting")
-    if found.chosen() is None:
-        fits = ", ".join([c.profile.name for c in found.candidates]) or "none"
-        raise MeterError(f"meter model not certain, these fit: {fits}")
-    return found

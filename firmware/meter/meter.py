@@ -193,6 +193,7 @@ class Meter:
         now = self._round
         now.at_ms = self._clock.uptime_ms()
         if not self._check.accept(now.energy_wh, now.power_w, self._asked_ms, now.at_ms):
+            self._verify = bool(self._number_at and self.serial)  # perhaps it is another meter
             raise self._refuse(_WHY[self._check.refused])
         self._round = self.reading
         self.reading = now

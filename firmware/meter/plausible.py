@@ -56,11 +56,12 @@ class Plausibility:
         """True when the reading can be true and is now the last good one. The meter looked at its
         register between `asked_ms` and `answered_ms`.
         """
+        disagreed = self.refused in ("still", "pace")
         self.refused = self._reason(energy_wh, power_w, answered_ms)
         if self.refused:
             return False
-        if self.last_wh < 0:
-            self._mark(energy_wh, answered_ms)
+        if self.last_wh < 0 or (disagreed and power_w <= 0):
+            self._mark(energy_wh, answered_ms)  # without power the register has the last word
         else:
             self._integrate(power_w, answered_ms)
             self.refused = self._pace(energy_wh)

@@ -31,6 +31,7 @@ _HEAD = (
     ("ended_ms", "End|Ende|Fin"),
     ("register_start_wh", "Meter start|Zähler Beginn|Compteur début"),
     ("register_end_wh", "Meter end|Zähler Ende|Compteur fin"),
+    ("register_step_wh", "Meter counts in steps of|Zähler zählt in Schritten von|Pas du compteur"),
     ("max_power_w", "Maximum power|Höchstleistung|Puissance max."),
 )  # fmt: skip
 _FOOT = (("card", "Card|Karte|Carte"), ("auth_code", "Authorisation|Genehmigung|Autorisation"))
@@ -49,8 +50,8 @@ class Receipt:
     """A finished (or running) session's receipt.
 
     `facts` may hold supplier, address (text or list), tax_id, number, charger, location,
-    started_ms, ended_ms (epoch ms), register_start_wh, register_end_wh, max_power_w, card and
-    auth_code.
+    started_ms, ended_ms (epoch ms), register_start_wh, register_end_wh, register_step_wh,
+    max_power_w, card and auth_code.
     """
 
     def __init__(self, bill: "Bill", facts: "dict[str, Any]", tz: "TimeZone") -> None:

@@ -29,8 +29,19 @@ def amount(minor: int, currency: str, language: str) -> str:
     return number(minor, money.exponent(currency), language) + " " + money.sign(currency)
 
 
-def energy(wh: int, language: str) -> str:
-    return number(wh, 3, language) + " kWh"
+def energy(wh: int, language: str, resolution_wh: int = 1) -> str:
+    """No more decimals than the meter's register has, and how far off that may be: 12.3 kWh ±0.1.
+    Between two readings a register is right to one of its steps, up or down.
+    """
+    decimals = 3
+    unit = 1
+    while decimals and resolution_wh >= 10 * unit:
+        decimals -= 1
+        unit *= 10
+    out = number(wh // unit, decimals, language) + " kWh"
+    if resolution_wh > 1:
+        out += " ±" + number(-(-resolution_wh // unit), decimals, language)
+    return out
 
 
 def power(watts: int, language: str) -> str:

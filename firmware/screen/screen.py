@@ -102,10 +102,11 @@ class Screen:
         missing).
 
         state, message (text key or words), price_lines (tuple of words, or a function language ->
-        tuple), energy_wh, power_w, price_minor, currency, hold_minor, elapsed_ms, stop_reason,
-        captured_minor and released_minor (None: not known yet), receipt_no, receipt_url, card
-        (masked), language ("": none chosen), online, clock (text), and of firmware/ahead.py
-        price_per_kwh, price_per_hour, change_clock, change_at_wh, hold_left_wh, hold_left_ms.
+        tuple), energy_wh, resolution_wh (step of the meter's register), power_w, price_minor,
+        currency, hold_minor, elapsed_ms, stop_reason, captured_minor and released_minor (None: not
+        known yet), receipt_no, receipt_url, card (masked), language ("": none chosen), online,
+        clock (text), and of firmware/ahead.py price_per_kwh, price_per_hour, change_clock,
+        change_at_wh, hold_left_wh, hold_left_ms.
         """
         state = view["state"]
         now = self._ticks()
@@ -270,7 +271,8 @@ def _figure(view: dict, key: str, language: str) -> str:
     if key == "rate":
         return _rate(view, language)
     if key == "energy":
-        return figures.energy(view.get("energy_wh") or 0, language)
+        step = view.get("resolution_wh") or 1
+        return figures.energy(view.get("energy_wh") or 0, language, step)
     if key == "power":
         return figures.power(view.get("power_w") or 0, language)
     if key == "time":

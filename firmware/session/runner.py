@@ -41,6 +41,7 @@ class Runner:
         self._reading_card = False
         self._holds_known = False  # what the terminal holds for others
         self._flash_failed = False
+        self._meter_ok_at = self._uptime()
         self._proved = -1  # for whom the meter gave its serial number last, see _whose
         self._tapped = False
         self._tapped_ms = 0  # real time, as the next two
@@ -160,6 +161,7 @@ class Runner:
                     await asyncio.sleep_ms(wait)
                     wait = meter.step()
                 self._proved = whose
+                self._meter_ok_at = self._uptime()
                 m.serial = meter.serial
                 self.perform(m.on_reading(self._uptime(), meter.reading))
             except (MeterError, ModbusError) as e:
@@ -185,6 +187,12 @@ class Runner:
         if not m.busy and not m.meter_known:
             meter.forget()  # between sessions another meter may take its place
             self._proved = -1
+            patience_s = self._p.cfg.meter_patience_s
+            if patience_s and self._uptime() - self._meter_ok_at > patience_s * 1000:
+                from firmware.meter.kept import lost
+
+                lost(self._p.board.files)
+                self.fatal()  # the next start searches
 
     async def watch_cards(self) -> None:
         """A card read is open whenever the machine wants one and the terminal is free for it."""

@@ -66,9 +66,10 @@ def _entry(found: dict[str, Any]) -> dict[str, object]:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands `meter` and `meters`."""
+    """Add the commands `meter`, `meters` and `probe`."""
     app.command("meters")(meters)
     app.command("meter")(meter)
+    app.command("probe")(probe)
 
 
 def meters(
@@ -97,6 +98,30 @@ def meters(
             f"{entry['model']:12} {entry['title']:36} {place} {entry['import_type']:8}"
             f" {entry['word_order']} {entry['resolution_wh']} Wh  {entry['serial_default']}"
         )
+
+
+def probe(
+    serial: Annotated[Path, typer.Option(help="tty the meter is on")],
+    every_unit: Annotated[
+        bool, typer.Option(help="ask units 1 to 247, not the usual ones only (minutes)")
+    ] = False,
+) -> None:
+    """Say which meter is on a serial line, how good the line is and what to change: the firmware's
+    own probe, as `mpremote exec "import probe"` runs it on a board.
+
+    Exit code 0 when one model is certain, 1 when not, 2 when the line cannot be opened.
+    """
+    if not serial.exists():
+        typer.echo(f"probe: --serial {serial}: there is no such device", err=True)
+        raise typer.Exit(2)
+    script = Path(__file__).with_name("probe_mpy.py")
+    command = [str(MICROPYTHON), str(script), str(serial), *(["every"] if every_unit else [])]
+    try:
+        done = subprocess.run(command, env={"MICROPYPATH": f"{ROOT}:.frozen"}, check=False)
+    except OSError as exc:
+        typer.echo(f"probe: MicroPython is not there ({exc.strerror}): run `make setup`", err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(done.returncode)
 
 
 def meter(

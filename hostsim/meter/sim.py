@@ -43,18 +43,21 @@ class MeterSim:
         seed: int = 1,
         others: list[MeterDevice] | None = None,
         heed_baud: bool = False,
+        line: PtyLine | None = None,
     ) -> None:
-        """Raises ValueError for an unknown model. `port` replaces the pty; `others` share the
-        line; with `heed_baud` a master that has set another baud rate on the pty is not heard.
+        """Raises ValueError for an unknown model. `port` replaces the pty, `line` is one
+        that stays when this meter is taken away; `others` share the line; with `heed_baud` a
+        master that has set another baud rate on the pty is not heard.
         """
         facts = find_model(model)
         self.device = MeterDevice(
             clock, source, facts, serial, start_wh, unit or facts.unit, state_file
         )
         self._devices = [self.device, *(others or [])]
-        self._own_line = PtyLine(0) if port is None else None
-        self._port: BytePort = port if port is not None else self._own_line  # type: ignore[assignment]
-        baud_of = self._masters_baud if heed_baud and self._own_line is not None else None
+        self._own_line = PtyLine(0) if port is None and line is None else None
+        self.line = line or self._own_line  # with its plug (`connected`); None for a port
+        self._port: BytePort = port or self.line  # type: ignore[assignment]
+        baud_of = self._masters_baud if heed_baud and self.line is not None else None
         self._bridge = MeterBridge(self._port, self._devices, baud, 10, on_event, seed, baud_of)
         self._task: asyncio.Task[None] | None = None
 
@@ -69,16 +72,7 @@ class MeterSim:
     @property
     def path(self) -> str:
         """The device the firmware opens."""
-        return (
-            self._own_line.path
-            if self._own_line is not None
-            else str(getattr(self._port, "path", ""))
-        )
-
-    @property
-    def line(self) -> PtyLine | None:
-        """The pty line with its plug (`connected`), None when a port was given."""
-        return self._own_line
+        return str(getattr(self._port, "path", ""))
 
     @property
     def requests(self) -> int:

@@ -75,13 +75,15 @@ def _room(path: Path) -> str:
         return path.parts[1] if len(path.parts) > 2 else "firmware"
     if path.parts[0] == "board":
         return "board"
-    return "start" if path.name in ("main.mpy", "boot.mpy") else "libraries"
+    return "start" if path.name in ("main.mpy", "boot.mpy", "probe.mpy") else "libraries"
 
 
 def sources() -> dict[str, Path]:
     """Every file that goes on a charger: path inside the tree, without suffix, to its source."""
     found = {
-        name: ROOT / f"{name}.py" for name in ("boot", "main") if (ROOT / f"{name}.py").is_file()
+        name: ROOT / f"{name}.py"
+        for name in ("boot", "main", "probe")
+        if (ROOT / f"{name}.py").is_file()
     }
     for base, folders in ((ROOT, ("firmware", "board")), (LIB, (".",))):
         for folder in folders:

@@ -143,8 +143,17 @@ def ensure_libraries() -> None:
     with Step("MicroPython libraries umqtt, logging"):
         shutil.rmtree(LIB, ignore_errors=True)
         for library in libraries:
-            _unpack(_download(library), library["files"])
+            _unpack(_download(library), library["files"], LIB)
     stamps.write("libraries", whole)
+
+
+def fetch_libraries(pins: Path, folder: Path) -> None:
+    """Unpacks the sdists that `pins` (a file like libraries.json) names into `folder`, which is
+    made; nothing when its files are there. Raises SetupError when a hash differs.
+    """
+    for library in json.loads(pins.read_text()):
+        if not all((folder / target).is_file() for target in library["files"].values()):
+            _unpack(_download(library), library["files"], folder)
 
 
 def _download(library: dict[str, str]) -> Path:
@@ -193,11 +202,11 @@ def _index_arguments() -> list[str]:
     return []
 
 
-def _unpack(archive: Path, files: dict[str, str]) -> None:
+def _unpack(archive: Path, files: dict[str, str], folder: Path) -> None:
     with tarfile.open(archive) as tar:
         for member, target in files.items():
             source = tar.extractfile(member)
             if source is None:
                 raise SetupError(f"{archive.name} has no file {member}.")
-            (LIB / target).parent.mkdir(parents=True, exist_ok=True)
-            (LIB / target).write_bytes(source.read())
+            (folder / target).parent.mkdir(parents=True, exist_ok=True)
+            (folder / target).write_bytes(source.read())

@@ -107,3 +107,15 @@ def test_after_a_power_cut_more_is_taken_and_less_refused():
     assert check.accept(1009000, 0, 1000, 1100)
     check.forget()
     assert check.accept(5, 0, 2000, 2100)
+
+
+def test_a_register_that_disagreed_has_the_last_word_once_no_power_is_shown():
+    check = begun()
+    for second in range(1, 400):
+        if not check.accept(1000000 + second, 11000, second * 1000, second * 1000):
+            break
+    assert check.refused == "pace"
+    assert not check.accept(1000000 + second, 11000, 400000, 400000)
+    assert check.accept(1000000 + second, 0, 401000, 401000)
+    assert not check.accept(1000000, 0, 402000, 402000)
+    assert check.refused == "back"

@@ -434,3 +434,14 @@ def test_compose_fills_exactly_the_rows():
     assert compose("h", ["a", "b"], ["f"], 4, 10, 0) == ("h", "a", "b", "f")
     assert compose("h", ["a", "b", "c"], ["f"], 4, 10, 1) == ("h", "c", "", "f")
     assert compose("h", [], [], 2, 10, 0) == ("h", "")
+
+
+def test_energy_is_shown_as_exactly_as_the_meter_counts_and_no_more():
+    from firmware.screen import figures
+
+    assert figures.energy(12345, "en") == "12.345 kWh"
+    assert figures.energy(12340, "en", 10) == "12.34 kWh ±0.01"
+    assert figures.energy(12300, "de", 100) == "12,3 kWh ±0,1"
+    assert figures.energy(12344, "en", 2) == "12.344 kWh ±0.002"
+    assert figures.energy(12344, "en", 16) == "12.34 kWh ±0.02"
+    assert figures.energy(12000, "en", 1000) == "12 kWh ±1"

@@ -12,8 +12,8 @@ import time
 from board.host_uart import UART
 from firmware.errors import ForecourtError
 from firmware.meter.bus import ModbusBus
-from firmware.meter.detect import LINES, line_settings, quality, report, search
 from firmware.meter.meter import Meter
+from firmware.meter.probe import probe
 from firmware.serialio import Serial
 
 
@@ -93,19 +93,11 @@ async def many(meter, count):
 
 
 async def detect(path, *lines):
-    uart = UART(path)
-
-    def open_bus(line):
-        baud, parity, stop, bits = line_settings(line)
-        uart.init(baud, 8, parity, stop)
-        return ModbusBus(Serial(uart), baud, bits, timeout_ms=150, late_ms=200, attempts=1)
-
-    found = await search(open_bus, lines or LINES)
-    out = {"report": report(found)}
+    said = []
+    found = await probe(lambda *line: UART(path, *line), said.append, False, lines)
+    out = {"report": said}
     if found and found.chosen():
-        bus = open_bus(found.line)
         out["model"] = found.chosen().profile.name
-        out["quality"] = await quality(bus, found.unit, found.chosen().profile)
     sys.stdout.write(json.dumps(out) + "\n")
 
 

@@ -1,0 +1,25 @@
+"""For a technician: `mpremote exec "import probe"` says which meter is on the line, how good the
+line is and what to change. `probe.run(True)` asks every unit number (minutes).
+"""
+
+import asyncio
+import sys
+
+from firmware.meter.probe import probe
+
+
+def run(every_unit: bool = False) -> None:
+    """Prints the answer. Nothing of the charger runs meanwhile: mpremote's soft reset ended it."""
+    name = "host"
+    if sys.platform != "linux":
+        with open("board.txt") as f:
+            name = f.read().strip()
+    board = __import__("board." + name, None, None, ("Board",)).Board()
+
+    def open_uart(*line):
+        return board.uart("meter", *line)
+
+    asyncio.run(probe(open_uart, print, every_unit))
+
+
+run()

@@ -1,0 +1,167 @@
+"""Whole sessions of every model and with every fault of a meter: billed is what its own register
+gained, and nothing is given away.
+"""
+
+import asyncio
+import json
+
+import pytest
+
+from firmware.meter.profiles import names
+from hostsim.meter.models import model
+from tests.worlds import (
+    act,
+    agree,
+    charging,
+    energy,
+    run,
+    screen,
+    settled,
+    until_record,
+    until_state,
+)
+
+pytestmark = pytest.mark.timeout(400)
+THIRDS = [names()[i::3] for i in range(3)]
+
+
+async def next_driver(world):
+    """The session before is over; what it wrote is forgotten."""
+    await act(world, "remove_card")
+    await act(world, "stop")
+    await until_state(world, "free")
+    world.records.clear()
+
+
+async def fit(world, name):
+    """An electrician changes the meter and its settings with the power off."""
+    await act(world, "power", on=False)
+    kind = model(name)
+    await world.change_meter(model=name, serial="4711", start_wh=8_765_400, baud=19200)
+    path = world.files / "config.json"
+    config = json.loads(path.read_text())
+    config["meter"] = {"model": name, "unit": kind.unit, "baud": 19200}
+    path.write_text(json.dumps(config))
+    await act(world, "power", on=True)
+    await world.until_ready(60)
+
+
+@pytest.mark.parametrize("models", THIRDS, ids=["+".join(third) for third in THIRDS])
+def test_a_session_of_each_model_is_billed_to_its_own_register(models):
+    async def scenario(world):
+        for name in models:
+            await fit(world, name)
+            world.records.clear()
+            before = world.meter.register_wh
+            await charging(world)
+            await energy(world, 300)
+            step = world.meter.device.model.resolution_wh
+            if step > 1:
+                said = f" kWh ±{'0.1' if step == 100 else '0.01'}"
+                await world.until(lambda said=said: said in screen(world), 20, "the step shown")
+            await act(world, "unplug")
+            last = await settled(world)
+            billed = last["priced"]["billed_wh"]
+            assert billed == world.meter.register_wh - before >= 300, name
+            stated = [line for line in world.receipt if "steps of" in line]
+            wanted = [f"{step / 1000:.3f} kWh"] if step > 1 else []
+            assert [line.split("of")[1].strip() for line in stated] == wanted, name
+            agree(world)
+            await next_driver(world)
+
+    run(scenario, wanted_wh=20000, config={"languages": ["en"]})
+
+
+# fault, parameter, the alarm's code ("": the session goes on)
+FAULTS = [
+    ("silence", None, "meter_lost"),
+    ("crc", None, "meter_lost"),
+    ("short", 3, "meter_lost"),
+    ("wrong_unit", 1, "meter_lost"),
+    ("exception", 4, "meter_lost"),
+    ("late", 900, "meter_lost"),
+    ("noise", 3, "meter_lost"),
+    ("nan", None, "meter_lost"),
+    ("rollback", 1000, "meter_lost"),
+    ("jump", 100_000, "meter_lost"),
+    ("freeze", None, "meter_lost"),
+    ("pace", 50, "meter_lost"),
+    ("power", 15_000, "meter_lost"),
+    ("swap", "99000001", "meter_swapped"),
+    ("echo", None, ""),
+    ("late", 100, ""),
+    ("drop", 1, ""),
+]
+GROUPS = [FAULTS[i::3] for i in range(3)]
+
+
+@pytest.mark.parametrize("faults", GROUPS, ids=["+".join(f[0] for f in g) for g in GROUPS])
+def test_a_fault_in_a_session_costs_nobody_a_watt_hour(faults):
+    async def scenario(world):
+        for name, param, alarm in faults:
+            before = world.meter.register_wh
+            await charging(world)
+            await energy(world, 50)
+            world.meter.set_fault(name, param)
+            if alarm:
+                await until_record(world, "power_off", "alarm")
+                await until_state(world, "finished", "settling", "receipt")
+                assert world.records["alarm"]["code"] == alarm, name
+                assert not world.evse.contactor
+            else:
+                await energy(world, 400)
+                assert "alarm" not in world.records, name
+            world.meter.clear_fault()
+            await act(world, "unplug")
+            last = await settled(world)
+            priced = last["priced"]
+            assert priced["billed_wh"] == world.meter.register_wh - before > 50, name
+            assert priced["reason"] == ("meter_lost" if alarm else "unplug"), name
+            agree(world)
+            await next_driver(world)
+            await world.until_ready(60)
+
+    run(scenario, wanted_wh=20000)
+
+
+@pytest.mark.parametrize("fault", ["nan", "swap", "silence"])
+def test_a_meter_that_never_comes_back_is_billed_up_to_its_last_good_register(fault):
+    async def scenario(world):
+        before = world.meter.register_wh
+        await charging(world)
+        await energy(world, 100)
+        good = world.meter.register_wh
+        world.meter.set_fault(fault)
+        await until_record(world, "priced")
+        world.meter.clear_fault()
+        priced = world.records["priced"]
+        assert priced["start_wh"] == before
+        # at most the reading that was under way when the fault came
+        assert 90 <= priced["billed_wh"] <= good - before + 60
+        codes = [r["code"] for r in world.charger_records() if r["kind"] == "alarm"]
+        assert codes[-1] == "billed_without_final_reading"
+        await act(world, "unplug")
+        await settled(world)
+        agree(world)
+
+    run(scenario, wanted_wh=20000, config={"meter_wait_s": 60})
+
+
+def test_power_past_the_open_contactor_is_an_alarm_and_sold_to_nobody():
+    async def scenario(world):
+        await until_state(world, "free")
+        world.evse.set_fault("contactor_bypassed", True)
+        await until_record(world, "alarm")
+        assert world.records["alarm"]["code"] == "power_without_contactor"
+        assert world.records["alarm"]["detail"] == "2300 W"
+        await world.until(lambda: world.view["message"] == "contactor_welded", 20, "the words")
+        await act(world, "tap", card="visa")
+        await asyncio.sleep(1)
+        assert world.terminal.books.records == []
+        world.evse.set_fault("contactor_bypassed", False)
+        await act(world, "remove_card")
+        await world.until_ready(60)
+        await settled(world)
+        agree(world)
+
+    run(scenario)
