@@ -62,7 +62,13 @@ class UART(io.IOBase):
             flags |= _PARENB | (_PARODD if parity else 0)
         attrs[2] = flags
         attrs[4] = attrs[5] = _BAUD[baudrate]
-        termios.tcsetattr(self._fd, termios.TCSANOW, attrs)
+        try:
+            termios.tcsetattr(self._fd, termios.TCSANOW, attrs)
+        except OSError:
+            if parity is None:
+                raise
+            attrs[2] = flags & ~(_PARENB | _PARODD)  # a pty has no parity, and libc says so
+            termios.tcsetattr(self._fd, termios.TCSANOW, attrs)
 
     def any(self):
         """Bytes that can be read now."""

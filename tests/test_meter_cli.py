@@ -1,16 +1,20 @@
 """`python -m hostsim meter` and `meters`, as a stranger would use them."""
 
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
 import time
+import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from pymodbus.client import ModbusSerialClient
+from pymodbus.framer import FramerRTU
 
 from hostsim.setup import ROOT
 
@@ -56,6 +60,35 @@ def test_a_foreign_master_reads_it_and_nothing_is_left_behind(tmp_path: Path) ->
         assert read(path, 0x0200, 2) == []
     assert process.returncode == 0
     assert not path.is_symlink()
+
+
+def raw(path: Path, *body: int) -> bytes:
+    """One frame of our own making, and what comes back."""
+    frame = bytes(body)
+    frame += FramerRTU.compute_CRC(frame).to_bytes(2, "big")
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    try:
+        tty.setraw(fd)
+        os.write(fd, frame)
+        answer = b""
+        while select.select([fd], [], [], 0.3)[0]:
+            answer += os.read(fd, 256)
+        return answer
+    finally:
+        os.close(fd)
+
+
+def test_what_a_meter_does_not_have_is_refused_by_the_book_and_other_units_are_not_answered(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "tty"
+    with meter(path, "--model", "EM340"):
+        assert raw(path, 1, 4, 0, 0x34, 0, 126)[1:3] == b"\x84\x03"
+        assert raw(path, 1, 4, 0, 0x34, 0, 0)[1:3] == b"\x84\x03"
+        assert raw(path, 1, 4, 0, 0x34, 0, 12)[1:3] == b"\x84\x03"  # 11 at most on this one
+        assert raw(path, 1, 6, 0, 0x34, 0, 1)[1:3] == b"\x86\x01"
+        assert raw(path, 1, 4, 0xEE, 0, 0, 2)[1:3] == b"\x84\x02"
+        assert raw(path, 2, 4, 0, 0x34, 0, 2) == b""
 
 
 def test_faults_can_be_given(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ FAULTS = [
     ("late", 100, ""),
     ("drop", 1, ""),
 ]
+STAYS = ("freeze", "pace")  # until it is paid: what the register says is billed all the same
 GROUPS = [FAULTS[i::3] for i in range(3)]
 
 
@@ -111,11 +112,13 @@ def test_a_fault_in_a_session_costs_nobody_a_watt_hour(faults):
             else:
                 await energy(world, 400)
                 assert "alarm" not in world.records, name
-            world.meter.clear_fault()
+            if name not in STAYS:
+                world.meter.clear_fault()
             await act(world, "unplug")
             last = await settled(world)
             priced = last["priced"]
-            assert priced["billed_wh"] == world.meter.register_wh - before > 50, name
+            assert priced["billed_wh"] == world.meter.register_wh - before >= 50, name
+            world.meter.clear_fault()
             assert priced["reason"] == ("meter_lost" if alarm else "unplug"), name
             agree(world)
             await next_driver(world)
@@ -137,7 +140,7 @@ def test_a_meter_that_never_comes_back_is_billed_up_to_its_last_good_register(fa
         priced = world.records["priced"]
         assert priced["start_wh"] == before
         # at most the reading that was under way when the fault came
-        assert 90 <= priced["billed_wh"] <= good - before + 60
+        assert 50 <= priced["billed_wh"] <= good - before + 60
         codes = [r["code"] for r in world.charger_records() if r["kind"] == "alarm"]
         assert codes[-1] == "billed_without_final_reading"
         await act(world, "unplug")
@@ -160,7 +163,7 @@ def test_power_past_the_open_contactor_is_an_alarm_and_sold_to_nobody():
         assert world.terminal.books.records == []
         world.evse.set_fault("contactor_bypassed", False)
         await act(world, "remove_card")
-        await world.until_ready(60)
+        await until_state(world, "free")
         await settled(world)
         agree(world)
 

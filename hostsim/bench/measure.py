@@ -19,14 +19,25 @@ from pathlib import Path
 from typing import Any
 
 from hostsim import bench_flash
+from hostsim.bench import modbus
 from hostsim.broker import BrokerError
 from hostsim.charger import Charger, ChargerError, Machine
 from hostsim.pricing import ticks
 from hostsim.pricing.cli import PriceError
 from hostsim.setup import BUILD
+from hostsim.setup.progress import SetupError
 from hostsim.world import Options, World, WorldError
 
-ERRORS = (WorldError, BrokerError, ChargerError, PriceError, RuntimeError, OSError)
+ERRORS = (
+    WorldError,
+    BrokerError,
+    ChargerError,
+    PriceError,
+    SetupError,
+    RuntimeError,
+    OSError,
+    subprocess.SubprocessError,
+)
 Progress = Callable[[str], None]
 
 BAUD = 9600
@@ -71,6 +82,8 @@ async def everything(rom: bool, progress: Progress) -> dict[str, Any]:
             await world.stop()
     progress("price ticks")
     found["pricing"] = await asyncio.to_thread(ticks.measure)
+    progress("the meter's bus beside micropython-modbus")
+    found["modbus"] = await asyncio.to_thread(modbus.measure)
     progress("flash")
     found["flash"] = await asyncio.to_thread(bench_flash.measure, 50)
     return found

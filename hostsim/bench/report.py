@@ -60,6 +60,39 @@ _ROWS = (
         "a file on LittleFS: {flash.littlefs.erases_per_session}",
     ),
 )
+_MODBUS = (  # what, figure, unit, all below modbus.<bits>.
+    ("request encoded", "codec.{whose}.encode.us", "us"),
+    ("  allocated", "codec.{whose}.encode.bytes", "B"),
+    ("answer decoded", "codec.{whose}.decode.us", "us"),
+    ("  allocated", "codec.{whose}.decode.bytes", "B"),
+    ("imported, heap kept", "import.{whose}.bytes", "B"),
+    *(
+        row
+        for baud in (9600, 19200, 115200)
+        for row in (
+            (f"{baud} baud, round trips", f"trips.{baud}.{{whose}}.per_s", "/s"),
+            ("  of the line's limit", f"trips.{baud}.{{whose}}.of_limit", ""),
+            ("  processor a poll", f"trips.{baud}.{{whose}}.cpu_us", "us"),
+        )
+    ),
+)
+
+
+def _modbus_rows(found: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Our Modbus master beside the other one of the same run, for each build."""
+    rows = []
+    for bits, inner in found.get("modbus", {}).items():
+        for what, path, unit in _MODBUS:
+            ours = f"modbus.{bits}.{path.format(whose='ours')}"
+            peer = "{modbus." + f"{bits}.{path.format(whose='peer')}" + "}"
+            rows.append((f"Modbus {bits}-bit: {what}", ours, unit, f"micropython-modbus: {peer}"))
+        for name, by_baud in inner["polls"].items():
+            for baud in by_baud:
+                path = f"modbus.{bits}.polls.{name}.{baud}."
+                beside = "{" + path + "per_s} polls of {" + path + "requests} requests a second"
+                what = f"Modbus {bits}-bit: {name} at {baud} baud, of its limit"
+                rows.append((what, path + "of_limit", "", beside))
+    return rows
 
 
 def value(found: dict[str, Any], path: str) -> Any:
@@ -89,7 +122,7 @@ def show(found: dict[str, Any]) -> None:
     table.add_column("")
     table.add_column("measured", justify="right")
     table.add_column("beside")
-    for what, path, unit, beside in _ROWS:
+    for what, path, unit, beside in [*_ROWS, *_modbus_rows(found)]:
         table.add_row(what, f"{value(found, path)} {unit}".rstrip(), _filled(beside, found))
     console = Console()
     console.print(table)
