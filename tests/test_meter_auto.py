@@ -29,14 +29,15 @@ def test_the_meter_is_found_kept_and_found_anew_after_a_swap(rom):
         await act(world, "unplug")
         last = await settled(world)
         assert last["priced"]["billed_wh"] == world.meter.register_wh - before > 100
+        await act(world, "remove_card")
         await act(world, "stop")
         await until_state(world, "free")
         asked = len([line for line in world.log if "found at" in line])
         await world.change_meter(model="PRO380", serial="7", start_wh=77_000, baud=9600)
         await world.until(lambda: kept(world).get("model") == "PRO380", 120, "the other meter")
+        await world.until_ready(60)
         assert len([line for line in world.log if "found at" in line]) == asked + 1
         assert (kept(world)["line"][:4], kept(world)["unit"]) == ("9600", 1)
-        await world.until_ready(60)
         before = world.meter.register_wh
         await charging(world)
         await energy(world, 100)
@@ -73,11 +74,11 @@ def probed(path: Path, *options: str) -> "subprocess.CompletedProcess[str]":
 
 def test_a_technician_reads_what_is_there_and_how_good_the_line_is(tmp_path: Path) -> None:
     path = tmp_path / "tty"
-    with meter(path, "--model", "SDM630", "--start-wh", "1234567", "--power", "4600"):
+    with meter(path, "--model", "SDM630", "--start-wh", "1234567"):
         done = probed(path)
     lines = done.stdout.splitlines()
     assert (done.returncode, lines[0]) == (0, "A meter answers at 9600 8N1, unit 1.")
-    assert lines[1] == "SDM630: 1234.567 kWh, 4600 W, serial 21034567"
+    assert lines[1] == "SDM630: 1234.567 kWh, 0 W, serial 21034567"
     assert "Line: 50 of 50 requests answered, 0 damaged" in lines[-2]
     assert lines[-2].endswith("good.")
     settings = json.loads("{" + lines[-1].split(": ", 1)[1].split(", or ")[0] + "}")

@@ -113,6 +113,7 @@ async def search(
             bus = open_bus(line) if some else None
             for unit in some:
                 if await _answers(bus, unit):
+                    bus.attempts = 3  # a bad line is not another model
                     found = Found(line, unit)
                     await _fit(bus, found)
                     return found
