@@ -42,7 +42,7 @@ class Desk:
         self.engine = engine
         self.ingest = ingest
         self.logs: deque[dict[str, Any]] = deque(maxlen=_LOG_LINES)
-        self.chores: list[Callable[[], None]] = []  # done before the reminders, each time
+        self.chores: list[Callable[[], object]] = []  # done before the reminders, each time
         self._now_ms = now_ms
         self._send = send
         self._last_again: dict[str, float] = {}

@@ -160,7 +160,7 @@ class Payment(Base):
     code: Mapped[int] = mapped_column(default=0)
     text: Mapped[str] = mapped_column(default="")
     authorised_at: Mapped[int] = mapped_column(default=0)
-    settled_at: Mapped[int] = mapped_column(default=0)
+    settled_at: Mapped[int] = mapped_column(default=0, index=True)
     session: Mapped[Session] = relationship(back_populates="payment")
 
 

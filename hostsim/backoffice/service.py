@@ -26,6 +26,7 @@ from hostsim.backoffice.ingest import Ack, Ingest, known_charger
 from hostsim.backoffice.models import Command, Problem, Stream, open_database, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.refunds import Refunds
+from hostsim.backoffice.reports import roll
 from hostsim.pki import Pki
 
 EventHandler = Callable[[str, dict[str, Any]], None]
@@ -62,6 +63,7 @@ class BackOffice:
         self.refunds = Refunds(self.engine, self.send_command, self._now_ms)
         self._desk = Desk(self.engine, self.ingest, self._now_ms, self._connection.send)
         self._desk.chores.append(self.refunds.tend)
+        self._desk.chores.append(lambda: roll.catch_up(self.engine, self.operator.zone, 4))
 
     # -- life
 

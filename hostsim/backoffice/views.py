@@ -83,9 +83,14 @@ def session(engine: Engine, identity: int) -> dict[str, Any] | None:
         row = db.scalars(query).first()
         if row is None:
             return None
-        return session_dict(row) | {
-            "periods": [_pick(period, PERIOD_FIELDS) for period in row.periods]
-        }
+        return session_with_periods(row)
+
+
+def session_with_periods(row: Session) -> dict[str, Any]:
+    """session_dict and `periods`."""
+    return session_dict(row) | {
+        "periods": [_pick(period, PERIOD_FIELDS) for period in row.periods]
+    }
 
 
 def books(engine: Engine, charger: str) -> dict[str, Any]:

@@ -17,13 +17,22 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
-from hostsim.backoffice.pages import invoices, login, overview, people, public, sessions
+from hostsim.backoffice.pages import (
+    invoices,
+    login,
+    ocpi,
+    overview,
+    people,
+    public,
+    reports,
+    sessions,
+)  # fmt: skip
 from hostsim.backoffice.pages.shell import Shell
 from hostsim.backoffice.service import BackOffice
 
 _STATIC = Path(__file__).with_name("static")
 _HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
-_PARTS = (login, public, overview, sessions, invoices, people)
+_PARTS = (login, public, overview, sessions, invoices, reports, ocpi, people)
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not now", 413: "Too much", 429: "Slowly"}
 
 

@@ -64,7 +64,7 @@ def credit_note(
 ) -> dict[str, Any]:
     """The credit note of a refund that was done; amounts are negative, VAT is split as it was on
     the invoice."""
-    vat = split(original["vat"], refund.amount_minor)
+    vat = _given_back(refund) or split(original["vat"], refund.amount_minor)
     return {
         "version": 1,
         "kind": CREDIT_NOTE,
@@ -76,6 +76,7 @@ def credit_note(
         "lines": [],
         "original": original["number"],
         "refund": refund.refund,
+        "credit_no": refund.credit_no,
         "reason": refund.reason,
         "way": refund.way,
         "receipt": refund.receipt or original["receipt"],
@@ -85,6 +86,15 @@ def credit_note(
         "vat_minor": sum(row[2] for row in vat),
         "vat": vat,
     }
+
+
+def _given_back(refund: Refund) -> list[list[int]]:
+    """The charger's own split of a refund, negative; [] of a charger that gave none."""
+    numbers = refund.lines or []
+    rows = [numbers[at : at + 4] for at in range(0, len(numbers) - 3, 4)]
+    if sum(row[3] for row in rows) != refund.amount_minor:
+        return []
+    return [[vat_e4, -net, -tax, -gross] for vat_e4, net, tax, gross in rows]
 
 
 def vat_groups(session: dict[str, Any]) -> list[list[int]]:

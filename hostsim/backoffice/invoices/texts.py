@@ -99,9 +99,14 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Trop d'essais. Veuillez patienter une minute.",
     ),
     "refunds": ("Refunds", "Erstattungen", "Remboursements"),
-    "refund_asked": ("under way", "in Arbeit", "en cours"),
-    "refund_refunded": ("paid back", "erstattet", "remboursé"),
-    "refund_failed": ("not possible yet", "noch nicht möglich", "pas encore possible"),
+    "refund_requested": ("being looked at", "in Prüfung", "en examen"),
+    "refund_approved": ("under way", "in Arbeit", "en cours"),
+    "refund_sent": (
+        "on its way by your bank", "unterwegs über Ihre Bank", "en cours par votre banque",
+    ),
+    "refund_done": ("paid back", "erstattet", "remboursé"),
+    "refund_refused": ("not granted", "nicht gewährt", "non accordé"),
+    "refund_failed": ("not possible", "nicht möglich", "pas possible"),
     "not_yet": (
         "This receipt is not here yet. Please try again in a minute.",
         "Dieser Beleg ist noch nicht da. Bitte in einer Minute noch einmal versuchen.",

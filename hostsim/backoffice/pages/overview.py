@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from hostsim.backoffice import views
 from hostsim.backoffice.pages.shell import Desk, SupportForm, Viewer, back
+from hostsim.backoffice.reports import query
 
 _NEWEST = 12
 _SHOWN = 20
@@ -24,6 +25,7 @@ def overview(request: Request, shell: Desk, caller: Viewer) -> Response:
     context: dict[str, Any] = {
         "here": "overview",
         "chargers": chargers,
+        "today": query.today(shell.office.engine, shell.now().date()),
         "online": sum(1 for charger in chargers if charger["online"]),
         "charging": sum(1 for charger in chargers if charger["figures"].get("session")),
         "problems": problems[:_SHOWN],

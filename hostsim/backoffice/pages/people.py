@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from hostsim.backoffice import audit
-from hostsim.backoffice.accounts import people
+from hostsim.backoffice.accounts import people, tokens
 from hostsim.backoffice.accounts.logins import Caller, now_ms
 from hostsim.backoffice.pages.shell import Admin, AdminForm, Desk, Finance, Shell, back
 
@@ -25,6 +25,7 @@ def _shown(
         "here": "people",
         "people": people.everybody(shell.office.engine),
         "roles": people.ROLES,
+        "tokens": tokens.everyone(shell.office.engine),
     }
     return shell.page(request, "people.html", caller, context | more, status)
 
@@ -44,6 +45,28 @@ def add(request: Request, shell: Desk, form: AdminForm) -> Response:
         values = {"name": name, "role": role}
         return _shown(request, shell, form.caller, 422, errors={exc.field: exc.why}, values=values)
     return back(request, "people", f"{name} may log in now.")
+
+
+@routes.post("/people/tokens")
+def new_token(request: Request, shell: Desk, form: AdminForm) -> Response:
+    name = form.text("name", 1, 40)
+    if form.errors:
+        return _shown(
+            request,
+            shell,
+            form.caller,
+            422,
+            wrong={"name": "Partner", "why": form.errors["name"]},
+        )
+    token = tokens.add(shell.office.engine, form.caller.name, name, now_ms())
+    said = f"The token of {name}, shown only now: {token}" if token else f"{name} has one already."
+    return _shown(request, shell, form.caller, said=said)
+
+
+@routes.post("/people/tokens/{identity}/end")
+def end_token(request: Request, shell: Desk, form: AdminForm, identity: int) -> Response:
+    tokens.end(shell.office.engine, form.caller.name, identity, now_ms())
+    return back(request, "people", "The token is of no use any more.")
 
 
 @routes.post("/people/{name}")

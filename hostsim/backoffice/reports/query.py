@@ -1,0 +1,252 @@
+"""Reading the sums: one report of a period, a charger or all, a tariff or all, in one currency."""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.models import Charger, Session
+from hostsim.backoffice.reports import roll
+from hostsim.backoffice.reports.period import Days, number
+from hostsim.backoffice.tables import EndOfDay, StatDay, StatHour, StatReason, StatVat
+
+SUMS = (
+    "sessions", "declined", "cancelled", "energy_wh", "gross_minor", "net_minor", "vat_minor",
+    "energy_minor", "idle_minor", "idle_sessions", "occupied_ms", "charging_ms", "refunds",
+    "refunded_minor",
+)  # fmt: skip
+_DAY_MS = 86_400_000
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Report:
+    """Every row has the names of SUMS, and `key`: a date, a charger's or a tariff's name."""
+
+    days: Days
+    currency: str
+    charger: str
+    tariff: str
+    total: Row
+    by_day: list[Row]
+    by_charger: list[Row]
+    by_tariff: list[Row]
+    weekday_hours: list[list[int]]
+    """Occupied ms, seven weekdays (Monday first) of 24 hours."""
+    weekdays: list[int]
+    """How many of each weekday the period has."""
+    chargers: int
+    declined: list[Row] = field(default_factory=list)
+    refunded: list[Row] = field(default_factory=list)
+    stopped: list[Row] = field(default_factory=list)
+    vat: list[Row] = field(default_factory=list)
+    terminals: list[Row] = field(default_factory=list)
+
+    @property
+    def occupancy(self) -> float:
+        """Share of the time a vehicle was at a charger, 0 to 1."""
+        whole = max(self.chargers, 1) * self.days.count * _DAY_MS
+        return float(self.total["occupied_ms"]) / whole
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the time energy flowed, 0 to 1."""
+        whole = max(self.chargers, 1) * self.days.count * _DAY_MS
+        return float(self.total["charging_ms"]) / whole
+
+
+def read(
+    engine: Engine, zone: ZoneInfo, days: Days, currency: str = "", charger: str = "",
+    tariff: str = "",
+) -> Report:  # fmt: skip
+    """The report; `currency` "" is the one with the most sessions in the period."""
+    with Db(engine) as db:
+        first, last = days.numbers
+        currency = currency or _usual_currency(db, first, last)
+        where = [StatDay.day.between(first, last), StatDay.currency == currency]
+        if charger:
+            where.append(StatDay.charger == charger)
+        if tariff:
+            where.append(StatDay.tariff == tariff)
+        by_day = {row["key"]: row for row in _grouped(db, StatDay.day, where)}
+        count = 1 if charger else db.scalar(select(func.count()).select_from(Charger)) or 0
+        report = Report(
+            days=days,
+            currency=currency,
+            charger=charger,
+            tariff=tariff,
+            total=_total(list(by_day.values())),
+            by_day=[by_day.get(number(day), _empty(number(day))) for day in days],
+            by_charger=_grouped(db, StatDay.charger, where, StatDay.gross_minor),
+            by_tariff=_grouped(db, StatDay.tariff, where, StatDay.gross_minor),
+            weekday_hours=_weekday_hours(db, zone, days, charger),
+            weekdays=[sum(1 for day in days if day.weekday() == n) for n in range(7)],
+            chargers=count,
+        )
+        if not charger and not tariff:
+            for kind in ("declined", "refunded", "stopped"):
+                name = "refund" if kind == "refunded" else kind
+                setattr(report, kind, _reasons(db, first, last, name, currency))
+        report.vat = _vat(db, first // 100, last // 100, currency)
+        report.terminals = _terminals(db, zone, days, charger)
+        return report
+
+
+def currencies(engine: Engine) -> list[str]:
+    """All that were ever used."""
+    with Db(engine) as db:
+        return list(db.scalars(select(StatDay.currency).distinct().order_by(StatDay.currency)))
+
+
+def tariffs(engine: Engine) -> list[str]:
+    """All that were ever charged by."""
+    with Db(engine) as db:
+        return list(db.scalars(select(StatDay.tariff).distinct().order_by(StatDay.tariff)))
+
+
+def today(engine: Engine, day: datetime.date, charger: str = "") -> dict[str, Any]:
+    """sessions, energy_wh, and money: currency -> minor units."""
+    query = select(
+        StatDay.currency,
+        func.sum(StatDay.sessions),
+        func.sum(StatDay.energy_wh),
+        func.sum(StatDay.gross_minor),
+    ).where(StatDay.day == number(day))
+    if charger:
+        query = query.where(StatDay.charger == charger)
+    with Db(engine) as db:
+        rows = db.execute(query.group_by(StatDay.currency)).all()
+    return {
+        "sessions": sum(int(row[1]) for row in rows),
+        "energy_wh": sum(int(row[2]) for row in rows),
+        "money": {row[0]: int(row[3]) for row in rows},
+    }
+
+
+def money_by_charger(engine: Engine, day: datetime.date) -> dict[str, tuple[int, str]]:
+    """Minor units and currency each charger took that day."""
+    query = (
+        select(StatDay.charger, func.sum(StatDay.gross_minor), StatDay.currency)
+        .where(StatDay.day == number(day))
+        .group_by(StatDay.charger, StatDay.currency)
+    )
+    with Db(engine) as db:
+        return {name: (int(minor), currency) for name, minor, currency in db.execute(query)}
+
+
+def _usual_currency(db: Db, first: int, last: int) -> str:
+    query = (
+        select(StatDay.currency)
+        .where(StatDay.day.between(first, last))
+        .group_by(StatDay.currency)
+        .order_by(func.sum(StatDay.sessions).desc())
+        .limit(1)
+    )
+    return db.scalar(query) or "EUR"
+
+
+def _grouped(db: Db, key: Any, where: list[Any], order: Any = None) -> list[Row]:
+    sums = [func.sum(getattr(StatDay, name)) for name in SUMS]
+    query = select(key, *sums).where(*where).group_by(key)
+    query = query.order_by(func.sum(order).desc() if order is not None else key)
+    return [
+        {"key": row[0]} | {name: int(row[n + 1]) for n, name in enumerate(SUMS)}
+        for row in db.execute(query)
+    ]
+
+
+def _empty(key: Any) -> Row:
+    return {"key": key} | dict.fromkeys(SUMS, 0)
+
+
+def _total(rows: list[Row]) -> Row:
+    return {name: sum(row[name] for row in rows) for name in SUMS}
+
+
+def _weekday_hours(db: Db, zone: ZoneInfo, days: Days, charger: str) -> list[list[int]]:
+    found = [[0] * 24 for _ in range(7)]
+    weekday = {number(day): day.weekday() for day in days}
+    for day, hour, occupied in (
+        _hours_of_charger(db, zone, days, charger)
+        if charger
+        else db.execute(
+            select(StatHour.day, StatHour.hour, StatHour.occupied_ms).where(
+                StatHour.day.between(*days.numbers)
+            )
+        ).tuples()
+    ):
+        if day in weekday:
+            found[weekday[day]][hour] += occupied
+    return found
+
+
+def _hours_of_charger(
+    db: Db, zone: ZoneInfo, days: Days, charger: str
+) -> list[tuple[int, int, int]]:
+    """Of one charger straight from its sessions, so that the sums need no row for each."""
+    start, end = days.bounds_ms(zone)
+    query = select(Session.start_at, Session.elapsed_ms).where(
+        Session.charger == charger,
+        Session.state == "captured",
+        Session.start_at < end,
+        Session.start_at + Session.elapsed_ms >= start,
+    )
+    sums: dict[tuple[int, int], int] = defaultdict(int)
+    for start_at, elapsed in db.execute(query):
+        for day, hour, share in roll.hours(start_at, elapsed, zone):
+            sums[day, hour] += share
+    return [(*key, value) for key, value in sums.items()]
+
+
+def _reasons(db: Db, first: int, last: int, kind: str, currency: str) -> list[Row]:
+    query = (
+        select(StatReason.reason, func.sum(StatReason.count), func.sum(StatReason.amount_minor))
+        .where(
+            StatReason.day.between(first, last),
+            StatReason.kind == kind,
+            StatReason.currency == currency,
+        )
+        .group_by(StatReason.reason)
+        .order_by(func.sum(StatReason.count).desc())
+        .limit(30)
+    )
+    return [
+        {"reason": reason, "count": int(count), "amount_minor": int(minor)}
+        for reason, count, minor in db.execute(query)
+    ]
+
+
+def _vat(db: Db, first: int, last: int, currency: str) -> list[Row]:
+    """By month, rate and kind; documents of all chargers and tariffs, as the tax office wants."""
+    query = (
+        select(StatVat)
+        .where(StatVat.month.between(first, last), StatVat.currency == currency)
+        .order_by(StatVat.month, StatVat.vat_e4, StatVat.kind.desc())
+    )
+    names = ("month", "vat_e4", "kind", "documents", "net_minor", "tax_minor", "gross_minor")
+    return [{name: getattr(row, name) for name in names} for row in db.scalars(query)]
+
+
+def _terminals(db: Db, zone: ZoneInfo, days: Days, charger: str) -> list[Row]:
+    start, end = days.bounds_ms(zone)
+    query = (
+        select(EndOfDay)
+        .where(EndOfDay.at >= start, EndOfDay.at < end)
+        .order_by(EndOfDay.at.desc())
+        .limit(500)
+    )
+    if charger:
+        query = query.where(EndOfDay.charger == charger)
+    names = "charger at result count terminal_minor ledger_minor books_minor books_count".split()
+    return [
+        {name: getattr(row, name) for name in names}
+        | {"agree": row.terminal_minor == row.ledger_minor == row.books_minor}
+        for row in db.scalars(query)
+    ]

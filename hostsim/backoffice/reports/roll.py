@@ -1,0 +1,213 @@
+"""Bringing the sums up to date: what is in the books and noted as to do is added, once.
+
+The note is written in the transaction that changed the books, and deleted in the one that adds to
+the sums: nothing is left out or counted twice. One process adds at a time.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, delete, func, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice import figures
+from hostsim.backoffice.models import Payment, Period, Refund, Session, writing
+from hostsim.backoffice.tables import Invoice, StatDay, StatHour, StatReason, StatVat, Todo
+
+_BATCH = 1000
+_HOUR_MS = 3_600_000
+_LONGEST_MS = 31 * 24 * _HOUR_MS
+_LOCK = 0x466F7265  # PostgreSQL's advisory lock of this work: "Fore"
+_TABLES: tuple[Any, ...] = (StatDay, StatHour, StatVat, StatReason)
+
+_Sums = dict[Any, dict[tuple[Any, ...], dict[str, int]]]
+
+
+def catch_up(engine: Engine, zone: ZoneInfo, most: int = 20) -> int:
+    """Adds what is to do, at most so many batches; answers how many notes it worked off."""
+    done = 0
+    for _ in range(most):
+        count = _one_batch(engine, zone)
+        done += count
+        if count < _BATCH:
+            break
+    return done
+
+
+def rebuild(engine: Engine, zone: ZoneInfo) -> int:
+    """Forgets all sums and makes them again from the books (another time zone, a doubt)."""
+    with writing(engine) as db:
+        for table in (*_TABLES, Todo):
+            db.execute(delete(table))
+        for kind, query in (
+            ("session", select(Session.id).where(
+                Session.state.in_(("captured", "cancelled", "declined")))),
+            ("refund", select(Refund.id).where(Refund.state == "done")),
+            ("document", select(Invoice.id)),
+        ):  # fmt: skip
+            for ids in db.scalars(query).partitions(5000):
+                db.execute(insert(Todo), [{"kind": kind, "ref": ref} for ref in ids])
+    done = 0
+    while count := catch_up(engine, zone):
+        done += count
+    return done
+
+
+def _one_batch(engine: Engine, zone: ZoneInfo) -> int:
+    with Db(engine) as db:
+        if db.scalar(select(Todo.id).limit(1)) is None:
+            return 0
+    with writing(engine) as db:
+        if engine.dialect.name == "postgresql":
+            db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        todo = db.execute(
+            select(Todo.id, Todo.kind, Todo.ref).order_by(Todo.id).limit(_BATCH)
+        ).all()
+        refs: dict[str, list[int]] = defaultdict(list)
+        for _, kind, ref in todo:
+            refs[kind].append(ref)
+        sums: _Sums = {table: defaultdict(lambda: defaultdict(int)) for table in _TABLES}
+        _add_sessions(db, zone, refs["session"], sums)
+        _add_refunds(db, zone, refs["refund"], sums)
+        _add_documents(db, zone, refs["document"], sums)
+        for table, rows in sums.items():
+            _write(db, table, rows)
+        if todo:
+            db.execute(delete(Todo).where(Todo.id.in_([row.id for row in todo])))
+        return len(todo)
+
+
+def _add_sessions(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
+    if not ids:
+        return
+    charging = dict(
+        db.execute(
+            select(Period.session_id, func.sum(Period.charging_ms))
+            .where(Period.session_id.in_(ids))
+            .group_by(Period.session_id)
+        )
+        .tuples()
+        .all()
+    )
+    columns = (
+        Session.id, Session.charger, Session.tariff, Session.currency, Session.state,
+        Session.opened_at, Session.start_at, Session.end_at, Session.elapsed_ms,
+        Session.billed_wh, Session.total_minor, Session.net_minor, Session.vat_minor,
+        Session.lines, Session.stop_reason, Payment.settled_at, Payment.code, Payment.text,
+    )  # fmt: skip
+    for s in db.execute(select(*columns).join(Payment).where(Session.id.in_(ids))):
+        ended = s.end_at or s.settled_at or s.opened_at
+        day = local(ended, zone)[0]
+        row = sums[StatDay][day, s.charger, s.tariff, s.currency]
+        if s.state == "declined":
+            row["declined"] += 1
+            why = f"{s.text or 'declined'} (code {s.code})"
+            _reason(sums, day, "declined", why, s.currency, 0)
+        elif s.state == "cancelled":
+            row["cancelled"] += 1
+            _reason(sums, day, "stopped", s.stop_reason or "cancelled", s.currency, 0)
+        else:
+            _add_paid(row, s, charging.get(s.id, 0) or 0)
+            _reason(sums, day, "stopped", s.stop_reason or "unknown", s.currency, s.total_minor)
+            for at, hour, share in hours(s.start_at, s.elapsed_ms, zone):
+                sums[StatHour][at, hour]["occupied_ms"] += share
+            if s.start_at:
+                sums[StatHour][local(s.start_at, zone)]["starts"] += 1
+
+
+def _add_paid(row: dict[str, int], s: Any, charging_ms: int) -> None:
+    row["sessions"] += 1
+    row["energy_wh"] += s.billed_wh
+    row["gross_minor"] += s.total_minor
+    row["net_minor"] += s.net_minor
+    row["vat_minor"] += s.vat_minor
+    row["occupied_ms"] += s.elapsed_ms
+    row["charging_ms"] += charging_ms
+    idle = 0
+    for line in figures.lines({"lines": s.lines, "currency": s.currency}):
+        if line["kind"] == "ENERGY":
+            row["energy_minor"] += line["gross_minor"]
+        elif line["kind"] == "PARKING_TIME":
+            idle += line["gross_minor"]
+    row["idle_minor"] += idle
+    row["idle_sessions"] += 1 if idle else 0
+
+
+def _add_refunds(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
+    if not ids:
+        return
+    query = (
+        select(Refund, Session.tariff, Session.currency)
+        .join(Session, Session.id == Refund.session_id)
+        .where(Refund.id.in_(ids))
+    )
+    for refund, tariff, currency in db.execute(query):
+        day = local(refund.done_at or refund.asked_at, zone)[0]
+        row = sums[StatDay][day, refund.charger, tariff, currency]
+        row["refunds"] += 1
+        row["refunded_minor"] += refund.amount_minor
+        _reason(
+            sums, day, "refund", refund.reason or "no reason given", currency, refund.amount_minor
+        )
+
+
+def _add_documents(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
+    if not ids:
+        return
+    for row in db.scalars(select(Invoice).where(Invoice.id.in_(ids))):
+        month = local(row.issued_at, zone)[0] // 100
+        for vat_e4, net, tax, gross in json.loads(row.document)["vat"]:
+            found = sums[StatVat][month, row.currency, vat_e4, row.kind]
+            found["documents"] += 1
+            found["net_minor"] += net
+            found["tax_minor"] += tax
+            found["gross_minor"] += gross
+
+
+def _reason(
+    sums: _Sums, day: int, kind: str, reason: str, currency: str, amount_minor: int
+) -> None:
+    row = sums[StatReason][day, kind, reason[:80], currency]
+    row["count"] += 1
+    row["amount_minor"] += amount_minor
+
+
+def _write(db: Db, table: Any, rows: dict[tuple[Any, ...], dict[str, int]]) -> None:
+    """INSERT, or add to the row that is there."""
+    if not rows:
+        return
+    keys = [column.name for column in table.__table__.primary_key]
+    counts = [column.name for column in table.__table__.columns if column.name not in keys]
+    make = postgresql.insert if db.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = make(table)
+    added = {name: getattr(table, name) + statement.excluded[name] for name in counts}
+    statement = statement.on_conflict_do_update(index_elements=keys, set_=added)
+    values = [
+        dict(zip(keys, key, strict=True)) | {name: row.get(name, 0) for name in counts}
+        for key, row in sorted(rows.items())
+    ]
+    db.connection().execute(statement, values)
+
+
+def local(epoch_ms: int, zone: ZoneInfo) -> tuple[int, int]:
+    """Local day as yyyymmdd, and hour."""
+    at = datetime.datetime.fromtimestamp(epoch_ms // 1000, zone)
+    return at.year * 10_000 + at.month * 100 + at.day, at.hour
+
+
+def hours(start_ms: int, elapsed_ms: int, zone: ZoneInfo) -> Iterator[tuple[int, int, int]]:
+    """Local day, hour, and how many ms of the time from start_ms on fell into it."""
+    if not start_ms:
+        return
+    at, end = start_ms, start_ms + min(elapsed_ms, _LONGEST_MS)
+    while at < end:  # zones differ by multiples of 15 minutes
+        until = min(end, at - at % (_HOUR_MS // 4) + _HOUR_MS // 4)
+        yield *local(at, zone), until - at
+        at = until
