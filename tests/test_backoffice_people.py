@@ -178,7 +178,7 @@ def test_an_admin_adds_changes_and_shuts_out_people(office: BackOffice) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"name": "B b"}, "must be 2 to 40"),
+        ({"name": "B b"}, "must be 2 to 32"),
         ({"name": "admin"}, "is there already"),
         ({"role": "god"}, "must be one of viewer"),
         ({"password": "short"}, "must have 10 to 200"),

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import contract
+from hostsim.backoffice import contract, fleet_view
 from hostsim.backoffice.ingest import Ack, Ingest, known_charger, position
 from hostsim.backoffice.models import Charger, Command, Retained, Stream, writing
 
@@ -140,6 +140,7 @@ class Desk:
                 _took_result(db, charger, message)
             else:
                 self.logs.append({"charger": charger, **message})
+                fleet_view.keep_line(db, charger, message, self._now_ms())
 
     def _took_status(self, db: Db, row: Charger, message: dict[str, Any], retained: bool) -> None:
         """A charger that does not know how far its records are here is told. A retained status is

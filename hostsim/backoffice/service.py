@@ -162,6 +162,11 @@ class BackOffice:
             stream.committed_seq = acked
         self._desk.acknowledge(Ack(charger, epoch, acked, True))
 
+    def note(self, by: str, action: str, subject: str, detail: str = "") -> None:
+        """A line in the audit log."""
+        with writing(self.engine) as db:
+            audit.note(db, self._now_ms(), by, action, subject, detail)
+
     def close_problem(self, identity: int, by: str = "") -> None:
         """An operator has seen to it."""
         with writing(self.engine) as db:

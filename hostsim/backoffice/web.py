@@ -18,21 +18,28 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from hostsim.backoffice.pages import (
+    fleet,
     invoices,
     login,
     ocpi,
     overview,
+    payments,
     people,
     public,
+    refunds,
     reports,
     sessions,
+    tariffs,
 )  # fmt: skip
 from hostsim.backoffice.pages.shell import Shell
 from hostsim.backoffice.service import BackOffice
 
 _STATIC = Path(__file__).with_name("static")
 _HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
-_PARTS = (login, public, overview, sessions, invoices, reports, ocpi, people)
+_PARTS = (
+    login, public, overview, fleet, payments, refunds, sessions, invoices, reports, tariffs, ocpi,
+    people,
+)  # fmt: skip
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not now", 413: "Too much", 429: "Slowly"}
 
 

@@ -20,7 +20,7 @@ ROLES = {
     "admin": "keeps people, tariffs and tokens",
 }
 _RANK = {role: rank for rank, role in enumerate(ROLES)}
-_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{1,39}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{1,31}")
 
 
 class PersonError(ValueError):
@@ -107,7 +107,7 @@ def everybody(engine: Engine) -> list[Known]:
 
 def _check(name: str, role: str) -> None:
     if not _NAME.fullmatch(name):
-        raise PersonError("name", "must be 2 to 40 of a-z 0-9 . _ @ -, a letter or digit first")
+        raise PersonError("name", "must be 2 to 32 of a-z 0-9 . _ @ -, a letter or digit first")
     if role not in ROLES:
         raise PersonError("role", f"must be one of {', '.join(ROLES)}")
 

@@ -90,7 +90,7 @@ def invoice(
         "languages": texts.LANGUAGES,
         "say": lambda key: texts.word(key, code),
         "sheets": [sheet.sheet(one["document"], code) for one in found],
-        "refunds": views.refunds_of(shell.office.engine, found[0]["session_id"]),
+        "refunds": _refunds(shell, found[0]),
         "amount": lambda minor: texts.money(minor, found[0]["currency"], code),
         "path": f"r/{charger}/{receipt_no}/{total_minor}",
         "qr": qr_svg(link),
@@ -130,6 +130,15 @@ def link_of(shell: Shell, request: Request, one: dict[str, Any], code: str) -> s
     """Where the driver finds a document's invoice."""
     total = one["total_minor"]
     return _link(shell, request, one["charger"], one["receipt_no"], total, code)
+
+
+def _refunds(shell: Shell, invoice: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was asked for and what the charger did; an order and its record are one."""
+    listed = shell.office.refunds.listed(invoice["charger"], receipt=invoice["receipt_no"])
+    orders = [order for order in listed if order["session_id"] == invoice["session_id"]]
+    known = {order["refund"] for order in orders}
+    done = views.refunds_of(shell.office.engine, invoice["session_id"])
+    return orders[::-1] + [refund for refund in done if refund["refund"] not in known]
 
 
 def _link(

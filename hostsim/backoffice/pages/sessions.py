@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from hostsim.backoffice import cdr, figures, views
+from hostsim.backoffice import cdr, figures, payments, views
 from hostsim.backoffice.invoices import find
 from hostsim.backoffice.pages.shell import HEADERS, Desk, Shell, Viewer
+from hostsim.backoffice.refund_desk import RefundDesk
 
 _PAGE = 50
 
@@ -49,6 +50,9 @@ def session(request: Request, shell: Desk, caller: Viewer, identity: int) -> Res
         "lines": figures.lines(one),
         "vat": figures.vat_table(one),
         "documents": find.by_session(shell.office.engine, identity),
+        "life": payments.life(shell.office.engine, one),
+        "disputes": payments.disputes(shell.office.engine, identity),
+        "orders": RefundDesk(shell.office).of_session(one) if one["receipt_no"] else [],
         "finished": one["state"] in ("priced", "captured"),
     }
     return shell.page(request, "session.html", caller, context)

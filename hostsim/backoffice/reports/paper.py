@@ -125,5 +125,6 @@ def _row(page: FPDF, row: tuple[str, ...], widths: list[float]) -> None:
 
 
 def _harmless(text: str) -> str:
-    risky = text.startswith(_FORMULA) and not text[1:2].isdigit()
+    negative = text.startswith("-") and text[1:2].isdigit()
+    risky = text.startswith(_FORMULA) and not negative
     return f"'{text}" if risky else text

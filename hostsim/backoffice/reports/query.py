@@ -173,18 +173,17 @@ def _total(rows: list[Row]) -> Row:
 def _weekday_hours(db: Db, zone: ZoneInfo, days: Days, charger: str) -> list[list[int]]:
     found = [[0] * 24 for _ in range(7)]
     weekday = {number(day): day.weekday() for day in days}
-    for day, hour, occupied in (
-        _hours_of_charger(db, zone, days, charger)
-        if charger
-        else db.execute(
-            select(StatHour.day, StatHour.hour, StatHour.occupied_ms).where(
-                StatHour.day.between(*days.numbers)
-            )
-        ).tuples()
-    ):
+    rows = _hours_of_charger(db, zone, days, charger) if charger else _hours_of_all(db, days)
+    for day, hour, occupied in rows:
         if day in weekday:
             found[weekday[day]][hour] += occupied
     return found
+
+
+def _hours_of_all(db: Db, days: Days) -> list[tuple[int, int, int]]:
+    query = select(StatHour.day, StatHour.hour, StatHour.occupied_ms)
+    rows = db.execute(query.where(StatHour.day.between(*days.numbers)))
+    return [(day, hour, occupied) for day, hour, occupied in rows]
 
 
 def _hours_of_charger(

@@ -87,15 +87,12 @@ def _one_batch(engine: Engine, zone: ZoneInfo) -> int:
 def _add_sessions(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
     if not ids:
         return
-    charging = dict(
-        db.execute(
-            select(Period.session_id, func.sum(Period.charging_ms))
-            .where(Period.session_id.in_(ids))
-            .group_by(Period.session_id)
-        )
-        .tuples()
-        .all()
+    query = (
+        select(Period.session_id, func.sum(Period.charging_ms))
+        .where(Period.session_id.in_(ids))
+        .group_by(Period.session_id)
     )
+    charging = {session: int(ms) for session, ms in db.execute(query)}
     columns = (
         Session.id, Session.charger, Session.tariff, Session.currency, Session.state,
         Session.opened_at, Session.start_at, Session.end_at, Session.elapsed_ms,
@@ -114,7 +111,7 @@ def _add_sessions(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
             row["cancelled"] += 1
             _reason(sums, day, "stopped", s.stop_reason or "cancelled", s.currency, 0)
         else:
-            _add_paid(row, s, charging.get(s.id, 0) or 0)
+            _add_paid(row, s, charging.get(s.id, 0))
             _reason(sums, day, "stopped", s.stop_reason or "unknown", s.currency, s.total_minor)
             for at, hour, share in hours(s.start_at, s.elapsed_ms, zone):
                 sums[StatHour][at, hour]["occupied_ms"] += share

@@ -1,0 +1,104 @@
+"""The chargers as an operator watches them: state, power, money, firmware, alarms, log, report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, delete, func, select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.models import Charger, Command, Problem
+from hostsim.backoffice.tables import LogLine
+
+_KEPT = 300
+_PRUNE_EVERY = 50
+FAULTY = ("out_of_service", "fault")
+
+
+def everyone(engine: Engine) -> list[dict[str, Any]]:
+    """Every charger: name, online, seen_at, state, power_w, session figures, version, tariff,
+    faults, open problems."""
+    with Db(engine) as db:
+        query = select(Problem.charger, func.count()).where(Problem.open).group_by(Problem.charger)
+        problems = {name: count for name, count in db.execute(query)}
+        return [
+            _described(row) | {"problems": problems.get(row.name, 0)}
+            for row in db.scalars(select(Charger).order_by(Charger.name))
+        ]
+
+
+def one(engine: Engine, name: str) -> dict[str, Any] | None:
+    """One charger with its log (newest first), open problems and newest report."""
+    with Db(engine) as db:
+        row = db.get(Charger, name)
+        if row is None:
+            return None
+        lines = db.scalars(
+            select(LogLine).where(LogLine.charger == name).order_by(LogLine.id.desc()).limit(100)
+        )
+        problems = db.scalars(
+            select(Problem)
+            .where(Problem.charger == name, Problem.open)
+            .order_by(Problem.id.desc())
+            .limit(50)
+        )
+        reports = db.scalars(
+            select(Command)
+            .where(Command.charger == name, Command.name == "report")
+            .order_by(Command.counter.desc())
+            .limit(5)
+        )
+        return _described(row) | {
+            "status": row.status,
+            "log": [{"at": x.at, "level": x.level, "text": x.text} for x in lines],
+            "alarms": [
+                {"id": x.id, "code": x.code, "detail": x.detail, "at": x.at, "count": x.count}
+                for x in problems
+            ],
+            "reports": [{"at": x.sent_at, "state": x.state, "result": x.result} for x in reports],
+        }
+
+
+def keep_line(db: Db, charger: str, message: dict[str, Any], now_ms: int) -> None:
+    """A line of a charger's log; old ones go now and then."""
+    row = LogLine(
+        charger=charger,
+        at=message.get("at") or now_ms,
+        level=str(message.get("level", ""))[:12],
+        text=str(message.get("text", ""))[:2000],
+    )
+    db.add(row)
+    db.flush()
+    if row.id % _PRUNE_EVERY == 0:
+        oldest = db.scalar(
+            select(LogLine.id)
+            .where(LogLine.charger == charger)
+            .order_by(LogLine.id.desc())
+            .offset(_KEPT)
+            .limit(1)
+        )
+        if oldest is not None:
+            db.execute(delete(LogLine).where(LogLine.charger == charger, LogLine.id <= oldest))
+
+
+def _described(row: Charger) -> dict[str, Any]:
+    status, figures = row.status, row.figures
+    running = bool(figures.get("session")) and row.online
+    state = status.get("state", "") if row.online else "offline"
+    return {
+        "name": row.name,
+        "online": row.online,
+        "seen_at": row.seen_at,
+        "state": state,
+        "reason": status.get("reason", ""),
+        "faulty": state in FAULTY or bool(status.get("faults")),
+        "faults": status.get("faults", []),
+        "version": status.get("version", ""),
+        "tariff": status.get("tariff", ""),
+        "power_w": figures.get("power_w", 0) if running else 0,
+        "energy_wh": figures.get("energy_wh", 0) if running else 0,
+        "price_minor": figures.get("price_minor", 0) if running else 0,
+        "currency": figures.get("currency", ""),
+        "running": running,
+        "behind": max(status.get("next_seq", 1) - 1 - status.get("acked_seq", 0), 0),
+    }

@@ -1,0 +1,348 @@
+"""Payments as finance sees them: what is wrong first, then each one's life.
+
+Nothing here is stored: it is read from the books, the records and the terminals' ends of day.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, and_, or_, select
+from sqlalchemy.orm import Session as Db
+from sqlalchemy.orm import selectinload
+
+from hostsim.backoffice import audit, views
+from hostsim.backoffice.models import Payment, Record, Refund, RefundOrder, Session, writing
+from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.tables import Dispute, EndOfDay
+
+_HOUR_MS = 3_600_000
+_FAR = 200
+_WORDS = {
+    "hold_asked": "Hold asked",
+    "authorised": "Authorised",
+    "declined": "Declined",
+    "extend_asked": "More asked",
+    "extended": "Hold extended",
+    "energising": "Charging began",
+    "power_off": "Charging ended",
+    "priced": "Priced",
+    "settle_failed": "Settling refused by the terminal",
+    "captured": "Captured",
+    "cancelled": "Hold given back",
+    "refund_requested": "Refund at the charger",
+    "refund_asked": "Refund asked of the terminal",
+    "refund_sent": "Refund filed with the acquirer",
+    "refunded": "Refunded",
+    "refund_failed": "Refund failed",
+}
+_AMOUNTS = ("hold_minor", "captured_minor", "total_minor", "amount_minor", "released_minor")
+STATES = ("asked", "authorised", "declined", "captured", "cancelled")
+
+
+class PaymentError(ValueError):
+    """(field, why)"""
+
+    def __init__(self, field: str, why: str) -> None:
+        """The field and what is allowed."""
+        super().__init__(f"{field}: {why}")
+        self.field = field
+        self.why = why
+
+
+def wrong(engine: Engine, operator: Operator, now_ms: int) -> list[dict[str, Any]]:
+    """What finance should look at, worst first: code, what, session (id or 0), charger, at,
+    amount_minor, currency, detail."""
+    with Db(engine) as db:
+        found = [
+            *_terminals(db),
+            *_sessions(db, "capture failing", _failing(), "the terminal refused {failures} times"),
+            *_sessions(db, "captured is not the price", _unequal(), "{captured} of {total}"),
+            *_sessions(
+                db,
+                "hold open too long",
+                _long_open(now_ms - operator.hold_open_h * _HOUR_MS),
+                "{state} since then",
+            ),
+            *_refunds(db),
+            *_disputes(db),
+        ]
+    return found
+
+
+def _failing() -> ColumnElement[bool]:
+    return and_(Payment.failures > 0, Payment.state == "authorised")
+
+
+def _unequal() -> ColumnElement[bool]:
+    return and_(
+        Payment.state == "captured",
+        or_(
+            Payment.captured_minor != Session.total_minor,
+            Payment.captured_minor + Payment.released_minor != Payment.authorised_minor,
+        ),
+        Payment.settled_at > 0,
+    )
+
+
+def _long_open(before_ms: int) -> ColumnElement[bool]:
+    return and_(
+        Payment.state.in_(("asked", "authorised")),
+        Payment.failures == 0,
+        Session.opened_at < before_ms,
+        Session.opened_at > 0,
+    )
+
+
+def _sessions(
+    db: Db, code: str, condition: ColumnElement[bool], detail: str
+) -> list[dict[str, Any]]:
+    # The books refuse a capture that is not the price, so this looks at the newest ones only.
+    query = select(Session).join(Payment).where(condition).order_by(Session.id.desc()).limit(_FAR)
+    return [
+        {
+            "code": code,
+            "session": row.id,
+            "charger": row.charger,
+            "at": row.opened_at,
+            "amount_minor": row.payment.authorised_minor or row.payment.hold_minor,
+            "currency": row.currency,
+            "detail": detail.format(
+                failures=row.payment.failures,
+                state=row.payment.state,
+                captured=row.payment.captured_minor,
+                total=row.total_minor,
+            ),
+        }
+        for row in db.scalars(query)
+    ]
+
+
+def _terminals(db: Db) -> list[dict[str, Any]]:
+    query = (
+        select(EndOfDay)
+        .where(
+            or_(
+                EndOfDay.terminal_minor != EndOfDay.ledger_minor,
+                EndOfDay.ledger_minor != EndOfDay.books_minor,
+            )
+        )
+        .order_by(EndOfDay.id.desc())
+        .limit(_FAR)
+    )
+    return [
+        {
+            "code": "end of day differs",
+            "session": 0,
+            "charger": row.charger,
+            "at": row.at,
+            "amount_minor": row.terminal_minor - row.books_minor,
+            "currency": "",
+            "detail": f"terminal {row.terminal_minor}, charger's ledger {row.ledger_minor},"
+            f" books here {row.books_minor} ({row.result})",
+        }
+        for row in db.scalars(query)
+    ]
+
+
+def _refunds(db: Db) -> list[dict[str, Any]]:
+    query = (
+        select(Refund, Session.currency)
+        .join(Session, Session.id == Refund.session_id)
+        .where(Refund.state == "failed")
+        .order_by(Refund.id.desc())
+        .limit(_FAR)
+    )
+    return [
+        {
+            "code": "refund failed",
+            "session": refund.session_id,
+            "charger": refund.charger,
+            "at": refund.done_at,
+            "amount_minor": refund.amount_minor,
+            "currency": currency,
+            "detail": f"{refund.way}, code {refund.code} {refund.text}".strip(),
+        }
+        for refund, currency in db.execute(query)
+    ]
+
+
+def _disputes(db: Db) -> list[dict[str, Any]]:
+    query = (
+        select(Dispute, Session.charger, Session.currency)
+        .join(Session, Session.id == Dispute.session_id)
+        .where(Dispute.state == "open")
+        .order_by(Dispute.id.desc())
+        .limit(_FAR)
+    )
+    return [
+        {
+            "code": "disputed",
+            "session": dispute.session_id,
+            "charger": charger,
+            "at": dispute.opened_at,
+            "amount_minor": dispute.amount_minor,
+            "currency": currency,
+            "detail": f"{dispute.reference} {dispute.note}".strip(),
+        }
+        for dispute, charger, currency in db.execute(query)
+    ]
+
+
+def listed(
+    engine: Engine, limit: int, before: int = 0, state: str = "", charger: str = "", find: str = ""
+) -> list[dict[str, Any]]:
+    """A page of payments, newest first; `find`: a terminal receipt or trace number, an
+    authorisation code, the end of a card's number, or a receipt such as CP1-12."""
+    query = (
+        select(Session)
+        .join(Payment)
+        .order_by(Session.id.desc())
+        .limit(limit)
+        .options(selectinload(Session.refunds))
+    )
+    if before:
+        query = query.where(Session.id < before)
+    if state:
+        query = query.where(Payment.state == state)
+    if charger:
+        query = query.where(Session.charger == charger)
+    if find:
+        query = query.where(_matching(find))
+    with Db(engine) as db:
+        return [views.session_dict(row) for row in db.scalars(query)]
+
+
+def _matching(find: str) -> ColumnElement[bool]:
+    name, _, number = find.rpartition("-")
+    either = [Payment.auth_code == find, Payment.pan.endswith(find, autoescape=True)]
+    if find.isascii() and find.isdecimal() and len(find) < 12:
+        either += [
+            Payment.receipt == int(find),
+            Payment.trace == int(find),
+            Session.receipt_no == int(find),
+        ]
+    if name and number.isascii() and number.isdecimal() and len(number) < 12:
+        either.append(and_(Session.charger == name, Session.receipt_no == int(number)))
+    return or_(*either)
+
+
+def life(engine: Engine, session: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every step of a payment: what, at, amount (or None), detail, kind ("", "bad")."""
+    charger, epoch, sess = session["charger"], session["epoch"], session["sess"]
+    with Db(engine) as db:
+        query = (
+            select(Record)
+            .where(
+                Record.charger == charger,
+                Record.epoch == epoch,
+                Record.type.in_(_WORDS),
+                Record.payload["sess"].as_integer() == sess,
+            )
+            .order_by(Record.seq)
+        )
+        rows = list(db.scalars(query))
+        steps = [_step(row) for row in rows]
+        captured = next((row.seq for row in rows if row.type == "captured"), 0)
+        if captured:
+            steps += _end_of_day(db, charger, epoch, captured)
+        for order in db.scalars(
+            select(RefundOrder).where(RefundOrder.session_id == session["id"])
+        ):
+            steps.append(_plain("Refund asked for", order.requested_at, order.amount_minor or None,
+                                f"{order.operator}: {order.reason}"))  # fmt: skip
+            if order.approved_by:
+                bad = "bad" if order.state == "refused" else ""
+                word = "Refund refused" if bad else "Refund approved"
+                steps.append(_plain(word, order.approved_at, None, order.approved_by, bad))
+        for dispute in db.scalars(select(Dispute).where(Dispute.session_id == session["id"])):
+            steps.append(_plain("Disputed", dispute.opened_at, dispute.amount_minor,
+                                dispute.reference, "bad"))  # fmt: skip
+            if dispute.closed_at:
+                steps.append(_plain(f"Dispute {dispute.state}", dispute.closed_at, None, ""))
+    order_of = sorted(range(len(steps)), key=lambda n: (steps[n]["at"] or 0, n))
+    return [steps[n] for n in order_of]
+
+
+def _end_of_day(db: Db, charger: str, epoch: int, captured: int) -> list[dict[str, Any]]:
+    row = db.scalars(
+        select(EndOfDay)
+        .where(
+            EndOfDay.charger == charger,
+            EndOfDay.epoch == epoch,
+            EndOfDay.seq > captured,
+            EndOfDay.result != "failed",
+        )
+        .order_by(EndOfDay.seq)
+    ).first()
+    return [_plain("Settled by end of day", row.at, None, row.result)] if row else []
+
+
+def _step(row: Record) -> dict[str, Any]:
+    f = row.payload
+    details = []
+    if f.get("receipt"):
+        details.append(f"receipt {f['receipt']}")
+    if f.get("trace"):
+        details.append(f"trace {f['trace']}")
+    for name in ("auth_code", "reason", "way", "text"):
+        if f.get(name):
+            details.append(str(f[name]).replace("_", " "))
+    if f.get("code"):
+        details.append(f"code {f['code']}")
+    if "register_wh" in f:
+        details.append(f"register {f['register_wh']} Wh")
+    amount = next((f[name] for name in _AMOUNTS if name in f), None)
+    bad = "bad" if row.type in ("declined", "settle_failed", "refund_failed") else ""
+    return _plain(_WORDS[row.type], row.at, amount, ", ".join(details), bad)
+
+
+def _plain(what: str, at: int, amount: int | None, detail: str, kind: str = "") -> dict[str, Any]:
+    return {"what": what, "at": at, "amount": amount, "detail": detail, "kind": kind}
+
+
+def dispute(
+    engine: Engine, by: str, session_id: int, amount_minor: int | None, reference: str,
+    note: str, now_ms: int,
+) -> None:  # fmt: skip
+    """The bank asks a payment back. Raises PaymentError."""
+    with writing(engine) as db:
+        session = db.get(Session, session_id)
+        if session is None or session.payment.state != "captured":
+            raise PaymentError("amount", "only a captured payment can be disputed")
+        most = session.payment.captured_minor
+        if amount_minor is None or not 0 < amount_minor <= most:
+            raise PaymentError("amount", f"must be above 0 and at most the {most} captured")
+        if not 0 < len(reference) <= 64:
+            raise PaymentError("reference", "must have 1 to 64 characters")
+        db.add(
+            Dispute(
+                session_id=session_id,
+                state="open",
+                amount_minor=amount_minor,
+                reference=reference,
+                note=note[:500],
+                opened_at=now_ms,
+            )
+        )
+        what = f"{session.charger}-{session.receipt_no}"
+        audit.note(db, now_ms, by, "dispute opened", what, f"{amount_minor}, {reference}")
+
+
+def close_dispute(engine: Engine, by: str, identity: int, won: bool, now_ms: int) -> int:
+    """The dispute's end; the session's id. Raises PaymentError."""
+    with writing(engine) as db:
+        row = db.get(Dispute, identity)
+        if row is None or row.state != "open":
+            raise PaymentError("dispute", "is not open")
+        row.state, row.closed_at = "won" if won else "lost", now_ms
+        audit.note(db, now_ms, by, f"dispute {row.state}", str(row.session_id), row.reference)
+        return row.session_id
+
+
+def disputes(engine: Engine, session_id: int) -> list[dict[str, Any]]:
+    """A session's disputes."""
+    names = "id state amount_minor reference note opened_at closed_at".split()
+    with Db(engine) as db:
+        query = select(Dispute).where(Dispute.session_id == session_id).order_by(Dispute.id)
+        return [{name: getattr(row, name) for name in names} for row in db.scalars(query)]

@@ -1,0 +1,170 @@
+"""The refund desk: what the operator's policy says about an order, on the refund domain
+(refunds.py). Every step is in the audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hostsim.backoffice import audit, figures, views
+from hostsim.backoffice.accounts import people
+from hostsim.backoffice.accounts.logins import Caller
+from hostsim.backoffice.models import writing
+from hostsim.backoffice.refunds import REASONS, RefundError
+from hostsim.backoffice.service import BackOffice
+
+_DAY_MS = 86_400_000
+_ALL, _PART, _LINES = "all", "part", "lines"
+WHAT = {_ALL: "Everything that is left", _PART: "A part", _LINES: "Chosen lines of the bill"}
+
+
+class DeskError(ValueError):
+    """(field, why)"""
+
+    def __init__(self, field: str, why: str) -> None:
+        """The field and what is allowed."""
+        super().__init__(f"{field}: {why}")
+        self.field = field
+        self.why = why
+
+
+class RefundDesk:
+    """Of one back office."""
+
+    def __init__(self, office: BackOffice) -> None:
+        """The policy is the operator's: approve_above_minor, refund_days."""
+        self._office = office
+
+    def left(self, session: dict[str, Any]) -> int:
+        """What of a session can still be asked for."""
+        orders = self.of_session(session)
+        known = {order["refund"] for order in orders}
+        taken = sum(
+            order["amount_minor"] or session["captured_minor"]
+            for order in orders
+            if order["state"] not in ("refused", "failed")
+        )
+        taken += sum(
+            refund["amount_minor"]
+            for refund in session["refunds"]
+            if refund["refund"] not in known and refund["state"] not in ("refused", "failed")
+        )
+        return max(int(session["captured_minor"]) - taken, 0)
+
+    def of_session(self, session: dict[str, Any]) -> list[dict[str, Any]]:
+        """Its orders, newest first."""
+        found = self._office.refunds.listed(session["charger"], receipt=session["receipt_no"])
+        return [order for order in found if order["session_id"] == session["id"]]
+
+    def ask(
+        self, caller: Caller, session_id: int, what: str, amount_minor: int | None,
+        lines: list[int], reason: str, card: bool, once: str,
+    ) -> tuple[str, bool]:  # fmt: skip
+        """An order; its id, and whether it still waits for somebody else's approval. `once`: the
+        form's own id, so that sending it twice asks once. Raises DeskError."""
+        office = self._office
+        session = views.session(office.engine, session_id)
+        if session is None or session["payment_state"] != "captured":
+            raise DeskError("what", "only a paid session can be refunded")
+        oldest = office.now_ms() - office.operator.refund_days * _DAY_MS
+        if session["settled_at"] and session["settled_at"] < oldest:
+            raise DeskError("what", f"it is older than {office.operator.refund_days} days")
+        amount = self._amount(session, what, amount_minor, lines)
+        if reason not in REASONS:
+            raise DeskError("reason", f"must be one of {', '.join(REASONS)}")
+        try:
+            refund = office.refunds.request(
+                session["charger"],
+                receipt=session["receipt_no"],
+                amount_minor=amount,
+                reason=reason,
+                operator=caller.name[:32],
+                card=card,
+                refund=once or None,
+            )
+        except RefundError as exc:
+            raise DeskError("what", str(exc)) from exc
+        self._note(caller, "refund asked", refund, f"{amount} {reason}")
+        if office.refunds.follow(refund)["state"] != "requested":
+            return refund, False
+        if amount > office.operator.approve_above_minor:
+            return refund, True
+        office.refunds.approve(refund, caller.name[:32])
+        self._note(caller, "refund approved", refund, "within the limit")
+        return refund, False
+
+    def _amount(
+        self, session: dict[str, Any], what: str, amount_minor: int | None, lines: list[int]
+    ) -> int:
+        left = self.left(session)
+        if not left:
+            raise DeskError("what", "nothing is left of it")
+        if what == _ALL:
+            return left
+        if what == _LINES:
+            bill = figures.lines(session)
+            if not lines or any(not 0 <= line < len(bill) for line in lines):
+                raise DeskError("what", "choose at least one line")
+            amount_minor = sum(bill[line]["gross_minor"] for line in set(lines))
+        elif what != _PART:
+            raise DeskError("what", f"must be one of {', '.join(WHAT)}")
+        if amount_minor is None or not 0 < amount_minor <= left:
+            most = figures.money(left, session["currency"])
+            raise DeskError("amount", f"must be above 0 and at most {most}")
+        return amount_minor
+
+    def approve(self, caller: Caller, refund: str) -> None:
+        """The second pair of eyes. Raises DeskError."""
+        order = self.follow(refund)
+        if order["operator"] == caller.name[:32]:
+            raise DeskError("refund", "somebody else must approve what you asked for")
+        if not people.may(caller.role, "finance"):
+            raise DeskError("refund", "approving needs the role finance")
+        self._do(lambda: self._office.refunds.approve(refund, caller.name[:32]))
+        self._note(caller, "refund approved", refund, "")
+
+    def refuse(self, caller: Caller, refund: str, note: str) -> None:
+        """It is not paid. Raises DeskError."""
+        self._do(lambda: self._office.refunds.refuse(refund, caller.name[:32], note[:200]))
+        self._note(caller, "refund refused", refund, note)
+
+    def confirm(self, caller: Caller, refund: str, accepted: bool, reference: str) -> None:
+        """The acquirer's answer. Raises DeskError."""
+        self._do(
+            lambda: self._office.refunds.confirm(
+                refund, accepted=accepted, operator=caller.name[:32], reference=reference[:64]
+            )
+        )
+        what = "accepted" if accepted else "refused"
+        self._note(caller, f"acquirer {what}", refund, reference)
+
+    def follow(self, refund: str) -> dict[str, Any]:
+        """Raises DeskError when there is none."""
+        try:
+            return self._office.refunds.follow(refund)
+        except RefundError as exc:
+            raise DeskError("refund", str(exc)) from exc
+
+    def request_text(self, refund: str) -> dict[str, Any] | None:
+        """What the acquirer needs; None when it is not its turn."""
+        try:
+            return self._office.refunds.acquirer_request(refund)
+        except RefundError:
+            return None
+
+    def _do(self, work: Any) -> None:
+        try:
+            work()
+        except RefundError as exc:
+            raise DeskError("refund", str(exc)) from exc
+
+    def _note(self, caller: Caller, action: str, refund: str, detail: str) -> None:
+        with writing(self._office.engine) as db:
+            audit.note(db, self._office.now_ms(), caller.name, action, refund, detail)
+
+
+def audit_of(office: BackOffice, refund: str) -> list[dict[str, Any]]:
+    """Every step somebody took, oldest first."""
+    return audit.entries(office.engine, subject=refund)[::-1]
+
+
+__all__ = ["REASONS", "WHAT", "DeskError", "RefundDesk", "audit_of"]
