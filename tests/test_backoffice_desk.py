@@ -42,7 +42,7 @@ def paid(count: int = 1) -> Ledger:
 
 def say(office: BackOffice, name: str, charger: str = "CP1", **message: Any) -> None:
     """A message of the charger, as the connection hands it over."""
-    payload = json.dumps(message).encode()
+    payload = json.dumps({"at": NOW_MS} | message).encode()
     office._desk.handle([(f"forecourt/v1/{charger}/{name}", payload, False)])
 
 
