@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hostsim import bench_flash
-from hostsim.bench import modbus
+from hostsim.bench import drain, modbus
 from hostsim.broker import BrokerError
 from hostsim.charger import Charger, ChargerError, Machine
 from hostsim.pricing import ticks
@@ -57,9 +57,37 @@ asyncio.run(main())
 """
 
 
-async def everything(rom: bool, progress: Progress) -> dict[str, Any]:
-    """All figures by name, with units in the names. Raises one of ERRORS."""
+PARTS = ("charger", "pricing", "modbus", "flash", "drain")
+_DRAIN_SESSIONS = 200
+
+
+async def everything(
+    rom: bool, progress: Progress, only: tuple[str, ...] = PARTS
+) -> dict[str, Any]:
+    """All figures by name, with units in the names; `only` those of some PARTS. The drain has
+    fewer sessions in a full run than alone. Raises one of ERRORS.
+    """
     found: dict[str, Any] = {"made_with": _machine(rom)}
+    if "charger" in only:
+        found |= await _charger(rom, progress)
+    if "pricing" in only:
+        progress("price ticks")
+        found["pricing"] = await asyncio.to_thread(ticks.measure)
+    if "modbus" in only:
+        progress("the meter's bus beside micropython-modbus")
+        found["modbus"] = await asyncio.to_thread(modbus.measure)
+    if "flash" in only:
+        progress("flash")
+        found["flash"] = await asyncio.to_thread(bench_flash.measure, 50)
+    if "drain" in only:
+        sessions = drain.SESSIONS if only == ("drain",) else _DRAIN_SESSIONS
+        with tempfile.TemporaryDirectory(prefix="forecourt-drain-") as directory:
+            found["drain"] = await drain.measure(Path(directory), sessions, progress=progress)
+    return found
+
+
+async def _charger(rom: bool, progress: Progress) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="forecourt-bench-") as directory:
         options = Options(
             Path(directory), rom=rom, wanted_wh=None, config={"meter": {"poll_ms": 100}}
@@ -76,16 +104,12 @@ async def everything(rom: bool, progress: Progress) -> dict[str, Any]:
             found["meter"] = await _polls(world)
             progress("from power-on to ready")
             found["start"] = await _power_on(world)
+            progress("a power cut while charging, until the session is settled")
+            found["recovery"] = await _recovery(world)
             found["loop"] = {"longest_stall_ms": found["tap_to_power"].pop("longest_stall_ms")}
             found["memory"] = _memory(world, found["tap_to_power"].pop("peak_heap_bytes"))
         finally:
             await world.stop()
-    progress("price ticks")
-    found["pricing"] = await asyncio.to_thread(ticks.measure)
-    progress("the meter's bus beside micropython-modbus")
-    found["modbus"] = await asyncio.to_thread(modbus.measure)
-    progress("flash")
-    found["flash"] = await asyncio.to_thread(bench_flash.measure, 50)
     return found
 
 
@@ -226,6 +250,24 @@ async def _power_on(world: World) -> dict[str, Any]:
     await world.until_ready(_STEP_S)
     found["ready_after_reset_ms"] = _since(began)
     return found
+
+
+async def _recovery(world: World) -> dict[str, Any]:
+    """From power-on with an energised session in flash to the bill, and to the capture."""
+    world.records.clear()
+    await world.act("plug")
+    await world.act("tap", card="mastercard")
+    await world.until(lambda: world.state == "charging", _STEP_S, "power")
+    await asyncio.sleep(2)
+    await world.act("power", on=False)
+    await world.act("remove_card")
+    await world.act("unplug")
+    began = time.monotonic()
+    await world.act("power", on=True)
+    await world.until(lambda: "priced" in world.records, _STEP_S, "the bill")
+    found = {"priced_ms": _since(began)}
+    await world.until(lambda: "captured" in world.records, _STEP_S, "the capture")
+    return found | {"captured_ms": _since(began)}
 
 
 def _since(began: float) -> int:

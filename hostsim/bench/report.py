@@ -59,6 +59,62 @@ _ROWS = (
         "",
         "a file on LittleFS: {flash.littlefs.erases_per_session}",
     ),
+    (
+        "  bytes programmed a session",
+        "flash.ledger.bytes_per_session",
+        "B",
+        "a file on LittleFS: {flash.littlefs.bytes_per_session}",
+    ),
+    (
+        "  years at 10,000 cycles, 50 sessions a day",
+        "flash.ledger.years_at_10k",
+        "",
+        "a file on LittleFS: {flash.littlefs.years_at_10k}",
+    ),
+    (
+        "  years at 100,000 cycles",
+        "flash.ledger.years_at_100k",
+        "",
+        "a file on LittleFS: {flash.littlefs.years_at_100k}",
+    ),
+    (
+        "  append, mean",
+        "flash.ledger.append_us",
+        "us",
+        "worst {flash.ledger.append_worst_us}; LittleFS: {flash.littlefs.append_us},"
+        " worst {flash.littlefs.append_worst_us}",
+    ),
+    (
+        "  mount, books replayed",
+        "flash.ledger.mount_us",
+        "us",
+        "every record read ({flash.ledger.kept_records}): {flash.ledger.full_replay_us}",
+    ),
+    (
+        "  heap of the ledger",
+        "flash.ledger.heap_used",
+        "B",
+        "after mount on an empty flash: {flash.ledger.heap}",
+    ),
+    (
+        "power cut while charging, to the bill",
+        "recovery.priced_ms",
+        "ms",
+        "to the capture: {recovery.captured_ms} ms; flash in a file",
+    ),
+    (
+        "backlog drains",
+        "drain.records_per_s",
+        "records/s",
+        "{drain.sessions} sessions, {drain.sessions_per_minute} a minute",
+    ),
+    (
+        "  meter polls meanwhile",
+        "drain.polls_per_s_draining",
+        "/s",
+        "{drain.of_meter_rate} of those offline",
+    ),
+    ("  records lost, or twice", "drain.lost", "", "twice: {drain.duplicated}"),
 )
 _MODBUS = (  # what, figure, unit, all below modbus.<bits>.
     ("request encoded", "codec.{whose}.encode.us", "us"),
@@ -123,10 +179,11 @@ def show(found: dict[str, Any]) -> None:
     table.add_column("measured", justify="right")
     table.add_column("beside")
     for what, path, unit, beside in [*_ROWS, *_modbus_rows(found)]:
+        if value(found, path) == "-":
+            continue  # not measured this time
         table.add_row(what, f"{value(found, path)} {unit}".rstrip(), _filled(beside, found))
     console = Console()
     console.print(table)
-    console.print(f"written to {FILE}", highlight=False, soft_wrap=True)
 
 
 def _filled(text: str, found: dict[str, Any]) -> str:
