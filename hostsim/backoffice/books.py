@@ -36,6 +36,7 @@ class Books:
         """`db` must not flush by itself; `find` looks at what is not flushed yet, too."""
         self.db = db
         self._sessions: dict[tuple[str, int, int], Session] = {}
+        self._bills: set[tuple[str, int, int]] = set()  # of this transaction
 
     def apply(self, record: Record) -> None:
         """Bring the books up to date with one record. Raises Impossible and has changed nothing
@@ -56,6 +57,19 @@ class Books:
             if found is not None:
                 self._sessions[key] = found
         return found
+
+    def new_bill(self, record: Record, number: int) -> bool:
+        """Whether no other session of this flash has that bill number; it is taken from now on."""
+        key = (record.charger, record.epoch, number)
+        query = select(Session.id).where(
+            Session.charger == record.charger,
+            Session.epoch == record.epoch,
+            Session.receipt_no == number,
+        )
+        if key in self._bills or self.db.scalars(query).first() is not None:
+            return False
+        self._bills.add(key)
+        return True
 
     def add(self, session: Session) -> None:
         """A new session; flushed, so that its columns have their defaults."""
@@ -184,6 +198,13 @@ def _priced(books: Books, record: Record, f: Fields) -> None:
         payment.hold_minor == 0 or total <= payment.authorised_minor,
         f"total {total} is more than the {payment.authorised_minor} authorised",
     )
+    must(sum(f["lines"][4::5]) == total, "the lines do not add up to the total")
+    read_wh, final = session.end_wh, session.state == "delivered"
+    must(
+        f["end_wh"] == read_wh if final else f["end_wh"] >= read_wh,
+        f"ends at {f['end_wh']} Wh, the register was read at {read_wh} Wh",
+    )
+    must(books.new_bill(record, f["receipt_no"]), f"a bill with number {f['receipt_no']} is here")
     session.state = "priced"
     for name in (
         "receipt_no",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ PREFIX = "forecourt/v1/"
 OUTGOING = ("status", "session", "records", "result", "log")
 INCOMING = ("ack", "tariff", "config", "command")
 MAX_INT = 2**63 - 1
+_NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
 
 class ContractError(ValueError):
@@ -39,13 +41,30 @@ def split_topic(text: str) -> tuple[str, str]:
 
 
 def parse(payload: bytes | str) -> dict[str, Any]:
-    """The JSON object in a payload; no NaN, no number SQL cannot hold. Raises ContractError."""
+    """The JSON object in a payload; whole numbers of at most 63 bits only, no text that a database
+    cannot hold (what no character can be becomes U+FFFD: a charger passes on what others sent
+    it, and its queue must not stand still for that). Raises ContractError.
+    """
     try:
-        value = json.loads(payload, parse_constant=_no_constant)
+        value = json.loads(
+            payload, parse_constant=_no_constant, parse_float=_no_float, parse_int=_whole
+        )
     except (ValueError, RecursionError) as exc:
         raise ContractError(f"payload: must be JSON ({exc})") from exc
     if not isinstance(value, dict):
         raise ContractError("payload: must be a JSON object")
+    found: dict[str, Any] = _storable(value)
+    return found
+
+
+def _storable(value: Any) -> Any:
+    """The same with every text such that SQLite and PostgreSQL take it."""
+    if isinstance(value, str):
+        return _NO_CHARACTER.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
     return value
 
 
@@ -58,9 +77,6 @@ def check(name: str, message: dict[str, Any]) -> None:
 def check_record(message: dict[str, Any]) -> str:
     """Checks a record; answers "", or what is unusual about it: "unknown" kind, or a "later"
     version."""
-    for name, value in message.items():
-        if isinstance(value, int) and abs(value) > MAX_INT:
-            raise ContractError(f"{name}: must have at most 63 bits (given {value})")
     kind = str(message.get("type"))
     if kind in _kinds() and _plainly_right(_fields_of(kind), message):
         return ""
@@ -136,6 +152,17 @@ def _raise_first(validator: jsonschema.Draft202012Validator, message: dict[str, 
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path) or "message"
         raise ContractError(f"{where}: {error.message[:200]}")
+
+
+def _no_float(text: str) -> None:
+    raise ValueError(f"{text} is not a whole number")
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if abs(value) > MAX_INT:
+        raise ValueError(f"{text} must have at most 63 bits")
+    return value
 
 
 def _no_constant(text: str) -> None:

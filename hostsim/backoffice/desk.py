@@ -145,14 +145,18 @@ class Desk:
     def _took_status(self, db: Db, row: Charger, message: dict[str, Any], retained: bool) -> None:
         """A charger that does not know how far its records are here is told. A retained status is
         older than this connection, and so may be records that nobody heard: it is asked for them
-        again."""
+        again. One that was told more than is here has records that another database had."""
         row.online = message["online"]
         row.status = message if message["online"] else {**row.status, **message}
         epoch = message.get("epoch", 0)
         if message["online"] and epoch:
             known = position(db, row.name, epoch)
-            if retained or message.get("acked_seq", 0) < known:
+            acked = message.get("acked_seq", 0)
+            if retained or acked < known:
                 self.acknowledge(Ack(row.name, epoch, known, retained))
+            if acked > known:
+                detail = f"records {known + 1} to {acked} were acknowledged and are not here"
+                self.ingest.report(db, row.name, "gap", detail, epoch, known + 1)
 
 
 def _took_result(db: Db, charger: str, message: dict[str, Any]) -> None:

@@ -102,10 +102,12 @@ class Ingest:
         stream = self._stream(db, charger, epoch)
         known = _records(db, stream, [message.fields["seq"] for message in messages])
         waiting = _waiting(db, stream)
-        taken = [self._take_one(db, stream, message, known, waiting) for message in messages]
-        while (record := waiting.pop(stream.committed_seq + 1, None)) is not None:
-            self._apply(db, desk, record)
-            stream.committed_seq = record.seq
+        taken = []
+        for message in messages:
+            taken.append(self._take_one(db, stream, message, known, waiting))
+            while (record := waiting.pop(stream.committed_seq + 1, None)) is not None:
+                self._apply(db, desk, record)
+                stream.committed_seq = record.seq
         return Ack(charger, epoch, stream.committed_seq, bool(waiting)) if any(taken) else None
 
     def _take_one(
@@ -121,7 +123,7 @@ class Ingest:
         seq = fields["seq"]
         if seq in known:
             return self._repeated(db, stream, known[seq], message)
-        if seq <= stream.committed_seq or seq > stream.committed_seq + len(waiting) + MAX_AHEAD:
+        if seq <= stream.committed_seq or seq > stream.committed_seq + MAX_AHEAD:
             self.refused += 1
             self.report(
                 db,
