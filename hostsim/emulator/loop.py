@@ -1,0 +1,72 @@
+"""An asyncio loop whose time is the emulated board's: peers wait as long as the board lives, not as
+long as the emulation takes.
+
+Whenever the loop would sleep, the board runs; it stops as soon as it has sent something or its
+time has come. While the board has no power, time passes at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import Any
+
+from hostsim.emulator.pico import Pico
+
+_IDLE_S = 0.05
+
+
+class _Running(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    loop: BoardLoop
+
+    def select(self, timeout: float | None = None) -> Any:
+        events = super().select(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        end = self.loop.time() + (_IDLE_S if timeout is None else timeout)
+        while True:
+            self.loop.live(end)
+            events = super().select(0)
+            if events or self.loop.woken or self.loop.time() >= end:
+                self.loop.woken = False
+                return events
+
+
+class BoardLoop(asyncio.SelectorEventLoop):
+    """`board`: the powered Pico, None while the power is off."""
+
+    def __init__(self) -> None:
+        selector = _Running()
+        selector.loop = self
+        self._before_s = 0.0  # lived by boards before this one, and in the dark
+        self.board: Pico | None = None
+        self.woken = False
+        super().__init__(selector)
+
+    def time(self) -> float:
+        lived = self.board.nanos / 1e9 if self.board is not None else 0.0
+        return self._before_s + lived
+
+    def power_on(self, board: Pico) -> None:
+        self.power_off()
+        self.board = board
+        self._before_s -= board.nanos / 1e9
+
+    def power_off(self) -> None:
+        """Time goes on from here without the board."""
+        self._before_s = self.time()
+        self.board = None
+
+    def wake(self) -> None:
+        """Somebody has been given something to do; the board's batch ends."""
+        self.woken = True
+        if self.board is not None:
+            self.board.stop_batch()
+
+    def live(self, end_s: float) -> None:
+        """The board runs a batch, or the dark passes."""
+        if self.board is None or self.board.dead:
+            self._before_s += max(0.0, end_s - self.time())
+            return
+        self.board.go_on()
+        self.board.step()
