@@ -11,7 +11,7 @@ Time is the board's own: `nanos` counts what the emulated chip has lived, howeve
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace  # noqa: F401
+
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,7 @@ class Pico:
 
     def _watch_resets(self) -> None:
         watchdog = next(
-            part
-            for part in self.mcu.peripherals.values()
-            if type(part).__name__ == "RPWatchdog"
+            part for part in self.mcu.peripherals.values() if type(part).__name__ == "RPWatchdog"
         )
         trigger = watchdog.on_watchdog_trigger
 

@@ -17,7 +17,10 @@ from hostsim.setup.progress import SetupError, Step, run
 
 _LOCK = ROOT / "requirements.lock"
 _LIBRARIES = Path(__file__).with_name("libraries.json")
-_PORTS = {"rp2": "rp2", "pico": "rp2", "esp32": "esp32"}
+_PORTS = {
+    "rp2": "rp2", "pico": "rp2", "w5500_evb_pico": "rp2", "esp32": "esp32", "wt32": "esp32",
+    "mcu": "rp2", "lines": "rp2", "rs485": "rp2",  # for every chip, judged under one
+}  # fmt: skip
 _ADDITIONS = Path(__file__).with_name("stub_additions")
 _OFFLINE = (
     "connection",
