@@ -85,7 +85,7 @@ class Watchdog:
 
     def __init__(self, timeout_ms: int):
         self._timeout_ms = timeout_ms
-        self._wdt = None
+        self._wdt: WDT = None
 
     def feed(self) -> None:
         if self._wdt is None:

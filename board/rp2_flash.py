@@ -17,7 +17,7 @@ class Rp2Flash:
     """
 
     def __init__(self, start: int, sectors: int):
-        self._flash = Flash(start=start, len=sectors * 4096)
+        self._flash = Flash(start=start, len=sectors * 4096)  # type: ignore[call-arg] # stub
         self._page = bytearray(_PAGE)
         self._blank = bytes([0xFF]) * _PAGE
         self.ioctl = self._flash.ioctl

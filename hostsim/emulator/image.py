@@ -27,7 +27,8 @@ _PACKAGES = ("pico-sdk-source", "tinyusb-source")
 _RECIPE = "1"
 _STUBS = {
     "cstdlib": "#pragma once\n#include <stdlib.h>\n#include <stddef.h>\n"
-    "namespace std { using ::size_t; using ::malloc; using ::calloc; using ::free; using ::abort; }\n",
+    "namespace std { using ::size_t; using ::malloc; using ::calloc; using ::free; }\n"
+    "namespace std { using ::abort; }\n",
     "cassert": "#include <assert.h>\n",
     "cstdint": "#include <stdint.h>\n",
 }
@@ -99,7 +100,7 @@ def _sources(folder: Path) -> str:
     if refused is not None:
         raise refused
     raise NoToolchainError(
-        f"the image is built from Debian's {_SUITE} sources, and this machine's archive is another.",
+        f"the image is built from Debian's {_SUITE} sources; this machine's archive is another.",
         "Run make test-board on Debian 12 or 13.",
     )
 
@@ -114,7 +115,8 @@ def _build(folder: Path) -> Path:
     fetched, tree = folder / "fetched", folder / "micropython"
     tree.mkdir()
     for deb in fetched.glob("*.deb"):
-        run(["dpkg-deb", "-x", deb, folder / "packages"], "emulator")
+        command: list[str | Path] = ["dpkg-deb", "-x", deb, folder / "packages"]
+        run(command, "emulator")
     _unpack(_original(fetched, "micropython"), tree)
     lib = tree / "lib"
     for name in ("pico-sdk", "tinyusb"):
@@ -136,8 +138,9 @@ def _build(folder: Path) -> Path:
     _do(["cmake", "-S", port, "-B", out, *options, "-DPICO_NO_PICOTOOL=1"], environment)
     _do(["make", "-C", out, jobs], environment)
     image = folder / "firmware.uf2"
-    convert = [sys.executable, tree / "tools/uf2conv.py", "-b", "0x10000000", "-f", "0xe48bff56"]
-    _do([*convert, "-c", "-o", image, out / "firmware.bin"], environment)
+    convert = tree / "tools/uf2conv.py"
+    where = ["-b", "0x10000000", "-f", "0xe48bff56"]
+    _do([sys.executable, convert, *where, "-c", "-o", image, out / "firmware.bin"], environment)
     return image
 
 

@@ -1,5 +1,5 @@
-"""An asyncio loop whose time is the emulated board's: peers wait as long as the board lives, not as
-long as the emulation takes.
+"""An asyncio loop whose time is the emulated board's: peers wait as long as the board lives, not
+as long as the emulation takes.
 
 Whenever the loop would sleep, the board runs; it stops as soon as it has sent something or its
 time has come. While the board has no power, time passes at once.
@@ -16,7 +16,7 @@ from hostsim.emulator.pico import Pico
 _IDLE_S = 0.05
 
 
-class _Running(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _Running(selectors.DefaultSelector):
     loop: BoardLoop
 
     def select(self, timeout: float | None = None) -> Any:

@@ -11,7 +11,6 @@ Time is the board's own: `nanos` counts what the emulated chip has lived, howeve
 from __future__ import annotations
 
 from collections.abc import Callable
-
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +182,7 @@ class Pico:
         """ADC channel 0 to 3 (GPIO 26 to 29), 0 to 4095."""
         self.mcu.adc.channel_values[channel] = reading
 
-    # --- for tests and tools that drive the board without a loop ----------------------------------
+    # --- for tests and tools that drive the board without a loop ---
 
     def run(self, until: Callable[[], bool], limit_s: float = 20.0) -> bool:
         """Runs until `until()`; False after `limit_s` of the board's own time."""

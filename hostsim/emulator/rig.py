@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hostsim.clock import WorldClock
 from hostsim.emulator.loop import BoardLoop
 from hostsim.emulator.pico import Pico
 from hostsim.ledgerimage import read_image
@@ -25,16 +26,16 @@ _VOLTS = {"A": 12, "B": 9, "C": 6, "D": 3, "E": 0, "F": 0}
 _FULL_SCALE_V = 12.9
 
 
-class BoardClock:
-    """hostsim.clock.WorldClock's face over the board's time."""
+class BoardClock(WorldClock):
+    """The world's clock, running on the board's time."""
 
     def __init__(self, loop: BoardLoop, start_epoch_ms: int) -> None:
+        super().__init__(start_epoch_ms)
         self._loop = loop
-        self._start = start_epoch_ms - loop.time() * 1000
-        self.speed = 1
+        self._start_ms = start_epoch_ms - loop.time() * 1000
 
-    def now_ms(self) -> int:
-        return int(self._start + self._loop.time() * 1000)
+    def _now(self) -> float:
+        return self._start_ms + self._loop.time() * 1000
 
 
 class BoardUart:
@@ -93,7 +94,7 @@ class Rig:
         self.loop = loop
         self.data = data
         self.stored = storage
-        self.clock: Any = BoardClock(loop, start_epoch_ms)
+        self.clock = BoardClock(loop, start_epoch_ms)
         self.vehicle = Vehicle(self.clock, stored_wh=20_000, wanted_wh=wanted_wh)
         self.ports = (BoardUart(loop, 0), BoardUart(loop, 1))
         meter_uart, terminal_uart = data["uarts"]["meter"][0], data["uarts"]["terminal"][0]
@@ -188,5 +189,5 @@ class Rig:
     async def until(self, what: Callable[[], bool], limit_s: float = 60.0) -> None:
         """Until `what()`; TimeoutError after `limit_s` of the board's time."""
         async with asyncio.timeout(limit_s):
-            while not what():
+            while not what():  # noqa: ASYNC110 - the board's memory tells nobody
                 await asyncio.sleep(0.05)
