@@ -19,6 +19,8 @@ TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firmware.meter.detect import Found
+
 _MORE_UNITS = const(40)  # beyond the usual ones, with each search that found nothing
 _NONE = const("SDM630")  # stands in where no meter is known
 
@@ -40,7 +42,7 @@ def settings(
     first = (missed - 1) * _MORE_UNITS % 240 + 1
     more = range(first, first + _MORE_UNITS) if missed else ()
     units = UNITS + tuple([u for u in more if u not in UNITS and u < 248])
-    found = asyncio.run(_fed(feed, search(opener(open_uart), LINES, units)))
+    found = asyncio.run(_searched(feed, open_uart, units))
     chosen = found.chosen() if found else None
     if found is None:
         return LINES[0], 1, _NONE, "none answers on any line setting"
@@ -53,8 +55,12 @@ def settings(
     return found.line, found.unit, name, "%s found at %s" % (name, said)
 
 
-async def _fed(feed: "Callable[[], None]", work: object) -> object:
-    """Awaits `work` while the loop turns for the watchdog."""
+async def _searched(
+    feed: "Callable[[], None]",
+    open_uart: "Callable[..., object]",
+    units: "tuple[int, ...]",
+) -> "Found | None":
+    """The search, while the loop turns for the watchdog."""
 
     async def feeding() -> None:
         while True:
@@ -63,6 +69,6 @@ async def _fed(feed: "Callable[[], None]", work: object) -> object:
 
     task = asyncio.create_task(feeding())
     try:
-        return await work
+        return await search(opener(open_uart), LINES, units)
     finally:
         task.cancel()

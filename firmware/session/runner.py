@@ -192,7 +192,7 @@ class Runner:
                 from firmware.meter.kept import lost
 
                 lost(self._p.board.files)
-                self.fatal()  # the next start searches
+                self.fatal("meter_lost", "the next start looks for it anew")
 
     async def watch_cards(self) -> None:
         """A card read is open whenever the machine wants one and the terminal is free for it."""
