@@ -1,4 +1,4 @@
-"""Waiting for what a world does: ends at once, with the charger's last words, where it is in vain."""
+"""Waiting for what a world does; in vain, it ends at once with the charger's last words."""
 
 from __future__ import annotations
 
