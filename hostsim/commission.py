@@ -8,6 +8,9 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hostsim.charger import ChargerError
+from hostsim.setup import BUILD
+
 if TYPE_CHECKING:
     from hostsim.world import World
 
@@ -73,3 +76,10 @@ def _currency_of(tariff: Path) -> str:
         if isinstance(currency, str) and len(currency) == 3:
             return currency
     return "EUR"
+
+
+def check_build(rom: bool) -> None:
+    """Raises ChargerError when there is no firmware to run."""
+    missing = BUILD / "rom.img" if rom else BUILD / "mpy" / "main.mpy"
+    if not missing.exists():
+        raise ChargerError(f"{missing} is missing: run `make build`")

@@ -21,7 +21,7 @@ from hostsim import books as books_module
 from hostsim import commission
 from hostsim.backoffice.service import BackOffice
 from hostsim.broker_proxy import BrokerProxy
-from hostsim.charger import Charger, ChargerError, Machine
+from hostsim.charger import Charger, Machine
 from hostsim.commission import DEFAULT_TARIFF
 from hostsim.errors import WorldError
 from hostsim.evse import Evse
@@ -29,7 +29,6 @@ from hostsim.hands import Hands
 from hostsim.ledgerimage import read_image
 from hostsim.line import PtyLine
 from hostsim.meter.sim import MeterSim
-from hostsim.setup import BUILD
 from hostsim.site import Site
 from hostsim.snapshot import snapshot
 from hostsim.terminal.books import Books
@@ -145,7 +144,7 @@ class World(Waiting):
         """Starts every part, the charger last. Raises WorldError, BrokerError, ChargerError."""
         o = self.options
         undo = self._started
-        _check_build(o.rom)
+        commission.check_build(o.rom)
         machine = Machine.choose(o.rom, o.bits)
         if machine.bits != o.bits:
             self._printed("no 32-bit MicroPython here: the 64-bit one, with twice the heap")
@@ -393,9 +392,3 @@ class World(Waiting):
             return {"ok": False, "error": str(e)}
         self._tell_changes()
         return {"ok": True}
-
-
-def _check_build(rom: bool) -> None:
-    missing = BUILD / "rom.img" if rom else BUILD / "mpy" / "main.mpy"
-    if not missing.exists():
-        raise ChargerError(f"{missing} is missing: run `make build`")

@@ -632,7 +632,7 @@ def test_recovery_without_the_first_record_gives_the_hold_back_or_says_why_not()
     b.do(b.m.on_pending(b.now, (231,)))
     assert b.did(do.CANCEL) == [(do.CANCEL, 231)]
     opened = Opened()
-    opened.energising = {"register_wh": 1000, "serial": ""}
+    opened.energising = dict(register_wh=1000, serial="")  # type: ignore[assignment]
     try:
         recovery.begin(Bench().m, opened, b.m._prices, b.now)
     except ForecourtError as e:
