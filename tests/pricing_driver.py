@@ -79,6 +79,8 @@ class Watcher:
 
     def __init__(self):
         self.load = None
+        self.rate = 0, 0
+        self.when = self.at_mwh = -1
 
     def look(self, engine, load, problems):
         rate = engine.rate()

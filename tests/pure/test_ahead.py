@@ -22,7 +22,7 @@ def begin(start_ms):
 
 
 def seen(ahead, bill, tz, start_at):
-    view = {}
+    view: dict = {}
     ahead.look(view, bill, tz, start_at)
     return view
 
