@@ -185,10 +185,9 @@ class Sync:
     def on_message(self, topic: bytes, payload) -> None:
         """One message from the back office; whatever it holds, nothing is raised but programming
         errors."""
-        name = topic[self._name_at :]
-        if name not in self._names:
+        if topic[self._name_at :] not in self._names:
             return  # no broker sends what was not subscribed to
-        name = name.decode()
+        name = topic[self._name_at :].decode()
         try:
             if name == "ack":
                 self._outbox.on_ack(messages.parse(payload))
