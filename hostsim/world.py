@@ -117,9 +117,11 @@ class World(Waiting):
         self.files = o.directory / "charger"
         self.files.mkdir(parents=True, exist_ok=True)
         self._began_ms = self.clock.now_ms()
-        stored = 60_000 - min(o.wanted_wh or 40_000, 55_000)
+        battery_wh = max(60_000, (o.wanted_wh or 0) * 5 // 4)
+        stored = battery_wh - (o.wanted_wh or 40_000)
         self.vehicle = Vehicle(
             self.clock,
+            battery_wh=battery_wh,
             stored_wh=stored // 2,
             wanted_wh=o.wanted_wh,
             max_power_w=o.max_power_w,
