@@ -6,6 +6,7 @@ import typer
 
 from hostsim import commands
 from hostsim.backoffice import cli as backoffice
+from hostsim.fleet import cli as fleet
 from hostsim.fuzz import cli as fuzz
 from hostsim.meter import cli as meter
 from hostsim.powercut import cli as powercut
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (commands, soak, fuzz, pricing, terminal, meter, backoffice, powercut):
+for part in (commands, soak, fuzz, pricing, terminal, meter, backoffice, fleet, powercut):
     part.register(app)
 
 

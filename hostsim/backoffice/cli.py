@@ -54,6 +54,12 @@ def register(app: typer.Typer) -> None:
     persons.command("add")(add_person)
     persons.command("list")(list_people)
     app.add_typer(persons, name="people")
+    databases = typer.Typer(help="The back office's database.", no_args_is_help=True)
+    databases.command("migrate")(migrate)
+    databases.command("backup")(backup_database)
+    databases.command("restore")(restore_database)
+    databases.command("rebuild")(rebuild)
+    app.add_typer(databases, name="database")
 
 
 def run(
@@ -70,6 +76,9 @@ def run(
     config: Annotated[
         Path | None, typer.Option(help="The operator as TOML (docs/operator.md).")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes that share the chargers' messages.", min=1, max=32)
+    ] = 1,
 ) -> None:
     """The back office alone: takes records, keeps the books, shows the operator's desk.
 
@@ -90,13 +99,20 @@ def run(
     with contextlib.ExitStack() as undo:
         try:
             keys = Pki(pki)
-            office = BackOffice(
-                database_url(db), address or _own_broker(keys, undo), keys, operator=operator
-            )
+            at = address or _own_broker(keys, undo)
+            group = "backoffice" if workers > 1 else ""
+            office = BackOffice(database_url(db), at, keys, operator=operator, group=group)
         except (PkiError, BrokerError, SQLAlchemyError, OSError) as exc:
             raise typer.BadParameter(str(exc)) from exc
         undo.callback(office.close)
         office.begin()
+        if workers > 1:
+            from hostsim.backoffice import workers as helpers
+
+            keeping = helpers.begin(
+                workers - 1, database_url(db), (at.host, at.port), pki, operator, group
+            )
+            undo.callback(helpers.end, keeping)
         typer.echo(f"back office on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
         if not people.everybody(office.engine):
             typer.echo("nobody may log in yet: python -m hostsim people add NAME --role admin")
@@ -163,6 +179,59 @@ def list_people(db: Database = DEFAULT_DATABASE) -> None:
     with opened(db) as engine:
         for person in people.everybody(engine):
             typer.echo(f"{person.name:<20} {person.role:<8} {'' if person.active else 'inactive'}")
+
+
+def migrate(db: Database = DEFAULT_DATABASE) -> None:
+    """Bring the database to this program's version; the back office does so when it starts."""
+    from hostsim.backoffice import schema
+
+    with opened(db):
+        typer.echo(f"the database has version {schema.NEWEST}")
+
+
+def backup_database(
+    file: Annotated[Path, typer.Argument(help="Written anew, gzip.")],
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Every row into one file, from one snapshot, while the back office works."""
+    from hostsim.backoffice import backup
+
+    with opened(db) as engine:
+        try:
+            count = backup.backup(engine, file)
+        except OSError as exc:
+            raise typer.BadParameter(f"{file}: {exc.strerror}") from exc
+    typer.echo(f"{count} rows in {file}")
+
+
+def restore_database(
+    file: Annotated[Path, typer.Argument(help="What `database backup` wrote.")],
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Into an empty database, whole or not at all. Exit code 1 when the file is refused."""
+    from hostsim.backoffice import backup
+
+    with opened(db) as engine:
+        try:
+            count = backup.restore(engine, file)
+        except backup.BackupError as exc:
+            typer.echo(str(exc), err=True)
+            raise typer.Exit(1) from exc
+    typer.echo(f"{count} rows restored")
+
+
+def rebuild(
+    db: Database = DEFAULT_DATABASE,
+    config: Annotated[
+        Path | None, typer.Option(help="The operator as TOML, for its time zone.")
+    ] = None,
+) -> None:
+    """Make the sums of the reports again from the books (after a change of the time zone)."""
+    from hostsim.backoffice.reports import roll
+
+    operator = read_operator(config)
+    with opened(db) as engine:
+        typer.echo(f"{roll.rebuild(engine, operator.zone)} entries counted")
 
 
 def read_operator(path: Path | None) -> Operator:

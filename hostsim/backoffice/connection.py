@@ -49,9 +49,17 @@ class Connection:
     """
 
     def __init__(
-        self, broker: BrokerAddress, pki: Pki, heard: Callable[[str, str, bytes], None]
+        self,
+        broker: BrokerAddress,
+        pki: Pki,
+        heard: Callable[[str, str, bytes], None],
+        group: str = "",
+        leads: bool = True,
     ) -> None:
-        """Nothing is done yet."""
+        """`group`: several connections of that name share the messages (MQTT 5.0, 4.8.2 "Shared
+        Subscriptions"); the one that `leads` greets and reminds chargers."""
+        self._filter = f"$share/{group}/" if group else ""
+        self._leads = leads
         self._broker = broker
         self._pki = pki
         self._heard = heard
@@ -138,10 +146,12 @@ class Connection:
             max_queued_outgoing_messages=0,
         ) as client:
             for name in contract.OUTGOING:
-                await client.subscribe(contract.topic("+", name), qos=1)
-            await self._publish(client, await asyncio.to_thread(self._desk.greetings))
+                await client.subscribe(self._filter + contract.topic("+", name), qos=1)
+            works = [self._receive, self._send_queued]
+            if self._leads:
+                await self._publish(client, await asyncio.to_thread(self._desk.greetings))
+                works.append(self._remind)
             self.connected.set()
-            works = (self._receive, self._send_queued, self._remind)
             tasks = [asyncio.create_task(work(client, self._desk)) for work in works]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)

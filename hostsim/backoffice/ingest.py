@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import books, contract
@@ -76,7 +77,7 @@ class Ingest:
             desk = books.Books(db)
             acks = [
                 self._take_stream(db, desk, charger, epoch, found)
-                for (charger, epoch), found in messages.items()
+                for (charger, epoch), found in sorted(messages.items(), key=lambda item: item[0])
             ]
         return [ack for ack in acks if ack is not None]
 
@@ -183,8 +184,8 @@ class Ingest:
         return False
 
     def _stream(self, db: Db, name: str, epoch: int) -> Stream:
-        charger = known_charger(db, name)
-        stream = db.get(Stream, (name, epoch))
+        charger = known_charger(db, name, lock=True)
+        stream = db.get(Stream, (name, epoch), populate_existing=True)
         if stream is None:
             stream = Stream(charger=name, epoch=epoch, committed_seq=0, first_at=self._now_ms())
             db.add(stream)
@@ -281,14 +282,18 @@ def position(db: Db, charger: str, epoch: int) -> int:
     return stream.committed_seq if stream is not None else 0
 
 
-def known_charger(db: Db, name: str) -> Charger:
-    """The charger's row, made when it is new."""
-    charger = db.get(Charger, name)
-    if charger is None:
-        charger = Charger(name=name, epoch=0, status={}, figures={})
-        db.add(charger)
-        db.flush()
-    return charger
+def known_charger(db: Db, name: str, lock: bool = False) -> Charger:
+    """The charger's row, made when it is new. `lock`: others who take its records wait until this
+    transaction ends (PostgreSQL; SQLite has one writer anyway)."""
+    charger = db.get(Charger, name, with_for_update=lock, populate_existing=lock)
+    if charger is not None:
+        return charger
+    make = postgresql.insert if db.get_bind().dialect.name == "postgresql" else sqlite.insert
+    db.flush()
+    db.execute(  # another process may make it at this very moment
+        make(Charger).values(name=name, status={}, figures={}).on_conflict_do_nothing()
+    )
+    return db.get_one(Charger, name, with_for_update=lock)
 
 
 def _records(db: Db, stream: Stream, numbers: list[int]) -> dict[int, Record]:

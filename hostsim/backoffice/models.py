@@ -22,7 +22,6 @@ from sqlalchemy import (
     UniqueConstraint,
     create_engine,
     event,
-    inspect,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -286,8 +285,8 @@ class Problem(Base):
 
 
 def open_database(url: str, **options: Any) -> Engine:
-    """Connect, and make what is missing. SQLite: write-ahead log, synced at every commit (an
-    acknowledgement follows it)."""
+    """Connect, and bring the database to this version (schema.py). SQLite: write-ahead log,
+    synced at every commit (an acknowledgement follows it)."""
     engine = create_engine(url, **options)
     if engine.dialect.name == "sqlite":
 
@@ -303,24 +302,10 @@ def open_database(url: str, **options: Any) -> Engine:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
-    Base.metadata.create_all(engine)
-    _add_columns(engine)
+    from hostsim.backoffice import schema  # which knows these tables and those beside them
+
+    schema.prepare(engine)
     return engine
-
-
-def _add_columns(engine: Engine) -> None:
-    """A database of an earlier version gets the columns it lacks, with nothing in them."""
-    with engine.begin() as connection:
-        found = inspect(connection)
-        for table in Base.metadata.sorted_tables:
-            there = {column["name"] for column in found.get_columns(table.name)}
-            for column in table.columns:
-                if column.name not in there:
-                    kind = column.type.compile(engine.dialect)
-                    nothing = "''" if kind.startswith("VARCHAR") else "'[]'"
-                    nothing = "0" if kind in ("INTEGER", "BIGINT", "BOOLEAN") else nothing
-                    change = f"ADD COLUMN {column.name} {kind} NOT NULL DEFAULT {nothing}"
-                    connection.execute(text(f"ALTER TABLE {table.name} {change}"))
 
 
 @contextlib.contextmanager

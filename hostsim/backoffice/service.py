@@ -23,6 +23,7 @@ from hostsim.backoffice import audit, contract, signing, views
 from hostsim.backoffice.connection import BrokerAddress, Connection
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.ingest import Ack, Ingest, known_charger
+from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.models import Command, Problem, Stream, open_database, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.refunds import Refunds
@@ -49,19 +50,24 @@ class BackOffice:
         now_ms: Callable[[], int] | None = None,
         on_event: EventHandler | None = None,
         operator: Operator | None = None,
+        group: str = "",
+        leads: bool = True,
     ) -> None:
-        """Opens the database; `start` connects."""
+        """Opens the database; `start` connects. `group`: processes of that name on one database
+        share the chargers' messages; one of them `leads`."""
         self.operator = operator or Operator()
         self.url = db_url
         self.engine: Engine = open_database(db_url)
+        issue.catch_up(self.engine, self.operator, (now_ms or _machine_ms)())
         self._pki = pki
-        self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
+        self._now_ms = now_ms or _machine_ms
         self._on_event = on_event
         self._owner: asyncio.AbstractEventLoop | None = None
-        self._connection = Connection(broker, pki, self._heard)
+        self._connection = Connection(broker, pki, self._heard, group, leads)
         self.ingest = Ingest(self.engine, self._now_ms, self.operator)
         self.refunds = Refunds(self.engine, self.send_command, self._now_ms)
         self._desk = Desk(self.engine, self.ingest, self._now_ms, self._connection.send)
+        self._desk.patient = bool(group)
         self._desk.chores.append(self.refunds.tend)
         self._desk.chores.append(lambda: roll.catch_up(self.engine, self.operator.zone, 4))
 
@@ -216,6 +222,10 @@ class BackOffice:
             data = {"direction": direction, "topic": topic, "payload": shown}
             with contextlib.suppress(RuntimeError):  # its loop has ended
                 self._owner.call_soon_threadsafe(self._on_event, "mqtt", data)
+
+
+def _machine_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _text(payload: str | bytes) -> str:

@@ -7,14 +7,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.invoices import document
 from hostsim.backoffice.invoices.document import CREDIT_NOTE, INVOICE
-from hostsim.backoffice.models import Refund, Session
+from hostsim.backoffice.models import Refund, Session, writing
 from hostsim.backoffice.operator import Operator
-from hostsim.backoffice.tables import Invoice, InvoiceChain
+from hostsim.backoffice.tables import Invoice, InvoiceChain, Todo
 
 
 def issue_invoice(db: Db, session: Session, operator: Operator, now_ms: int) -> Invoice | None:
@@ -23,6 +23,26 @@ def issue_invoice(db: Db, session: Session, operator: Operator, now_ms: int) -> 
         return None
     text = document.invoice(session, operator, _date(session.payment.settled_at, now_ms))
     return _append(db, session, text)
+
+
+def catch_up(engine: Engine, operator: Operator, now_ms: int) -> int:
+    """Documents of what was settled before there were any (a migration noted it); how many."""
+    count = 0
+    with Db(engine) as db:
+        notes = db.execute(
+            select(Todo.id, Todo.ref).where(Todo.kind == "unbilled").order_by(Todo.ref)
+        ).all()
+    for note, ref in notes:
+        with writing(engine) as db:
+            session = db.get_one(Session, ref)
+            db.execute(delete(Todo).where(Todo.id == note))
+            done = [refund for refund in session.refunds if refund.state == "done"]
+            documents = [issue_invoice(db, session, operator, now_ms)]
+            documents += [issue_credit_note(db, refund, operator, now_ms) for refund in done]
+            for one in filter(None, documents):
+                db.add(Todo(kind="document", ref=one.id))
+                count += 1
+    return count
 
 
 def issue_credit_note(db: Db, refund: Refund, operator: Operator, now_ms: int) -> Invoice | None:

@@ -62,13 +62,16 @@ def rebuild(engine: Engine, zone: ZoneInfo) -> int:
 
 def _one_batch(engine: Engine, zone: ZoneInfo) -> int:
     with Db(engine) as db:
-        if db.scalar(select(Todo.id).limit(1)) is None:
+        if db.scalar(select(Todo.id).where(Todo.kind != "unbilled").limit(1)) is None:
             return 0
     with writing(engine) as db:
         if engine.dialect.name == "postgresql":
             db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         todo = db.execute(
-            select(Todo.id, Todo.kind, Todo.ref).order_by(Todo.id).limit(_BATCH)
+            select(Todo.id, Todo.kind, Todo.ref)
+            .where(Todo.kind != "unbilled")
+            .order_by(Todo.id)
+            .limit(_BATCH)
         ).all()
         refs: dict[str, list[int]] = defaultdict(list)
         for _, kind, ref in todo:
