@@ -193,6 +193,20 @@ def test_every_preset_and_an_empty_period_has_a_page(office: BackOffice, preset:
     assert visitor.get(f"/reports?preset={preset}").status_code == 200
 
 
+def test_months_and_days_make_up_the_period(office: BackOffice) -> None:
+    month(office)
+    roll.catch_up(office.engine, BERLIN)
+    spans = [
+        ("2026-05-01", "2026-05-31"), ("2026-05-03", "2026-06-30"), ("2026-04-10", "2026-05-20"),
+        ("2026-01-01", "2026-12-31"), ("2026-05-07", "2026-05-07"),
+    ]  # fmt: skip
+    for first, last in spans:
+        days = period.chosen(first, last, "", datetime.date(2026, 1, 1))
+        report = query.read(office.engine, BERLIN, days)
+        for name in query.SUMS:
+            assert sum(row[name] for row in report.by_charger) == report.total[name], (first, name)
+
+
 def test_presets_are_whole_days() -> None:
     day = datetime.date(2026, 3, 1)
     assert str(period.preset("last_month", day)) == "2026-02-01 to 2026-02-28"

@@ -27,7 +27,7 @@ from tests.worlds import started
 
 pytestmark = pytest.mark.timeout(240)
 COMMANDS = {"run", "demo", "reconcile", "bench", "price", "terminal", "meter", "backoffice"}
-COMMANDS |= {"invoices", "people"}
+COMMANDS |= {"invoices", "people", "database", "fleet", "fleet-pages"}
 KEYS = set(
     "authorised_minor captured_minor released_minor priced_minor currency billed_wh meter_wh"
     " books_agree records_sent records_acked heap_bytes peak_heap_bytes pointer_bits micropython"

@@ -42,9 +42,7 @@ class Follower:
         if session is None:
             return
         if record.type == "captured":
-            invoice = issue.issue_invoice(db, session, self.operator, self._now_ms())
-            if invoice is not None:
-                db.add(Todo(kind="document", ref=invoice.id))
+            issue.issue_invoice(db, session, self.operator, self._now_ms())
         db.add(Todo(kind="session", ref=session.id))
 
     def _declined(self, db: Db, books: Books, record: Record) -> None:
@@ -66,9 +64,7 @@ class Follower:
 
     def refund_done(self, db: Db, refund: Refund) -> None:
         """A refund came to its end, at the terminal or at the acquirer."""
-        note = issue.issue_credit_note(db, refund, self.operator, self._now_ms())
-        if note is not None:
-            db.add(Todo(kind="document", ref=note.id))
+        issue.issue_credit_note(db, refund, self.operator, self._now_ms())
         db.add(Todo(kind="refund", ref=refund.id))
 
     def _end_of_day(self, db: Db, books: Books, record: Record) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     Engine,
     ForeignKey,
+    Index,
     Integer,
     String,
     UniqueConstraint,
@@ -101,7 +102,10 @@ class Session(Base):
     delivered, priced, captured, cancelled."""
 
     __tablename__ = "sessions"
-    __table_args__ = (UniqueConstraint("charger", "epoch", "sess"),)
+    __table_args__ = (
+        UniqueConstraint("charger", "epoch", "sess"),
+        Index("ix_sessions_receipt", "charger", "receipt_no"),
+    )
     id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
     epoch: Mapped[int]
@@ -141,6 +145,12 @@ class Payment(Base):
     `failures` counts attempts to settle that the terminal refused."""
 
     __tablename__ = "payments"
+    __table_args__ = (
+        Index("ix_payments_settled", "state", "settled_at", "session_id"),
+        Index("ix_payments_auth_code", "auth_code"),
+        Index("ix_payments_receipt", "receipt"),
+        Index("ix_payments_trace", "trace"),
+    )
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
     state: Mapped[str] = mapped_column(String(12), default="asked", index=True)
     hold_minor: Mapped[int] = mapped_column(default=0)
@@ -159,7 +169,7 @@ class Payment(Base):
     code: Mapped[int] = mapped_column(default=0)
     text: Mapped[str] = mapped_column(default="")
     authorised_at: Mapped[int] = mapped_column(default=0)
-    settled_at: Mapped[int] = mapped_column(default=0, index=True)
+    settled_at: Mapped[int] = mapped_column(default=0)
     session: Mapped[Session] = relationship(back_populates="payment")
 
 

@@ -40,7 +40,7 @@ class Invoice(Base):
     kind: Mapped[str] = mapped_column(String(12))
     number: Mapped[str] = mapped_column(String(48))
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
-    refund_id: Mapped[int] = mapped_column(default=0)
+    refund_id: Mapped[int] = mapped_column(default=0, index=True)
     receipt_no: Mapped[int]
     issued_at: Mapped[int]
     currency: Mapped[str] = mapped_column(String(3))
@@ -184,8 +184,8 @@ class Rollout(Base):
 
 
 class Todo(Base):
-    """Something that is in the books and not in the sums yet. `kind`: session, declined, refund,
-    document."""
+    """Something that is in the books and not in the sums yet. `kind`: session or refund, each with
+    its document; or unbilled, a session of before there were invoices."""
 
     __tablename__ = "stat_todo"
     id: Mapped[int] = mapped_column(big_integer, primary_key=True)
@@ -195,9 +195,11 @@ class Todo(Base):
 
 class StatDay(Base):
     """Sums of one local day (yyyymmdd), charger, tariff and currency; a session counts on the day
-    it ended, a refund on the day it was done."""
+    it ended, a refund on the day it was done. Charger "*": of all chargers; a day that ends in 00:
+    of the month. So that a year of a thousand chargers is read from few rows."""
 
     __tablename__ = "stat_days"
+    __table_args__ = (Index("ix_stat_days_charger", "charger", "day"),)
     day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     charger: Mapped[str] = mapped_column(String(32), primary_key=True)
     tariff: Mapped[str] = mapped_column(String(36), primary_key=True)

@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from hostsim.fleet.pages import pages
+
 _STEP_S = 0.1
 _START_S = 60
 
@@ -22,6 +24,7 @@ _START_S = 60
 def register(app: typer.Typer) -> None:
     """Add the command to hostsim's."""
     app.command("fleet")(fleet)
+    app.command("fleet-pages")(pages)
 
 
 def fleet(

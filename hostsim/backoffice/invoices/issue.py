@@ -18,8 +18,9 @@ from hostsim.backoffice.tables import Invoice, InvoiceChain, Todo
 
 
 def issue_invoice(db: Db, session: Session, operator: Operator, now_ms: int) -> Invoice | None:
-    """The invoice of a session that was captured; None when it has one or cost nothing."""
-    if not session.receipt_no or find(db, session.id) is not None:
+    """The invoice of a session that was captured, which the books let happen once; None when it
+    has no receipt."""
+    if not session.receipt_no:
         return None
     text = document.invoice(session, operator, _date(session.payment.settled_at, now_ms))
     return _append(db, session, text)
@@ -36,12 +37,11 @@ def catch_up(engine: Engine, operator: Operator, now_ms: int) -> int:
         with writing(engine) as db:
             session = db.get_one(Session, ref)
             db.execute(delete(Todo).where(Todo.id == note))
-            done = [refund for refund in session.refunds if refund.state == "done"]
-            documents = [issue_invoice(db, session, operator, now_ms)]
-            documents += [issue_credit_note(db, refund, operator, now_ms) for refund in done]
-            for one in filter(None, documents):
-                db.add(Todo(kind="document", ref=one.id))
+            if find(db, ref) is None and issue_invoice(db, session, operator, now_ms):
                 count += 1
+            for refund in session.refunds:
+                if refund.state == "done" and issue_credit_note(db, refund, operator, now_ms):
+                    count += 1
     return count
 
 
@@ -94,17 +94,18 @@ def _append(db: Db, session: Session, fields: dict[str, Any], refund_id: int = 0
         **{name: fields[name] for name in names.split()},
     )
     db.add(row)
-    db.flush()
     return row
 
 
 def _chain(db: Db, charger: str) -> InvoiceChain:
     """Locked until the transaction ends, so that two workers do not give one number."""
-    chain = db.get(InvoiceChain, charger, with_for_update=True)
+    kept: dict[str, InvoiceChain] = db.info.setdefault("chains", {})  # of this transaction
+    chain = kept.get(charger) or db.get(InvoiceChain, charger, with_for_update=True)
     if chain is None:
         chain = InvoiceChain(charger=charger, position=0, invoices=0, credit_notes=0, head="")
         db.add(chain)
         db.flush()
+    kept[charger] = chain
     return chain
 
 

@@ -46,7 +46,6 @@ def note_what_is_there() -> None:
     op.execute(
         "INSERT INTO stat_todo (kind, ref) SELECT 'refund', id FROM refunds WHERE state = 'done'"
     )
-    op.execute("INSERT INTO stat_todo (kind, ref) SELECT 'document', id FROM invoices")
     op.execute(
         "INSERT INTO stat_todo (kind, ref) SELECT 'unbilled', s.id FROM sessions s"
         " WHERE s.state = 'captured' AND s.receipt_no > 0"

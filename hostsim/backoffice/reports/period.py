@@ -51,6 +51,20 @@ class Days:
     def __str__(self) -> str:
         return f"{self.first} to {self.last}" if self.count > 1 else str(self.first)
 
+    def parts(self) -> tuple[list[int], list[tuple[int, int]]]:
+        """Whole months in it as yyyymm00, and what is left as spans of days (yyyymmdd)."""
+        months: list[int] = []
+        spans: list[tuple[int, int]] = []
+        first = self.first
+        while first <= self.last:
+            end = first.replace(day=calendar.monthrange(first.year, first.month)[1])
+            if first.day == 1 and end <= self.last:
+                months.append(number(first) // 100 * 100)
+            else:
+                spans.append((number(first), number(min(end, self.last))))
+            first = end + datetime.timedelta(days=1)
+        return months, spans
+
     def bounds_ms(self, zone: datetime.tzinfo) -> tuple[int, int]:
         """From the first instant to the one after the last, epoch ms."""
         after = self.last + datetime.timedelta(days=1)

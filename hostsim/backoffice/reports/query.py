@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import ColumnElement, Engine, func, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.models import Charger, Session
@@ -70,11 +70,15 @@ def read(
     with Db(engine) as db:
         first, last = days.numbers
         currency = currency or _usual_currency(db, first, last)
-        where = [StatDay.day.between(first, last), StatDay.currency == currency]
+        days_only = [StatDay.day.between(first, last), StatDay.day % 100 > 0]
+        where = [StatDay.charger == (charger or roll.ALL), StatDay.currency == currency]
+        each = [StatDay.charger != roll.ALL, StatDay.currency == currency, _whole(days)]
         if charger:
-            where.append(StatDay.charger == charger)
+            each.append(StatDay.charger == charger)
         if tariff:
             where.append(StatDay.tariff == tariff)
+            each.append(StatDay.tariff == tariff)
+        where += days_only
         by_day = {row["key"]: row for row in _grouped(db, StatDay.day, where)}
         count = 1 if charger else db.scalar(select(func.count()).select_from(Charger)) or 0
         report = Report(
@@ -84,7 +88,7 @@ def read(
             tariff=tariff,
             total=_total(list(by_day.values())),
             by_day=[by_day.get(number(day), _empty(number(day))) for day in days],
-            by_charger=_grouped(db, StatDay.charger, where, StatDay.gross_minor),
+            by_charger=_grouped(db, StatDay.charger, each, StatDay.gross_minor),
             by_tariff=_grouped(db, StatDay.tariff, where, StatDay.gross_minor),
             weekday_hours=_weekday_hours(db, zone, days, charger),
             weekdays=[sum(1 for day in days if day.weekday() == n) for n in range(7)],
@@ -99,16 +103,27 @@ def read(
         return report
 
 
+def _whole(days: Days) -> ColumnElement[bool]:
+    """The rows that make up these days: whole months by their sums, days of others one by one."""
+    months, single = days.parts()
+    return or_(StatDay.day.in_(months), *(StatDay.day.between(*span) for span in single))
+
+
 def currencies(engine: Engine) -> list[str]:
     """All that were ever used."""
     with Db(engine) as db:
-        return list(db.scalars(select(StatDay.currency).distinct().order_by(StatDay.currency)))
+        return list(db.scalars(_distinct(StatDay.currency)))
 
 
 def tariffs(engine: Engine) -> list[str]:
     """All that were ever charged by."""
     with Db(engine) as db:
-        return list(db.scalars(select(StatDay.tariff).distinct().order_by(StatDay.tariff)))
+        return list(db.scalars(_distinct(StatDay.tariff)))
+
+
+def _distinct(column: Any) -> Any:
+    query = select(column).where(StatDay.charger == roll.ALL)
+    return query.distinct().order_by(column)
 
 
 def today(engine: Engine, day: datetime.date, charger: str = "") -> dict[str, Any]:
@@ -118,9 +133,7 @@ def today(engine: Engine, day: datetime.date, charger: str = "") -> dict[str, An
         func.sum(StatDay.sessions),
         func.sum(StatDay.energy_wh),
         func.sum(StatDay.gross_minor),
-    ).where(StatDay.day == number(day))
-    if charger:
-        query = query.where(StatDay.charger == charger)
+    ).where(StatDay.day == number(day), StatDay.charger == (charger or roll.ALL))
     with Db(engine) as db:
         rows = db.execute(query.group_by(StatDay.currency)).all()
     return {
@@ -134,7 +147,7 @@ def money_by_charger(engine: Engine, day: datetime.date) -> dict[str, tuple[int,
     """Minor units and currency each charger took that day."""
     query = (
         select(StatDay.charger, func.sum(StatDay.gross_minor), StatDay.currency)
-        .where(StatDay.day == number(day))
+        .where(StatDay.day == number(day), StatDay.charger != roll.ALL)
         .group_by(StatDay.charger, StatDay.currency)
     )
     with Db(engine) as db:
@@ -144,7 +157,7 @@ def money_by_charger(engine: Engine, day: datetime.date) -> dict[str, tuple[int,
 def _usual_currency(db: Db, first: int, last: int) -> str:
     query = (
         select(StatDay.currency)
-        .where(StatDay.day.between(first, last))
+        .where(StatDay.charger == roll.ALL, StatDay.day.between(first, last))
         .group_by(StatDay.currency)
         .order_by(func.sum(StatDay.sessions).desc())
         .limit(1)

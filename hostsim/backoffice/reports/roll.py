@@ -13,13 +13,17 @@ from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, delete, func, insert, select, text
+from sqlalchemy import ColumnElement, Engine, delete, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import figures
+from hostsim.backoffice.invoices.document import INVOICE
 from hostsim.backoffice.models import Payment, Period, Refund, Session, writing
 from hostsim.backoffice.tables import Invoice, StatDay, StatHour, StatReason, StatVat, Todo
+
+ALL = "*"
+"""StatDay's charger for all of them together; no charger can have that name."""
 
 _BATCH = 1000
 _HOUR_MS = 3_600_000
@@ -50,7 +54,6 @@ def rebuild(engine: Engine, zone: ZoneInfo) -> int:
             ("session", select(Session.id).where(
                 Session.state.in_(("captured", "cancelled", "declined")))),
             ("refund", select(Refund.id).where(Refund.state == "done")),
-            ("document", select(Invoice.id)),
         ):  # fmt: skip
             for ids in db.scalars(query).partitions(5000):
                 db.execute(insert(Todo), [{"kind": kind, "ref": ref} for ref in ids])
@@ -79,12 +82,25 @@ def _one_batch(engine: Engine, zone: ZoneInfo) -> int:
         sums: _Sums = {table: defaultdict(lambda: defaultdict(int)) for table in _TABLES}
         _add_sessions(db, zone, refs["session"], sums)
         _add_refunds(db, zone, refs["refund"], sums)
-        _add_documents(db, zone, refs["document"], sums)
+        _add_documents(
+            db, zone, Invoice.session_id.in_(refs["session"]) & (Invoice.kind == INVOICE), sums
+        )
+        _add_documents(db, zone, Invoice.refund_id.in_(refs["refund"]), sums)
+        _add_up(sums[StatDay])
         for table, rows in sums.items():
             _write(db, table, rows)
         if todo:
             db.execute(delete(Todo).where(Todo.id.in_([row.id for row in todo])))
         return len(todo)
+
+
+def _add_up(days: dict[tuple[Any, ...], dict[str, int]]) -> None:
+    """All chargers' days, and each charger's months."""
+    for (day, charger, tariff, currency), row in list(days.items()):
+        for key in ((day, ALL, tariff, currency), (day // 100 * 100, charger, tariff, currency)):
+            total = days[key]
+            for name, value in row.items():
+                total[name] += value
 
 
 def _add_sessions(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
@@ -158,10 +174,8 @@ def _add_refunds(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
         )
 
 
-def _add_documents(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
-    if not ids:
-        return
-    for row in db.scalars(select(Invoice).where(Invoice.id.in_(ids))):
+def _add_documents(db: Db, zone: ZoneInfo, which: ColumnElement[bool], sums: _Sums) -> None:
+    for row in db.scalars(select(Invoice).where(which)):
         month = local(row.issued_at, zone)[0] // 100
         for vat_e4, net, tax, gross in json.loads(row.document)["vat"]:
             found = sums[StatVat][month, row.currency, vat_e4, row.kind]

@@ -67,6 +67,7 @@ def upgrade() -> None:
         sa.Column("refunded_minor", steps.BIG, nullable=False),
         sa.PrimaryKeyConstraint("day", "charger", "tariff", "currency"),
     )
+    steps.new_index("ix_stat_days_charger", "stat_days", ["charger", "day"])
     steps.new_table(
         "stat_hours",
         sa.Column("day", steps.BIG, autoincrement=False, nullable=False),
@@ -251,6 +252,7 @@ def upgrade() -> None:
     steps.new_index("ix_invoices_found_by", "invoices", ["charger", "receipt_no"])
     steps.new_index("ix_invoices_issued", "invoices", ["issued_at"])
     steps.new_index("ix_invoices_session_id", "invoices", ["session_id"])
+    steps.new_index("ix_invoices_refund_id", "invoices", ["refund_id"])
     steps.new_table(
         "refund_orders",
         sa.Column("refund", sa.String(length=36), nullable=False),
@@ -285,7 +287,11 @@ def upgrade() -> None:
     steps.new_index("ix_refund_orders_charger", "refund_orders", ["charger"])
     steps.new_index("ix_refund_orders_session_id", "refund_orders", ["session_id"])
     steps.new_index("ix_refund_orders_state", "refund_orders", ["state"])
-    steps.new_index("ix_payments_settled_at", "payments", ["settled_at"])
+    steps.new_index("ix_payments_settled", "payments", ["state", "settled_at", "session_id"])
+    steps.new_index("ix_payments_auth_code", "payments", ["auth_code"])
+    steps.new_index("ix_payments_receipt", "payments", ["receipt"])
+    steps.new_index("ix_payments_trace", "payments", ["trace"])
+    steps.new_index("ix_sessions_receipt", "sessions", ["charger", "receipt_no"])
     steps.new_column(
         "refunds", sa.Column("receipt_no", steps.BIG, nullable=False, server_default="0")
     )
