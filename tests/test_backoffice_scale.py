@@ -260,7 +260,7 @@ def test_the_desk_works_on_postgresql(tmp_path: Path, empty: str) -> None:
 
 @pytest.mark.parametrize("bad", ["\\u0000", "\\ud800"])
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_text_no_database_can_hold_is_a_malformed_record(
+def test_text_no_database_can_hold_stops_nobody_elses_records(
     tmp_path: Path, bad: str, kind: str, request: pytest.FixtureRequest
 ) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"
@@ -271,9 +271,8 @@ def test_text_no_database_can_hold_is_a_malformed_record(
     assert wrong != lines[0]
     ingest = Ingest(engine, lambda: MAY_1)
     ingest.take([("FL-1", wrong.encode()), ("FL-2", lines[0].encode())])
-    assert [problem["code"] for problem in views.problems(engine)] == ["malformed"]
-    ingest.take([("FL-1", line.encode()) for line in lines])
-    assert len(views.sessions(engine, "FL-1")) == 1
+    assert [row["reference"] for row in views.sessions(engine, "FL-1")] == ["S\ufffd"]
+    assert len(views.sessions(engine, "FL-2")) == 1
     engine.dispose()
 
 
