@@ -162,19 +162,36 @@ def _meter(app, once: dict) -> str:
 
 
 def _found(app):
-    """The meter that is there; see firmware/meter/auto.py."""
-    from firmware.meter import auto, kept
+    """Line, unit and model of config "auto", and what to say: the kept ones, or after a search."""
+    from firmware.meter import kept
+
+    files = app.board.files
+    app.cfg.meter_patience_s = kept.patience_s(files)
+    known = kept.read(files)
+    leave("firmware.meter.kept")
+    if "model" in known:
+        found = known["line"], known["unit"], known["model"]
+        return found + ("%s at %s, unit %d was found" % (found[2], found[0], found[1]),)
+    return _searched(app)
+
+
+def _searched(app):
+    """The meter that is there now; see firmware/meter/auto.py. A meter that was found is kept and
+    the charger starts anew: a search leaves holes in the memory of all that is still to come.
+    """
+    from firmware.meter import auto
 
     board = app.board
 
     def open_uart(*line):
         return board.uart("meter", *line)
 
-    app.cfg.meter_patience_s = kept.patience_s(board.files)
     board.screen.show(("Forecourt " + app.version, "", "Looking for the meter ..."), "", "yellow")
-    found = auto.settings(board.files, open_uart, board.watchdog.feed)
+    certain, said = auto.find(board.files, open_uart, board.watchdog.feed)
     leave("firmware.meter.auto", "firmware.meter.kept", "firmware.meter.detect")
-    return found
+    if certain:
+        board.reset()
+    return "9600 8N1", 1, "SDM630", said  # stands in where no meter is known
 
 
 def _terminal(board, cfg, once: dict) -> ZvtTerminal:

@@ -32,7 +32,8 @@ def check(cfg) -> None:
     try:
         TimeZone(once["time_zone"])
         currency_number(cfg.currency)
-        load(once["meter.model"])
+        if once["meter.model"] != "auto":
+            load(once["meter.model"])
         load_terminal(once["terminal.profile"])
     except ConfigError:
         raise

@@ -22,37 +22,32 @@ if TYPE_CHECKING:
     from firmware.meter.detect import Found
 
 _MORE_UNITS = const(40)  # beyond the usual ones, with each search that found nothing
-_NONE = const("SDM630")  # stands in where no meter is known
 
 
-def settings(
+def find(
     files: str,
     open_uart: "Callable[..., object]",
     feed: "Callable[[], None]",
-) -> "tuple[str, int, str, str]":
-    """Line ("9600 8N1"), unit and model: the kept ones, or found now and kept; and what there is
-    to say about it. When nothing is certain: what a new SDM630 has, which then does not answer.
+) -> "tuple[bool, str]":
+    """Whether a meter was found for certain, and is kept now; and what there is to say about it.
 
     `feed()` feeds the watchdog: a search takes seconds, and up to a minute when nothing is there.
     """
-    kept = read(files)
-    if "model" in kept:
-        return kept["line"], kept["unit"], kept["model"], ""
-    missed = kept.get("missed", 0)
+    missed = read(files).get("missed", 0)
     first = (missed - 1) * _MORE_UNITS % 240 + 1
     more = range(first, first + _MORE_UNITS) if missed else ()
     units = UNITS + tuple([u for u in more if u not in UNITS and u < 248])
     found = asyncio.run(_searched(feed, open_uart, units))
-    chosen = found.chosen() if found else None
     if found is None:
-        return LINES[0], 1, _NONE, "none answers on any line setting"
+        return False, "none answers on any line setting"
     said = "%s, unit %d" % (found.line, found.unit)
+    chosen = found.chosen()
     if chosen is None:
         fits = ", ".join([c.profile.name for c in found.candidates]) or "none"
-        return LINES[0], 1, _NONE, said + " answers; set meter.model, these fit: " + fits
+        return False, said + " answers; set meter.model, these fit: " + fits
     name = chosen.profile.name
     keep(files, {"line": found.line, "unit": found.unit, "model": name})
-    return found.line, found.unit, name, "%s found at %s" % (name, said)
+    return True, name
 
 
 async def _searched(
