@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import selectinload
 
 from hostsim.backoffice import audit, cdr, contract, views
+from hostsim.backoffice.invoices.texts import LANGUAGES
 from hostsim.backoffice.models import Charger, Retained, Session, writing
 from hostsim.backoffice.service import BackOffice
 from hostsim.backoffice.tables import Rollout, TariffVersion
@@ -53,7 +54,11 @@ def reading(text: str) -> dict[str, Any]:
     if len(text.encode()) > _MOST_BYTES:
         raise TariffRefused(f"must have at most {_MOST_BYTES} bytes")
     try:
-        contract.check("tariff", contract.parse(text))
+        parsed = json.loads(text)  # decimals are the firmware's reader's to judge
+    except (ValueError, RecursionError) as exc:
+        raise TariffRefused(f"must be JSON ({exc})") from exc
+    try:
+        contract.check("tariff", parsed)
     except contract.ContractError as exc:
         raise TariffRefused(str(exc)) from exc
     python, _ = interpreter()
@@ -75,6 +80,7 @@ def reading(text: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(lines[-1])
     if "error" in found:
         raise TariffRefused(found["error"])
+    found["words"] = {code: found["words"][code] for code in LANGUAGES}  # MicroPython has no order
     return found
 
 
