@@ -44,7 +44,7 @@ class Foundry:
         interpreter = MICROPYTHON32 if POINTER_BITS32.exists() else MICROPYTHON
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [str(interpreter), "-X", "heapsize=4m", str(_SCRIPT), str(self.path)],
+                [str(interpreter), "-X", "heapsize=1500k", str(_SCRIPT), str(self.path)],
                 env={"MICROPYPATH": f"{BUILD / 'rooms'}:{ROOT}:.frozen"},
                 cwd=directory,
                 stdin=subprocess.DEVNULL,

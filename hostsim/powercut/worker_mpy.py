@@ -21,6 +21,11 @@ import loop_mpy
 
 _UART, OPEN, DATA, CLOSE, DATAGRAM, PROGRAM, ERASE, RESET, START = range(1, 10)
 _EAGAIN = 11
+# what is entered and left on a charger
+_RARE = (
+    "compose", "config", "orders", "tariffs", "receipt", "meter.profiles", "terminal.profiles",
+    "session.recovery", "session.closing", "pricing.receipt", "pricing.words",
+)  # fmt: skip
 _COPY = b"\xff\xff\xff\xff"  # in place of a horizon: the rest is a socket's path
 _libc = ffi.open("libc.so.6")
 _fork = _libc.func("i", "fork", "")
@@ -306,6 +311,12 @@ def serve(path: str) -> None:
 
 _replace()
 import board.host  # noqa: E402,F401 - behind the replacements
+import firmware.paper  # noqa: E402
+
+firmware.paper.leave = lambda *modules: None  # memory is not short here, loading twice takes time
 import firmware.app  # noqa: E402,F401
+
+for name in _RARE:
+    __import__("firmware." + name)
 
 serve(sys.argv[1])
