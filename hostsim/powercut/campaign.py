@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session as Db
 from board.host_flash import FileFlash
 from hostsim.backoffice.models import Charger, Stream
 from hostsim.powercut.cuts import Cut, Watch
-from hostsim.powercut.human import Driver, at_rest
+from hostsim.powercut.human import Driver, Operator, at_rest
 from hostsim.powercut.judge import FIGURES, Verdict, judge
 from hostsim.powercut.loop import Stuck, VirtualLoop
 from hostsim.powercut.worker import Foundry, FoundryError
@@ -34,12 +34,12 @@ from hostsim.powercut.world import CHARGER, SECTORS, Plan, VirtualWorld, write_f
 from hostsim.setup import BUILD, MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
 from hostsim.setup.compile import room_sizes
 
+Progress = Callable[[int, int, dict[str, Any]], None]
 _TARIFF = ROOT / "hostsim" / "data" / "tariff.json"
 _LEFT = 600  # bytes in the sector in use: the session goes over its end while it charges
 _OFF_S = (0.3, 1.1, 3.2, 7.5, 16.0)
 _SELL_EVERY = 41  # of so many branches one goes on to sell a second session
 _REAL_LIMIT_S = 120
-_KEY = "00" * 32
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Ground:
         """Raises FoundryError."""
         room_sizes()  # brings the firmware's modules up to date
         self.plan = Plan(directory)
-        write_files(self.plan, _TARIFF.read_text(), _KEY)
+        write_files(self.plan, _TARIFF.read_text())
         self.epoch, self.acked = self._fill(directory / "flash.bin")
         flash = FileFlash(str(directory / "flash.bin"), SECTORS)
         self.image = flash.image(), flash.state()
@@ -144,6 +144,7 @@ class Run:
         self.watch = Watch(self.world, self._decide, wanted.flash, wanted.actions)
         self.world.cut = self._cut
         self.driver = Driver(self.world)
+        self.operator = Operator(self.world)
         self.cuts: list[Cut] = []
         self.seed = wanted.seed
         self.sell_again = False
@@ -200,6 +201,10 @@ class Run:
         self.trouble: list[str] = []
         self.world.power_on()
         await self._visit()
+        state = await self.operator.refund()
+        if state not in ("", "done"):
+            self.trouble.append(f"the refund is {state}")
+        await self._rest()
         if self.sell_again and not self.trouble:
             self.driver.new_visit()
             await self._visit()
@@ -214,15 +219,16 @@ class Run:
                 await self.driver.visit()
         except TimeoutError:
             self.trouble.append(f"the driver waits for ever: {self.world.state}")
+        await self._rest()
+
+    async def _rest(self) -> None:
         if not await at_rest(self.world):
-            said = self.world.log[-4:]
-            self.trouble.append(
-                f"never at rest: {self.world.state} {self.world.view.get('sync')} {said}"
-            )
+            w = self.world
+            self.trouble.append(f"never at rest: {w.state} {w.view.get('sync')} {w.log[-4:]}")
 
 
 class Campaign:
-    """`progress(done, all)` hears how far it is."""
+    """`run(progress)`: progress(done, all, line) hears of every branch that ended."""
 
     def __init__(self, ground: Ground, wanted: Wanted) -> None:
         self._ground = ground
@@ -251,7 +257,7 @@ class Campaign:
             raise FoundryError(f"the session fails without a cut: {verdict.failures}")
         return found
 
-    def run(self, progress: Callable[[int, int], None]) -> Report:
+    def run(self, progress: Progress) -> Report:
         """All of it."""
         began = time.monotonic()
         found = self.everything()
@@ -328,8 +334,9 @@ class Campaign:
         data = b""
         while not data.endswith(b"\n"):
             data += os.read(self._pipe[0], 1)
-        self.report.add(json.loads(data))
-        self._progress(self.report.cuts, self._all)
+        line = json.loads(data)
+        self.report.add(line)
+        self._progress(self.report.cuts, self._all, line)
 
 
 def replay(ground: Ground, wanted: Wanted) -> tuple[Run, Verdict]:

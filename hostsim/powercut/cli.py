@@ -77,9 +77,13 @@ def _run(directory: Path, wanted: Any) -> dict[str, Any]:
     try:
         with Progress(console=_err, transient=True) as bar:
             task = bar.add_task("cuts", total=None)
-            report = Campaign(ground, wanted).run(
-                lambda done, of: bar.update(task, completed=done, total=of)
-            )
+
+            def tell(done: int, of: int, line: dict[str, Any]) -> None:
+                bar.update(task, completed=done, total=of)
+                if line["failures"]:
+                    bar.console.print(f"✘ {line['cut']} {line['failures'][0]}", soft_wrap=True)
+
+            report = Campaign(ground, wanted).run(tell)
     finally:
         ground.foundry.close()
     options = f" --seed {wanted.seed}" + ("" if wanted.flash else " --actions")

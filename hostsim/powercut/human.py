@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import asyncio
 
-from hostsim.powercut.world import VirtualWorld
+from hostsim.backoffice.refunds import RefundError
+from hostsim.powercut.world import CHARGER, VirtualWorld
+from hostsim.terminal.books import State
+
+REFUND = "R-1"
 
 _LOOK_S = 0.1
 _TAP_AGAIN_S = 4.0
@@ -75,6 +79,47 @@ class Driver:
             w.meter.step()
             w.vehicle.unplug()
             w.evse.refresh_pilot()
+
+
+class Operator:
+    """Gives back, whole, what the first session paid; asks the acquirer when the charger hands it
+    over, and is its voice: it knows what the terminal has reversed already.
+    """
+
+    def __init__(self, world: VirtualWorld) -> None:
+        self._w = world
+        self.asked = False
+
+    async def refund(self) -> str:
+        """The state it came to at last; "" when nothing was paid."""
+        refunds = self._w.refunds
+        if not self.asked:
+            paid = [f["receipt_no"] for _, kind, f in self._w.written if kind == "priced"]
+            try:
+                refunds.request(
+                    CHARGER,
+                    receipt=paid[0] if paid else 0,
+                    amount_minor=0,
+                    reason="goodwill",
+                    operator="anna",
+                    refund=REFUND,
+                )
+            except RefundError:
+                return ""  # given back already, or nothing was taken
+            self.asked = True
+            refunds.approve(REFUND, "bert")
+        end = self._w.loop.time() + END_S
+        while self._w.loop.time() < end:
+            state: str = refunds.follow(REFUND)["state"]
+            if state in ("done", "failed", "refused"):
+                return state
+            if state == "sent":
+                refunds.confirm(REFUND, accepted=not self._reversed(), operator="anna")
+            await asyncio.sleep(2 * _LOOK_S)
+        return "never done"
+
+    def _reversed(self) -> bool:
+        return any(r.state is State.REVERSED for r in self._w.terminal.books.records)
 
 
 async def at_rest(world: VirtualWorld) -> bool:

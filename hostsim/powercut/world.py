@@ -18,8 +18,9 @@ from sqlalchemy.pool import StaticPool
 from board.host_flash import FileFlash, PowerCut
 from hostsim.backoffice import contract, signing
 from hostsim.backoffice.desk import Desk
-from hostsim.backoffice.ingest import Ingest
-from hostsim.backoffice.models import open_database
+from hostsim.backoffice.ingest import Ingest, known_charger
+from hostsim.backoffice.models import Command, open_database, writing
+from hostsim.backoffice.refunds import Refunds
 from hostsim.evse import Evse
 from hostsim.ledgerimage import records_of
 from hostsim.meter.device import MeterDevice
@@ -44,6 +45,7 @@ from hostsim.vehicle import Vehicle
 SAID = 100  # watched: bytes of the terminal
 ARRIVES = 200  # watched: something is about to reach the firmware
 CHARGER = "FC-0001"
+COMMAND_KEY = "5a" * 32
 SECTORS = 12
 METER, TERMINAL = 1, 2
 _PORTS = {"1001": "lines", "1002": "broker", "1003": "time"}
@@ -144,6 +146,8 @@ class VirtualWorld:
         self.engine = open_database("sqlite://", poolclass=StaticPool)
         ingest = Ingest(self.engine, self.clock.now_ms)
         self.desk = Desk(self.engine, ingest, self.clock.now_ms, self._to_charger)
+        self.refunds = Refunds(self.engine, self._send_command, self.clock.now_ms)
+        self.desk.chores.append(self.refunds.tend)
         self._inbox: list[tuple[str, bytes, bool]] = []
         self.broker: Broker | None = None
         self._times = TimeServer(self.clock)
@@ -325,6 +329,26 @@ class VirtualWorld:
         if self.broker is not None:
             self.broker.publish(topic, payload)
 
+    def _send_command(
+        self, charger: str, name: str, *, expires_in_s: float = 300, **args: Any
+    ) -> str:
+        """As hostsim.backoffice.service does it, with ids that are the same in every run."""
+        now = self.clock.now_ms()
+        expires_at = now + int(expires_in_s * 1000)
+        with writing(self.engine) as db:
+            row = known_charger(db, charger)
+            row.command_counter += 1
+            identity = f"command-{row.command_counter}"
+            command = Command(id=identity, charger=charger, counter=row.command_counter, name=name)
+            message = signing.sign(
+                COMMAND_KEY, identity, charger, row.command_counter, expires_at, name, args
+            )
+            command.message, command.expires_at, command.sent_at = message, expires_at, now
+            command.state, command.result = "sent", {}
+            db.add(command)
+        self._to_charger(contract.topic(charger, "command"), message.encode(), False)
+        return identity
+
     # --- looking ---------------------------------------------------------------------------------
 
     def _power_w(self) -> int:
@@ -358,7 +382,7 @@ def _nobody(_kind: int, _channel: int, _data: bytes) -> None:
     """Power stays on."""
 
 
-def write_files(plan: Plan, tariff: str, command_key: str) -> None:
+def write_files(plan: Plan, tariff: str) -> None:
     """What the charger finds beside its flash."""
     config = {
         "charger": CHARGER,
@@ -367,13 +391,10 @@ def write_files(plan: Plan, tariff: str, command_key: str) -> None:
         "salt": "powercut campaign",
         "checkpoint_s": 20,
         "receipt_show_s": 30,
-        "mqtt": {"host": "broker", "port": 1002, "command_key": command_key},
+        "mqtt": {"host": "broker", "port": 1002, "command_key": COMMAND_KEY},
         "time_server": {"host": "time", "port": 1003},
     }
     (plan.directory / "config.json").write_text(json.dumps(config))
     (plan.directory / "tariff.json").write_text(tariff)
     for name in ("ca.crt", "charger.crt", "charger.key"):
         (plan.directory / name).write_text("not used")
-
-
-__all__ = ["CHARGER", "SECTORS", "Plan", "VirtualWorld", "contract", "signing", "write_files"]
