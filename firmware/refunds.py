@@ -99,7 +99,7 @@ async def _reverse(app, f: dict, sale: Sale) -> int:
         return 0
     if not outcome.certain:
         f["unsure"] = True
-    elif results.classify(outcome.code)[1] == results.REFUSED:
+    elif outcome.code > 0 and results.classify(outcome.code)[1] == results.REFUSED:
         return _unsure(app, f) if unsure else _another_way(app, f)
     elif tries > _TRIES and not unsure:
         return _another_way(app, f)

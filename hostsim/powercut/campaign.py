@@ -9,6 +9,7 @@ played once to count its moments and once more to branch at those that were chos
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -39,7 +40,8 @@ _TARIFF = ROOT / "hostsim" / "data" / "tariff.json"
 _LEFT = 600  # bytes in the sector in use: the session goes over its end while it charges
 _OFF_S = (0.3, 1.1, 3.2, 7.5, 16.0)
 _SELL_EVERY = 41  # of so many branches one goes on to sell a second session
-_REAL_LIMIT_S = 120
+_REAL_LIMIT_S = 240
+_ERASE_STEP = 64  # bytes between second cuts within an erase
 
 
 @dataclass
@@ -236,8 +238,13 @@ class Campaign:
         self.report = Report()
         self._children: set[int] = set()
         self._pipe = os.pipe()
+        os.set_blocking(self._pipe[0], False)
         self._chosen: set[str] = set()
-        self._inside = False
+        self._heard = b""
+        self._depth = 0  # branches this process is in
+        self._moments = 0  # of this branch, at which a second cut could be
+        self._second = 0  # which of them it is at
+        self._width = 300  # how many moments a branch had lately
         self._index = 0
         self._run: Run | None = None
         self._random = random.Random(wanted.seed)
@@ -264,35 +271,38 @@ class Campaign:
         if self._wanted.sample and self._wanted.sample < len(found):
             found = self._random.sample(found, self._wanted.sample)
         self._chosen = {str(cut) for cut in found}
-        self._all = len(found)
+        self._all = len(found) * (2 if self._wanted.double else 1)
         self._progress = progress
         gc.collect()
         gc.freeze()
         run = self._run = Run(self._ground, self._wanted, self._decide)
         verdict = run.play()
-        if self._inside:
+        if self._depth:
             self._tell(run, verdict)
         run.close()
         while self._children:
-            self._reap(True)
+            self._reap()
         self.report.took_s = time.monotonic() - began
         return self.report
 
     # --- branching -------------------------------------------------------------------------------
 
     def _decide(self, cuts: list[Cut]) -> bool:
-        if self._inside:
+        if not self._depth:
+            return str(cuts[-1]) in self._chosen and self._fork(cuts[-1].who)
+        if self._depth > 1 or not self._wanted.double:
             return False
-        if str(cuts[-1]) not in self._chosen:
+        if cuts[-1].what == "erase" and cuts[-1].done % _ERASE_STEP:
             return False
-        return self._fork(cuts[-1].who)
+        self._moments += 1
+        return self._moments == self._second and self._fork(cuts[-1].who)
 
     def _fork(self, who: str) -> bool:
         """True in the branch. Where only the terminal loses power the firmware is copied, too."""
         assert self._run is not None
         self._index += 1
         while len(self._children) >= self._wanted.jobs:
-            self._reap(True)
+            self._reap()
         worker = self._run.world.worker
         copy = None
         if who == "t" and worker.running:
@@ -304,37 +314,53 @@ class Campaign:
             self._children.add(child)
             return False
         asyncio._set_running_loop(self._run.loop)
-        self._inside = True
+        self._depth += 1
         self._children = set()
         gc.disable()
         signal.alarm(_REAL_LIMIT_S)
-        self._run.sell_again = self._index % _SELL_EVERY == 0
+        # the second cuts go through all moments of the recoveries, by the golden section
+        self._second = 1 + int(self._index * 0.6180339887 % 1 * self._width)
+        self._run.sell_again = self._depth == 1 and self._index % _SELL_EVERY == 0
         worker.become(copy)
         return True
 
     def _tell(self, run: Run, verdict: Verdict) -> None:
-        """The branch's end."""
-        line = {
+        """The branch's end; its own branch ends before."""
+        line: dict[str, Any] = {
             "cut": "/".join(map(str, run.cuts)),
             "what": run.cuts[0].what,
             "failures": [text[:300] for text in verdict.failures[:6]],
             "figures": verdict.figures(),
             "resold": run.resold,
+            "moments": self._moments,
         }
+        for child in self._children:
+            _, status = os.waitpid(child, 0)
+            if status:
+                line["failures"].append(f"its second cut died with status {status}")
         os.write(self._pipe[1], json.dumps(line).encode()[:4000] + b"\n")
         os._exit(0)
 
-    def _reap(self, wait: bool) -> None:
-        pid, status = os.waitpid(-1, 0 if wait else os.WNOHANG)
+    def _reap(self) -> None:
+        """One branch that ended; its line, and its own branch's, are in the pipe."""
+        pid, status = os.waitpid(-1, 0)
         self._children.discard(pid)
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._pipe[0], 1 << 16):
+                self._heard += data
+        *lines, self._heard = self._heard.split(b"\n")
+        for text in lines:
+            line = json.loads(text)
+            self._width = line["moments"] or self._width
+            self._take(line)
         if status:
-            self.report.cuts += 1
-            self.report.failed.append({"cut": "?", "failures": [f"a branch died: {status}"]})
-            return
-        data = b""
-        while not data.endswith(b"\n"):
-            data += os.read(self._pipe[0], 1)
-        line = json.loads(data)
+            figures = dict.fromkeys(FIGURES, 0)
+            died = [f"a branch died with status {status}"]
+            self._take(
+                {"cut": "?", "what": "?", "failures": died, "figures": figures, "resold": 0}
+            )
+
+    def _take(self, line: dict[str, Any]) -> None:
         self.report.add(line)
         self._progress(self.report.cuts, self._all, line)
 

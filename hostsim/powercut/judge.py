@@ -70,10 +70,15 @@ def _money(
 ) -> None:
     """Three books to the cent; captured = priced <= hold; refunds <= captured, each once."""
     compared = books.compare(
-        books.from_records("charger", flash),
+        books.from_records("charger", _at_the_terminal(flash)),
         books.from_terminal(world.terminal.books.summary()),
-        books.from_records("back office", office),
+        books.from_records("back office", _at_the_terminal(office)),
     )
+    reversed_here = sum(r.returned_minor for r in world.terminal.books.records)
+    elsewhere = [r for r in flash if r["kind"] == "refunded" and r["way"] == "acquirer"]
+    if reversed_here and elsewhere:
+        v.duplicate_effects += 1
+        v.failures.append(f"given back at the terminal and by the acquirer: {elsewhere}")
     v.failures += compared["differences"]
     priced = {r["sess"]: r["total_minor"] for r in flash if r["kind"] == "priced"}
     captured = {r["sess"]: r["captured_minor"] for r in flash if r["kind"] == "captured"}
@@ -83,6 +88,11 @@ def _money(
             v.failures.append(f"session {sess}: priced {total}, captured {captured.get(sess)}")
         if total > held.get(sess, 0):
             v.failures.append(f"session {sess}: priced {total} of a hold of {held.get(sess)}")
+
+
+def _at_the_terminal(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without what the acquirer gave back: no terminal's book has that."""
+    return [r for r in records if r.get("way") != "acquirer"]
 
 
 def _energy(v: Verdict, world: VirtualWorld, flash: list[dict[str, Any]], start_wh: int) -> None:
