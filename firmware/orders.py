@@ -95,15 +95,13 @@ def command(app, asked: dict) -> dict:
     and refund_done (refund_order.py).
     """
     name = asked["name"]
-    if name not in _COMMANDS:
-        raise CommandError("name", "must be one of " + ", ".join(_COMMANDS), name)
-    if name == "restart" and app.machine.busy and not app.machine.broken:
-        raise CommandError("name", "restart is refused while a session is open", name)
-    answer = {"detail": "done", "data": {}}
-    if name[:6] == "refund":
-        answer = _refund(app, asked)
-    app.append("command", command=asked["id"], counter=asked["counter"], name=name, result="ok",
-               detail=answer["detail"])  # fmt: skip
+    try:
+        answer = _checked(app, asked, name)
+    except CommandError as e:
+        # used up as well: it must not work after a restart, when nobody waits for it any more
+        _keep(app, asked, "refused", str(e)[:120])
+        raise
+    _keep(app, asked, "ok", answer["detail"])
     if name == "stop":
         app.runner.perform(app.machine.on_stop(app.board.clock.uptime_ms(), "remote"))
     elif name == "restart":
@@ -111,6 +109,20 @@ def command(app, asked: dict) -> dict:
     elif name == "report":
         answer["data"] = _report(app)
     return answer
+
+
+def _keep(app, asked: dict, result: str, detail: str) -> None:
+    app.append("command", command=asked["id"], counter=asked["counter"], name=asked["name"],
+               result=result, detail=detail)  # fmt: skip
+
+
+def _checked(app, asked: dict, name: str) -> dict:
+    """The answer to a command that may be done now. Raises CommandError."""
+    if name not in _COMMANDS:
+        raise CommandError("name", "must be one of " + ", ".join(_COMMANDS), name)
+    if name == "restart" and app.machine.busy and not app.machine.broken:
+        raise CommandError("name", "restart is refused while a session is open", name)
+    return _refund(app, asked) if name[:6] == "refund" else {"detail": "done", "data": {}}
 
 
 def _refund(app, asked: dict) -> dict:

@@ -7,6 +7,7 @@ power failed at any moment: what is whole is read, in order; nothing is written.
 """
 
 import json
+import re
 import sys
 import zlib
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 
 SECTOR_SIZE = 4096
 FIRST_FRAME = 64
+_NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
 
 class ImageError(Exception):
@@ -187,7 +189,8 @@ class _Bytes:
 
     def value(self, kind: str) -> int | str | list[int]:
         if kind == "s":
-            return self.take(self.take(1)[0]).decode("utf-8")
+            text = self.take(self.take(1)[0]).decode("utf-8", "surrogatepass")
+            return _NO_CHARACTER.sub("\ufffd", text)  # as the back office has it
         if kind == "l":
             return [self.signed() for _ in range(self.take(1)[0])]
         return self.signed() if kind == "i" else self.unsigned()

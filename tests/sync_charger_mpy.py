@@ -188,6 +188,9 @@ class Orders:
     def log(self, text):
         sync.log("info", text)
 
+    def clock(self, epoch_ms):
+        clock.set(epoch_ms, NETWORK)
+
     def network(self, up):
         network.up = up
 

@@ -22,7 +22,8 @@ from firmware.sync import messages
 
 _BLOCK = const(64)
 _MIN_KEY = const(16)  # a charger without a proper key takes no commands
-_CODES = {"mac": "forged", "counter": "replayed", "expires_at": "expired", "device": "foreign"}
+_CODES = {"mac": "forged", "counter": "replayed", "expires_at": "expired", "device": "foreign",
+          "at": "not_yet"}  # fmt: skip
 
 
 def hmac_sha256(key: bytes, data: bytes) -> bytes:
@@ -48,7 +49,8 @@ def signed_bytes(message: dict) -> bytes:
 
 
 def code_of(error: FieldError) -> str:
-    """forged, replayed, expired, foreign; malformed for everything else."""
+    """forged, replayed, expired, foreign; not_yet: no attack, the charger has no time; malformed
+    for everything else."""
     return _CODES.get(error.field, "malformed")
 
 
@@ -78,7 +80,7 @@ def _verified(message: dict, device: str, key: bytes, last_counter: int, now_ms:
     if counter <= last_counter:
         raise FieldError("counter", f"must be above {last_counter}", counter)
     if not now_ms:
-        raise FieldError("", "the time is not known yet")
+        raise FieldError("at", "the time is not known yet")
     if expires_at <= now_ms:
         raise FieldError("expires_at", f"must be after {now_ms}", expires_at)
     message["args"] = messages.parse(args.encode())

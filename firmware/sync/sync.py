@@ -223,11 +223,12 @@ class Sync:
         except CommandError as error:
             self._rejected(message.get("id"), error)
             return
-        self._counter = command["counter"]
         try:
             self._answer("command", dict(self._handlers.on_command(command), id=command["id"]))
         except ForecourtError as error:
             self.refuse("command", error, command["id"])
+        # not before: what died on the way (memory) works when it is sent again
+        self._counter = command["counter"]
         self._answered = self._results[-1]
 
     def _rejected(self, identity, error) -> None:
@@ -239,6 +240,8 @@ class Sync:
             return
         self.refuse("command", error, identity, code)
         now = time.ticks_ms()
+        if code == "not_yet":
+            return
         if self._security_at is None or time.ticks_diff(now, self._security_at) > _SECURITY_MS:
             self._security_at = now
             self._handlers.on_security("command_" + code, str(error)[:120])

@@ -77,6 +77,9 @@ def check(name: str, message: dict[str, Any]) -> None:
 def check_record(message: dict[str, Any]) -> str:
     """Checks a record; answers "", or what is unusual about it: "unknown" kind, or a "later"
     version."""
+    for name, value in message.items():
+        if isinstance(value, int) and abs(value) > MAX_INT:  # parse() refuses it, too
+            raise ContractError(f"{name}: must have at most 63 bits (given {value})")
     kind = str(message.get("type"))
     if kind in _kinds() and _plainly_right(_fields_of(kind), message):
         return ""

@@ -168,6 +168,8 @@ def _took_result(db: Db, charger: str, message: dict[str, Any]) -> None:
     command = db.get(Command, message.get("id", ""))
     if message["about"] != "command" or command is None or command.charger != charger:
         return
+    if message.get("code") == "not_yet":
+        return  # sent again until it expires
     if command.state in ("sent", "unanswered") or message["ok"]:
         command.state = "ok" if message["ok"] else message.get("code", "refused")
         command.result = message

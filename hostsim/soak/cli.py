@@ -114,6 +114,7 @@ def _show(found: dict[str, Any]) -> None:
     console.print(table)
     faults = ", ".join(f"{name} {n}" for name, n in found["faults_by_name"].items())
     console.print(f"faults: {faults or 'none'}", highlight=False, soft_wrap=True)
+    console.print(f"refunds ordered: {found['refunds']}", highlight=False)
     console.print(
         f"heap: grew {found['heap_growth_bytes']} B, peak {found['peak_heap_bytes']} B;"
         f" unexpected resets {sum(one['resets'] for one in found['chargers'])};"

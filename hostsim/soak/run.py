@@ -25,6 +25,9 @@ MJ_PER_WH = 3_600_000
 _READY_S = 90
 _SYNC_S = 180
 _GATHER_EVERY = 8  # visits: sooner than the smallest ring comes round
+_REFUNDED = 0.3  # chance after a visit that the operator gives one back
+_REFUND_S = 180
+_FINAL = ("done", "refused", "failed", "sent")  # sent: the acquirer has it, no money moved here
 _QUIET_S = 6.0  # the supervisor collects and measures every 5 s
 _QUIET_EVERY = 6
 # A ring that comes round often, that of the reference boards, one that holds 1,000 sessions.
@@ -62,6 +65,7 @@ class Post:
     struck: Counter[str] = field(default_factory=Counter)
     done: int = 0
     failure: str = ""
+    refunds: dict[int, str] = field(default_factory=dict)  # by receipt number
     heap: list[tuple[int, int]] = field(default_factory=list)  # (start of the process, bytes)
     peak: int = 0
 
@@ -109,7 +113,11 @@ class Soak:
             flash_kib=_FLASH_KIB[number % len(_FLASH_KIB)],
             proxied=True,
             bank_s=0.2,
-            config={"plug_timeout_s": 300, "message_show_s": 60},
+            config={
+                "plug_timeout_s": 300,
+                "message_show_s": 60,
+                "refund": {"day_minor": 10_000_000},
+            },
         )
         world = World(options, site=site)
         visits = len(range(number, job.sessions, job.chargers))
@@ -133,6 +141,8 @@ class Soak:
                 post.struck.update(visit.struck)
                 post.done += 1
             self._progress(self._done(), self._faults())
+            if dice.random() < _REFUNDED:
+                await asyncio.to_thread(_order_refund, post, dice)
             if number % _GATHER_EVERY == 0:
                 await asyncio.to_thread(post.flash.gather, post.world)
             starts = post.world.charger.starts if post.world.charger else 0
@@ -150,6 +160,10 @@ class Soak:
         """Everything acknowledged, the flash read for the last time."""
         if not post.failure:
             await _look_at_heap(post)
+            try:
+                await _refunds_over(post)
+            except WorldError as e:
+                post.failure = f"{post.world.charger_id}: {e}"
             try:
                 await post.world.until(
                     post.world.synced, _SYNC_S, "the back office to acknowledge everything"
@@ -185,6 +199,7 @@ class Soak:
             "books_agree": all(one["agree"] for one in found) and not failures,
             **sums,
             "heap_growth_bytes": max((_growth(post) for post in self._posts), default=0),
+            "refunds": sum(len(post.refunds) for post in self._posts),
             "peak_heap_bytes": max((post.peak for post in self._posts), default=0),
             "seed": self.job.seed,
             "took_s": took_s,
@@ -193,6 +208,45 @@ class Soak:
             "failures": failures,
             "replay": self.job.replay() if failures else "",
         }
+
+
+def _order_refund(post: Post, dice: random.Random) -> None:
+    """A whole bill that was paid is to go back, by a signed command; whichever is left."""
+    office = post.world.back_office
+    assert office
+    paid = [
+        s["receipt_no"]
+        for s in office.sessions(post.world.charger_id)
+        if s["captured_minor"] and s["receipt_no"] not in post.refunds
+    ]
+    if not paid:
+        return
+    receipt_no = dice.choice(paid)
+    refund = post.refunds[receipt_no] = office.refunds.request(
+        post.world.charger_id,
+        receipt=receipt_no,
+        amount_minor=0,
+        reason="goodwill",
+        operator="soak",
+        refund=f"{post.world.charger_id}-R{len(post.refunds) + 1}",
+    )
+    office.refunds.approve(refund, operator="soak")
+
+
+async def _refunds_over(post: Post) -> None:
+    """Every refund has its end in the charger's books. Raises WorldError."""
+    office = post.world.back_office
+    assert office
+
+    def states() -> list[str]:
+        office.refunds.tend()
+        return [office.refunds.follow(refund)["state"] for refund in post.refunds.values()]
+
+    end = time.monotonic() + _REFUND_S
+    while not all(state in _FINAL for state in await asyncio.to_thread(states)):
+        if time.monotonic() > end:
+            raise WorldError(f"refunds without an end: {await asyncio.to_thread(states)}")
+        await asyncio.sleep(1)
 
 
 async def _look_at_heap(post: Post) -> None:

@@ -98,7 +98,7 @@ def test_replayed_expired_foreign_and_forged():
 
 
 def test_without_a_clock_nothing_is_done():
-    assert refusal(signed(), now=0) == ("", "malformed")
+    assert refusal(signed(), now=0) == ("at", "not_yet")
 
 
 def test_a_charger_without_a_proper_key_takes_no_command():
