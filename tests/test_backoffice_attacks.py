@@ -137,8 +137,10 @@ def messages() -> list[tuple[str, Any]]:
     return found
 
 
-VALUES: list[object] = [0, -1, 1, 5, 2**31, 2**63 - 1, 2**63, 2**70, 1.0, 1e22, None, True, "", "x", "\ud800",
-          "\x00", "y" * 5000, [], {}, [0] * 300, {"a": {}}, EPOCH]  # fmt: skip
+VALUES: list[object] = [
+    0, -1, 1, 5, 2**31, 2**63 - 1, 2**63, 2**70, 1.0, 1e22, None, True, "", "x", "\ud800",
+    "\x00", "y" * 5000, [], {}, [0] * 300, {"a": {}}, EPOCH,
+]  # fmt: skip
 
 
 def spoilt(dice: random.Random, message: Any) -> bytes:

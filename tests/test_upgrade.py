@@ -60,6 +60,7 @@ def test_records_of_later_versions_are_kept_passed_on_and_shown(tmp_path):
             await act(world, "unplug")
             await settled(world)
             agree(world)
+            assert world.back_office
             there = world.back_office.records(CHARGER_ID)
             kinds = [r["type"] for r in there[:5]]
             assert kinds == ["boot", "alarm", "unknown", "unknown", "boot"]

@@ -9,8 +9,10 @@ _NUMBERS = (
     b"99999999999999999999999999", b"1e400", b"null", b"true", b"[]", b"{}", b'""',
 )  # fmt: skip
 _LONGEST = 4096
-_VALUES = (0, 1, -1, 2**31, 2**63, 2**70, 0.5, -0.0, 1e22, 1e-9, None, True, False, "", "0", "x",
-           "\u20ac" * 40, "y" * 300, [], {}, [[]], {"a": 1}, [None] * 40)  # fmt: skip
+_VALUES: "tuple" = (
+    0, 1, -1, 2**31, 2**63, 2**70, 0.5, -0.0, 1e22, 1e-9, None, True, False, "", "0", "x",
+    "\u20ac" * 40, "y" * 300, [], {}, [[]], {"a": 1}, [None] * 40,
+)  # fmt: skip
 
 
 class Dice:
@@ -49,7 +51,7 @@ def tree_mutated(dice: Dice, text) -> "bytearray | None":
         tree = json.loads(bytes(text))
     except ValueError:
         return None
-    places = []
+    places: "list[tuple]" = []
     if isinstance(tree, (dict, list)):
         _places(tree, places)
     if not places:

@@ -171,8 +171,10 @@ def _length(n):
 class _Text(Target):
     """A JSON text."""
 
-    words = (b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\u0041", b"\\", b"null", b"true", b"1e5",
-             b"-1", b"\xff", b"\xe2\x82", b"\x00")  # fmt: skip
+    words: "tuple" = (
+        b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\u0041", b"\\", b"null", b"true", b"1e5",
+        b"-1", b"\xff", b"\xe2\x82", b"\x00",
+    )  # fmt: skip
 
     def made(self, dice, corpus):
         return tree_mutated(dice, dice.choice(corpus)) if dice.below(2) else None

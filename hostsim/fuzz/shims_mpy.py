@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """Lets CPython import the firmware's parsers: what MicroPython brings and CPython lacks.
 
 Nothing is done on MicroPython. The link's sockets and TLS are not fuzzed, only imported.

@@ -35,9 +35,9 @@ def foreign_digits(data) -> bool:
 
 
 class Target:
-    declared = ()
-    words = ()
-    about = ()
+    declared: "tuple" = ()
+    words: "tuple" = ()
+    about: "tuple" = ()
 
     def made(self, dice, corpus):
         """An input made in the target's own way; None: by changing bytes."""

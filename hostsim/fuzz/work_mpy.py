@@ -72,10 +72,10 @@ class Run:
         self.corpus = [bytes(seed) for seed in target.seeds()]
         self.coverage = Coverage() if _GUIDED else None
         self.accepted = 0
-        self.refused = {}
-        self.failures = []
+        self.refused: "dict[str, int]" = {}
+        self.failures: "list[dict]" = []
         self.slowest_ms = 0
-        self._known = set()
+        self._known: "set[tuple]" = set()
         self._dull = 0
 
     def one(self, data, traced: bool) -> None:
@@ -139,7 +139,7 @@ def _lines_of(names) -> int:
         path = sys.modules[name].__file__
         with open(path) as source:
             codes = [compile(source.read(), path, "exec")]
-        lines = set()
+        lines: "set[int]" = set()
         while codes:
             code = codes.pop()
             if code.co_name != "<module>":  # run at import, before anything is traced
