@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session as Db
 
 from board.host_flash import FileFlash
 from hostsim.backoffice.models import Charger, Stream
-from hostsim.powercut.cuts import Cut, Watch
+from hostsim.powercut.cuts import SELL, Cut, Watch
 from hostsim.powercut.human import Driver, Operator, at_rest
 from hostsim.powercut.judge import FIGURES, Verdict, judge
 from hostsim.powercut.loop import Stuck, VirtualLoop
@@ -57,6 +57,7 @@ class Wanted:
     actions: bool = True
     jobs: int = 2
     replay: list[Cut] = field(default_factory=list)
+    sell_again: bool = False  # of a replay: a second session after the recovery
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Report:
     cuts: int = 0
     figures: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FIGURES, 0))
     failed: list[dict[str, Any]] = field(default_factory=list)
+    books: dict[str, dict[str, int]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     second: int = 0
     resold: int = 0
@@ -78,7 +80,11 @@ class Report:
         self.resold += line["resold"]
         self.kinds[line["what"]] = self.kinds.get(line["what"], 0) + 1
         for name in FIGURES:
-            self.figures[name] += line["figures"][name]
+            self.figures[name] += line["figures"].get(name, 0)
+        for party, figures in line["books"].items():
+            sums = self.books.setdefault(party, {})
+            for name, minor in figures.items():
+                sums[name] = sums.get(name, 0) + minor
         if line["failures"]:
             self.failed.append({"cut": line["cut"], "failures": line["failures"]})
 
@@ -327,10 +333,11 @@ class Campaign:
     def _tell(self, run: Run, verdict: Verdict) -> None:
         """The branch's end; its own branch ends before."""
         line: dict[str, Any] = {
-            "cut": "/".join(map(str, run.cuts)),
+            "cut": "/".join(map(str, run.cuts)) + SELL * run.sell_again,
             "what": run.cuts[0].what,
             "failures": [text[:300] for text in verdict.failures[:6]],
             "figures": verdict.figures(),
+            "books": verdict.books,
             "resold": run.resold,
             "moments": self._moments,
         }
@@ -354,11 +361,9 @@ class Campaign:
             self._width = line["moments"] or self._width
             self._take(line)
         if status:
-            figures = dict.fromkeys(FIGURES, 0)
             died = [f"a branch died with status {status}"]
-            self._take(
-                {"cut": "?", "what": "?", "failures": died, "figures": figures, "resold": 0}
-            )
+            nothing: dict[str, Any] = {"what": "?", "figures": {}, "books": {}, "resold": 0}
+            self._take({"cut": "?", "failures": died, **nothing})
 
     def _take(self, line: dict[str, Any]) -> None:
         self.report.add(line)
@@ -373,6 +378,7 @@ def replay(ground: Ground, wanted: Wanted) -> tuple[Run, Verdict]:
         return texts[: len(cuts)] == [str(cut) for cut in cuts]
 
     run = Run(ground, wanted, decide)
+    run.sell_again = wanted.sell_again
     verdict = run.play()
     run.close()
     return run, verdict

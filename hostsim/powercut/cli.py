@@ -43,16 +43,17 @@ def powercut(
     know and all five invariants are checked. Exit code 0: no failure; 1: failures; 2: wrong usage.
     """
     from hostsim.powercut.campaign import Wanted
-    from hostsim.powercut.cuts import parse
+    from hostsim.powercut.cuts import SELL, parse
     from hostsim.powercut.worker import FoundryError
 
     if every_byte and sample:
         raise _fail("--every-byte and --sample exclude each other", 2)
     try:
-        cuts = parse(replay) if replay else []
+        cuts = parse(replay.removesuffix(SELL)) if replay else []
     except ValueError as e:
         raise _fail(f"--replay: {e}", 2) from e
-    wanted = Wanted(sample, seed, double, not actions, True, jobs, cuts)
+    again = replay.endswith(SELL)
+    wanted = Wanted(sample, seed, double, not actions, True, jobs, cuts, again)
     try:
         with tempfile.TemporaryDirectory(prefix="forecourt-powercut-") as directory:
             done = _replayed(Path(directory), wanted) if cuts else _run(Path(directory), wanted)
@@ -93,6 +94,7 @@ def _run(directory: Path, wanted: Any) -> dict[str, Any]:
         "cuts": report.cuts,
         "failures": len(report.failed),
         **report.figures,
+        "books": report.books,
         "second_cuts": report.second,
         "sold_again": report.resold,
         "places": report.kinds,
@@ -126,7 +128,7 @@ def _replayed(directory: Path, wanted: Any) -> dict[str, Any]:
 def _show(done: dict[str, Any]) -> None:
     console = Console()
     for name, value in done.items():
-        if name not in ("failed", "places"):
+        if name not in ("failed", "places", "books"):
             console.print(f"{name:>18}  {value}", highlight=False, soft_wrap=True)
     for what, count in done.get("places", {}).items():
         console.print(f"{what:>18}  {count}", highlight=False)

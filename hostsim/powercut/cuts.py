@@ -16,6 +16,7 @@ from hostsim.powercut.worker import CLOSE, DATA, DATAGRAM, ERASE, OPEN, PROGRAM,
 from hostsim.powercut.world import ARRIVES, SAID, TERMINAL, VirtualWorld
 
 _MARK = (b"contactor", b"offer")
+SELL = "+"  # behind a branch's cuts: it went on to sell a second session
 _NAMES = {
     PROGRAM: "program",
     ERASE: "erase",

@@ -17,10 +17,13 @@ _ONCE = ("hold_asked", "energising", "power_off", "priced", "captured", "cancell
 
 
 class Verdict:
-    """`failures`: a sentence each; the figures of the campaign's report."""
+    """`failures`: a sentence each; `books`: the figures of the three, by name; the figures of the
+    campaign's report.
+    """
 
     def __init__(self) -> None:
         self.failures: list[str] = []
+        self.books: dict[str, dict[str, int]] = {}
         self.holds_left_open = self.unpaid_wh = self.lost_records = self.duplicate_effects = 0
 
     def figures(self) -> dict[str, int]:
@@ -80,6 +83,10 @@ def _money(
         v.duplicate_effects += 1
         v.failures.append(f"given back at the terminal and by the acquirer: {elsewhere}")
     v.failures += compared["differences"]
+    v.books = {
+        party: {name: compared[party][name] for name in books.FIGURES}
+        for party in ("charger", "terminal", "backoffice")
+    }
     priced = {r["sess"]: r["total_minor"] for r in flash if r["kind"] == "priced"}
     captured = {r["sess"]: r["captured_minor"] for r in flash if r["kind"] == "captured"}
     held = {r["sess"]: r["amount_minor"] for r in flash if r["kind"] == "authorised"}
