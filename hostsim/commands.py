@@ -86,7 +86,9 @@ def _tariff_text(path: Path | None) -> str | None:
 def demo(
     card: Annotated[str, typer.Option(help="Card to tap; `terminal --help` lists them.")] = "visa",
     tariff: _Tariff = None,
-    kwh: Annotated[float, typer.Option(help="Energy the car wants, kWh.", min=0.01, max=100)] = 2.0,
+    kwh: Annotated[
+        float, typer.Option(help="Energy the car wants, kWh.", min=0.01, max=100)
+    ] = 2.0,
     hold: _Hold = 6000,
     speed: _Speed = 60,
     seed: Annotated[
