@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from hostsim.backoffice import fleet_view, tariffs, views
 from hostsim.backoffice.pages.shell import Desk, SupportForm, Viewer, back
-from hostsim.backoffice.reports import query
+from hostsim.backoffice.reports import query, roll
 
 routes = APIRouter()
 _NEWEST = 15
@@ -23,6 +23,7 @@ def fleet(
 ) -> Response:
     engine = shell.office.engine
     everyone = fleet_view.everyone(engine)
+    roll.catch_up(engine, shell.operator.zone, 1)
     chosen = {
         "offline": lambda c: not c["online"],
         "charging": lambda c: c["running"],

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from hostsim.backoffice import views
 from hostsim.backoffice.pages.shell import Desk, SupportForm, Viewer, back
-from hostsim.backoffice.reports import query
+from hostsim.backoffice.reports import query, roll
 
 _NEWEST = 12
 _SHOWN = 20
@@ -21,6 +21,7 @@ routes = APIRouter()
 @routes.get("/")
 def overview(request: Request, shell: Desk, caller: Viewer) -> Response:
     chargers = shell.office.chargers()
+    roll.catch_up(shell.office.engine, shell.operator.zone, 1)
     problems = shell.office.problems()
     context: dict[str, Any] = {
         "here": "overview",
