@@ -8,7 +8,6 @@ one module on a charger; what is imported inside a function is entered and left 
 
 import asyncio
 import gc
-import logging
 
 from micropython import const
 
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from firmware.config import Config
 
 VERSION = "0.1.0"
-_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
 
 class App:
@@ -53,16 +51,11 @@ class App:
         self.config_kept = False  # config.old is the configuration in force
         self.trace = board.trace
         self.beats: "dict" = {}  # signs of life, firmware/supervisor.py
-        self._logger = logging.getLogger("forecourt")
-        self._logger.addHandler(self)
 
     def log(self, level: str, text: str) -> None:
-        self._logger.log(_LEVELS[level], text)
-
-    def emit(self, record) -> None:
-        """micropython-logging's records go to the back office and to who looks at the board."""
-        text = record.msg % record.args if record.args else record.msg
-        level = record.levelname.lower()
+        """One line for the back office and for who looks at the board; `level` is error, warning
+        or info.
+        """
         self.trace("log", {"level": level, "text": text})
         if self.sync:
             self.sync.log(level, text)
@@ -87,7 +80,8 @@ class App:
         except MemoryError as e:
             # the paper is not worth the session: the bill is in flash, the capture comes next
             self.log("warning", "receipt not printed: %s" % e)
-        leave("firmware.receipt", "firmware.pricing.receipt", "firmware.pricing.words")
+        leave("firmware.receipt", "firmware.pricing.receipt", "firmware.pricing.words",
+              "firmware.pricing.waiver")  # fmt: skip
         leave("firmware.session.closing")  # the machine's, who may not
 
 

@@ -7,7 +7,6 @@ are imported by firmware/app.py.
 
 import asyncio
 import gc
-import logging
 import os
 import sys
 
@@ -29,16 +28,12 @@ from firmware.terminal.zvt import ZvtTerminal
 from firmware.view import View
 
 _PARITY = {"N": None, "E": 0, "O": 1}
-# What micropython-logging brings and nobody here asks for: formats and files of its own.
-_UNUSED = ("Handler", "StreamHandler", "FileHandler", "Formatter", "basicConfig", "info", "debug")
-_UNUSED_METHODS = ("exc", "exception", "debug", "info", "warning", "error", "critical", "setLevel",
-                   "isEnabledFor", "_level_str")  # fmt: skip
+
 
 
 def begin(app, reason: str):
     """Composes `app`, recovers what was open; gives the function whose coroutine runs for ever."""
     board = app.board
-    _slim_logging()
     try:
         build(app, reason)
     except (ForecourtError, OSError) as e:
@@ -254,14 +249,6 @@ def _tasks(app) -> Supervisor:
     for name, make in app.board.tasks():
         s.add(name, make)
     return s
-
-
-def _slim_logging() -> None:
-    """Our records go to a handler of our own; what would print them is given back."""
-    for owner, names in ((logging, _UNUSED), (logging.Logger, _UNUSED_METHODS)):
-        for name in names:
-            delattr(owner, name)
-    logging.root.handlers = None
 
 
 async def _wait(board) -> None:

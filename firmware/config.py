@@ -55,6 +55,9 @@ FIELDS = (
     ("time_server.port", _INT, 1, 65535, 123),
     ("refund.day_minor", _INT, 0, 100000000, 50000),
     ("refund.at_terminal", _INT, 0, 1, 0),
+    ("refund.fault_wh", _INT, 0, 1000000, 0),
+    ("refund.fault_s", _INT, 0, 86400, 0),
+    ("refund.waive_flat", _INT, 0, 1, 0),
     ("supplier.name", _TEXT, 1, 60, "Forecourt demo operator"),
     ("supplier.address", _TEXT, 0, 120, ""),
     ("supplier.vat_id", _TEXT, 0, 32, ""),
@@ -71,7 +74,8 @@ _CHOICES = {
 _ONCE = ("time_zone", "salt")
 _ONCE_GROUPS = ("meter", "terminal", "mqtt", "time_server")
 _KEPT = ("meter.poll_ms",)
-_REFUND = ("refund.day_minor", "refund.at_terminal")
+_REFUND = ("refund.day_minor", "refund.at_terminal", "refund.fault_wh", "refund.fault_s",
+           "refund.waive_flat")  # fmt: skip
 
 
 class Config:

@@ -3,6 +3,7 @@ facts. Entered once a session and left again.
 """
 
 from firmware.pricing.receipt import Receipt
+from firmware.pricing.waiver import waived
 
 _WIDTH = 40
 
@@ -28,4 +29,7 @@ def lines(app, language: str) -> "list[str]":
         "card": s.card + " " + s.pan,
         "auth_code": s.auth_code or None,
     }
-    return Receipt(bill.engine.totals(), facts, app.prices.tz).text(_WIDTH, language)
+    totals = bill.engine.totals()
+    receipt = Receipt(totals, facts, app.prices.tz)
+    receipt.correct(*waived(totals, s.reason, s.billed_wh, s.elapsed_ms, cfg.refund[2:]))
+    return receipt.text(_WIDTH, language)

@@ -15,6 +15,7 @@ class Remote:
     def __init__(self, app):
         self._app = app
         self.refund_at = 0  # uptime_ms from which refunds that are open are worked on
+        self.shown: "dict" = None  # what the screen shows while a refund waits for its card
         self.confirmed = []  # the acquirer's answers to refunds (refund_order.confirm)
         self.waiting = False  # a tariff lies in tariff.in, to be taken in between sessions
 

@@ -76,6 +76,8 @@ class View:
             view["state"] = "declined" if m.state == "free" else m.state
         if s:
             self._session(view, m, s)
+        if app.remote.shown:
+            view.update(app.remote.shown)
         return view
 
     def _session(self, view: dict, m, s) -> None:

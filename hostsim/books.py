@@ -73,8 +73,12 @@ def from_records(name: str, records: list[dict[str, Any]]) -> Book:
 
 
 def from_terminal(summary: dict[str, Any]) -> Book:
-    """A book from hostsim.terminal's own; holds it reversed by itself never counted."""
+    """A book from hostsim.terminal's own, the acquirer's refunds with it; holds it reversed by
+    itself never counted. A refund to a card (0631) names no sale: its reference R<n> is that of
+    the session whose hold was S<n>.
+    """
     book = Book("terminal")
+    sales: dict[str, Entry] = {}
     for view in summary["receipts"]:
         if (
             view["state"] in ("unconfirmed", "auto_reversed", "auto-reversed")
@@ -82,12 +86,17 @@ def from_terminal(summary: dict[str, Any]) -> Book:
         ):
             if view["kind"] != "refund":
                 book.voided.add(view["receipt"])
+            elif view["state"] == "refunded":
+                sale = sales.get("S" + view["reference"][1:])
+                if sale is None:  # an entry of its own, which no other book has
+                    sale = book.entries[view["receipt"]] = Entry()
+                sale.refunded_minor += view["returned_minor"]
             continue
-        book.entries[view["receipt"]] = Entry(
+        book.entries[view["receipt"]] = sales[view["reference"]] = Entry(
             view["authorised_minor"],
             view["captured_minor"],
             view["released_minor"],
-            view["returned_minor"],
+            view["returned_minor"] + sum(view["acquirer_refunds"].values()),
             view["state"] == "pending",
         )
     return book

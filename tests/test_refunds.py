@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from hostsim.acquirer import Acquirer, answer
 from hostsim.world import CHARGER_ID
 from tests.worlds import (
     act,
@@ -14,7 +15,9 @@ from tests.worlds import (
     energy,
     results,
     run,
+    screen,
     settled,
+    tap,
     until_record,
     until_state,
 )
@@ -155,3 +158,160 @@ def test_what_the_charger_does_not_allow_is_refused_by_name():
         assert books["charger"]["refunded_minor"] == 0
 
     run(scenario, wanted_wh=20000, config={"refund": {"day_minor": 1}})
+
+
+# --- by the acquirer -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_part_goes_to_the_acquirer_with_all_references(accepted):
+    async def scenario(world):
+        bill = await sold(world)
+        total = bill["total_minor"]
+        refund = order(world, bill, 5)
+        word = await until_refund(world, refund, "sent")
+        assert word["way"] == "acquirer" and word["credit_no"] == 0
+        refunds = world.back_office.refunds
+        asked = refunds.acquirer_request(refund)
+        sale = world.terminal.books.records[0]
+        assert asked["terminal_id"] == "52523535" and asked["trace"] in sale.traces
+        assert (asked["auth_code"], asked["amount_minor"]) == (sale.authorisation, 5)
+        with pytest.raises(ValueError, match=f"{total - 5} can be refunded"):
+            order(world, bill, total)  # what is with the acquirer counts as given back
+        if accepted:
+            assert answer(refunds, Acquirer(world.terminal.books), refund).accepted
+            assert answer(refunds, Acquirer(world.terminal.books), refund).accepted  # no twice
+        else:
+            refunds.confirm(refund, accepted=False, operator="bert", reference="too old")
+        word = await until_refund(world, refund, "done" if accepted else "failed")
+        books = agree(world)
+        assert books["charger"]["refunded_minor"] == (5 if accepted else 0)
+        if accepted:
+            assert refunds.credit_note(refund)["amount_minor"] == 5
+        else:  # all of it is there to be given back again
+            again = order(world, bill)
+            await until_refund(world, again, "done")
+            assert agree(world)["terminal"]["refunded_minor"] == total
+
+    run(scenario, wanted_wh=20000)
+
+
+async def by_acquirer(world, refund):
+    """The charger hands it over, and the acquirer pays."""
+    refunds = world.back_office.refunds
+    await world.until(
+        lambda: refunds.follow(refund)["way"] == "acquirer", 60, "it to be handed over"
+    )
+    assert answer(refunds, Acquirer(world.terminal.books), refund).accepted
+    await until_refund(world, refund, "done")
+
+
+# --- to the card at the terminal -----------------------------------------------------------------
+
+AT_TERMINAL = {"refund": {"at_terminal": 1}}
+
+
+def test_a_part_is_paid_to_the_same_card_at_the_terminal():
+    async def scenario(world):
+        bill = await sold(world)
+        refund = order(world, bill, 5, card=True)
+        await world.until(lambda: "card you paid with" in screen(world), 60, "the words")
+        assert "0.05" in screen(world)
+        seen = world.subscribe()
+        await tap(world, "mastercard")
+        while (await seen.get()).get("data", {}).get("fields", {}).get("what") != "read":
+            pass
+        await act(world, "remove_card")
+        await tap(world, "visa")
+        word = await until_refund(world, refund, "done")
+        assert (word["way"], word["credit_no"]) == ("card", 1)
+        assert agree(world)["terminal"]["refunded_minor"] == 5
+        await until_state(world, "free", "receipt")
+
+    run(scenario, wanted_wh=20000, config=AT_TERMINAL)
+
+
+def test_without_the_permission_no_card_is_paid():
+    async def scenario(world):
+        bill = await sold(world)
+        refund = order(world, bill, 5, card=True)
+        word = await until_refund(world, refund, "refused")
+        assert word["text"] == "not_permitted"
+        agree(world)
+
+    run(scenario, wanted_wh=20000)
+
+
+@pytest.mark.parametrize("fault", ["drop-040f", "lose-confirm"])
+def test_a_refund_to_a_card_whose_answer_is_lost_is_not_paid_twice(fault):
+    async def scenario(world):
+        bill = await sold(world)
+        refund = order(world, bill, 5, card=True)
+        await world.until(lambda: "card you paid with" in screen(world), 60, "the words")
+        await act(world, "terminal_fault", name=fault, on=True)
+        await tap(world, "visa")
+        if fault == "lose-confirm":  # taken back at the terminal; then it is the acquirer's
+            await by_acquirer(world, refund)
+        else:  # never approved here, so nothing was paid
+            assert (await until_refund(world, refund, "failed"))["way"] == "card"
+        refunded = agree(world)["terminal"]["refunded_minor"]
+        assert refunded == (5 if fault == "lose-confirm" else 0)
+
+    run(scenario, wanted_wh=20000, config=AT_TERMINAL)
+
+
+def test_power_cut_after_a_refunds_approval_takes_it_back_and_asks_the_acquirer():
+    async def scenario(world):
+        bill = await sold(world)
+        refund = order(world, bill, 5, card=True)
+        await world.until(lambda: "card you paid with" in screen(world), 60, "the words")
+        await act(world, "terminal_fault", name="lose-completion", on=True)
+        await tap(world, "visa")
+        await world.until(lambda: world.terminal.books.summary()["refunded_minor"] == 5, 60, "it")
+        await act(world, "power", on=False)
+        await act(world, "remove_card")
+        await asyncio.sleep(0.3)
+        await act(world, "power", on=True)
+        await by_acquirer(world, refund)
+        assert agree(world)["terminal"]["refunded_minor"] == 5
+
+    run(scenario, wanted_wh=20000, config=AT_TERMINAL)
+
+
+# --- what is given up before anything is taken ---------------------------------------------------
+
+EARLY = {"refund": {"fault_wh": 5000}}
+
+
+async def meter_lost(world):
+    await charging(world)
+    await energy(world, 300)
+    await act(world, "meter", on=False)
+    await until_state(world, "finished")
+    await act(world, "meter", on=True)
+    await act(world, "unplug")
+    return await settled(world)
+
+
+def test_a_fault_before_the_configured_energy_costs_nothing_and_the_hold_is_cancelled():
+    async def scenario(world):
+        last = await meter_lost(world)
+        priced = last["priced"]
+        assert priced["billed_wh"] >= 300 and priced["total_minor"] == 0
+        assert [priced["lines"][at] for at in range(0, len(priced["lines"]), 5)][-1] == 11
+        assert sum(priced["lines"][4::5]) == 0 == priced["net_minor"] == priced["vat_minor"]
+        assert last["cancelled"]["released_minor"] == 6000
+        books = agree(world)
+        assert books["terminal"]["captured_minor"] == 0
+        assert any("Waived after a fault" in line for line in world.receipt), world.receipt
+
+    run(scenario, wanted_wh=20000, config=EARLY)
+
+
+def test_a_fault_after_it_is_paid_for():
+    async def scenario(world):
+        last = await meter_lost(world)
+        assert last["priced"]["total_minor"] > 0 == last["priced"]["lines"].count(11)
+        agree(world)
+
+    run(scenario, wanted_wh=20000, config={"refund": {"fault_wh": 50}})

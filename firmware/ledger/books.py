@@ -24,6 +24,7 @@ _OF_SESSION = (
     "authorised", "energising", "checkpoint", "period", "power_off", "priced", "captured",
     "cancelled", "settle_failed", "declined", "extend_asked", "extended",
 )  # fmt: skip
+_KEPT = ("authorised", "energising", "checkpoint", "power_off", "priced")
 _NUMBERS = (
     "next_session", "next_receipt", "next_credit", "last_counter", "eod_count", "eod_captured",
     "eod_refunded",
@@ -58,7 +59,7 @@ class OpenSession:
     def add(self, record: Record) -> None:
         f = record.fields
         kind = self.last = record.kind
-        if hasattr(self, kind):
+        if kind in _KEPT:
             setattr(self, kind, f)
         if "amount_minor" in f:  # authorised, extended
             self.amount_minor = f["amount_minor"]
@@ -187,9 +188,9 @@ class Books:
             else:
                 self._check(record, False, "session not open")
                 o = None
-        handler = getattr(self, "_on_" + record.kind, None)
+        handler = _HANDLERS.get(record.kind)
         if handler:
-            handler(record, record.fields, o)
+            handler(self, record, record.fields, o)
         self._fresh = False
 
     def _check(self, record: Record, fits: bool, what: str) -> None:
@@ -232,8 +233,6 @@ class Books:
         fields = dict(fields)
         fields.update(f)
         self.asked[f["refund"]] = (seq, fields)
-
-    _on_refund_requested = _on_refund_asked
 
     def _on_refund_sent(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         if f["way"] != ACQUIRER:
@@ -317,3 +316,20 @@ def _key(refund: str) -> int:
 
 def _triples(v: list) -> list:
     return [tuple(v[i : i + 3]) for i in range(0, len(v) - 2, 3)]
+
+# Not found by getattr: every text asked for becomes a name that stays in memory.
+_HANDLERS: "dict" = {
+    "hold_asked": Books._on_hold_asked,
+    "declined": Books._on_declined,
+    "priced": Books._on_priced,
+    "captured": Books._on_captured,
+    "cancelled": Books._on_cancelled,
+    "refund_asked": Books._on_refund_asked,
+    "refund_sent": Books._on_refund_sent,
+    "refunded": Books._on_refunded,
+    "refund_failed": Books._on_refund_failed,
+    "command": Books._on_command,
+    "end_of_day": Books._on_end_of_day,
+    "books": Books._on_books,
+    "refund_requested": Books._on_refund_asked,
+}

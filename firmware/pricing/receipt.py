@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 KINDS = (
     "ENERGY", "TIME", "PARKING_TIME", "FLAT", "RESERVATION_TIME", "RESERVATION_FLAT",
     "RESERVATION_EXPIRED_TIME", "RESERVATION_EXPIRED_FLAT", "CAP", "MAX_PRICE", "MIN_PRICE",
+    "WAIVED",
 )  # fmt: skip
-_UNITS = ("mWh", "ms", "ms", "1", "ms", "1", "ms", "1", "", "", "")
+_UNITS = ("mWh", "ms", "ms", "1", "ms", "1", "ms", "1", "", "", "", "")
 # Facts as they are printed: (key in facts, English|German|French label); no label: as it is.
 _HEAD = (
     ("supplier", ""), ("address", ""), ("tax_id", "VAT id|USt-IdNr.|N° TVA"),
@@ -58,12 +59,18 @@ class Receipt:
         self.tariff = bill.tariff
         self.facts = facts
         self.tz = tz
-        self.lines = bill.lines()
-        self.vat = bill.vat_groups()
-        self.gross_minor = sum([line[4] for line in self.lines])
-        self.net_minor = sum([group[1] for group in self.vat])
+        self.correct(bill.lines(), bill.vat_groups())
         self.per_kwh = bill.per_kwh()
         self.energy_mwh = bill.energy_mwh
+
+    def correct(
+        self, lines: "list[tuple[int, ...]]", vat: "list[tuple[int, int, int, int]]"
+    ) -> None:
+        """Other lines and VAT groups than the bill's own (pricing/waiver.py)."""
+        self.lines = lines
+        self.vat = vat
+        self.gross_minor = sum([line[4] for line in lines])
+        self.net_minor = sum([group[1] for group in vat])
 
     def data(self) -> "dict[str, Any]":
         """Everything as plain values: amounts in minor units, prices and VAT as decimal text."""

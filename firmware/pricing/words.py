@@ -28,6 +28,7 @@ _TEXTS = {
     8: "Cap|Deckelung|Plafond",
     9: "Maximum price|Höchstpreis|Prix maximum",
     10: "Minimum price|Mindestpreis|Prix minimum",
+    11: "Waived after a fault|Nach Störung erlassen|Offert après une panne",
     "min": "min|Min.|min",
     "from": "from %|ab %|dès %",
     "below": "below %|unter %|moins de %",

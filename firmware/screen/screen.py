@@ -55,6 +55,7 @@ _LIGHTS = {
     "declined": "yellow",
     "out_of_service": "red",
     "recovering": "yellow",
+    "refunding": "blink-blue",
     "safe_mode": "blink-red",
 }
 
@@ -70,6 +71,7 @@ _FIGURES = {
     "paused": _RUNNING,
     "finished": _ENDED,
     "settling": _ENDED,
+    "refunding": ("refund",),
     "receipt": ("released",),  # of a hold of which nothing was used
 }
 
@@ -103,8 +105,8 @@ class Screen:
 
         state, message (text key or words), price_lines (tuple of words, or a function language ->
         tuple), energy_wh, resolution_wh (step of the meter's register), power_w, price_minor,
-        currency, hold_minor, elapsed_ms, stop_reason, captured_minor and released_minor (None: not
-        known yet), receipt_no, receipt_url, card (masked), language ("": none chosen), online,
+        currency, hold_minor, elapsed_ms, stop_reason, captured_minor, released_minor and
+        refund_minor (None: not known yet), receipt_no, receipt_url, card (masked), language ("": none chosen), online,
         clock (text), and of firmware/ahead.py price_per_kwh, price_per_hour, change_clock,
         change_at_wh, hold_left_wh, hold_left_ms.
         """
@@ -258,6 +260,7 @@ _MONEY = {
     "hold": "hold_minor",
     "paid": "captured_minor",
     "released": "released_minor",
+    "refund": "refund_minor",
 }
 
 

@@ -2,22 +2,25 @@
 left again (App.print_receipt).
 """
 
+from firmware.paper import leave
 from firmware.pricing.limits import gross_price
 
 
-def priced(s, bill, receipt_no: int, currency: str) -> dict:
+def priced(s, bill, receipt_no: int, currency: str, rules: tuple) -> dict:
     """Fields of the `priced` record (without the session's number); session `s` (data.Session)
-    gets its share of them.
+    gets its share of them. `rules`: what is waived after a fault (pricing/waiver.py).
     """
+    from firmware.pricing.waiver import waived
+
     total = bill.engine.totals()
-    gross = total.gross_minor()
-    net = 0
-    for group in total.vat_groups():
-        net += group[1]
-    s.receipt_no = receipt_no
-    s.total_minor = gross
     s.billed_wh = bill.register_wh - bill.start_wh
     s.elapsed_ms = bill.elapsed_ms
+    lines, groups = waived(total, s.reason, s.billed_wh, s.elapsed_ms, rules)
+    leave("firmware.pricing.waiver")
+    gross = sum([line[4] for line in lines])
+    net = sum([group[1] for group in groups])
+    s.receipt_no = receipt_no
+    s.total_minor = gross
     return {
         "start_wh": bill.start_wh,
         "end_wh": bill.register_wh,
@@ -26,7 +29,7 @@ def priced(s, bill, receipt_no: int, currency: str) -> dict:
         "total_minor": gross,
         "net_minor": net,
         "vat_minor": gross - net,
-        "lines": _flat_lines(total),
+        "lines": _flat_lines(total, lines),
         "receipt_no": receipt_no,
         "start_at": s.start_at,
         "end_at": s.start_at + s.elapsed_ms if s.start_at else 0,
@@ -35,13 +38,13 @@ def priced(s, bill, receipt_no: int, currency: str) -> dict:
     }
 
 
-def _flat_lines(bill) -> list:
+def _flat_lines(bill, lines: list) -> list:
     """Printed lines as five integers each: kind (pricing.receipt.KINDS), quantity, gross price
     per unit in 1e-4 (-1: no price of its own), VAT in 1e-4 percent (-1: none known), gross
     amount in minor units.
     """
     flat: "list[int]" = []
-    for kind, index, quantity, vat, gross in bill.lines():
+    for kind, index, quantity, vat, gross in lines:
         price = gross_price(bill.tariff, index) if index >= 0 else -1
         flat.extend((kind, quantity, price, vat, gross))
     return flat

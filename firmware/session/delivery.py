@@ -107,11 +107,11 @@ class Delivery:
             self.bill.reading(elapsed, self.bill.register_wh, False, 0, 0)
             self._periods()
 
-    def price(self, receipt_no: int, currency: str) -> None:
-        """Every figure is final; the `priced` record goes to flash."""
+    def price(self, receipt_no: int, currency: str, rules: tuple) -> None:
+        """Every figure is final; the `priced` record goes to flash. `rules`: closing.priced."""
         from firmware.session.closing import priced
 
         b = self.bill
         b.engine.finish(b.start_ms + b.elapsed_ms, (b.register_wh - b.start_wh) * 1000, False)
         self._periods()
-        self._record("priced", priced(self._s, b, receipt_no, currency))
+        self._record("priced", priced(self._s, b, receipt_no, currency, rules))

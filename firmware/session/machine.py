@@ -297,7 +297,9 @@ class Machine(Core):
 
     def _price(self, now_ms: int) -> None:
         """Priced in flash, then captured."""
-        self.delivery.price(self._numbers.next_receipt, self._prices.tariff.currency)
+        numbers = self._numbers
+        currency = self._prices.tariff.currency
+        self.delivery.price(numbers.next_receipt, currency, self._cfg.refund[2:])
         self.enter(SETTLING, now_ms, self.session.reason)
         self.settlement.capture(self.session)
 

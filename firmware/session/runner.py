@@ -20,6 +20,7 @@ from firmware.terminal.base import Outcome
 
 _LOOK_MS = const(20)
 _FLASH_FAULT_PAUSE_MS = const(5000)
+_NO_MEMORY_MS = const(60000)
 _NAMES = {do.CAPTURE: "capture", do.CANCEL: "cancel", do.PENDING: "pending holds"}
 
 
@@ -289,13 +290,18 @@ class Runner:
     async def _refunds(self) -> None:
         from firmware.refunds import work
 
+        while self._reading_card:  # watch_lines ends it
+            await asyncio.sleep_ms(_LOOK_MS)
         try:
             wait_ms = await work(self._p)
             self._p.remote.refund_at = self._uptime() + wait_ms
         except LedgerError as e:
             self._flash_fault(e)
+        except MemoryError as e:  # what is open is in flash: taken up again, as after a power cut
+            self._p.log("warning", "refund: %s" % e)
+            self._p.remote.refund_at = self._uptime() + _NO_MEMORY_MS
         finally:
-            leave("firmware.refunds", "firmware.refund_order", "firmware.ledger.refunds")
+            leave("firmware.refunds", "firmware.refund_card", "firmware.ledger.refunds")
 
     async def _job(self, job) -> None:
         what = job[0]

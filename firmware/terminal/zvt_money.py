@@ -152,8 +152,14 @@ class Money(Dialogue):
         """Takes a booked transaction back whole; the terminal can until its end of day."""
         return await self._move(build(_REVERSE, self._password, b"\x87" + bcd(receipt, 2)), 0)
 
-    async def refund(self, amount_minor: int, reference: str = "") -> Outcome:
-        """Pays `amount_minor` to the card that is presented now; names no earlier payment."""
+    async def refund(
+        self, amount_minor: int, reference: str = "", commit: "Any" = None
+    ) -> Outcome:
+        """Pays `amount_minor` to the card that is presented now; names no earlier payment.
+        `commit(apdu)` is called once on approval, before the terminal is told to keep it.
+
+        Raises TerminalError when `commit` raised: the terminal takes the refund back by itself.
+        """
         return await self._move(
             build(
                 _REFUND,
@@ -163,6 +169,7 @@ class Money(Dialogue):
                 _container([_reference(reference)]),
             ),
             amount_minor,
+            commit,
         )
 
     async def pending(self) -> "tuple[int, ...]":
@@ -220,9 +227,11 @@ class Money(Dialogue):
                 a.text = "no_card"
         return a
 
-    async def _move(self, command: bytes, amount_minor: int) -> Outcome:
+    async def _move(self, command: bytes, amount_minor: int, commit: "Any" = None) -> Outcome:
         outcome = Outcome(False)
-        answer = await self._run(command, outcome)
+        answer = await self._run(command, outcome, commit)
+        if answer.veto:
+            raise TerminalError(answer.veto)
         if outcome.ok:
             outcome.amount_minor = amount_minor
             if answer.result is not None:

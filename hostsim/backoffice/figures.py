@@ -18,6 +18,7 @@ KINDS = (
     "CAP",
     "MAX_PRICE",
     "MIN_PRICE",
+    "WAIVED",
 )
 """What the first number of a bill's line says (docs/mqtt/README.md, "The bill's lines")."""
 
@@ -32,6 +33,7 @@ _WORDS = {
     "RESERVATION_EXPIRED_FLAT": "Expired reservation",
     "CAP": "Cap",
     "MAX_PRICE": "Price limit",
+    "WAIVED": "Waived after a fault",
     "MIN_PRICE": "Minimum price",
 }
 _EXPONENTS = {
@@ -117,7 +119,7 @@ def _quantity(kind: str, quantity: int) -> str:
 
 
 def _price(kind: str, price_e4: int, currency: str) -> str:
-    if kind not in _WORDS or kind in ("CAP", "MAX_PRICE", "MIN_PRICE") or price_e4 < 0:
+    if kind not in _WORDS or kind in ("CAP", "MAX_PRICE", "MIN_PRICE", "WAIVED") or price_e4 < 0:
         return ""
     unit = "/kWh" if kind == "ENERGY" else "/h" if kind.endswith("TIME") else ""
     price = plain(Decimal(price_e4).scaleb(-4), exponent(currency))

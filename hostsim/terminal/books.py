@@ -72,6 +72,7 @@ class Record:
     extensions: list[dict[str, int]] = field(default_factory=list)
     receipts: list[int] = field(default_factory=list)
     traces: list[int] = field(default_factory=list)
+    acquirer_refunds: dict[str, int] = field(default_factory=dict)  # by the request's id
     reference: str = ""  # TLV 1F62 and 1F63 of the reservation
     closed_ms: int = 0
     batch: int = 0  # end of day that has it
@@ -164,7 +165,8 @@ class Books:
         units.
 
         authorised = captured + released + held, always. refunded_minor is all money that went back
-        after a capture or payment: reversed_minor (0630) + unreferenced_refund_minor (0631).
+        after a capture or payment: reversed_minor (0630) + unreferenced_refund_minor (0631) +
+        acquirer_refund_minor (referenced, by the acquirer; not in the terminal's end of day).
         """
         valid = [
             r for r in self.records if r.state not in (State.UNCONFIRMED, State.AUTO_REVERSED)
@@ -172,15 +174,17 @@ class Books:
         sold = [r for r in valid if r.kind is not Kind.REFUND]
         held = [r for r in sold if r.state is State.PENDING]
         reversed_minor = sum(r.returned_minor for r in sold)
+        acquirer = sum(sum(r.acquirer_refunds.values()) for r in sold)
         refunds = sum(r.returned_minor for r in valid if r.kind is Kind.REFUND)
         return {
             "authorised_minor": sum(r.authorised_minor for r in sold),
             "captured_minor": sum(r.captured_minor for r in sold),
             "released_minor": sum(r.released_minor for r in sold),
             "held_minor": sum(r.authorised_minor for r in held),
-            "refunded_minor": reversed_minor + refunds,
+            "refunded_minor": reversed_minor + refunds + acquirer,
             "reversed_minor": reversed_minor,
             "unreferenced_refund_minor": refunds,
+            "acquirer_refund_minor": acquirer,
             "auto_reversed_minor": sum(
                 r.authorised_minor for r in self.records if r.state is State.AUTO_REVERSED
             ),

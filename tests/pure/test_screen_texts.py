@@ -8,7 +8,7 @@ from firmware.terminal.results import classify, status_key
 
 STATES = (
     "booting free plugged reading authorising wait_plug starting charging paused finished "
-    "settling receipt declined out_of_service recovering safe_mode"
+    "settling receipt declined out_of_service recovering safe_mode refunding"
 ).split()
 REASONS = (
     "tap button vehicle unplug hold_reached remote fault emergency meter_lost plug_timeout "
@@ -17,12 +17,15 @@ REASONS = (
 BLOCKED = (
     "ledger_fault ledger_full emergency no_tariff clock_unknown meter_lost terminal_off".split()
 )
-SAID = "contactor_welded other_card card_not_accepted card_unreadable nothing_charged".split()
+SAID = (
+    "contactor_welded other_card card_not_accepted card_unreadable nothing_charged refund_card "
+    "refund_paid"
+).split()
 RESULTS = (
     "try_another_card pin_needed no_network cancelled out_of_service card_unreadable no_card "
     "amount_refused already_reversed not_possible terminal_off terminal_busy terminal_error"
 ).split()
-LABELS = "energy power time price hold paid released receipt_no card".split()
+LABELS = "energy power time price hold paid released refund receipt_no card".split()
 
 
 def test_every_language_has_the_same_keys_each_once():

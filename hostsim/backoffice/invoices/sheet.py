@@ -134,7 +134,7 @@ def _quantity(kind: str, quantity: int, language: str) -> str:
 
 
 def _price(kind: str, price_e4: int, currency: str, language: str) -> str:
-    if kind in ("CAP", "MAX_PRICE", "MIN_PRICE") or price_e4 < 0:
+    if kind in ("CAP", "MAX_PRICE", "MIN_PRICE", "WAIVED") or price_e4 < 0:
         return ""
     least = figures.exponent(currency)
     price = Decimal(figures.plain(Decimal(price_e4).scaleb(-4), least))

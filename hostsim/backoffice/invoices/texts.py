@@ -69,6 +69,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "CAP": ("Cap", "Deckelung", "Plafond"),
     "MAX_PRICE": ("Price limit", "Höchstpreis", "Prix maximal"),
     "MIN_PRICE": ("Minimum price", "Mindestpreis", "Prix minimal"),
+    "WAIVED": ("Waived after a fault", "Nach Störung erlassen", "Offert après une panne"),
     "find": ("Find your invoice", "Ihre Rechnung finden", "Trouver votre facture"),
     "find_number": (
         "Receipt number, for example FC-0001-12",

@@ -1,0 +1,34 @@
+"""The VAT lines of a credit note. Entered for one refund and left again."""
+
+
+def vat_lines(lines, total: int, before: int, amount: int) -> list:
+    """Credit lines, one a VAT rate, as four integers each: rate in 1e-4 percent (-1: none known),
+    net, VAT and gross in minor units. `lines`: the bill's own (schema.py, priced) of `total`, of
+    which `before` was given back already. All refunds of a bill add up to it, rate by rate.
+    """
+    gross: "dict[int, int]" = {}
+    for at in range(0, len(lines) - 4, 5):
+        rate = lines[at + 3]
+        gross[rate] = gross.get(rate, 0) + lines[at + 4]
+    out: "list[int]" = []
+    reached = 0
+    for rate in sorted(gross):
+        low, reached = reached, reached + gross[rate]
+        now = _share(before + amount, reached, total) - _share(before + amount, low, total)
+        then = _share(before, reached, total) - _share(before, low, total)
+        if now != then:
+            tax = _tax(now, rate) - _tax(then, rate)
+            out.extend((rate, now - then - tax, tax, now - then))
+    return out
+
+
+def _share(part: int, of: int, whole: int) -> int:
+    """part * of / whole, half up."""
+    return (2 * part * of + whole) // (2 * whole)
+
+
+def _tax(gross: int, rate: int) -> int:
+    """The VAT in a gross amount, the net half up (as on the bill)."""
+    if rate <= 0:
+        return 0
+    return gross - (2 * gross * 1000000 + 1000000 + rate) // (2 * (1000000 + rate))

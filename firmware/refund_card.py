@@ -1,0 +1,104 @@
+"""A refund to the card at the terminal (0631), for which the driver presents the card that paid.
+Entered for one refund and left again.
+
+The terminal knows no earlier sale here, so that everything is held by this side: the permission
+(refund.at_terminal), the amount, and the card: its masked number must be the sale's, when it is
+read and again in the terminal's answer, which is not acknowledged otherwise, so that the terminal
+takes it back. The approval is in flash (`refund_sent`, with the terminal's receipt) before it is
+acknowledged; without that record nothing was paid. With it and no end seen, the refund's receipt
+is reversed until the terminal says that it is gone, and the acquirer has it then: never twice.
+"""
+
+import asyncio
+
+from micropython import const
+
+from firmware.errors import TerminalError
+from firmware.refunds import done, failed, hand_over, show, unsure
+from firmware.terminal import results
+
+_READS = const(6)  # of 25 s at most
+_ALREADY = const(0xB4)
+_RETRY_MS = const(10000)
+_SAY_MS = const(3000)
+_NEVER_MS = const(300000)
+
+
+async def pay(app, f: dict, sale: dict) -> int:
+    """Brings one refund on; milliseconds until it is worth another turn."""
+    if f.get("receipt"):
+        return await _take_back(app, f)
+    try:
+        card = None
+        text = "" if sale.get("pan") else "card_unreadable"
+        for _ in range(_READS):
+            if text or (card and _same(sale, card)):
+                break
+            _show(app, f, "refund_card")
+            card = await app.terminal.read_card(25)
+            if not app.terminal.ready:
+                text = "terminal_off"
+        if not text and not (card and _same(sale, card)):
+            text = "no_card"
+        if text:
+            return await _give_up(app, f, 0, text)
+        _show(app, f, "please_wait")
+        return await _pay(app, f, sale)
+    except TerminalError as e:  # the approval was not ours to take, and was not acknowledged
+        app.log("warning", "refund: %s" % e)
+        return await _give_up(app, f, 0, "other_card")
+
+
+def _same(sale: dict, card) -> bool:
+    """Whether this is the card that paid: a CardResult, or the terminal's answer. By its masked
+    number, and where a tap gives none by its hash.
+    """
+    if card.pan:
+        return card.pan == sale["pan"]
+    return bool(card.uid_hash) and card.uid_hash == sale.get("uid_hash")
+
+
+async def _give_up(app, f: dict, code: int, text: str) -> int:
+    failed(app, f, code, text, "failed")
+    await _say(app, f, text)
+    return _NEVER_MS
+
+
+async def _say(app, f: dict, text: str) -> None:
+    """The last word to the driver stands for a moment."""
+    _show(app, f, text)
+    await asyncio.sleep_ms(_SAY_MS)
+
+
+def _show(app, f: dict, text: str) -> None:
+    show(app, {"message": text, "refund_minor": f["amount_minor"]})
+
+
+async def _pay(app, f: dict, sale: dict) -> int:
+    refund = f["refund"]
+
+    def commit(apdu) -> None:
+        if not _same(sale, apdu):
+            raise TerminalError("another card")
+        app.append("refund_sent", refund=refund, sess=f["sess"], amount_minor=f["amount_minor"],
+                   way="card", receipt=apdu.receipt, trace=apdu.trace)  # fmt: skip
+
+    outcome = await app.terminal.refund(f["amount_minor"], "R%d" % f["sess"], commit)
+    f = app.ledger.books.asked[refund][1]  # with what commit wrote
+    if outcome.ok and outcome.certain:
+        done(app, f, sale, outcome)
+        await _say(app, f, "refund_paid")
+        return _NEVER_MS
+    if f.get("receipt"):  # its end was not seen, or the terminal took it back
+        return await _take_back(app, f)
+    return await _give_up(app, f, max(outcome.code, 0), outcome.text)
+
+
+async def _take_back(app, f: dict) -> int:
+    """An approval that may stand or not: reversed, so that it stands not."""
+    outcome = await app.terminal.reverse(f["receipt"])
+    if outcome.certain and outcome.ok or outcome.code == _ALREADY:
+        return hand_over(app, f)
+    if outcome.certain and results.classify(outcome.code)[1] == results.REFUSED:
+        return unsure(app, f)
+    return _RETRY_MS
