@@ -129,7 +129,7 @@ def _refund(app, asked: dict) -> dict:
     from firmware import refund_order
 
     try:
-        work = refund_order.take if asked["name"] == "refund" else refund_order.confirm
+        work = refund_order.check if asked["name"] == "refund" else refund_order.close
         return work(app, asked)
     finally:
         leave("firmware.refund_order")

@@ -14,7 +14,7 @@ import asyncio
 from micropython import const
 
 from firmware.errors import TerminalError
-from firmware.refunds import done, failed, hand_over, show, unsure
+from firmware.refunds import done, failed, offer, unsure, view
 from firmware.terminal import results
 
 _READS = const(6)  # of 25 s at most
@@ -24,7 +24,7 @@ _SAY_MS = const(3000)
 _NEVER_MS = const(300000)
 
 
-async def pay(app, f: dict, sale: dict) -> int:
+async def refund(app, f: dict, sale: dict) -> int:
     """Brings one refund on; milliseconds until it is worth another turn."""
     if f.get("receipt"):
         return await _take_back(app, f)
@@ -43,7 +43,7 @@ async def pay(app, f: dict, sale: dict) -> int:
         if text:
             return await _give_up(app, f, 0, text)
         _show(app, f, "please_wait")
-        return await _pay(app, f, sale)
+        return await _refund(app, f, sale)
     except TerminalError as e:  # the approval was not ours to take, and was not acknowledged
         app.log("warning", "refund: %s" % e)
         return await _give_up(app, f, 0, "other_card")
@@ -71,20 +71,20 @@ async def _say(app, f: dict, text: str) -> None:
 
 
 def _show(app, f: dict, text: str) -> None:
-    show(app, {"message": text, "refund_minor": f["amount_minor"]})
+    view(app, {"message": text, "refund_minor": f["amount_minor"]})
 
 
-async def _pay(app, f: dict, sale: dict) -> int:
-    refund = f["refund"]
+async def _refund(app, f: dict, sale: dict) -> int:
+    number = f["refund"]
 
     def commit(apdu) -> None:
         if not _same(sale, apdu):
             raise TerminalError("another card")
-        app.append("refund_sent", refund=refund, sess=f["sess"], amount_minor=f["amount_minor"],
+        app.append("refund_sent", refund=number, sess=f["sess"], amount_minor=f["amount_minor"],
                    way="card", receipt=apdu.receipt, trace=apdu.trace)  # fmt: skip
 
-    outcome = await app.terminal.refund(f["amount_minor"], "R%d" % f["sess"], commit)
-    f = app.ledger.books.asked[refund][1]  # with what commit wrote
+    outcome = await app.terminal.refund(f["amount_minor"], "R" + str(f["sess"]), commit)
+    f = app.ledger.books.asked[number][1]  # with what commit wrote
     if outcome.ok and outcome.certain:
         done(app, f, sale, outcome)
         await _say(app, f, "refund_paid")
@@ -98,7 +98,7 @@ async def _take_back(app, f: dict) -> int:
     """An approval that may stand or not: reversed, so that it stands not."""
     outcome = await app.terminal.reverse(f["receipt"])
     if outcome.certain and outcome.ok or outcome.code == _ALREADY:
-        return hand_over(app, f)
+        return offer(app, f)
     if outcome.certain and results.classify(outcome.code)[1] == results.REFUSED:
         return unsure(app, f)
     return _RETRY_MS

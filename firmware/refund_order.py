@@ -10,21 +10,21 @@ from firmware.errors import CommandError, FieldError
 from firmware.ledger.books import ACQUIRER
 from firmware.sync import messages
 
-REPEATED = "repeated"  # state of a refund_failed: an order for what was done long ago
-REASONS = ("goodwill", "fault", "not_delivered", "price", "duplicate", "fraud", "other")
+_REPEATED = "asked_before"  # state of a refund_failed: an order for what was done long ago
+_REASONS = "goodwill fault not_delivered price duplicate fraud other".split(" ")
 
 
-def take(app, asked: dict) -> dict:
+def check(app, asked: dict) -> dict:
     """Command `refund`: refund (its id), receipt (the number on the driver's receipt),
-    amount_minor (0: all that is left), reason (one of REASONS), operator, card (true: paid to the
+    amount_minor (0: all that is left), reason (one of _REASONS), operator, card (true: paid to the
     card at the terminal). Gives the answer; CommandError names the field that was refused.
     """
     args = asked["args"]
     refund, operator = _text(args, "refund"), _text(args, "operator")
     receipt_no, amount = _natural(args, "receipt"), _natural(args, "amount_minor")
     card = args.get("card", False)
-    if args.get("reason") not in REASONS:
-        raise CommandError("reason", "must be one of " + ", ".join(REASONS), args.get("reason"))
+    if args.get("reason") not in _REASONS:
+        raise CommandError("reason", "must be one of " + ", ".join(_REASONS), args.get("reason"))
     if card is not True and card is not False:
         raise CommandError("card", "must be true or false", card)
     if not receipt_no:
@@ -37,7 +37,7 @@ def take(app, asked: dict) -> dict:
     return answer(app, refund)
 
 
-def confirm(app, asked: dict) -> dict:
+def close(app, asked: dict) -> dict:
     """Command `refund_done`: refund, ok (false: the acquirer refused), code, operator. The credit
     note's number is drawn here, once; repeated, the answer is the same.
     """
@@ -45,28 +45,28 @@ def confirm(app, asked: dict) -> dict:
     refund = _text(args, "refund")
     if args.get("ok") is not True and args.get("ok") is not False:
         raise CommandError("ok", "must be true or false", args.get("ok"))
-    known = newest(app.ledger, refund)
+    known = find(app.ledger, refund)
     if known is None or known.fields.get("way") != ACQUIRER:
         raise CommandError("refund", "must be one that is with the acquirer", refund)
     if known.kind == "refund_sent":
-        app.remote.confirmed.append((refund, args["ok"], known.fields))
+        app.remote.settled.append((refund, args["ok"], known.fields))
         app.remote.refund_at = 0
     return answer(app, refund)
 
 
 def answer(app, refund: str) -> dict:
     """What became of a refund, as a result message says it."""
-    record = newest(app.ledger, refund)
+    record = find(app.ledger, refund)
     data = {"refund": refund, "state": "requested"}
     if record:
-        data["state"] = state_of(record)
+        data["state"] = state(record)
         for name in ("amount_minor", "way", "credit_no", "code", "text"):
             if name in record.fields:
                 data[name] = record.fields[name]
     return {"detail": data["state"], "data": data}
 
 
-def state_of(record) -> str:
+def state(record) -> str:
     """requested, approved, sent, done, refused or failed."""
     if record.kind == "refund_failed":
         return record.fields["state"] or "failed"
@@ -74,11 +74,11 @@ def state_of(record) -> str:
             "refunded": "done"}[record.kind]  # fmt: skip
 
 
-def newest(ledger, refund: str):
+def find(ledger, refund: str):
     """The last record on a refund, None when flash has none."""
     for found in ledger.scan((15, 16, 17, 23, 24)):
         for record in reversed(found):
-            if record.fields["refund"] == refund and record.fields.get("state") != REPEATED:
+            if record.fields["refund"] == refund and record.fields.get("state") != _REPEATED:
                 return record
     return None
 

@@ -21,33 +21,33 @@ _ALREADY = const(0xB4)
 _TRIES = const(5)  # of a way that the terminal refuses for the moment
 _RETRY_MS = const(10000)
 _RETRY_MAX_MS = const(300000)
-REPEATED = "repeated"  # refund_order.py has the same word
+_REPEATED = "asked_before"  # refund_order.py has the same word
 
 
 async def work(app) -> int:
     """One turn over all that is open; milliseconds until the next one is worth it."""
-    show(app, {"message": "please_wait"})
+    view(app, {"message": "please_wait"})
     try:
         return await _all(app)
     finally:
         app.remote.shown = None
 
 
-def show(app, view: dict) -> None:
+def view(app, shown: dict) -> None:
     """On the screen while this lasts; in the charger's own language, so that no other one's words
     come into memory meanwhile.
     """
-    view["state"] = "refunding"
-    app.remote.shown = view
+    shown["state"] = "refunding"
+    app.remote.shown = shown
     app.view.refresh()
 
 
 async def _all(app) -> int:
     wait = _RETRY_MAX_MS
-    confirmed = app.remote.confirmed
-    while confirmed:
-        await _confirm(app, *confirmed[0])
-        confirmed.pop(0)
+    settled = app.remote.settled
+    while settled:
+        await _confirm(app, *settled[0])
+        settled.pop(0)
     books = app.ledger.books
     for refund in list(books.asked):
         if app.machine.busy:
@@ -68,10 +68,10 @@ async def _look(app, sale: dict, f: dict) -> dict:
     from firmware.ledger import refunds
 
     tz = app.prices.tz
-    now_s = app.clock.epoch_ms() // 1000
-    day_began = (now_s - tz.local(now_s)[1]) * 1000
+    now = app.clock.epoch_ms() // 1000
+    since = (now - tz.local(now)[1]) * 1000
     try:
-        for _ in refunds.look(app.ledger, sale, day_began):
+        for _ in refunds.scan(app.ledger, sale, since):
             app.beats["jobs"] = time.ticks_ms()
             await asyncio.sleep_ms(0)
         if "way" not in f:
@@ -84,21 +84,21 @@ async def _look(app, sale: dict, f: dict) -> dict:
 
 async def _one(app, seq: int, f: dict) -> int:
     """Brings one refund on; milliseconds until it is worth another turn."""
-    from firmware.ledger.refunds import sale_of
+    from firmware.ledger.refunds import begin
 
-    sale = sale_of(f["refund"], seq, f.get("receipt_no", 0), f.get("sess", 0))
+    sale = begin(f["refund"], seq, f.get("receipt_no", 0), f.get("sess", 0))
     f = await _look(app, sale, f)
     if f["way"] == "reversal":
         return await _reverse(app, f, sale)
     if f["way"] == "card":
-        from firmware.refund_card import pay
+        from firmware.refund_card import refund
 
         try:
-            return await pay(app, f, sale)
+            return await refund(app, f, sale)
         finally:
             leave("firmware.refund_card")
     if f["way"] == ACQUIRER:
-        hand_over(app, f)
+        offer(app, f)
     return _RETRY_MAX_MS
 
 
@@ -106,25 +106,25 @@ def _decide(app, f: dict, sale: dict, rules) -> dict:
     """The charger's own rules; the fields of the refund that may go on, way "" when it may not."""
     books = app.ledger.books
     refund = f["refund"]
-    text, amount = rules.refusal(sale, books, f, app.cfg.refund)
+    text, amount = rules.refuse(sale, books, f, app.cfg.refund)
     if sale["first"]:  # asked before, longer ago than the books remember: the first result stands
-        text = REPEATED
+        text = _REPEATED
     if text:
         f["way"] = ""
-        failed(app, f, 0, text, REPEATED if sale["first"] else "refused")
+        failed(app, f, 0, text, _REPEATED if sale["first"] else "refused")
         return f
     app.append("refund_asked", refund=refund, sess=sale["sess"], amount_minor=amount,
-               way=rules.first_way(sale, books, amount, f["card"]), reason=f["reason"],
+               way=rules.find(sale, books, amount, f["card"]), reason=f["reason"],
                command=f["command"])  # fmt: skip
     f = books.asked[refund][1]
-    f["tries"] = 0
+    f["attempt"] = 0
     return f
 
 
 async def _reverse(app, f: dict, sale: dict) -> int:
-    """0630. `tries` and `unsure` are not in flash: without them the power went meanwhile."""
-    was_unsure = f.get("unsure", "tries" not in f)
-    tries = f["tries"] = f.get("tries", 0) + 1
+    """0630. `attempt` and `unsure` are not in flash: without them the power went meanwhile."""
+    before = f.get("unsure", "attempt" not in f)
+    attempt = f["attempt"] = f.get("attempt", 0) + 1
     f["unsure"] = True
     if "receipt" not in sale:  # not in flash any more
         return unsure(app, f)
@@ -134,18 +134,18 @@ async def _reverse(app, f: dict, sale: dict) -> int:
         done(app, f, sale, outcome)
         return _RETRY_MAX_MS
     if outcome.certain:
-        f["unsure"] = was_unsure
+        f["unsure"] = before
         if results.classify(outcome.code)[1] == results.REFUSED:
-            return unsure(app, f) if was_unsure else _another_way(app, f)
-        if tries > _TRIES and not was_unsure:
+            return unsure(app, f) if before else _another_way(app, f)
+        if attempt > _TRIES and not before:
             return _another_way(app, f)
-    return min(_RETRY_MS << min(tries - 1, 6), _RETRY_MAX_MS)
+    return min(_RETRY_MS << min(attempt - 1, 6), _RETRY_MAX_MS)
 
 
 def _another_way(app, f: dict) -> int:
     """A reversal was refused for good."""
     if not f.get("card"):
-        return hand_over(app, f)
+        return offer(app, f)
     app.append("refund_sent", refund=f["refund"], sess=f["sess"], amount_minor=f["amount_minor"],
                way="card", receipt=0, trace=0)  # fmt: skip
     return 1
@@ -154,10 +154,10 @@ def _another_way(app, f: dict) -> int:
 def unsure(app, f: dict) -> int:
     """The terminal cannot say any more whether it did it: the acquirer can, by the references."""
     app.append("alarm", code="refund_unsure", sess=f["sess"], detail=f["refund"])
-    return hand_over(app, f)
+    return offer(app, f)
 
 
-def hand_over(app, f: dict) -> int:
+def offer(app, f: dict) -> int:
     """To the back office, which asks the acquirer by the references it has of the sale."""
     app.append("refund_sent", refund=f["refund"], sess=f["sess"], amount_minor=f["amount_minor"],
                way=ACQUIRER, receipt=0, trace=0)  # fmt: skip
@@ -169,7 +169,7 @@ def done(app, f: dict, sale: dict, outcome) -> None:
     """The money is on its way back: the credit note's number and VAT lines, in one record.
     `outcome`: the terminal's, None for the acquirer's.
     """
-    from firmware.ledger.credit import vat_lines
+    from firmware.ledger import credit
 
     books = app.ledger.books
     amount = f["amount_minor"]
@@ -179,7 +179,7 @@ def done(app, f: dict, sale: dict, outcome) -> None:
         before = entry[2] if entry else 0
         if f["way"] == ACQUIRER:
             before -= amount  # counted when it was handed over
-        lines = vat_lines(sale["lines"], sale["total"], max(before, 0), amount)
+        lines = credit.lines(sale["lines"], sale["total"], max(before, 0), amount)
     leave("firmware.ledger.credit")
     vat = sum(lines[2::4])
     number = books.next_credit
@@ -193,7 +193,7 @@ def done(app, f: dict, sale: dict, outcome) -> None:
 def failed(app, f: dict, code: int, text: str, state: str) -> None:
     app.append("refund_failed", refund=f["refund"], sess=f.get("sess", 0), code=code, text=text,
                amount_minor=f["amount_minor"], way=f["way"], state=state)  # fmt: skip
-    if state != REPEATED:  # answered with the first result already
+    if state != _REPEATED:  # answered with the first result already
         _tell(app, f, state, {"code": code, "text": text})
 
 
@@ -206,9 +206,9 @@ def _tell(app, f: dict, state: str, data: dict) -> None:
 
 async def _confirm(app, refund: str, ok: bool, f: dict) -> None:
     """The acquirer's answer to what was handed over (`f`: its refund_sent)."""
-    from firmware.ledger.refunds import sale_of
+    from firmware.ledger.refunds import begin
 
-    sale = sale_of(refund, 0, 0, f["sess"])
+    sale = begin(refund, 0, 0, f["sess"])
     await _look(app, sale, f)
     if ok:
         done(app, f, sale, None)

@@ -16,7 +16,7 @@ class Remote:
         self._app = app
         self.refund_at = 0  # uptime_ms from which refunds that are open are worked on
         self.shown: "dict" = None  # what the screen shows while a refund waits for its card
-        self.confirmed = []  # the acquirer's answers to refunds (refund_order.confirm)
+        self.settled = []  # the acquirer's answers to refunds (refund_order.close)
         self.waiting = False  # a tariff lies in tariff.in, to be taken in between sessions
 
     def _order(self, kind: str, given) -> dict:

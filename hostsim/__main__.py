@@ -20,7 +20,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (commands, refund_cli, soak, fuzz, pricing, terminal, meter, backoffice, fleet, powercut):
+_PARTS = (commands, refund_cli, soak, fuzz, pricing, terminal, meter, backoffice, fleet, powercut)
+for part in _PARTS:
     part.register(app)
 
 

@@ -152,7 +152,7 @@ def test_what_the_charger_does_not_allow_is_refused_by_name():
         bill = await sold(world)
         first = order(world, bill)
         word = await until_refund(world, first, "refused")
-        assert word["text"] == "day_limit"
+        assert word["text"] == "day_limit_reached"
         await until_state(world, "free", "receipt")
         books = agree(world)
         assert books["charger"]["refunded_minor"] == 0

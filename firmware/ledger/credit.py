@@ -1,21 +1,21 @@
 """The VAT lines of a credit note. Entered for one refund and left again."""
 
 
-def vat_lines(lines, total: int, before: int, amount: int) -> list:
+def lines(rows, total: int, before: int, amount: int) -> list:
     """Credit lines, one a VAT rate, as four integers each: rate in 1e-4 percent (-1: none known),
-    net, VAT and gross in minor units. `lines`: the bill's own (schema.py, priced) of `total`, of
+    net, VAT and gross in minor units. `rows`: the bill's own (schema.py, priced) of `total`, of
     which `before` was given back already. All refunds of a bill add up to it, rate by rate.
     """
     gross: "dict[int, int]" = {}
-    for at in range(0, len(lines) - 4, 5):
-        rate = lines[at + 3]
-        gross[rate] = gross.get(rate, 0) + lines[at + 4]
+    for at in range(0, len(rows) - 4, 5):
+        rate = rows[at + 3]
+        gross[rate] = gross.get(rate, 0) + rows[at + 4]
     out: "list[int]" = []
-    reached = 0
+    run = 0
     for rate in sorted(gross):
-        low, reached = reached, reached + gross[rate]
-        now = _share(before + amount, reached, total) - _share(before + amount, low, total)
-        then = _share(before, reached, total) - _share(before, low, total)
+        low, run = run, run + gross[rate]
+        now = _share(before + amount, run, total) - _share(before + amount, low, total)
+        then = _share(before, run, total) - _share(before, low, total)
         if now != then:
             tax = _tax(now, rate) - _tax(then, rate)
             out.extend((rate, now - then - tax, tax, now - then))

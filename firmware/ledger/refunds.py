@@ -1,7 +1,7 @@
 """What flash says about a sale that is to be given back, and what may be done with it. Entered
 for one refund and left again.
 
-A sale is a session that was captured. `look` reads the ring a sector at a time, so that the
+A sale is a session that was captured. `scan` reads the ring a sector at a time, so that the
 charger goes on meanwhile. The ladder picks the cheapest way that works: a reversal while the
 terminal's day is open and the whole sale goes back, else the acquirer, who knows the sale by its
 references; to the card at the terminal only where that was asked for and is permitted. (What is
@@ -12,8 +12,8 @@ from micropython import const
 
 from firmware.ledger.books import ACQUIRER
 
-REVERSAL = "reversal"
-CARD = "card"
+_REVERSAL = "reversal"
+_CARD = "card"
 
 # kinds of schema.py
 _HOLD_ASKED = const(2)
@@ -27,26 +27,26 @@ _END_OF_DAY = const(22)
 _SENT = const(24)
 
 
-def sale_of(refund: str, before: int, receipt_no: int, sess: int) -> dict:
-    """An empty sale for `look`: of the session `sess`, or (0) of the receipt. `before`: number of
+def begin(refund: str, before: int, receipt_no: int, sess: int) -> dict:
+    """An empty sale for `scan`: of the session `sess`, or (0) of the receipt. `before`: number of
     the refund's first record.
 
     Keys it will have: sess (0: there is none with this number), receipt_no, lines and total
     (priced), receipt (captured, the terminal's), pan (authorised), uid_hash (hold_asked); absent
-    when not in flash any more. day_minor: refunds asked since the day began, this charger's.
-    day_end: newest end of day (its record's number); closed: it was after the capture. first: an
+    when not in flash any more. asked_today: refunds asked since the day began, this charger's.
+    seq: newest end of day (its record's number); closed: it was after the capture. first: an
     earlier refund had this id.
     """
     return {"refund": refund, "before": before, "receipt_no": receipt_no, "sess": sess,
-            "day_minor": 0, "day_end": 0, "closed": False, "first": False}  # fmt: skip
+            "asked_today": 0, "seq": 0, "closed": False, "first": False}  # fmt: skip
 
 
-def look(ledger, sale: dict, day_began: int):
+def scan(ledger, sale: dict, since: int):
     """Generator: fills in the sale, one sector a step."""
     failed: "list[str]" = []
     for found in ledger.scan((_PRICED, _ASKED, _REFUNDED, _FAILED, _END_OF_DAY, _SENT)):
         for record in reversed(found):
-            _take(sale, record, day_began, failed)
+            _take(sale, record, since, failed)
         yield
     if not sale["sess"]:
         return
@@ -66,13 +66,13 @@ def _take_own(sale: dict, record) -> None:
     f = record.fields
     if record.kind == "captured":
         sale["receipt"] = f["receipt"]
-        sale["closed"] = record.seq < sale["day_end"]
+        sale["closed"] = record.seq < sale["seq"]
     else:
         key = "pan" if record.kind == "authorised" else "uid_hash"
         sale[key] = f[key]
 
 
-def _take(sale: dict, record, day_began: int, failed: list) -> None:
+def _take(sale: dict, record, since: int, failed: list) -> None:
     """One record, newest first."""
     f = record.fields
     if record.kind == "priced":
@@ -84,10 +84,10 @@ def _take(sale: dict, record, day_began: int, failed: list) -> None:
             sale["total"] = f["total_minor"]
     elif record.kind == "end_of_day":
         if f["result"] != "failed":
-            sale["day_end"] = max(sale["day_end"], record.seq)
+            sale["seq"] = max(sale["seq"], record.seq)
     elif record.kind == "refund_asked":
-        if record.at >= day_began and f["refund"] not in failed:
-            sale["day_minor"] += f["amount_minor"]
+        if record.at >= since and f["refund"] not in failed:
+            sale["asked_today"] += f["amount_minor"]
     else:
         if record.kind == "refund_failed":
             failed.append(f["refund"])
@@ -95,7 +95,7 @@ def _take(sale: dict, record, day_began: int, failed: list) -> None:
             sale["first"] = True
 
 
-def refusal(sale: dict, books, asked: dict, caps: tuple) -> tuple:
+def refuse(sale: dict, books, asked: dict, caps: tuple) -> tuple:
     """(text, amount): why the charger will not give this back, "" when it will, and how much that
     is. `caps`: day_minor and at_terminal of the configuration.
     """
@@ -106,16 +106,16 @@ def refusal(sale: dict, books, asked: dict, caps: tuple) -> tuple:
         text = "receipt_unknown"
     elif not 0 < amount <= left:
         text = "above_captured"
-    elif sale["day_minor"] + amount > caps[0]:
-        text = "day_limit"
+    elif sale["asked_today"] + amount > caps[0]:
+        text = "day_limit_reached"
     elif asked["card"] and not caps[1]:
         text = "not_permitted"
     return text, amount
 
 
-def first_way(sale: dict, books, amount: int, card: int) -> str:
+def find(sale: dict, books, amount: int, card: int) -> str:
     """The cheapest way for this amount."""
     captured = books.settled(sale["sess"])
     if amount == captured[1] and not captured[2] and not sale["closed"]:
-        return REVERSAL
-    return CARD if card else ACQUIRER
+        return _REVERSAL
+    return _CARD if card else ACQUIRER

@@ -13,10 +13,10 @@ TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
     from firmware.pricing.bill import Bill
 
-WAIVED = const(11)
+_WAIVED = const(11)
 _FLAT = const(3)
 _WHOLE = const(1000000)
-FAULTS = ("fault", "meter_lost", "power_cut")  # ends of a session that are the charger's doing
+_FAULTS = ("fault", "meter_lost", "power_cut")  # ends of a session that are the charger's doing
 
 
 def waived(
@@ -27,7 +27,7 @@ def waived(
     such rule), refund.waive_flat (1: the session fee, after any fault).
     """
     lines, groups = bill.lines(), bill.vat_groups()
-    if reason not in FAULTS:
+    if reason not in _FAULTS:
         return lines, groups
     whole = billed_wh < rules[0] or elapsed_ms < rules[1] * 1000
     if not (whole or rules[2]):
@@ -38,7 +38,7 @@ def waived(
             given = min(sum([line[4] for line in lines if line[0] == _FLAT and line[3] == vat]),
                         gross)  # fmt: skip
         if given > 0:
-            lines.append((WAIVED, -1, 0, vat, -given))
+            lines.append((_WAIVED, -1, 0, vat, -given))
             left = gross - given
             net = money.half_up(left * _WHOLE, _WHOLE + vat) if vat > 0 else left
             groups[at] = (vat, net, left - net, left)

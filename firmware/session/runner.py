@@ -281,7 +281,7 @@ class Runner:
         return "" if p.terminal.ready or self._m.busy else "terminal_off"
 
     def _refund_due(self, remote) -> bool:
-        if not (self._p.ledger.books.asked or remote.confirmed) or self._jobs or self._m.busy:
+        if not (self._p.ledger.books.asked or remote.settled) or self._jobs or self._m.busy:
             return False
         return self._uptime() >= remote.refund_at
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Fields = dict[str, Any]
 OPEN = ("requested", "approved", "sent")
 CLOSED = ("done", "refused", "failed")
-_REPEATED = "repeated"  # an order for what was done long ago: the first result stands
+_REPEATED = "asked_before"  # an order for what was done long ago: the first result stands
 
 
 def requested(books: Books, record: Record, f: Fields) -> None:
