@@ -99,6 +99,7 @@ async def _take_back(app, f: dict) -> int:
     outcome = await app.terminal.reverse(f["receipt"])
     if outcome.certain and outcome.ok or outcome.code == _ALREADY:
         return offer(app, f)
-    if outcome.certain and results.classify(outcome.code)[1] == results.REFUSED:
+    refused = outcome.code > 0 and results.classify(outcome.code)[1] == results.REFUSED
+    if outcome.certain and refused:
         return unsure(app, f)
     return _RETRY_MS

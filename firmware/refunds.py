@@ -135,7 +135,7 @@ async def _reverse(app, f: dict, sale: dict) -> int:
         return _RETRY_MAX_MS
     if outcome.certain:
         f["unsure"] = before
-        if results.classify(outcome.code)[1] == results.REFUSED:
+        if outcome.code > 0 and results.classify(outcome.code)[1] == results.REFUSED:
             return unsure(app, f) if before else _another_way(app, f)
         if attempt > _TRIES and not before:
             return _another_way(app, f)
