@@ -8,6 +8,7 @@ one module on a charger; what is imported inside a function is entered and left 
 
 import asyncio
 import gc
+import logging
 
 from micropython import const
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from firmware.config import Config
 
 VERSION = "0.1.0"
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
 
 class App:
@@ -50,12 +52,17 @@ class App:
         self.sync = None
         self.config_kept = False  # config.old is the configuration in force
         self.trace = board.trace
+        self._logger = logging.getLogger("forecourt")
+        self._logger.addHandler(self)
         self.beats: "dict" = {}  # signs of life, firmware/supervisor.py
 
     def log(self, level: str, text: str) -> None:
-        """One line for the back office and for who looks at the board; `level` is error, warning
-        or info.
-        """
+        self._logger.log(_LEVELS[level], text)
+
+    def emit(self, record) -> None:
+        """micropython-logging's records go to the back office and to who looks at the board."""
+        text = record.msg % record.args if record.args else record.msg
+        level = record.levelname.lower()
         self.trace("log", {"level": level, "text": text})
         if self.sync:
             self.sync.log(level, text)

@@ -134,7 +134,7 @@ def test_manifest_says_exactly_what_the_tree_holds(tmp_path: Path) -> None:
     manifest = build.compile_firmware(out)
     found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert found == set(manifest.files)
-    assert {"main.mpy", "boot.mpy", "umqtt/simple.mpy"} <= found
+    assert {"main.mpy", "boot.mpy", "logging.mpy", "umqtt/simple.mpy"} <= found
     written = json.loads((tmp_path / "manifest.json").read_text())
     for name, entry in written["files"].items():
         data = (out / name).read_bytes()
@@ -171,8 +171,8 @@ def test_tree_and_rom_image_run_without_sources(tmp_path: Path) -> None:
     out = tmp_path / "mpy"
     build.compile_firmware(out)
     script = tmp_path / "show.py"
-    script.write_text("import umqtt.simple\nprint(umqtt.simple.__file__)\n")
+    script.write_text("import logging, umqtt.simple\nprint(logging.__file__)\n")
     result = mpy.run_mpy("micropython", script, env={"MICROPYPATH": str(out)})
-    assert result.stdout.strip() == str(out / "umqtt" / "simple.mpy"), result
+    assert result.stdout.strip() == str(out / "logging.mpy"), result
     assert build.build_rom(out, tmp_path / "rom.img") > 10_000
     assert (tmp_path / "rom.img").read_bytes()[:3] == b"\xd2\xcd\x31"

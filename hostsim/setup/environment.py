@@ -132,7 +132,7 @@ def ensure_stubs() -> None:
 
 
 def ensure_libraries() -> None:
-    """Unpack umqtt.simple from its sdist to build/lib.
+    """Unpack umqtt.simple and logging from their sdists to build/lib.
 
     They have no setup.py, so pip refuses them: unearth downloads, the hash in libraries.json is
     compared, and only the named files are written. Raises SetupError when a hash differs.
@@ -143,7 +143,7 @@ def ensure_libraries() -> None:
     if stamps.read("libraries") == whole and all(target.is_file() for target in targets):
         return
     stamps.remove("libraries")
-    with Step("MicroPython library umqtt"):
+    with Step("MicroPython libraries umqtt, logging"):
         shutil.rmtree(LIB, ignore_errors=True)
         for library in libraries:
             _unpack(_download(library), library["files"], LIB)
