@@ -6,7 +6,7 @@ use and the next one erased. Prints epoch and the newest record's number, all of
 import os
 import sys
 
-import loop_mpy
+import loop_mpy  # type: ignore[import-not-found]
 
 sys.modules["os"] = loop_mpy.Module(os, urandom=lambda n: b"\x07" * n)  # always the same epoch
 

@@ -165,13 +165,13 @@ def _core():
 def install() -> Time:
     """Puts the replacements in place."""
     time = Time()
-    sys.modules["time"] = Module(_time, ticks_ms=time.ticks_ms, ticks_us=time.ticks_us)
-    sys.modules["select"] = Module(_select, poll=lambda: Poll(time))
+    sys.modules["time"] = Module(_time, ticks_ms=time.ticks_ms, ticks_us=time.ticks_us)  # type: ignore[assignment]
+    sys.modules["select"] = Module(_select, poll=lambda: Poll(time))  # type: ignore[assignment]
 
     class Tasks:
         pass
 
-    Tasks.Task = Task
-    Tasks.TaskQueue = TaskQueue
-    sys.modules["_asyncio"] = Tasks
+    Tasks.Task = Task  # type: ignore[attr-defined]
+    Tasks.TaskQueue = TaskQueue  # type: ignore[attr-defined]
+    sys.modules["_asyncio"] = Tasks  # type: ignore[assignment]
     return time

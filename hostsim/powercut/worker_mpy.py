@@ -17,7 +17,7 @@ import struct
 import sys
 
 import ffi
-import loop_mpy
+import loop_mpy  # type: ignore[import-not-found]
 
 _UART, OPEN, DATA, CLOSE, DATAGRAM, PROGRAM, ERASE, RESET, START = range(1, 10)
 _EAGAIN = 11
@@ -232,7 +232,7 @@ _nor: list = []
 def _replace() -> None:
     """What the firmware and its board import from now on."""
     sys.modules["socket"] = loop_mpy.Module(_socket, socket=Socket, getaddrinfo=_getaddrinfo)
-    sys.modules["tls"] = Tls
+    sys.modules["tls"] = Tls  # type: ignore[assignment]
     sys.modules["os"] = loop_mpy.Module(_os, urandom=line.urandom, getenv=_environment.get)
     uart = loop_mpy.Module(object(), UART=UART)
     nor = loop_mpy.Module(object(), FileNor=_flash)

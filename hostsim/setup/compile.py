@@ -135,9 +135,11 @@ def linked_sources(plain: dict[str, Path], folder: Path) -> dict[str, Path]:
         _link(own, folder, digest)
     files = {name: folder / f"{name}.py" for name in json.loads(stamp.read_text())["files"]}
     libraries = {name: path for name, path in plain.items() if name not in own}
-    trimmed = folder / f"{LOGGING}.py"
-    _write(trimmed, trim_logging(libraries[LOGGING].read_text()).encode())
-    return files | libraries | {LOGGING: trimmed}
+    if LOGGING in libraries:
+        trimmed = folder / f"{LOGGING}.py"
+        _write(trimmed, trim_logging(libraries[LOGGING].read_text()).encode())
+        libraries[LOGGING] = trimmed
+    return files | libraries
 
 
 def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
