@@ -3,9 +3,12 @@ three books.
 """
 
 import asyncio
+import json
 
 import pytest
+from typer.testing import CliRunner
 
+from hostsim.__main__ import app
 from hostsim.acquirer import Acquirer, answer
 from hostsim.world import CHARGER_ID
 from tests.worlds import (
@@ -17,6 +20,7 @@ from tests.worlds import (
     run,
     screen,
     settled,
+    started,
     tap,
     until_record,
     until_state,
@@ -315,3 +319,39 @@ def test_a_fault_after_it_is_paid_for():
         agree(world)
 
     run(scenario, wanted_wh=20000, config={"refund": {"fault_wh": 50}})
+
+
+# --- from the command line -----------------------------------------------------------------------
+
+
+def test_an_operator_refunds_a_receipt_of_a_running_world_from_the_command_line(tmp_path):
+    async def scenario():
+        async with started(str(tmp_path), wanted_wh=20000) as world:
+            bill = await sold(world)
+            words = ["refund", "--receipt", "1", "--operator", "anna", "--reason", "fault"]
+            words += ["--dir", str(tmp_path), "--json"]
+            answer = await asyncio.to_thread(CliRunner().invoke, app, words)
+            assert answer.exit_code == 0, answer.output
+            found = json.loads(answer.stdout)
+            assert (found["state"], found["way"], found["reason"]) == ("done", "reversal", "fault")
+            assert found["amount_minor"] == bill["total_minor"]
+            again = await asyncio.to_thread(CliRunner().invoke, app, words)
+            assert again.exit_code == 2  # nothing is left of it
+            await delivered(world)
+            assert agree(world)["terminal"]["refunded_minor"] == bill["total_minor"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [(["--reason", "mood"], "reason"), (["--operator", ""], "operator")],
+    ids=["reason", "operator"],
+)
+def test_a_wrong_option_is_named(tmp_path, words, field):
+    from hostsim.backoffice.models import open_database
+
+    open_database(f"sqlite:///{tmp_path}/backoffice.db").dispose()
+    options = ["refund", "--receipt", "1", "--operator", "anna", "--dir", str(tmp_path), *words]
+    answer = CliRunner().invoke(app, options)
+    assert answer.exit_code == 2 and field in answer.output

@@ -1,0 +1,119 @@
+"""What flash says of a sale, the caps, the ladder, and a credit note's VAT. Runs on CPython and
+MicroPython.
+"""
+
+from board.host_flash import FileFlash
+from firmware.ledger import credit, refunds
+from firmware.ledger.ledger import Ledger
+from tests.pure.test_ledger_powercut import script
+
+NOW = 1763800000000
+CAPS = (50000, 0)
+
+
+def sold():
+    """One session of 441 of which 100 were refunded on the same day; receipt 1."""
+    ledger = Ledger(FileFlash(sectors=12), lambda: NOW)
+    ledger.mount()
+    for kind, fields in script(1):
+        ledger.append(kind, **fields)
+    return ledger
+
+
+def looked(ledger, receipt_no=1, refund="new", since=0):
+    sale = refunds.begin(refund, ledger.next_seq, receipt_no, 0)
+    for _ in refunds.scan(ledger, sale, since):
+        pass
+    return sale
+
+
+def order(amount, card=0):
+    return {"amount_minor": amount, "card": card}
+
+
+def test_flash_says_what_the_sale_was():
+    sale = looked(sold())
+    assert (sale["sess"], sale["receipt_no"], sale["total"]) == (1, 1, 441)
+    assert sale["receipt"] == 3 and sale["asked_today"] == 100
+    assert not sale["closed"] and not sale["first"]
+
+
+def test_an_id_that_was_there_before_is_known():
+    assert looked(sold(), refund="R1")["first"]
+
+
+def test_what_is_left_is_the_most_that_can_go_back():
+    ledger = sold()
+    sale = looked(ledger)
+    for amount, text, given in ((341, "", 341), (342, "above_captured", 342), (0, "", 341)):
+        assert refunds.refuse(sale, ledger.books, order(amount), CAPS) == (text, given)
+
+
+def test_an_unknown_receipt_the_days_limit_and_a_missing_permission_are_named():
+    ledger = sold()
+    assert refunds.refuse(looked(ledger, 9), ledger.books, order(1), CAPS)[0] == "receipt_unknown"
+    sale = looked(ledger)
+    assert refunds.refuse(sale, ledger.books, order(1), (100, 0))[0] == "day_limit_reached"
+    assert refunds.refuse(sale, ledger.books, order(1), (101, 0))[0] == ""
+    assert refunds.refuse(sale, ledger.books, order(1, 1), CAPS)[0] == "not_permitted"
+    assert refunds.refuse(sale, ledger.books, order(1, 1), (50000, 1))[0] == ""
+
+
+def test_yesterdays_refunds_do_not_count_today():
+    assert looked(sold(), since=NOW + 1)["asked_today"] == 0
+
+
+def test_a_reversal_is_for_the_whole_sale_before_the_end_of_day():
+    ledger = Ledger(FileFlash(sectors=12), lambda: NOW)
+    ledger.mount()
+    for kind, fields in script(1):
+        if kind[:6] != "refund":
+            ledger.append(kind, **fields)
+    sale = looked(ledger)
+    assert refunds.find(sale, ledger.books, 441, 0) == "reversal"
+    assert refunds.find(sale, ledger.books, 440, 0) == "acquirer"
+    assert refunds.find(sale, ledger.books, 440, 1) == "card"
+    ledger.append("end_of_day", count=1, terminal_minor=441, ledger_minor=441, result="failed")
+    assert refunds.find(looked(ledger), ledger.books, 441, 0) == "reversal"
+    ledger.append("end_of_day", count=1, terminal_minor=441, ledger_minor=441, result="ok")
+    assert refunds.find(looked(ledger), ledger.books, 441, 0) == "acquirer"
+
+
+def test_a_reversal_is_not_for_a_sale_of_which_a_part_went_back():
+    ledger = sold()
+    assert refunds.find(looked(ledger), ledger.books, 341, 0) == "acquirer"
+
+
+def test_what_is_with_the_acquirer_counts_and_comes_back_when_it_would_not():
+    ledger = sold()
+    ledger.append("refund_asked", refund="A", sess=1, amount_minor=341, way="acquirer",
+                  reason="", command="")  # fmt: skip
+    fields = {"refund": "A", "sess": 1, "amount_minor": 341, "way": "acquirer"}
+    ledger.append("refund_sent", receipt=0, trace=0, **fields)
+    assert ledger.books.refundable(1) == 0 and not ledger.books.asked
+    ledger.append("refund_failed", code=0, text="no", state="failed", **fields)
+    assert ledger.books.refundable(1) == 341 and ledger.books.faults == 0
+    assert ledger.books.refund_state("A") == "failed"
+
+
+def test_credit_lines_of_all_parts_add_up_to_the_bill_rate_by_rate():
+    rows = [0, 1, 5900, 190000, 700, 3, 1, 100, 70000, 133, 9, 0, -1, 190000, -12]
+    total = 821
+    for parts in ((821,), (1, 820), (100, 200, 521), (7,) * 117 + (2,)):
+        net = {}
+        tax = {}
+        before = 0
+        for part in parts:
+            found = credit.lines(rows, total, before, part)
+            assert sum(found[3::4]) == part
+            for at in range(0, len(found), 4):
+                rate, line_net, line_tax, gross = found[at : at + 4]
+                assert line_net + line_tax == gross
+                net[rate] = net.get(rate, 0) + line_net
+                tax[rate] = tax.get(rate, 0) + line_tax
+            before += part
+        assert net == {190000: 578, 70000: 124} and tax == {190000: 110, 70000: 9}, (parts, net)
+
+
+def test_credit_lines_without_a_known_rate_have_no_vat():
+    assert credit.lines([0, 1, 1, -1, 500], 500, 0, 200) == [-1, 200, 0, 200]
