@@ -100,8 +100,8 @@ def test_credit_lines_of_all_parts_add_up_to_the_bill_rate_by_rate():
     rows = [0, 1, 5900, 190000, 700, 3, 1, 100, 70000, 133, 9, 0, -1, 190000, -12]
     total = 821
     for parts in ((821,), (1, 820), (100, 200, 521), (7,) * 117 + (2,)):
-        net = {}
-        tax = {}
+        net: "dict[int, int]" = {}
+        tax: "dict[int, int]" = {}
         before = 0
         for part in parts:
             found = credit.lines(rows, total, before, part)
