@@ -97,6 +97,9 @@ def demo(
     at: Annotated[
         str, typer.Option("--time", help="Time of day, HH:MM (UTC, today); default: the seed's.")
     ] = "",
+    refund: Annotated[
+        int, typer.Option(help="Minor units to give back afterwards; 0: all.", min=-1)
+    ] = -1,
     rom: _Rom = False,
     as_json: _Json = False,
 ) -> None:
@@ -127,7 +130,7 @@ def demo(
             seed=seed,
             start_epoch_ms=start_ms,
         )
-        result, receipt = _play(options, card, as_json)
+        result, receipt = _play(options, card, as_json, refund)
     if as_json:
         print(json.dumps(result))
     else:
@@ -136,7 +139,9 @@ def demo(
         raise fail("the three books do not agree: " + "; ".join(result["books"]["differences"]))
 
 
-def _play(options: Any, card: str, quiet: bool) -> tuple[dict[str, Any], list[str]]:
+def _play(
+    options: Any, card: str, quiet: bool, refund: int
+) -> tuple[dict[str, Any], list[str]]:
     from hostsim import demo as demo_module
     from hostsim.broker import BrokerError
     from hostsim.charger import ChargerError
@@ -144,10 +149,12 @@ def _play(options: Any, card: str, quiet: bool) -> tuple[dict[str, Any], list[st
 
     try:
         if quiet:
-            return run_to_end(demo_module.play(options, card, lambda text: None))
+            return run_to_end(demo_module.play(options, card, lambda text: None, refund))
         with _err.status("starting") as status:
             return run_to_end(
-                demo_module.play(options, card, lambda text: status.update(f"{text} ..."))
+                demo_module.play(
+                    options, card, lambda text: status.update(f"{text} ..."), refund
+                )
             )
     except (WorldError, BrokerError, ChargerError) as e:
         raise fail(str(e)) from e

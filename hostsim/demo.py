@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import random
 import re
@@ -9,6 +10,8 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from hostsim import acquirer
+from hostsim.backoffice.refunds import RefundError
 from hostsim.terminal.cards import CARDS
 from hostsim.world import CHARGER_ID, Options, World, WorldError
 
@@ -18,9 +21,10 @@ _MONEY_S = 60
 
 
 async def play(
-    options: Options, card: str, progress: Callable[[str], None]
+    options: Options, card: str, progress: Callable[[str], None], refund: int = -1
 ) -> tuple[dict[str, Any], list[str]]:
-    """Plays the session; the object `demo --json` prints, and the lines of the receipt.
+    """Plays the session; the object `demo --json` prints, and the lines of the receipt. `refund`:
+    minor units an operator gives back afterwards (0: all, -1: no refund).
 
     Raises WorldError, BrokerError or ChargerError when it does not come to its end.
     """
@@ -32,6 +36,9 @@ async def play(
         stop = await _session(world, card, progress)
         progress("the back office takes the records")
         await world.until(world.synced, _MONEY_S, "the back office to acknowledge everything")
+        if refund >= 0 and "captured" in world.records:
+            progress("an operator refunds")
+            await _refund(world, refund)
         return result(world, before_wh, stop), world.receipt
     finally:
         await world.stop()
@@ -65,6 +72,32 @@ async def _session(world: World, card: str, progress: Callable[[str], None]) -> 
     )
     priced = world.records.get("priced") or world.records["cancelled"]
     return str(priced["reason"])
+
+
+async def _refund(world: World, amount_minor: int) -> None:
+    """Ordered and approved at the back office, paid by the terminal or the acquirer."""
+    assert world.back_office
+    refunds = world.back_office.refunds
+    paying = asyncio.create_task(acquirer.serve(refunds, world.terminal.books))
+    try:
+        number = refunds.request(
+            CHARGER_ID,
+            receipt=world.records["priced"]["receipt_no"],
+            amount_minor=amount_minor,
+            reason="goodwill",
+            operator="demo",
+        )
+        refunds.approve(number, "demo")
+        await world.until(
+            lambda: refunds.follow(number)["state"] in ("done", "refused", "failed"),
+            _MONEY_S,
+            "the refund",
+        )
+        await world.until(world.synced, _MONEY_S, "the back office to acknowledge everything")
+    except RefundError as e:
+        raise WorldError(f"refund: {e}") from e
+    finally:
+        paying.cancel()
 
 
 def _has(world: World, *kinds: str) -> bool:
@@ -104,6 +137,7 @@ def result(world: World, before_wh: int, stop_reason: str) -> dict[str, Any]:
         "authorised_minor": books["charger"]["authorised_minor"],
         "captured_minor": books["charger"]["captured_minor"],
         "released_minor": books["charger"]["released_minor"],
+        "refunded_minor": books["charger"]["refunded_minor"],
         "priced_minor": priced.get("total_minor", 0),
         "currency": last.get("hold_asked", {}).get("currency", ""),
         "billed_wh": priced.get("billed_wh", 0),

@@ -90,6 +90,12 @@ def test_demo_prints_one_object_with_every_figure():
     assert found["stop_reason"] == "vehicle"
 
 
+@pytest.mark.parametrize("refund", [0, 3], ids=["all by reversal", "a part by the acquirer"])
+def test_demo_gives_money_back_and_the_books_agree(refund):
+    found = demo("--kwh", 0.5, "--refund", refund)
+    assert found["books_agree"] and found["refunded_minor"] == (refund or found["captured_minor"])
+
+
 def test_demo_shows_receipt_and_books_to_a_person():
     done = hostsim("demo", "--kwh", 0.2)
     assert done.returncode == 0, done.stderr

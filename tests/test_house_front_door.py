@@ -164,7 +164,7 @@ def test_what_micropython_cannot_compile_is_named(
     monkeypatch.setattr(build, "sources", lambda: {"firmware/bad": bad})
     with pytest.raises(progress.SetupError, match="1 of 1 files") as error:
         build.compile_firmware(tmp_path / "mpy")
-    assert error.value.advice[0].startswith("firmware/bad.py: ")
+    assert error.value.advice[0].startswith("firmware.bad: ")
 
 
 def test_tree_and_rom_image_run_without_sources(tmp_path: Path) -> None:
