@@ -25,8 +25,8 @@ test: build ## all tests: CPython, both MicroPython builds, end to end
 test-long: build ## the tests marked long as well: every byte of a power cut, long seeds
 	@$(PY) -m pytest -m "long or not long" $(ARGS)
 
-test-board: ## the tests on a real board or an emulated one (not there yet)
-	@echo 'make test-board comes with a later issue of the plan: there is no board firmware to test yet.' >&2; exit 1
+test-board: ## the tests on an emulated board (not there yet: hostsim/emulator has the parts)
+	@echo "make test-board comes with issue 6 of the plan; hostsim/emulator builds the image and runs it." >&2; exit 1
 
 powercut: build ## the whole power-cut campaign: every byte of every flash write, every action, again during recovery
 	@$(PY) -m hostsim powercut --every-byte --double $(ARGS)
