@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hostsim import broker, world
+from hostsim import broker, commission
 from hostsim import demo as demo_module
 from hostsim.broker import Broker, BrokerError
 from hostsim.charger import ChargerError, Machine
@@ -343,7 +343,7 @@ def test_run_says_what_is_in_use(tmp_path):
 
 
 def test_a_firmware_that_is_not_built_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(world, "BUILD", tmp_path)
+    monkeypatch.setattr(commission, "BUILD", tmp_path)
     with pytest.raises(ChargerError, match="make build"):
         asyncio.run(World(Options(tmp_path)).start())
 

@@ -19,6 +19,7 @@ PARKING = (
 
 class Settings:
     hold_minor = 2000
+    refund = (50000, 0, 0, 0, 0)
     min_hold_minor = 100
     connector = 1
     max_power_w = 22000
