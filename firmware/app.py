@@ -7,7 +7,6 @@ one module on a charger; what is imported inside a function is entered and left 
 """
 
 import asyncio
-import gc
 import logging
 
 from micropython import const
@@ -76,7 +75,7 @@ class App:
 
     def print_receipt(self) -> None:
         """The driver's receipt, as soon as the bill is in flash."""
-        gc.collect()
+        leave("firmware.session.closing")  # the machine's, who may not; memory is collected
         try:
             from firmware.receipt import lines
 
@@ -89,7 +88,6 @@ class App:
             self.log("warning", "receipt not printed: %s" % e)
         leave("firmware.receipt", "firmware.pricing.receipt", "firmware.pricing.words",
               "firmware.pricing.waiver")  # fmt: skip
-        leave("firmware.session.closing")  # the machine's, who may not
 
 
 def _composed(app: App, reason: str):

@@ -2,8 +2,8 @@
 facts. Entered once a session and left again.
 """
 
+from firmware.paper import leave
 from firmware.pricing.receipt import Receipt
-from firmware.pricing.waiver import waived
 
 _WIDTH = 40
 
@@ -29,7 +29,11 @@ def lines(app, language: str) -> "list[str]":
         "card": s.card + " " + s.pan,
         "auth_code": s.auth_code or None,
     }
+    from firmware.pricing.waiver import waived
+
     totals = bill.engine.totals()
     receipt = Receipt(totals, facts, app.prices.tz)
     receipt.correct(*waived(totals, s.reason, s.billed_wh, s.elapsed_ms, cfg.refund[2:]))
+    waived = totals = facts = None  # what is done with gives its memory back
+    leave("firmware.pricing.waiver")
     return receipt.text(_WIDTH, language)
