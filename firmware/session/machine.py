@@ -89,7 +89,6 @@ class Machine(Core):
         s.authorised_minor = a.amount_minor
         s.receipt = a.receipt
         s.pan = a.pan or s.pan
-        s.uid_hash = a.uid_hash or s.uid_hash  # the card that pays is the one that stops
         s.card = a.card
         s.auth_code = a.auth_code
         if a.amount_minor < self._cfg.min_hold_minor:

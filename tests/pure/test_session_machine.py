@@ -655,12 +655,3 @@ def test_a_charger_that_gave_up_stays_out_of_service():
     b.do(b.m.on_stop(b.now, "button"))
     assert (b.m.state, b.m.message) == ("out_of_service", "ledger_fault")
     assert len(b.all) == decided and b.m.busy and not b.m.wants_card
-
-
-def test_the_card_that_paid_stops_the_session_not_the_one_read_before():
-    b = Bench()
-    b.charge(Hold(2000, "paying"))
-    b.do(b.m.on_card(b.now, Card("u1")))
-    assert b.m.state == "charging" and b.m.message == "other_card"
-    b.do(b.m.on_card(b.now, Card("paying")))
-    assert b.m.session.reason == "tap"
