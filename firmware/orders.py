@@ -12,7 +12,7 @@ import os
 from firmware.errors import CommandError, ConfigError, ForecourtError, TariffError
 from firmware.paper import leave
 
-_COMMANDS = ("stop", "report", "restart", "refund", "refund_done")
+_COMMANDS = ("start", "stop", "report", "restart", "refund", "refund_done")
 
 
 def take_in(app, last_try: bool) -> None:
@@ -91,8 +91,8 @@ def config(app, raw) -> dict:
 
 
 def command(app, asked: dict) -> dict:
-    """A verified command: stop (the running session), report, restart (between sessions), refund
-    and refund_done (refund_order.py).
+    """A verified command: start (start_order.py), stop (the running session), report, restart
+    (between sessions), refund and refund_done (refund_order.py).
     """
     name = asked["name"]
     try:
@@ -122,7 +122,27 @@ def _checked(app, asked: dict, name: str) -> dict:
         raise CommandError("name", "must be one of " + ", ".join(_COMMANDS), name)
     if name == "restart" and app.machine.busy and not app.machine.broken:
         raise CommandError("name", "restart is refused while a session is open", name)
+    if name == "start":
+        return _start(app, asked)
+    if name == "stop":
+        _check_stop(app, asked["args"].get("session"))
     return _refund(app, asked) if name[:6] == "refund" else {"detail": "done", "data": {}}
+
+
+def _check_stop(app, remote) -> None:
+    """Whose session it is may be said; then another one is not stopped."""
+    s = app.machine.session
+    if remote is not None and (s is None or not remote or s.remote != remote):
+        raise CommandError("session", "must be the one that runs", remote)
+
+
+def _start(app, asked: dict) -> dict:
+    from firmware.start_order import start
+
+    try:
+        return start(app, asked["args"])
+    finally:
+        leave("firmware.start_order")
 
 
 def _refund(app, asked: dict) -> dict:

@@ -26,7 +26,8 @@ def lines(app, language: str) -> "list[str]":
         "register_end_wh": bill.register_wh,
         "max_power_w": cfg.max_power_w,
         "register_step_wh": step if step > 1 else None,
-        "card": s.card + " " + s.pan,
+        "card": s.card + " " + s.pan if s.method == "card" else None,
+        "method": None if s.method == "card" else s.method,
         "auth_code": s.auth_code or None,
     }
     from firmware.pricing.waiver import waived

@@ -7,7 +7,7 @@ about the refund (refunds.py).
 """
 
 from firmware.errors import CommandError, FieldError
-from firmware.ledger.books import ACQUIRER
+from firmware.ledger.books import OUTSIDE
 from firmware.sync import messages
 
 _REPEATED = "asked_before"  # state of a refund_failed: an order for what was done long ago
@@ -46,7 +46,7 @@ def close(app, asked: dict) -> dict:
     if args.get("ok") is not True and args.get("ok") is not False:
         raise CommandError("ok", "must be true or false", args.get("ok"))
     known = find(app.ledger, refund)
-    if known is None or known.fields.get("way") != ACQUIRER:
+    if known is None or known.fields.get("way") not in OUTSIDE:
         raise CommandError("refund", "must be one that is with the acquirer", refund)
     if known.kind == "refund_sent":
         app.remote.settled.append((refund, args["ok"], known.fields))

@@ -13,7 +13,7 @@ import time
 from micropython import const
 
 from firmware.errors import LedgerFull
-from firmware.ledger.books import ACQUIRER
+from firmware.ledger.books import ACQUIRER, OUTSIDE
 from firmware.paper import leave
 from firmware.terminal import results
 
@@ -97,8 +97,8 @@ async def _one(app, seq: int, f: dict) -> int:
             return await refund(app, f, sale)
         finally:
             leave("firmware.refund_card")
-    if f["way"] == ACQUIRER:
-        offer(app, f)
+    if f["way"] in OUTSIDE:
+        offer(app, f, f["way"])
     return _RETRY_MAX_MS
 
 
@@ -157,11 +157,13 @@ def unsure(app, f: dict) -> int:
     return offer(app, f)
 
 
-def offer(app, f: dict) -> int:
-    """To the back office, which asks the acquirer by the references it has of the sale."""
+def offer(app, f: dict, way: str = ACQUIRER) -> int:
+    """To the back office, which asks the acquirer (or whoever took the money) by the references
+    it has of the sale.
+    """
     app.append("refund_sent", refund=f["refund"], sess=f["sess"], amount_minor=f["amount_minor"],
-               way=ACQUIRER, receipt=0, trace=0)  # fmt: skip
-    _tell(app, f, "sent", {"way": ACQUIRER})
+               way=way, receipt=0, trace=0)  # fmt: skip
+    _tell(app, f, "sent", {"way": way})
     return _RETRY_MAX_MS
 
 
@@ -177,7 +179,7 @@ def done(app, f: dict, sale: dict, outcome) -> None:
     if "lines" in sale:
         entry = books.settled(f["sess"])
         before = entry[2] if entry else 0
-        if f["way"] == ACQUIRER:
+        if f["way"] in OUTSIDE:
             before -= amount  # counted when it was handed over
         lines = credit.lines(sale["lines"], sale["total"], max(before, 0), amount)
     leave("firmware.ledger.credit")

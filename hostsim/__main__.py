@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hostsim import commands, refund_cli
+from hostsim import command_cli, commands, refund_cli
 from hostsim.backoffice import cli as backoffice
 from hostsim.fleet import cli as fleet
 from hostsim.fuzz import cli as fuzz
@@ -20,7 +20,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_PARTS = (commands, refund_cli, soak, fuzz, pricing, terminal, meter, backoffice, fleet, powercut)
+_PARTS = (
+    commands, refund_cli, command_cli, soak, fuzz, pricing, terminal, meter, backoffice, fleet,
+    powercut,
+)  # fmt: skip
 for part in _PARTS:
     part.register(app)
 

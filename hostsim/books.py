@@ -7,6 +7,7 @@ every difference, receipt by receipt.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class Book:
 
     name: str
     entries: dict[int, Entry] = field(default_factory=dict)
+    elsewhere: dict[int, Entry] = field(default_factory=dict)
+    """Sessions that no terminal authorised, by their number: online, by an app, on account."""
     voided: set[int] = field(default_factory=set)
     """Holds the terminal took back by itself: an approval that may or may not have reached the
     charger.
@@ -44,6 +47,9 @@ class Book:
             name: sum(getattr(e, name) for e in self.entries.values()) for name in FIGURES
         }
         totals["payments"] = len(self.entries)
+        totals["elsewhere"] = {
+            name: sum(getattr(e, name) for e in self.elsewhere.values()) for name in FIGURES
+        } | {"payments": len(self.elsewhere)}
         totals["open"] = sorted(receipt for receipt, e in self.entries.items() if e.open)
         return totals
 
@@ -51,24 +57,29 @@ class Book:
 def from_records(name: str, records: list[dict[str, Any]]) -> Book:
     """A book from ledger records as flash (kind) or the back office (type) has them."""
     book = Book(name)
-    receipts: dict[int, int] = {}
+    payments: dict[int, Entry] = {}
+    remote: set[int] = set()
     refunds: dict[str, int] = {}
     for record in records:
         kind = record.get("kind") or record.get("type")
         fields = record.get("fields", record)
         sess = fields.get("sess", 0)
-        if kind in ("authorised", "extended"):
-            receipts[sess] = fields["receipt"]
-            entry = book.entries.setdefault(fields["receipt"], Entry(open=True))
-            entry.authorised_minor = fields["amount_minor"]
-        elif kind in ("captured", "cancelled") and sess in receipts:
-            entry = book.entries[receipts[sess]]
+        if kind == "hold_asked" and fields["method"] != "card":
+            remote.add(sess)
+        elif kind in ("authorised", "extended"):
+            into, key = book.entries, fields["receipt"]
+            if sess in remote:
+                into, key = book.elsewhere, sess
+            payments[sess] = into.setdefault(key, Entry(open=True))
+            payments[sess].authorised_minor = fields["amount_minor"]
+        elif kind in ("captured", "cancelled") and sess in payments:
+            entry = payments[sess]
             entry.captured_minor = fields.get("captured_minor", 0)
             entry.released_minor = fields["released_minor"]
             entry.open = False
-        elif kind == "refunded" and sess in receipts and fields["refund"] not in refunds:
+        elif kind == "refunded" and sess in payments and fields["refund"] not in refunds:
             refunds[fields["refund"]] = fields["amount_minor"]
-            book.entries[receipts[sess]].refunded_minor += fields["amount_minor"]
+            payments[sess].refunded_minor += fields["amount_minor"]
     return book
 
 
@@ -103,7 +114,10 @@ def from_terminal(summary: dict[str, Any]) -> Book:
 
 
 def differences(books: list[Book]) -> list[str]:
-    """Every difference between the first book and the others, a sentence each; [] for none."""
+    """Every difference between the first book and the others, a sentence each; [] for none. The
+    first is the terminal's, which knows nothing of what is paid elsewhere: there the others are
+    compared.
+    """
     found = []
     first = books[0]
     for other in books[1:]:
@@ -111,34 +125,40 @@ def differences(books: list[Book]) -> list[str]:
             mine = other.entries.get(receipt)
             if receipt in first.voided and mine and not mine.open and not mine.captured_minor:
                 continue  # both say that nothing was taken and nothing is held
-            found.extend(_compare(receipt, first, other))
+            theirs = first.entries.get(receipt)
+            found.extend(_compare(f"receipt {receipt}", first.name, theirs, other.name, mine))
+    for other in books[2:]:
+        charger = books[1]
+        for sess in sorted(set(charger.elsewhere) | set(other.elsewhere)):
+            a, b = charger.elsewhere.get(sess), other.elsewhere.get(sess)
+            found.extend(_compare(f"session {sess}", charger.name, a, other.name, b))
     for book in books:
         for receipt, e in book.entries.items():
-            if not e.open and e.captured_minor + e.released_minor != e.authorised_minor:
-                found.append(
-                    f"{book.name}, receipt {receipt}: captured and released is not authorised"
-                )
-            if e.refunded_minor > e.captured_minor:
-                found.append(f"{book.name}, receipt {receipt}: more refunded than captured")
+            found.extend(_within(f"{book.name}, receipt {receipt}", e))
+        for sess, e in book.elsewhere.items():
+            found.extend(_within(f"{book.name}, session {sess}", e))
     return found
 
 
-def _compare(receipt: int, first: Book, other: Book) -> list[str]:
-    a, b = first.entries.get(receipt), other.entries.get(receipt)
+def _within(what: str, e: Entry) -> Iterator[str]:
+    if not e.open and e.captured_minor + e.released_minor != e.authorised_minor:
+        yield f"{what}: captured and released is not authorised"
+    if e.refunded_minor > e.captured_minor:
+        yield f"{what}: more refunded than captured"
+
+
+def _compare(what: str, first: str, a: Entry | None, other: str, b: Entry | None) -> list[str]:
     if a is None or b is None:
         here, there = (other, first) if a is None else (first, other)
-        return [f"receipt {receipt} is in the {here.name}'s book and not in the {there.name}'s"]
+        return [f"{what} is in the {here}'s book and not in the {there}'s"]
     found = []
     for name in FIGURES:
         mine, theirs = getattr(a, name), getattr(b, name)
         if mine != theirs:
-            found.append(
-                f"receipt {receipt}: {name} is {mine} for the {first.name},"
-                f" {theirs} for the {other.name}"
-            )
+            found.append(f"{what}: {name} is {mine} for the {first}, {theirs} for the {other}")
     if a.open != b.open:
         how = "open" if a.open else "closed"
-        found.append(f"receipt {receipt}: the hold is {how} for the {first.name} only")
+        found.append(f"{what}: the hold is {how} for the {first} only")
     return found
 
 
@@ -196,6 +216,11 @@ def show(result: dict[str, Any]) -> None:
         for book in ("charger", "terminal", "backoffice")
     ]
     table.add_row("open holds", *open_holds)
+    charger, back = (result[book]["elsewhere"] for book in ("charger", "backoffice"))
+    if charger["payments"] or back["payments"]:
+        for figure in ("captured_minor", "payments"):
+            name = figure.removesuffix("_minor") + " elsewhere"
+            table.add_row(name, str(charger[figure]), "-", str(back[figure]))
     console = Console()
     console.print(table)
     if result["agree"]:

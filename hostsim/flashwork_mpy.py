@@ -58,6 +58,7 @@ def steps(number, checkpoints):
             "connector": 1,
             "reference": "S%d" % number,
             "uid_hash": "a1b2c3d4e5f60718",
+            "remote": "",
         },
     )
     yield (

@@ -121,8 +121,8 @@ def _u32(data: bytes, at: int) -> int:
 
 _TABLE = """
  1 boot 1 firmware:s reason:s safe:u
- 2 hold_asked 1 sess:u hold_minor:u currency:s tariff:s tariff_crc:u method:s connector:u
-   reference:s uid_hash:s
+ 2 hold_asked 2 sess:u hold_minor:u currency:s tariff:s tariff_crc:u method:s connector:u
+   reference:s uid_hash:s remote:s
  3 authorised 1 sess:u amount_minor:u receipt:u trace:u terminal_id:s vu:s auth_code:s pan:s card:s
  4 declined 1 sess:u code:u text:s
  5 energising 1 sess:u register_wh:u serial:s

@@ -124,6 +124,7 @@ class Orders:
             connector=1,
             reference="r%d" % s,
             uid_hash="",
+            remote="",
         )
         put(
             "authorised",

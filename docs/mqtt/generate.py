@@ -24,6 +24,7 @@ _TYPES: dict[str, dict[str, Any]] = {
     "l": {"type": "array", "items": {"type": "integer"}, "maxItems": 255},
 }
 _SINCE = {
+    "hold_asked": {"remote": 2},
     "refunded": {"receipt_no": 2, "net_minor": 2, "vat_minor": 2, "lines": 2},
     "refund_failed": {"amount_minor": 2, "way": 2, "state": 2},
 }
@@ -31,7 +32,8 @@ _SINCE = {
 
 _WHAT = {
     "boot": "The charger started.",
-    "hold_asked": "A hold is about to be asked of the terminal; opens the session.",
+    "hold_asked": "A hold is about to be asked of the terminal, or was authorised elsewhere or on"
+    " account (`method`); opens the session. `remote`: the command `start` named it so.",
     "authorised": "The terminal approved the hold.",
     "declined": "The terminal declined the hold, or its extension.",
     "energising": "The contactor is about to close.",
@@ -39,7 +41,8 @@ _WHAT = {
     "period": "A closed OCPI charging period; times since the session's start; -1 is not known.",
     "power_off": "The contactor was opened, the register read after it.",
     "priced": "The bill. `lines` are groups of five; docs/mqtt/README.md says what they mean.",
-    "captured": "The price was taken, the rest of the hold released.",
+    "captured": "The price was taken, the rest of the hold released. `how` gateway, app or"
+    " account: not by the terminal, the back office takes exactly this.",
     "cancelled": "The whole hold was given back.",
     "settle_failed": "The terminal refused to capture or cancel; it is tried again.",
     "extend_asked": "A greater hold is about to be asked.",

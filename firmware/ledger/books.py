@@ -18,7 +18,9 @@ from firmware.ledger.codec import Record
 
 SETTLED = 40
 REFUNDS = 12
-ACQUIRER = "acquirer"  # a way: the back office asks it for the refund
+ACQUIRER = "acquirer"  # a way of refunds that are not done here: the back office sees to them
+OUTSIDE = (ACQUIRER, "gateway", "account")
+ELSEWHERE = ("gateway", "app", "account")  # how a capture is not the terminal's
 
 _OF_SESSION = (
     "authorised", "energising", "checkpoint", "period", "power_off", "priced", "captured",
@@ -215,8 +217,9 @@ class Books:
         if o and o.priced:
             self._check(record, captured == o.priced["total_minor"], "not the price")
         self._released(record, captured + f["released_minor"], o)
-        self.eod_count += 1
-        self.eod_captured += captured
+        if f["how"] not in ELSEWHERE:
+            self.eod_count += 1
+            self.eod_captured += captured
         self.remember(f["sess"], captured, 0)
 
     def _on_cancelled(self, record: Record, f: dict, o: "OpenSession | None") -> None:
@@ -235,7 +238,7 @@ class Books:
         self.asked[f["refund"]] = (seq, fields)
 
     def _on_refund_sent(self, record: Record, f: dict, o: "OpenSession | None") -> None:
-        if f["way"] != ACQUIRER:
+        if f["way"] not in OUTSIDE:
             self._on_refund_asked(record, f, o)
             return
         # out of our hands: counted as given back, and the flash need not keep it
@@ -246,7 +249,7 @@ class Books:
         refund, amount = f["refund"], f["amount_minor"]
         asked = self.asked.pop(refund, None)
         self.next_credit = max(self.next_credit, f["credit_no"] + 1)
-        if f["way"] == ACQUIRER and not asked:
+        if f["way"] in OUTSIDE and not asked:
             return  # counted when it was handed over
         self._check(record, self.refund_state(refund) != "done", "refunded before")
         self._check(record, not asked or asked[1]["amount_minor"] == amount, "not what was asked")
@@ -254,7 +257,7 @@ class Books:
         self._count(record, amount)
 
     def _on_refund_failed(self, record: Record, f: dict, o: "OpenSession | None") -> None:
-        if not self.asked.pop(f["refund"], None) and f["way"] == ACQUIRER:
+        if not self.asked.pop(f["refund"], None) and f["way"] in OUTSIDE:
             self._count(record, -f["amount_minor"])
         else:
             self._count(record, 0)

@@ -16,7 +16,7 @@ import os
 import struct
 
 from firmware.errors import LedgerFull, RecordError
-from firmware.ledger.books import ACQUIRER, Books
+from firmware.ledger.books import OUTSIDE, Books
 from firmware.ledger.codec import NOTE, Record, decode, encode, find_row
 from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, Place, Ring
 from firmware.ledger.sector import FIRST, USED
@@ -296,7 +296,7 @@ class Ledger:
 def _given_back(kind: str, f: dict) -> int:
     """What a record adds to a session's refunds: with the acquirer counts as given back."""
     amount = 0
-    if f["way"] == ACQUIRER:
+    if f["way"] in OUTSIDE:
         if kind == "refund_sent":
             amount = f["amount_minor"]
         elif kind == "refund_failed":

@@ -5,12 +5,13 @@ A sale is a session that was captured. `scan` reads the ring a sector at a time,
 charger goes on meanwhile. The ladder picks the cheapest way that works: a reversal while the
 terminal's day is open and the whole sale goes back, else the acquirer, who knows the sale by its
 references; to the card at the terminal only where that was asked for and is permitted. (What is
-not captured yet is cancelled or released by the settlement, and never refunded.)
+not captured yet is cancelled or released by the settlement, and never refunded.) What was paid
+elsewhere goes back there.
 """
 
 from micropython import const
 
-from firmware.ledger.books import ACQUIRER
+from firmware.ledger.books import ACQUIRER, ELSEWHERE
 
 _REVERSAL = "reversal"
 _CARD = "card"
@@ -32,7 +33,7 @@ def begin(refund: str, before: int, receipt_no: int, sess: int) -> dict:
     the refund's first record.
 
     Keys it will have: sess (0: there is none with this number), receipt_no, lines and total
-    (priced), receipt (captured, the terminal's), pan (authorised), uid_hash (hold_asked); absent
+    (priced), receipt and how (captured), pan (authorised), uid_hash (hold_asked); absent
     when not in flash any more. asked_today: refunds asked since the day began, this charger's.
     seq: newest end of day (its record's number); closed: it was after the capture. first: an
     earlier refund had this id.
@@ -66,6 +67,7 @@ def _take_own(sale: dict, record) -> None:
     f = record.fields
     if record.kind == "captured":
         sale["receipt"] = f["receipt"]
+        sale["how"] = f["how"]
         sale["closed"] = record.seq < sale["seq"]
     else:
         key = "pan" if record.kind == "authorised" else "uid_hash"
@@ -115,6 +117,8 @@ def refuse(sale: dict, books, asked: dict, caps: tuple) -> tuple:
 
 def find(sale: dict, books, amount: int, card: int) -> str:
     """The cheapest way for this amount."""
+    if sale["how"] in ELSEWHERE:
+        return "account" if sale["how"] == "account" else "gateway"
     captured = books.settled(sale["sess"])
     if amount == captured[1] and not captured[2] and not sale["closed"]:
         return _REVERSAL

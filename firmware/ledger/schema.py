@@ -13,12 +13,15 @@ Which record means what after a power cut: docs/architecture.md, "After a power 
 
 ROWS: "tuple" = (
     (1, "boot", 1, "firmware:s reason:s safe"),
-    # a hold is about to be asked of the terminal; opens session `sess`
+    # a hold is about to be asked of the terminal (method "card"), or was authorised elsewhere or
+    # on account (then `reference` is its own there); opens session `sess`. `remote`: the back
+    # office's id of a session that it started
     (
         2,
         "hold_asked",
-        1,
-        "sess hold_minor currency:s tariff:s tariff_crc method:s connector reference:s uid_hash:s",
+        2,
+        "sess hold_minor currency:s tariff:s tariff_crc method:s connector reference:s uid_hash:s"
+        " remote:s",
     ),
     # the terminal's approval, in flash before it is acknowledged (the commit point)
     (
@@ -49,6 +52,8 @@ ROWS: "tuple" = (
         "sess receipt_no start_at end_at start_wh end_wh billed_wh elapsed_ms"
         " total_minor net_minor vat_minor currency:s lines:l reason:s",
     ),
+    # how: by the terminal "direct" or "pending_query"; "gateway", "app", "account": handed over,
+    # the back office takes exactly this
     (10, "captured", 1, "sess captured_minor released_minor receipt trace how:s"),
     # the whole hold was given back; closes a session that cost nothing
     (11, "cancelled", 1, "sess released_minor receipt reason:s"),

@@ -35,7 +35,13 @@ _HEAD = (
     ("register_step_wh", "Meter counts in steps of|Zähler zählt in Schritten von|Pas du compteur"),
     ("max_power_w", "Maximum power|Höchstleistung|Puissance max."),
 )  # fmt: skip
-_FOOT = (("card", "Card|Karte|Carte"), ("auth_code", "Authorisation|Genehmigung|Autorisation"))
+_FOOT = (
+    ("card", "Card|Karte|Carte"), ("method", "Payment|Zahlung|Paiement"),
+    ("auth_code", "Authorisation|Genehmigung|Autorisation"),
+)  # fmt: skip
+# by how it was authorised; all others are by an account
+_METHODS = {"gateway": "online|online|en ligne", "app": "app|App|application"}
+_ON_ACCOUNT = "on account|auf Rechnung|sur compte"
 _LABELS = {
     "net": "Net|Netto|HT", "vat": "VAT|MwSt.|TVA", "total": "Total|Summe|Total",
     "per_kwh": "Equals|Entspricht|Soit",
@@ -52,7 +58,7 @@ class Receipt:
 
     `facts` may hold supplier, address (text or list), tax_id, number, charger, location,
     started_ms, ended_ms (epoch ms), register_start_wh, register_end_wh, register_step_wh,
-    max_power_w, card and auth_code.
+    max_power_w, card, method (where no card paid: data.Session's) and auth_code.
     """
 
     def __init__(self, bill: "Bill", facts: "dict[str, Any]", tz: "TimeZone") -> None:
@@ -165,6 +171,8 @@ class Receipt:
         if key.endswith("_ms"):
             days, second = self.tz.local(value // 1000)
             return f"{words.date(days, language)} {words.clock(second // 60)}"
+        if key == "method":
+            return _label(_METHODS.get(value, _ON_ACCOUNT), language)
         if key.endswith("_wh") or key.endswith("_w"):
             unit = " kWh" if key.endswith("_wh") else " kW"
             return money.fixed(value, 3, money.point(language)) + unit

@@ -1,4 +1,9 @@
-"""What one session is: numbers and text only, so that recovery can fill it from records."""
+"""What one session is: numbers and text only, so that recovery can fill it from records.
+
+`method`: "card" (a hold at the terminal), "rfid" (a member, on account), or how its amount was
+authorised elsewhere: "gateway", "app", "account". `remote`: the back office's own id of a session
+it started, else "".
+"""
 
 
 class Session:
@@ -7,6 +12,7 @@ class Session:
         self.hold_minor = hold_minor
         self.method = method
         self.reference = reference
+        self.remote = ""
         self.uid_hash = ""
         self.pan = ""
         self.card = ""

@@ -30,10 +30,10 @@ from firmware.session.core import (
     Core,
 )
 from firmware.session.data import Session
-from firmware.session.decisions import ABORT, AUTHORISE, CONTACTOR, OFFER
+from firmware.session.decisions import ABORT, AUTHORISE, CONTACTOR, OFFER, RECORD
 from firmware.session.delivery import Delivery
 from firmware.session.running import RunningBill
-from firmware.session.settlement import DONE, FOREIGN_HOLD, IDLE
+from firmware.session.settlement import DONE, FOREIGN_HOLD, IDLE, approval
 
 _PASSING = (FREE, PLUGGED, WAIT_PLUG, CHARGING, PAUSED)  # a message is about a card, and passes
 # Stops that are the charger's own fault: the time after them costs nothing.
@@ -72,6 +72,10 @@ class Machine(Core):
         s = Session(number, self._cfg.hold_minor, "card", "S%d" % number)
         s.uid_hash = card.uid_hash
         s.pan = card.pan
+        self._open(now_ms, s)
+        self.out.append((AUTHORISE, s.hold_minor, s.reference))
+
+    def _open(self, now_ms: int, s: Session) -> None:
         self.session = s
         self._stopping = ""
         self.enter(AUTHORISING, now_ms)
@@ -79,9 +83,16 @@ class Machine(Core):
         self._record("hold_asked", {
             "hold_minor": s.hold_minor, "currency": tariff.currency, "tariff": tariff.id,
             "tariff_crc": self._prices.crc, "method": s.method, "connector": self._cfg.connector,
-            "reference": s.reference, "uid_hash": s.uid_hash,
+            "reference": s.reference, "uid_hash": s.uid_hash, "remote": s.remote,
         })  # fmt: skip
-        self.out.append((AUTHORISE, s.hold_minor, s.reference))
+
+    def begin(self, now_ms: int, s: Session) -> list:
+        """A session whose amount is good already, by somebody else's word: `s` (its next_session)
+        is in flash as asked and authorised before anything comes of it.
+        """
+        self._open(now_ms, s)
+        self.out.append((RECORD, "authorised", approval(s)))
+        return self._held(now_ms)
 
     def on_authorised(self, now_ms: int, a) -> list:
         """The hold is placed; the runner wrote its record to flash at the commit point."""
@@ -91,7 +102,10 @@ class Machine(Core):
         s.pan = a.pan or s.pan
         s.card = a.card
         s.auth_code = a.auth_code
-        if a.amount_minor < self._cfg.min_hold_minor:
+        return self._held(now_ms)
+
+    def _held(self, now_ms: int) -> list:
+        if self.session.authorised_minor < self._cfg.min_hold_minor:
             self._give_back(now_ms, "hold_too_small")
         elif self._stopping or self.blocked:
             self._give_back(now_ms, self._stopping or self.blocked)
@@ -305,12 +319,14 @@ class Machine(Core):
     def on_outcome(self, now_ms: int, outcome) -> list:
         """The terminal's answer to CAPTURE or CANCEL."""
         self.settlement.on_outcome(outcome, now_ms)
-        return self._settled(now_ms)
+        self._settled(now_ms)
+        return self.take()
 
     def on_pending(self, now_ms: int, receipts) -> list:
         """The terminal's open holds (receipt numbers), None when it could not say."""
         self.settlement.on_pending(receipts, now_ms)
-        return self._settled(now_ms)
+        self._settled(now_ms)
+        return self.take()
 
     def on_open_holds(self, receipts) -> list:
         """What the terminal holds while no session is open here (receipt numbers): not ours.
@@ -323,18 +339,18 @@ class Machine(Core):
                 self._record("alarm", {"code": FOREIGN_HOLD, "detail": detail})
         return self.take()
 
-    def _settled(self, now_ms: int) -> list:
+    def _settled(self, now_ms: int) -> None:
         if self.settlement.state == DONE:
             self.settlement.state = IDLE
             self.delivery = None
             self.enter(RECEIPT, now_ms, self.session.reason)
-        return self.take()
 
     def on_tick(self, now_ms: int) -> list:
         """Once a second: every time limit."""
         cfg = self._cfg
         waited = now_ms - self._since
         self.settlement.on_tick(now_ms)
+        self._settled(now_ms)  # what is not settled at the terminal gets no answer
         self._guard(now_ms)
         if self.state == WAIT_PLUG and waited > cfg.plug_timeout_s * 1000:
             self._give_back(now_ms, "plug_timeout")

@@ -75,6 +75,7 @@ def session_of(opened) -> Session:
     else:
         s = Session(opened.sess, hold["hold_minor"], hold["method"], hold["reference"])
         s.uid_hash = hold["uid_hash"]
+        s.remote = hold["remote"]
     s.start_at = opened.energised_at
     if opened.authorised:
         s.authorised_minor = opened.amount_minor

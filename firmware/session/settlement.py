@@ -5,6 +5,9 @@ A lost answer is never repeated blindly: the terminal's pending reservations tel
 line it was on (design.md, "After a power cut"). Refusals are retried with back-off; nothing is
 dropped. A ZVT terminal tells receipt numbers only, no amount and no reference: a hold whose
 approval was never seen is known by not having been there before it was asked (`foreign`).
+
+What was not authorised at the terminal is not settled there either: the record is the settlement,
+and the back office takes exactly what it says (`how`).
 """
 
 from micropython import const
@@ -25,6 +28,13 @@ CAPTURING = const("capturing")
 ASKING = const("asking")  # pending reservations asked
 WAITING = const("waiting")  # for the next try
 DONE = const("done")
+
+
+def approval(s) -> dict:
+    """Fields of the `authorised` record of a hold whose approval no terminal told: all of it."""
+    s.authorised_minor = s.hold_minor
+    return {"sess": s.number, "amount_minor": s.hold_minor, "receipt": s.receipt, "trace": 0,
+            "terminal_id": "", "vu": "", "auth_code": "", "pan": "", "card": ""}  # fmt: skip
 
 
 class Settlement:
@@ -66,7 +76,10 @@ class Settlement:
         self._attempt = 0
         self._refused = False
         self._how = "direct"
-        if ask:
+        if s.method != "card":
+            self._how = "account" if s.method == "rfid" else s.method
+            self._close(0, 0)
+        elif ask:
             self._ask()
         else:
             self._act()
@@ -154,12 +167,7 @@ class Settlement:
         self._close(s.receipt, 0)
 
     def _adopt(self) -> None:
-        s = self._s
-        s.authorised_minor = s.hold_minor
-        fields = {"sess": s.number, "amount_minor": s.hold_minor, "receipt": s.receipt, "trace": 0,
-                  "terminal_id": "", "vu": "", "auth_code": "", "pan": "",
-                  "card": ""}  # fmt: skip
-        self._out.append((RECORD, "authorised", fields))
+        self._out.append((RECORD, "authorised", approval(self._s)))
 
     def _close(self, receipt: int, trace: int) -> None:
         s = self._s

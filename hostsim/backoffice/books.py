@@ -115,6 +115,7 @@ def _hold_asked(books: Books, record: Record, f: Fields) -> None:
         "uid_hash",
     ):
         setattr(session, name, f[name])
+    session.remote = f.get("remote", "")
     session.payment = Payment(state="asked", hold_minor=f["hold_minor"])
     books.add(session)
 

@@ -135,7 +135,7 @@ def _token(session: dict[str, Any], country: str, party: str) -> dict[str, str]:
         "party_id": party,
         "uid": (session["uid_hash"] if member else session["reference"])[:36],
         "type": "RFID" if member else "AD_HOC_USER",
-        "contract_id": (session["uid_hash"] if member else session["reference"])[:36],
+        "contract_id": session["reference"][:36],
     }
 
 

@@ -13,6 +13,7 @@ from hostsim.backoffice.books import Books
 from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.models import Record, Refund
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.rules import ELSEWHERE, OUTSIDE
 from hostsim.backoffice.tables import EndOfDay, Rollout, TariffVersion, Todo
 
 
@@ -86,8 +87,8 @@ class Follower:
         )
 
     def _taken_since(self, db: Db, record: Record) -> tuple[int, int]:
-        """What was captured less what was given back since the last end of day that succeeded, as
-        the records here have it."""
+        """What was captured at the terminal less what was given back there since the last end of
+        day that succeeded, as the records here have it."""
         db.flush()
         last = db.scalar(
             select(func.max(EndOfDay.seq)).where(
@@ -107,11 +108,12 @@ class Follower:
         )
         total = count = 0
         for row in rows:
-            if row.type == "captured":
+            if row.type == "refunded":
+                if row.payload["way"] not in OUTSIDE:
+                    total -= row.payload["amount_minor"]
+            elif row.payload["how"] not in ELSEWHERE:
                 total += row.payload["captured_minor"]
                 count += 1
-            else:
-                total -= row.payload["amount_minor"]
         return total, count
 
     def _tariff(self, db: Db, books: Books, record: Record) -> None:

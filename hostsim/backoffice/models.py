@@ -105,6 +105,7 @@ class Session(Base):
     __table_args__ = (
         UniqueConstraint("charger", "epoch", "sess"),
         Index("ix_sessions_receipt", "charger", "receipt_no"),
+        Index("ix_sessions_remote", "remote"),
     )
     id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
@@ -116,6 +117,7 @@ class Session(Base):
     method: Mapped[str] = mapped_column(default="")
     reference: Mapped[str] = mapped_column(default="")
     uid_hash: Mapped[str] = mapped_column(default="")
+    remote: Mapped[str] = mapped_column(String(32), default="")  # this side's id, where it began
     currency: Mapped[str] = mapped_column(String(3), default="")
     tariff: Mapped[str] = mapped_column(default="")
     tariff_crc: Mapped[int] = mapped_column(default=0)

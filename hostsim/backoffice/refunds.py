@@ -33,11 +33,13 @@ from sqlalchemy.orm import Session as Db
 from hostsim.backoffice import figures
 from hostsim.backoffice.models import Command, Refund, RefundOrder, Session, writing
 from hostsim.backoffice.refund_records import CLOSED, OPEN
+from hostsim.backoffice.rules import OUTSIDE
 
 REASONS = ("goodwill", "fault", "not_delivered", "price", "duplicate", "fraud", "other")
 """Reason codes of an order; the charger knows the same ones."""
 
 EXPIRES_S = 7 * 24 * 3600.0
+_ACCOUNT = "account"
 _LIVE = ("sent", "ok")  # a command that may still work, or did
 _NAME = 32
 _ORDER = tuple(
@@ -139,14 +141,15 @@ class Refunds:
             order.state, order.approved_by, order.note = "refused", operator, note
 
     def confirm(self, refund: str, *, accepted: bool, operator: str, reference: str = "") -> str:
-        """The acquirer's answer to a refund that is with it; gives the id of the command that
-        tells the charger. The same answer again changes nothing. Raises RefundError."""
+        """The answer of the acquirer, or of whom else the charger handed a refund to; gives the id
+        of the command that tells the charger. The same answer again changes nothing. Raises
+        RefundError."""
         _check("operator", operator, _NAME)
         answer = "accepted" if accepted else "refused"
         with writing(self._engine) as db:
             order = _order(db, refund)
             word = _word(db, order)
-            if word is None or word.way != "acquirer":
+            if word is None or word.way not in OUTSIDE:
                 raise RefundError(f"refund: {refund} is not with the acquirer")
             if order.acquirer and order.acquirer != answer:
                 raise RefundError(f"accepted: the acquirer's answer was {order.acquirer}")
@@ -206,24 +209,30 @@ class Refunds:
         then; an order that is in the charger's books needs nothing more."""
         with Db(self._engine) as db:
             query = select(RefundOrder).where(RefundOrder.state == "approved")
-            orders, confirmations, refused = [], [], []
-            for order in db.scalars(query):
-                word = _word(db, order)
-                if word is None:
-                    state = _command_state(db, order.command)
-                    if state in ("refused", "malformed"):
-                        refused.append(order.refund)
-                    elif state not in _LIVE:
-                        orders.append(order.refund)
-                elif word.state == "sent" and order.acquirer:
-                    if _command_state(db, order.confirmation) not in _LIVE:
-                        confirmations.append(order.refund)
-        for refund in orders:
-            self.send(refund)
-        for refund in confirmations:
-            self._send_confirmation(refund)
-        for refund in refused:
-            self._note_refused(refund)
+            found = [(self._next_step(db, order), order.refund) for order in db.scalars(query)]
+        for step, refund in found:
+            if step is not None:
+                step(refund)
+
+    def _next_step(self, db: Db, order: RefundOrder) -> Callable[[str], object] | None:
+        """What an approved order needs now."""
+        word = _word(db, order)
+        if word is None:
+            state = _command_state(db, order.command)
+            if state in ("refused", "malformed"):
+                return self._note_refused
+            return self.send if state not in _LIVE else None
+        if word.state != "sent":
+            return None
+        if word.way == _ACCOUNT and not order.acquirer:
+            return self._credit
+        if order.acquirer and _command_state(db, order.confirmation) not in _LIVE:
+            return self._send_confirmation
+        return None
+
+    def _credit(self, refund: str) -> None:
+        """Nobody has to pay: less is billed on the account."""
+        self.confirm(refund, accepted=True, operator=_ACCOUNT)
 
     def _note_refused(self, refund: str) -> None:
         with writing(self._engine) as db:

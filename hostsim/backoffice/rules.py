@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+ELSEWHERE = ("gateway", "app", "account")
+"""How a capture is not the terminal's: what the charger handed over is taken there."""
+
+OUTSIDE = ("acquirer", "gateway", "account")
+"""Ways of refunds that the charger hands over: somebody else pays them."""
+
 
 class Impossible(ValueError):
     """A record that contradicts those before it; str() says how."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ from hostsim.backoffice.connection import BrokerAddress, Connection
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.ingest import Ack, Ingest, known_charger
 from hostsim.backoffice.invoices import issue
-from hostsim.backoffice.models import Command, Problem, Stream, open_database, writing
+from hostsim.backoffice.models import Problem, Stream, open_database, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.refunds import Refunds
 from hostsim.backoffice.reports import roll
@@ -137,19 +136,10 @@ class BackOffice:
     ) -> str:
         """Sign and send a command; answers its id. It is sent again until it is answered or has
         expired."""
-        identity = str(uuid.uuid4())
         now = self._now_ms()
         expires_at = now + int(expires_in_s * 1000)
         key = self.command_key(charger).hex()
-        with writing(self.engine) as db:
-            row = known_charger(db, charger)
-            row.command_counter += 1
-            counter = row.command_counter
-            message = signing.sign(key, identity, charger, counter, expires_at, name, args)
-            command = Command(id=identity, charger=charger, counter=counter, name=name)
-            command.message, command.expires_at, command.sent_at = message, expires_at, now
-            command.state, command.result = "sent", {}
-            db.add(command)
+        identity, message = signing.issue(self.engine, key, charger, name, args, expires_at, now)
         self._connection.send(contract.topic(charger, "command"), message.encode(), False)
         return identity
 

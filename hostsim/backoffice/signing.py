@@ -5,7 +5,33 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import uuid
 from typing import Any
+
+from sqlalchemy import Engine
+
+from hostsim.backoffice.ingest import known_charger
+from hostsim.backoffice.models import Command, writing
+
+
+def issue(
+    engine: Engine, key_hex: str, charger: str, name: str, args: dict[str, Any],
+    expires_at: int, sent_at: int,
+) -> tuple[str, str]:  # fmt: skip
+    """A new command of a charger, signed and in the database: its id and message. It is sent again
+    until it is answered or has expired; `sent_at` 0: by the back office that runs, soon.
+    """
+    identity = str(uuid.uuid4())
+    with writing(engine) as db:
+        row = known_charger(db, charger)
+        row.command_counter += 1
+        counter = row.command_counter
+        message = sign(key_hex, identity, charger, counter, expires_at, name, args)
+        command = Command(id=identity, charger=charger, counter=counter, name=name)
+        command.message, command.expires_at, command.sent_at = message, expires_at, sent_at
+        command.state, command.result = "sent", {}
+        db.add(command)
+    return identity, message
 
 
 def canonical(

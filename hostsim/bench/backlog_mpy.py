@@ -21,7 +21,7 @@ def write(ledger, number, checkpoints, start_wh, start_at):
     sess = number
     put("hold_asked", sess=sess, hold_minor=HOLD, currency="EUR", tariff="ADHOC-1",
         tariff_crc=3405691582, method="card", connector=1, reference="S%d" % number,
-        uid_hash="a1b2c3d4e5f60718")  # fmt: skip
+        uid_hash="a1b2c3d4e5f60718", remote="")  # fmt: skip
     put("authorised", sess=sess, amount_minor=HOLD, receipt=number, trace=2 * number - 1,
         terminal_id="52523535", vu="804011926", auth_code="123456", pan="xxxxxxxxxxxx1111",
         card="VISA")  # fmt: skip

@@ -23,6 +23,7 @@ def script(number):
                 "connector": 1,
                 "reference": "S",
                 "uid_hash": "ab",
+                "remote": "",
             },
         ),
         (

@@ -28,6 +28,7 @@ def session(ledger, number, checkpoints=3, total=1234):
         connector=1,
         reference="S%d" % number,
         uid_hash="ab12",
+        remote="",
     )
     ledger.append(
         "authorised",
@@ -192,6 +193,7 @@ def test_an_open_session_can_always_be_finished():
         connector=1,
         reference="",
         uid_hash="",
+        remote="",
     )
     ledger.append(
         "authorised",

@@ -15,6 +15,7 @@ from typing import Any
 from hostsim.backoffice import figures
 from hostsim.backoffice.models import Refund, Session
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.rules import ELSEWHERE
 
 INVOICE = "invoice"
 CREDIT_NOTE = "credit_note"
@@ -52,6 +53,7 @@ def invoice(session: Session, operator: Operator, issued_at: int) -> dict[str, A
         "supplier": _supplier(operator),
         **fields,
         **{name: getattr(session.payment, name) for name in _PAYMENT},
+        **({} if session.payment.how not in ELSEWHERE else {"method": session.method}),
         "total_minor": session.total_minor,
         "net_minor": session.net_minor,
         "vat_minor": session.vat_minor,
@@ -72,7 +74,7 @@ def credit_note(
         "zone": operator.time_zone,
         "supplier": _supplier(operator),
         **{name: original[name] for name in _SESSION if name != "lines"},
-        **{name: original[name] for name in _PAYMENT},
+        **{name: original[name] for name in (*_PAYMENT, "method") if name in original},
         "lines": [],
         "original": original["number"],
         "refund": refund.refund,

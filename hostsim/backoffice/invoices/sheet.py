@@ -102,6 +102,7 @@ def _payment(d: dict[str, Any], language: str) -> tuple[Row, ...]:
     return _named(
         language,
         ("card", f"{d['card']} {d['pan']}".strip()),
+        ("paid_by", say("paid_" + d["method"]) if "method" in d else ""),
         ("auth_code", d["auth_code"]),
         ("terminal", f"{terminal}, {say('trace')} {d['trace']}" if d["receipt"] else ""),
     )
