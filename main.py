@@ -23,6 +23,11 @@ def main() -> None:
     name = board_name()
     # its buffers first, while memory is whole
     board = __import__("board." + name, None, None, ("Board",)).Board()
+    asked = sys.argv[-1] if sys.argv else ""
+    if asked.startswith("safe "):  # /main.py of a board, see board/root_main.py
+        from firmware import safe
+
+        safe.start(board, asked[5:])
     from firmware.app import start
 
     start(board)

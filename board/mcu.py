@@ -5,6 +5,7 @@ microcontrollers with MicroPython's `machine` module share is here. board/plan.p
 may hold and refuses a board that clashes with itself.
 """
 
+import os
 import time
 
 from machine import UART, WDT, Pin, reset
@@ -92,6 +93,31 @@ class Watchdog:
             self._wdt = WDT(timeout=self._timeout_ms)
         self._wdt.feed()
 
+    def came_up(self) -> None:
+        """This version stays: what board/start.py counted is over."""
+        for name in ("/trial", "/starts"):
+            _remove(name)
+
+    def stuck(self) -> None:
+        """A version on trial that cannot work with this charger's configuration."""
+        if "trial" in os.listdir("/"):
+            reset()
+
+
+def _remove(name: str) -> None:
+    try:
+        os.remove(name)
+    except OSError:
+        pass  # it is not there
+
+
+def again() -> None:
+    """Out of safe mode: one more start is tried."""
+    import start  # board/start.py, in the root
+
+    start.again()
+    reset()
+
 
 class Board:
     """`data`: a board module's DATA; `flash`: the ledger's region; `network`: ports.Network."""
@@ -109,6 +135,7 @@ class Board:
         self._light = Light(data["lights"])
         self.screen = self._screen(data)
         self.reset = reset
+        self.again = again
 
     def _screen(self, data):
         return NoScreen(self._light)

@@ -255,6 +255,10 @@ async def _wait(board) -> None:
     """Nothing can be sold; the board's own tasks go on."""
     for _, make in board.tasks():
         asyncio.create_task(make())
+    for _ in range(120):
+        board.watchdog.feed()
+        await asyncio.sleep_ms(500)
+    board.watchdog.stuck()
     while True:
         board.watchdog.feed()
         await asyncio.sleep_ms(500)

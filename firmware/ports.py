@@ -80,11 +80,17 @@ class ScreenPort:
 class Watchdog:
     def feed(self) -> None: ...
 
+    def came_up(self) -> None:
+        """Every task has lived for a minute: this version stays (board/start.py)."""
+
+    def stuck(self) -> None:
+        """Nothing can be sold with this configuration: a version on trial gives way."""
+
 
 class Board:
     """`name`, `uart(role, baudrate, bits, parity, stop)` for the roles meter, terminal, rfid (None
     when not fitted), `lines`, `flash`, `clock`, `network`, `screen`, `watchdog`, `files` (the
-    directory of config.json, tariff.json and certificates), `reset()` restarts the charger,
+    directory of config.json, tariff.json and certificates), `reset()` restarts the charger, `again()` does so out of safe mode,
     `trace(kind, fields)` shows an engineer what happens (may do nothing), `tasks()` gives (name,
     coroutine maker) pairs of the board's own work.
     """

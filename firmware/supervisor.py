@@ -18,6 +18,7 @@ from micropython import const
 _FEED_MS = 200
 _PAUSE_MAX_MS = 60000
 _GC_EVERY = 25  # feeds between two collections that measure the heap
+_UP = const(300)  # feeds, a minute: this version has come up
 _STALL_MS = const(1000)  # the whole loop stood still: no task's fault
 # of a task's entry
 _NAME = const(0)
@@ -93,6 +94,7 @@ class Supervisor:
             self._start(entry)
         gc.collect()
         since_gc = 0
+        fed = 0
         while True:
             before = time.ticks_ms()
             await asyncio.sleep_ms(_FEED_MS)
@@ -101,6 +103,9 @@ class Supervisor:
                 self.max_stall_ms = stall
             if self._all_well(stall > _STALL_MS):
                 self._watchdog.feed()
+                fed += 1
+                if fed == _UP:
+                    self._watchdog.came_up()
             since_gc += 1
             if since_gc >= _GC_EVERY:
                 since_gc = 0

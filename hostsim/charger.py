@@ -1,7 +1,7 @@
 """The charger's microcontroller: the firmware as a real MicroPython process, the same .mpy files
 that go on a board.
 
-`power_on` starts it (with boot.py first, as a board does), `power_off` is a power cut: SIGKILL
+`power_on` starts it, `power_off` is a power cut: SIGKILL
 between any two instructions. A process that ends by itself was reset by its watchdog or by the
 firmware and is started again.
 """
@@ -53,7 +53,7 @@ class Machine:
 
     def command(self) -> list[str]:
         start = (
-            [str(_ROM_START), str(BUILD / "rom.img")] if self.rom else ["-c", "import boot, main"]
+            [str(_ROM_START), str(BUILD / "rom.img")] if self.rom else ["-c", "import main"]
         )
         return [str(self.interpreter), "-X", f"heapsize={self.heap_kb}k", *start]
 

@@ -28,5 +28,4 @@ mount(sys.argv[1])
 sys.path[:] = ["/rom", ".frozen"]
 del mount, ffi, uctypes, vfs
 gc.collect()
-import boot  # noqa: E402, F401
 import main  # noqa: E402, F401

@@ -92,4 +92,7 @@ recovery_failed=Ein Vorgang ist noch offen
 hold_lost=Zahlung fehlgeschlagen, bitte melden
 ledger_fault=Speicherfehler
 nothing_charged=Es wurde nichts geladen
+why_jumper=Servicebrücke ist gesteckt
+why_starts=Start ist dreimal misslungen
+why_no_version=Kein vollständiges Programm da
 """

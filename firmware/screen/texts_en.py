@@ -92,4 +92,7 @@ recovery_failed=A session could not be closed
 hold_lost=Payment failed, please ask for help
 ledger_fault=Memory fault
 nothing_charged=Nothing was charged
+why_jumper=Service jumper is set
+why_starts=Starting failed three times
+why_no_version=No whole program is stored
 """

@@ -92,4 +92,7 @@ recovery_failed=Une session est restée ouverte
 hold_lost=Paiement impossible, demandez de l'aide
 ledger_fault=Défaut de mémoire
 nothing_charged=Rien n'a été chargé
+why_jumper=Cavalier de service en place
+why_starts=Trois démarrages ont échoué
+why_no_version=Aucun programme complet
 """

@@ -67,8 +67,8 @@ def ensure_image() -> Path:
 
 
 def _store() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "forecourt"
+    kept = os.environ.get("FORECOURT_IMAGES")
+    return Path(kept) if kept else BUILD / "images"
 
 
 def _key() -> str:

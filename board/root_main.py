@@ -1,0 +1,24 @@
+# /main.py of every board, the same for every version: decides which version starts and starts it.
+# The REPL is reached only with the jumper set. `make flash` writes it with the board's pin (the
+# numbers below: hostsim/setup/stages.py) and without its comments.
+import gc
+import sys
+
+import machine
+import start  # board/start.py
+
+JUMPER, SET = 22, 0
+
+jumper = machine.Pin(JUMPER, machine.Pin.IN, machine.Pin.PULL_DOWN if SET else machine.Pin.PULL_UP)
+safe = start.begin(jumper.value() == SET, machine.reset_cause() == machine.PWRON_RESET)
+del sys.modules["start"], start
+gc.collect()
+if safe:
+    sys.argv.append("safe " + safe)
+try:
+    import main  # noqa: F401 - runs the charger
+except BaseException as e:  # noqa: BLE001 - whatever it was: here ends what runs
+    sys.print_exception(e)
+    if jumper.value() == SET:
+        raise
+machine.reset()

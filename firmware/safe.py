@@ -1,0 +1,116 @@
+"""Safe mode: the charger sells nothing and says so, on its screen and to the back office. Entered
+instead of firmware/app.py when board/start.py says so; the ledger is not touched.
+
+Whatever fails here is left away and tried again: the screen speaks without words, without a
+configuration there is no MQTT. With the jumper the technician's REPL is open and nothing feeds a
+watchdog; without it the charger tries to start again after half an hour.
+"""
+
+import asyncio
+import gc
+import sys
+import time
+
+from micropython import const
+
+_AGAIN_MS = const(1800000)
+_STATUS_MS = const(30000)
+_PAUSE_MS = const(5000)
+
+
+class Safe:
+    """`why`: "jumper", "starts" (three failed), "no_version"."""
+
+    def __init__(self, board, why: str):
+        self.board = board
+        self.why = why
+        self.cfg = None
+        self._mqtt = None
+        self._sent = None
+        self._fields = {}
+
+    async def run(self) -> None:
+        tasks = [self._words, self._link]
+        for _, make in self.board.tasks():
+            tasks.append(make)
+        for make in tasks:
+            asyncio.create_task(self._keep(make))
+        began = time.ticks_ms()
+        while self.why == "jumper" or time.ticks_diff(time.ticks_ms(), began) < _AGAIN_MS:
+            if self.why != "jumper":
+                self.board.watchdog.feed()
+            await asyncio.sleep_ms(500)
+        self.board.again()
+
+    async def _keep(self, make) -> None:
+        while True:
+            try:
+                await make()
+            except asyncio.CancelledError:
+                raise
+            except Exception as e:  # noqa: BLE001 - what led here may fail again; safe mode stays
+                sys.print_exception(e)
+            gc.collect()
+            await asyncio.sleep_ms(_PAUSE_MS)
+
+    async def _words(self) -> None:
+        """Its configuration, then words on the screen in the languages it names."""
+        from firmware import compose
+        from firmware.errors import ConfigError
+        from firmware.paper import leave
+        from firmware.screen.screen import Screen
+
+        languages = ("en",)
+        try:
+            compose._config(self)
+            self._mqtt = compose._sync_settings(
+                self.cfg.charger, self.cfg.once, self.board.files, {}
+            )["mqtt"]
+            languages = self.cfg.languages
+        except (ConfigError, OSError) as e:
+            self.board.trace("log", {"level": "error", "text": "config: %s" % e})
+        leave("firmware.compose")
+        screen = Screen(self.board.screen, languages)
+        while True:
+            screen.show({"state": "safe_mode", "message": self.why})
+            await asyncio.sleep_ms(1000)
+
+    # --- the link's owner, firmware/sync/link.py
+
+    async def _link(self) -> None:
+        from firmware.app import VERSION
+        from firmware.sync import messages
+        from firmware.sync.link import Link
+
+        if self._mqtt is None:
+            return
+        self._dump = messages.dump
+        self._fields = {"online": True, "at": 0, "state": "safe_mode", "reason": self.why,
+                        "connector": self.cfg.connector, "version": VERSION}  # fmt: skip
+        prefix = (messages.PREFIX + self.cfg.charger + "/").encode()
+        will = messages.dump({"online": False, "reason": "lost"})
+        await Link(self._mqtt, prefix, will, (), self.board.network, self).run()
+
+    def feed(self, link) -> bool:
+        now = time.ticks_ms()
+        if self._sent is not None and time.ticks_diff(now, self._sent) < _STATUS_MS:
+            return False
+        self._sent = now
+        link.publish(b"status", self._dump(self._fields), True)
+        return True
+
+    def on_up(self) -> None:
+        self._sent = None
+
+    def on_down(self, reason: str) -> None: ...
+
+    def on_message(self, topic, payload) -> None: ...
+
+    def on_puback(self, pid: int) -> None: ...
+
+
+def start(board, why: str) -> None:
+    """Returns never."""
+    board.lines.contactor(False)
+    board.screen.show(("Forecourt", "", "Out of service", why), "", "red")
+    asyncio.run(Safe(board, why).run())
