@@ -5,6 +5,7 @@ import gc
 import sys
 
 import machine
+
 import start  # board/start.py
 
 JUMPER, SET = 22, 0

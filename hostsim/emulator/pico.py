@@ -47,6 +47,7 @@ class Pico:
         self.flash_ops = 0
         self.cut = cut
         self.resets = 0
+        self.mcu.pio = []  # nothing of ours uses PIO; asking both at every instruction costs 10 %
         self._tame_usb()
         self._tame_uarts()
         self._watch_flash()

@@ -15,11 +15,11 @@ def test_proven_version_starts_and_the_start_is_counted():
 
 
 def test_three_failed_starts_lead_to_safe_mode():
-    slot, safe, trial, count = "a", "", "", 0
+    count = 0
     for _ in range(TRIES):
-        slot, safe, _, count, back = starts(slot, count=count)
-        assert (slot, safe, back) == ("a", "", "")
-    assert starts(slot, count=count) == ("a", "starts", -1, TRIES, "")
+        slot, safe, trial, count, back = starts(count=count)
+        assert (slot, safe, trial, back) == ("a", "", -1, "")
+    assert starts(count=count) == ("a", "starts", -1, TRIES, "")
 
 
 def test_power_cut_is_no_failed_start():
