@@ -46,6 +46,7 @@ def _python() -> None:
     environment.ensure_venv()
     environment.ensure_stubs()
     environment.ensure_libraries()
+    environment.ensure_localstripe()
 
 
 def main() -> int:

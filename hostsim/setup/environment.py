@@ -12,11 +12,13 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hostsim.setup import BUILD, LIB, ROOT, TYPINGS, VENV, VENV_PYTHON, stamps
+from hostsim.setup import BUILD, LIB, LOCALSTRIPE, ROOT, TYPINGS, VENV, VENV_PYTHON, stamps
 from hostsim.setup.progress import SetupError, Step, run
 
 _LOCK = ROOT / "requirements.lock"
 _LIBRARIES = Path(__file__).with_name("libraries.json")
+_LOCALSTRIPE = Path(__file__).with_name("localstripe.json")
+_LOCALSTRIPE_LOCK = Path(__file__).with_name("localstripe.lock")
 _PORTS = {
     "rp2": "rp2", "pico": "rp2", "w5500_evb_pico": "rp2", "esp32": "esp32", "wt32": "esp32",
     "mcu": "rp2", "lines": "rp2", "rs485": "rp2",  # for every chip, judged under one
@@ -148,6 +150,22 @@ def ensure_libraries() -> None:
         for library in libraries:
             _unpack(_download(library), library["files"], LIB)
     stamps.write("libraries", whole)
+
+
+def ensure_localstripe() -> None:
+    """Unpack localstripe and what it runs on to build/localstripe, which only its own process has
+    on its path (hostsim/gateway): it is under the GPL, and its libraries are not the back office's.
+    """
+    whole = stamps.fingerprint(f"{sys.version_info[:2]}", _LOCALSTRIPE, _LOCALSTRIPE_LOCK)
+    if stamps.read("localstripe") == whole and (LOCALSTRIPE / "localstripe").is_dir():
+        return
+    stamps.remove("localstripe")
+    with Step("localstripe, the payment gateway of demo and tests"):
+        shutil.rmtree(LOCALSTRIPE, ignore_errors=True)
+        lock = ["--require-hashes", "--no-deps", "-r", str(_LOCALSTRIPE_LOCK)]
+        _pip([*lock, "--target", str(LOCALSTRIPE)], "localstripe")
+        fetch_libraries(_LOCALSTRIPE, LOCALSTRIPE)
+    stamps.write("localstripe", whole)
 
 
 def fetch_libraries(pins: Path, folder: Path) -> None:
