@@ -13,6 +13,7 @@ from hostsim.backoffice.books import Books
 from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.models import Record, Refund
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.phone import pays
 from hostsim.backoffice.rules import ELSEWHERE, OUTSIDE
 from hostsim.backoffice.tables import EndOfDay, Rollout, TariffVersion, Todo
 
@@ -28,6 +29,7 @@ class Follower:
     def after(self, db: Db, books: Books, record: Record) -> None:
         """`record` was applied and was possible."""
         work = {
+            "hold_asked": self._paid_elsewhere,
             "captured": self._settled,
             "cancelled": self._settled,
             "declined": self._declined,
@@ -38,7 +40,14 @@ class Follower:
         if work is not None:
             work(db, books, record)
 
+    def _paid_elsewhere(self, db: Db, books: Books, record: Record) -> None:
+        """A payment at a gateway hears of its session."""
+        session = books.find(record.charger, record.epoch, record.payload["sess"])
+        if session is not None and session.method == pays.METHOD:
+            pays.heard(db, session, record.type, record.payload, self._now_ms())
+
     def _settled(self, db: Db, books: Books, record: Record) -> None:
+        self._paid_elsewhere(db, books, record)
         session = books.find(record.charger, record.epoch, record.payload["sess"])
         if session is None:
             return
@@ -47,6 +56,7 @@ class Follower:
         db.add(Todo(kind="session", ref=session.id))
 
     def _declined(self, db: Db, books: Books, record: Record) -> None:
+        self._paid_elsewhere(db, books, record)
         session = books.find(record.charger, record.epoch, record.payload["sess"])
         if session is not None and session.state == "declined":
             db.add(Todo(kind="session", ref=session.id))

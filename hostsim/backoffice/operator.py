@@ -40,6 +40,19 @@ class Operator:
     hold_open_h: int = 30
     session_idle_min: int = 30
     session_hours: int = 12
+    gateway: str = ""
+    gateway_mode: str = "test"
+    gateway_url: str = ""
+    gateway_acquires: str = ""
+    mail_server: str = ""
+    pay_hold_minor: int = 6000
+    pay_wait_s: int = 120
+    pay_patience_s: int = 900
+    pay_confirm_s: int = 900
+    pay_give_up_s: int = 60
+    pay_alarm_tries: int = 4
+    hold_days: int = 7
+    hold_alarm_h: int = 24
 
     @property
     def zone(self) -> ZoneInfo:

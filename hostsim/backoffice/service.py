@@ -21,10 +21,12 @@ from sqlalchemy import Engine
 from hostsim.backoffice import audit, contract, signing, views
 from hostsim.backoffice.connection import BrokerAddress, Connection
 from hostsim.backoffice.desk import Desk
+from hostsim.backoffice.gateways.base import Gateway
 from hostsim.backoffice.ingest import Ack, Ingest, known_charger
 from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.models import Problem, Stream, open_database, writing
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.phone.desk import PayDesk
 from hostsim.backoffice.refunds import Refunds
 from hostsim.backoffice.reports import roll
 from hostsim.pki import Pki
@@ -51,9 +53,10 @@ class BackOffice:
         operator: Operator | None = None,
         group: str = "",
         leads: bool = True,
+        gateway: Gateway | None = None,
     ) -> None:
         """Opens the database; `start` connects. `group`: processes of that name on one database
-        share the chargers' messages; one of them `leads`."""
+        share the chargers' messages; one of them `leads`, and works with the payment gateway."""
         self.operator = operator or Operator()
         self.url = db_url
         self.engine: Engine = open_database(db_url)
@@ -68,6 +71,7 @@ class BackOffice:
         self._desk = Desk(self.engine, self.ingest, self._now_ms, self._connection.send)
         self._desk.patient = bool(group)
         self._desk.chores.append(self.refunds.tend)
+        self.phone = PayDesk(self, gateway) if gateway is not None and leads else None
         self._desk.chores.append(lambda: roll.catch_up(self.engine, self.operator.zone, 4))
 
     # -- life
@@ -89,9 +93,13 @@ class BackOffice:
     def begin(self) -> None:
         """`start` for callers without a loop."""
         self._connection.begin(self._desk)
+        if self.phone is not None:
+            self.phone.cashier.begin()
 
     def end(self) -> None:
         """`stop` for callers without a loop."""
+        if self.phone is not None:
+            self.phone.cashier.end()
         self._connection.end()
 
     def close(self) -> None:

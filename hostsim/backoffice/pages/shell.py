@@ -91,6 +91,9 @@ class Shell:
         self.login_tries = Limiter(10, 600)
         self.receipt_tries = Limiter(30, 60)
         self.token_tries = Limiter(30, 60)
+        self.pay_tries = Limiter(30, 60)  # codes that are none
+        self.pay_holds = Limiter(20, 600)  # holds, whatever became of them
+        self.forged_tries = Limiter(60, 60)
         self.templates = Jinja2Templates(_TEMPLATES)
         env = self.templates.env
         env.filters["kwh"] = figures.kwh

@@ -1,0 +1,337 @@
+"""Stripe by its own SDK: payment intents with manual capture.
+
+Keys: FORECOURT_STRIPE_SECRET (sk_test_... or sk_live_..., rk_ for restricted ones),
+FORECOURT_STRIPE_PUBLISHABLE (pk_...) and FORECOURT_STRIPE_WEBHOOK (whsec_..., several with commas
+between while one replaces the other). A key of the other mode than gateway_mode is refused at the
+start, and so is an object of the other mode in an answer.
+
+Sources: Stripe API reference, "PaymentIntents" (capture_method manual, amount_to_capture,
+increment_authorization), "Refunds", "Idempotent requests", "Webhooks: verify signatures". An
+idempotency key is kept by Stripe for at least 24 hours; beyond that `find` (by the order in the
+metadata) says what became of a request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import stripe
+
+from hostsim.backoffice.gateways import base
+from hostsim.backoffice.gateways.base import (
+    Busy,
+    Declined,
+    Event,
+    Forged,
+    Gateway,
+    Order,
+    Payment,
+    Refunded,
+    Refused,
+    Settings,
+    SettingsError,
+    Unanswered,
+)
+
+SECRET = "FORECOURT_STRIPE_SECRET"
+PUBLISHABLE = "FORECOURT_STRIPE_PUBLISHABLE"
+WEBHOOK = "FORECOURT_STRIPE_WEBHOOK"
+_TIMEOUT_S = 8.0
+_RETRIES = 2  # of one request, by the SDK, with back-off; the cashier goes on after that
+_TOLERANCE_S = 300
+_PAGE = 100
+_STATES = {
+    "requires_payment_method": base.NEW,
+    "requires_confirmation": base.NEW,
+    "requires_action": base.ACTION,
+    "processing": base.ACTION,
+    "requires_capture": base.HELD,
+    "succeeded": base.CAPTURED,
+    "canceled": base.CANCELLED,
+}
+_TEST_METHODS = (
+    ("pm_card_visa", "test_good"),
+    ("pm_card_chargeCustomerFail", "test_declined"),
+    ("pm_card_authenticationRequired", "test_confirm"),
+)
+_CODES = {
+    "insufficient_funds": "no_funds",
+    "expired_card": "card_expired",
+    "authentication_required": "confirm_failed",
+    "payment_intent_authentication_failure": "confirm_failed",
+}
+_T = TypeVar("_T")
+
+
+def connect(settings: Settings) -> Gateway:
+    """Reads and judges the keys; nothing is asked of Stripe yet. Raises SettingsError."""
+    secret, public = settings.secret(SECRET), settings.secret(PUBLISHABLE)
+    hooks = [one.strip() for one in settings.secret(WEBHOOK).split(",")]
+    for variable, value, kinds in ((SECRET, secret, ("sk", "rk")), (PUBLISHABLE, public, ("pk",))):
+        if not value.startswith(tuple(f"{kind}_{settings.mode}_" for kind in kinds)):
+            starts = " or ".join(f"{kind}_{settings.mode}_" for kind in kinds)
+            raise SettingsError(
+                f"{variable}: must start with {starts} in gateway_mode {settings.mode}"
+            )
+    if not all(one.startswith("whsec_") and len(one) > 16 for one in hooks):
+        raise SettingsError(f"{WEBHOOK}: must start with whsec_")
+    return Stripe(settings, secret, public, hooks)
+
+
+class Stripe(Gateway):
+    """One Stripe account."""
+
+    name = "stripe"
+
+    def __init__(self, settings: Settings, secret: str, public: str, hooks: list[str]) -> None:
+        """See connect."""
+        self.mode = settings.mode
+        self._livemode = settings.mode == base.LIVE
+        self._hooks = hooks
+        addresses: Any = {"api": settings.base_url.rstrip("/")} if settings.base_url else {}
+        self._client = stripe.StripeClient(
+            secret,
+            base_addresses=addresses,
+            max_network_retries=_RETRIES,
+            http_client=stripe.RequestsClient(timeout=_TIMEOUT_S),
+        )
+        if settings.base_url:
+            self.test_methods = _TEST_METHODS
+        else:
+            self.form, self.public_key = "element", public
+            self.script = "https://js.stripe.com/v3/"
+
+    def hold(self, order: Order, key: str) -> Payment:
+        """A payment intent that is confirmed at once with `order.method`, else by the browser."""
+        params: dict[str, Any] = {
+            "amount": order.amount_minor,
+            "currency": order.currency.lower(),
+            "capture_method": "manual",
+            "payment_method_types": ["card"],
+            "metadata": {"order": order.order, "about": order.about},
+            "expand": ["latest_charge"],
+        }
+        if order.method:
+            params |= {"payment_method": order.method, "confirm": True}
+            params |= {"return_url": order.return_url} if order.return_url else {}
+        found = self._ask(
+            lambda: self._client.v1.payment_intents.create(
+                params,  # type: ignore[arg-type]
+                {"idempotency_key": key},
+            )
+        )
+        return self._payment(found)
+
+    def extend(self, reference: str, amount_minor: int, key: str) -> Payment:
+        """Incremental authorisation; of cards whose network and account allow it."""
+        return self._payment(
+            self._ask(
+                lambda: self._client.v1.payment_intents.increment_authorization(
+                    reference, {"amount": amount_minor}, {"idempotency_key": key}
+                )
+            )
+        )
+
+    def capture(self, reference: str, amount_minor: int, key: str) -> Payment:
+        """Once: the rest is released."""
+        return self._payment(
+            self._ask(
+                lambda: self._client.v1.payment_intents.capture(
+                    reference, {"amount_to_capture": amount_minor}, {"idempotency_key": key}
+                )
+            )
+        )
+
+    def cancel(self, reference: str, key: str) -> Payment:
+        """Also of one that nobody has paid yet."""
+        return self._payment(
+            self._ask(
+                lambda: self._client.v1.payment_intents.cancel(
+                    reference, {}, {"idempotency_key": key}
+                )
+            )
+        )
+
+    def refund(self, reference: str, amount_minor: int, refund: str, key: str) -> Refunded:
+        """By payment intent, which names the charge."""
+        return _refunded(
+            self._ask(
+                lambda: self._client.v1.refunds.create(
+                    {
+                        "payment_intent": reference,
+                        "amount": amount_minor,
+                        "metadata": {"refund": refund},
+                    },
+                    {"idempotency_key": key},
+                )
+            )
+        )
+
+    def look_up(self, reference: str) -> Payment:
+        """With its charge, which knows how long the hold lasts."""
+        return self._payment(
+            self._ask(
+                lambda: self._client.v1.payment_intents.retrieve(
+                    reference, {"expand": ["latest_charge"]}
+                )
+            )
+        )
+
+    def refunds(self, reference: str) -> list[Refunded]:
+        """Newest first."""
+        return self._ask(
+            lambda: [
+                _refunded(one)
+                for one in self._client.v1.refunds.list(
+                    {"payment_intent": reference, "limit": _PAGE}
+                ).auto_paging_iter()
+            ]
+        )
+
+    def listed(self, since: int) -> Iterator[Payment]:
+        """Page by page."""
+        found = self._ask(
+            lambda: list(
+                self._client.v1.payment_intents.list(
+                    {"created": {"gte": since}, "limit": _PAGE, "expand": ["data.latest_charge"]}
+                ).auto_paging_iter()
+            )
+        )
+        return iter([self._payment(one) for one in found])
+
+    def find_card_payment(self, terminal_id: str, trace: int, since: int) -> Payment | None:
+        """By the terminal's references, which whoever takes cards there puts in the metadata."""
+        wanted = {"terminal_id": terminal_id, "trace": str(trace)}
+        found = self._ask(
+            lambda: [
+                one
+                for one in self._client.v1.payment_intents.list(
+                    {"created": {"gte": since}, "limit": _PAGE, "expand": ["data.latest_charge"]}
+                ).auto_paging_iter()
+                if wanted.items() <= _metadata(one.to_dict()).items()
+            ]
+        )
+        return self._payment(found[0]) if found else None
+
+    def event(self, payload: bytes, headers: Mapping[str, str]) -> Event:
+        """Signature and age are judged by the SDK, for each secret that is valid now."""
+        why, signature = "no secret", headers.get("stripe-signature", "")
+        for secret in self._hooks:
+            try:
+                stripe.WebhookSignature.verify_header(
+                    payload.decode(), signature, secret, _TOLERANCE_S
+                )
+            except (stripe.SignatureVerificationError, UnicodeDecodeError) as exc:
+                why = str(exc).splitlines()[0][:120]
+                continue
+            return self._event(payload)
+        raise Forged(f"webhook: {why}")
+
+    def _event(self, payload: bytes) -> Event:
+        try:
+            found = json.loads(payload)
+            thing = found["data"]["object"]
+            event = Event(str(found["id"]), str(found["type"]), _about(thing), int(found["created"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise Forged(f"webhook: not an event ({type(exc).__name__})") from exc
+        if bool(found.get("livemode")) != self._livemode:
+            raise Forged("webhook: of the other mode")
+        return event
+
+    def _payment(self, answer: stripe.PaymentIntent) -> Payment:
+        found = answer.to_dict()
+        if bool(found["livemode"]) != self._livemode:
+            raise Refused(f"{found['id']} is of the other mode", "mode")
+        charge = found.get("latest_charge")
+        charge = charge if isinstance(charge, dict) else {}
+        error = found.get("last_payment_error") or {}
+        state = _STATES.get(found["status"], base.FAILED)
+        if state == base.NEW and error:
+            state = base.FAILED
+        authorised = found["amount"] if state in (base.HELD, base.CAPTURED) else 0
+        taken = found["amount_received"] if state == base.CAPTURED else 0
+        metadata = _metadata(found)
+        return Payment(
+            reference=found["id"],
+            order=metadata.get("order", ""),
+            state=state,
+            currency=found["currency"].upper(),
+            authorised_minor=authorised,
+            captured_minor=taken,
+            released_minor=authorised - taken if state == base.CAPTURED else 0,
+            refunded_minor=_given_back(charge, authorised - taken),
+            created=found["created"],
+            until=_capture_before(charge),
+            code=str(error.get("code") or ""),
+            secret=found.get("client_secret") or "",
+            confirm_url=_where(found.get("next_action")),
+        )
+
+    def _ask(self, work: Callable[[], _T]) -> _T:
+        """What Stripe's exceptions mean here."""
+        try:
+            return work()
+        except stripe.CardError as exc:
+            code = getattr(exc.error, "decline_code", None) or exc.code or "card_declined"
+            raise Declined(_line(exc), code, _CODES.get(code, "declined")) from exc
+        except stripe.RateLimitError as exc:
+            raise Busy(_line(exc), "rate_limit") from exc
+        except (stripe.AuthenticationError, stripe.PermissionError) as exc:
+            raise Busy(f"the gateway does not take our key ({exc.http_status})", "key") from exc
+        except stripe.IdempotencyError as exc:
+            raise Refused(_line(exc), "idempotency") from exc
+        except stripe.InvalidRequestError as exc:
+            raise Refused(_line(exc), exc.code or f"http_{exc.http_status}") from exc
+        except stripe.APIConnectionError as exc:
+            raise Unanswered("no answer from the gateway", "connection") from exc
+        except stripe.StripeError as exc:  # 5xx: it may have been done
+            raise Unanswered(_line(exc), f"http_{exc.http_status}") from exc
+
+
+def _line(exc: stripe.StripeError) -> str:
+    return f"{exc.http_status or ''} {exc.user_message or type(exc).__name__}".strip()[:200]
+
+
+def _metadata(found: dict[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (found.get("metadata") or {}).items()}
+
+
+def _given_back(charge: dict[str, Any], released: int) -> int:
+    """Refunds beyond the part that was released at the capture: `amount_refunded` has both."""
+    if not charge or not charge["captured"]:
+        return 0
+    return max(int(charge["amount_refunded"]) - released, 0)
+
+
+def _capture_before(charge: dict[str, Any]) -> int:
+    details = charge.get("payment_method_details") or {}
+    return int((details.get("card") or {}).get("capture_before") or 0)
+
+
+def _where(action: Any) -> str:
+    """Where the payer confirms, when that is a page of its own."""
+    if not action or action.get("type") != "redirect_to_url":
+        return ""
+    return str((action.get("redirect_to_url") or {}).get("url") or "")
+
+
+def _about(thing: Any) -> str:
+    """The payment intent an event is about."""
+    if thing["object"] == "payment_intent":
+        return str(thing["id"])
+    return str(thing.get("payment_intent") or "")
+
+
+def _refunded(answer: stripe.Refund) -> Refunded:
+    found = answer.to_dict()
+    states = {"succeeded": base.DONE, "pending": base.PENDING, "requires_action": base.PENDING}
+    return Refunded(
+        reference=found["id"],
+        refund=_metadata(found).get("refund", ""),
+        payment=str(found.get("payment_intent") or ""),
+        state=states.get(found["status"], base.FAILED),
+        amount_minor=found["amount"],
+        code=str(found.get("failure_reason") or ""),
+    )

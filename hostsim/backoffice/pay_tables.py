@@ -1,0 +1,87 @@
+"""What pay by phone stores beside the books: each payment at a gateway, its refunds, the events
+that were heard. Amounts are minor units, times epoch ms (0 unknown).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hostsim.backoffice.models import Base
+
+
+class Pay(Base):
+    """One payment at a gateway, from the driver's first word to its end (docs/gateways.md).
+
+    `id`: also the session's id in the command `start`; `page`: SHA-256 of what the driver's
+    address has; `code`: what was scanned (works once). `state`: holding, action, declined, held,
+    starting, started, capturing, captured, cancelling, cancelled, lost. `why`: a word for the
+    driver, `fault`: one for the operator. `attempt` counts cards, `tries` the requests of the
+    state it is in; `next_at`: no request before.
+    """
+
+    __tablename__ = "pays"
+    __table_args__ = (Index("ix_pays_due", "state", "next_at"),)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    page: Mapped[str] = mapped_column(String(64), unique=True)
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    kind: Mapped[str] = mapped_column(String(8), default="session")
+    charger: Mapped[str] = mapped_column(String(32), index=True)
+    connector: Mapped[int] = mapped_column(default=1)
+    gateway: Mapped[str] = mapped_column(String(32))
+    reference: Mapped[str] = mapped_column(String(64), default="", index=True)
+    state: Mapped[str] = mapped_column(String(12))
+    amount_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(String(3))
+    method: Mapped[str] = mapped_column(String(64), default="")
+    language: Mapped[str] = mapped_column(String(2), default="en")
+    email: Mapped[str] = mapped_column(String(120), default="")
+    why: Mapped[str] = mapped_column(String(24), default="")
+    fault: Mapped[str] = mapped_column(String(200), default="")
+    attempt: Mapped[int] = mapped_column(default=1)
+    tries: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[int] = mapped_column(default=0)
+    alarmed: Mapped[bool] = mapped_column(default=False)
+    back: Mapped[str] = mapped_column(String(300), default="")
+    command: Mapped[str] = mapped_column(String(36), default="")
+    session_id: Mapped[int] = mapped_column(default=0, index=True)
+    capture_minor: Mapped[int] = mapped_column(default=0)
+    captured_minor: Mapped[int] = mapped_column(default=0)
+    released_minor: Mapped[int] = mapped_column(default=0)
+    refunded_minor: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[int] = mapped_column(default=0, index=True)
+    asked_at: Mapped[int] = mapped_column(default=0)
+    held_at: Mapped[int] = mapped_column(default=0)
+    hold_until: Mapped[int] = mapped_column(default=0)
+    settled_at: Mapped[int] = mapped_column(default=0)
+
+
+class PayRefund(Base):
+    """A refund at the gateway, under the order's own id. `state`: asked, pending, done, failed;
+    `reference`: the gateway's; `payment`: the gateway's payment it is of; `told`: the charger was;
+    `look`: an event says that something is new."""
+
+    __tablename__ = "pay_refunds"
+    refund: Mapped[str] = mapped_column(String(36), primary_key=True)
+    session_id: Mapped[int] = mapped_column(index=True)
+    payment: Mapped[str] = mapped_column(String(64), index=True)
+    amount_minor: Mapped[int]
+    state: Mapped[str] = mapped_column(String(8), default="asked", index=True)
+    reference: Mapped[str] = mapped_column(String(64), default="")
+    fault: Mapped[str] = mapped_column(String(200), default="")
+    told: Mapped[bool] = mapped_column(default=False)
+    look: Mapped[bool] = mapped_column(default=False)
+    tries: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[int] = mapped_column(default=0)
+    asked_at: Mapped[int] = mapped_column(default=0)
+    done_at: Mapped[int] = mapped_column(default=0)
+
+
+class PayEvent(Base):
+    """An event that was heard, so that it is worked on once."""
+
+    __tablename__ = "pay_events"
+    identity: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    payment: Mapped[str] = mapped_column(String(64), default="")
+    at: Mapped[int] = mapped_column(index=True)

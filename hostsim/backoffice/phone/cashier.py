@@ -1,0 +1,322 @@
+"""The cashier: brings every payment by phone to its next state, with the gateway and the charger.
+
+One thread in the leading process. What it asks of the gateway has a key made of the payment's id
+and the step, so that a lost answer, a crash or a second cashier repeat a request and not the
+money. What is to be done next is in the database before it is done; a state is left only when its
+outcome is certain. Nothing here waits for a webhook: one only makes it look sooner.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.gateways import base
+from hostsim.backoffice.gateways.base import Busy, Declined, Gateway, Order, Payment, Refused
+from hostsim.backoffice.gateways.base import GatewayError as Failure
+from hostsim.backoffice.models import Charger, Command, Session, writing
+from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.pay_tables import Pay
+from hostsim.backoffice.phone import pays
+
+_log = logging.getLogger(__name__)
+
+EVERY_S = 0.3
+_FIRST_MS = 2_000
+_LONGEST_MS = 600_000
+_LOOK_MS = 5_000
+_DAY_MS = 86_400_000
+_LIST_S = 8 * 86_400  # a hold does not last longer
+
+Send = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Office:
+    """What of the back office the cashier works with."""
+
+    engine: Engine
+    operator: Operator
+    now_ms: Callable[[], int]
+    send: Send
+
+
+class Cashier:
+    """`step` may be called from any thread; `begin` and `end` its own one."""
+
+    def __init__(self, office: Office, gateway: Gateway) -> None:
+        """Nothing runs yet."""
+        self._office = office
+        self.gateway = gateway
+        self.chores: list[Callable[[], object]] = []
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._steps: dict[str, Callable[[Pay], None]] = {
+            pays.HOLDING: self._hold,
+            pays.ACTION: self._action,
+            pays.HELD: self._start,
+            pays.STARTING: self._starting,
+            pays.CAPTURING: self._capture,
+            pays.CANCELLING: self._cancel,
+        }
+
+    # -- life
+
+    def begin(self) -> None:
+        """In a thread of its own."""
+        if self._thread is None:
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="cashier", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """After the request that is under way."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(30)
+            self._thread = None
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(EVERY_S)
+            self._wake.clear()
+            try:
+                self.turn()
+            except SQLAlchemyError as exc:  # the database is away: nothing was lost, go on later
+                _log.warning("cashier: database: %s", exc)
+
+    def turn(self) -> None:
+        """All that is due now."""
+        for identity in pays.due(self._office.engine, self._now()):
+            if self._stop.is_set():
+                return
+            self.step(identity)
+        for chore in self.chores:
+            chore()
+
+    def step(self, identity: str) -> None:
+        """One payment's next step."""
+        pay = pays.get(self._office.engine, identity)
+        work = self._steps.get(pay.state) if pay is not None else None
+        if pay is None or work is None:
+            return
+        try:
+            work(pay)
+        except Failure as exc:
+            self._later(pay, exc)
+
+    # -- steps
+
+    def _hold(self, pay: Pay) -> None:
+        now = self._now()
+        if now - pay.asked_at > self._office.operator.pay_give_up_s * 1000 and pay.tries:
+            self._move(pay, pays.CANCELLING, why="gateway_down")
+            return
+        order = Order(
+            pay.id, pay.amount_minor, pay.currency, pay.method, pay.email,
+            f"{pay.charger}/{pay.connector}", pay.back,
+        )  # fmt: skip
+        try:
+            found = self.gateway.hold(order, f"hold-{pay.id}-{pay.attempt}")
+        except Declined as exc:
+            self._move(pay, pays.DECLINED, why=exc.text_key, fault=_fault(exc))
+            return
+        except Refused as exc:
+            self._move(pay, pays.DECLINED, why="gateway_refused", fault=_fault(exc))
+            return
+        self._seen(pay, found)
+
+    def _seen(self, pay: Pay, found: Payment) -> None:
+        """What the gateway says of a payment that is not held yet."""
+        known = {"reference": found.reference}
+        if found.state == base.HELD:
+            self._held(pay, found)
+        elif found.state == base.CANCELLED:
+            self._move(pay, pays.CANCELLED, why="given_up", **known)
+        elif found.state == base.FAILED or (found.state == base.NEW and pay.method):
+            self._move(pay, pays.DECLINED, why="declined", fault=found.code[:200], **known)
+        else:
+            self._move(pay, pays.ACTION, next_at=self._now() + _LOOK_MS, **known)
+
+    def _held(self, pay: Pay, found: Payment) -> None:
+        now = self._now()
+        known: dict[str, Any] = {"reference": found.reference, "held_at": now}
+        if found.authorised_minor != pay.amount_minor or found.currency != pay.currency:
+            detail = f"held {found.authorised_minor} {found.currency}"
+            self._move(pay, pays.CANCELLING, why="gateway_refused", fault=detail, **known)
+            return
+        days = self._office.operator.hold_days
+        until = found.until * 1000 or now + days * _DAY_MS
+        state = pays.HELD if pay.kind == "session" else pays.CAPTURING
+        self._move(pay, state, hold_until=until, **known)
+
+    def _action(self, pay: Pay) -> None:
+        found = self.gateway.look_up(pay.reference)
+        if found.state in (base.HELD, base.CANCELLED, base.FAILED):
+            self._seen(pay, found)
+        elif self._now() - pay.asked_at > self._office.operator.pay_confirm_s * 1000:
+            self._move(pay, pays.CANCELLING, why="given_up")
+        else:
+            self._move(pay, pays.ACTION, next_at=self._now() + _LOOK_MS)
+
+    def _start(self, pay: Pay) -> None:
+        """The charger is told; not before it is there, and not for ever."""
+        left_ms = self._start_by(pay) - self._now()
+        if left_ms <= 0:
+            self._move(pay, pays.CANCELLING, why="charger_offline")
+            return
+        with Db(self._office.engine) as db:
+            charger = db.get(Charger, pay.charger)
+            online = charger is not None and charger.online
+        if not online:
+            self._move(pay, pays.HELD, next_at=self._now() + 1000)
+            return
+        if not self._move(pay, pays.STARTING):
+            return
+        command = self._office.send(
+            pay.charger, "start", expires_in_s=left_ms / 1000, session=pay.id, method=pays.METHOD,
+            amount_minor=pay.amount_minor, connector=pay.connector, reference=pay.reference[:48],
+        )  # fmt: skip
+        with writing(self._office.engine) as db:
+            db.get_one(Pay, pay.id).command = command
+
+    def _starting(self, pay: Pay) -> None:
+        """The command's answer, or the charger's first record (pays.heard). The id works once, so
+        that the command may be sent anew after a crash between its sending and its noting."""
+        with Db(self._office.engine) as db:
+            command = db.get(Command, pay.command) if pay.command else None
+            state = command.state if command is not None else ""
+            reason = str(command.result.get("reason", "")) if command is not None else ""
+            begun = db.scalars(select(Session.id).where(Session.remote == pay.id)).first()
+        now = self._now()
+        if begun is not None or state == "ok":
+            self._move(pay, pays.STARTED, session_id=begun or 0)
+        elif state == "" and now < self._start_by(pay):
+            self._move(pay, pays.HELD)
+        elif state in ("", "unanswered"):
+            # Nobody knows whether it started: its records may still come. Time for them, then back.
+            patience = self._office.operator.pay_patience_s * 1000
+            if now > self._start_by(pay) + patience:
+                self._move(pay, pays.CANCELLING, why="charger_offline")
+            else:
+                self._move(pay, pays.STARTING, next_at=now + 1000)
+        elif state == "sent":
+            self._move(pay, pays.STARTING, next_at=now + 300)
+        else:
+            self._move(pay, pays.CANCELLING, why=_why_not(reason), fault=reason[:200])
+
+    def _start_by(self, pay: Pay) -> int:
+        return pay.held_at + self._office.operator.pay_wait_s * 1000
+
+    def _capture(self, pay: Pay) -> None:
+        wanted = pay.capture_minor if pay.kind == "session" else pay.amount_minor
+        if not wanted:
+            self._move(pay, pays.CANCELLING, why=pay.why or "nothing_owed")
+            return
+        try:
+            found = self.gateway.capture(pay.reference, wanted, f"capture-{pay.id}")
+        except Refused as exc:
+            found = self.gateway.look_up(pay.reference)
+            if found.state == base.HELD:
+                raise Busy(str(exc), exc.code) from exc
+        self._taken(pay, found, wanted)
+
+    def _taken(self, pay: Pay, found: Payment, wanted: int) -> None:
+        if found.state == base.CAPTURED and found.captured_minor == wanted:
+            self._move(
+                pay, pays.CAPTURED, captured_minor=wanted, released_minor=found.released_minor,
+                settled_at=self._now(), fault="",
+            )  # fmt: skip
+            return
+        detail = f"{wanted} are owed, the gateway has {found.state} {found.captured_minor}"
+        if self._move(pay, pays.LOST, captured_minor=found.captured_minor, fault=detail):
+            self._alarm(pay, "gateway_lost", f"{pay.reference}: {detail}")
+
+    def _cancel(self, pay: Pay) -> None:
+        reference = pay.reference
+        if not reference:
+            found = self._sought(pay)
+            if found is None:
+                return
+            reference = found.reference
+        try:
+            found = self.gateway.cancel(reference, f"cancel-{pay.id}-{pay.attempt}")
+        except Refused:
+            found = self.gateway.look_up(reference)
+        now = self._now()
+        if found.state == base.CANCELLED:
+            self._move(
+                pay, pays.CANCELLED, reference=reference, settled_at=now,
+                released_minor=pay.amount_minor if pay.held_at else 0,
+            )  # fmt: skip
+        elif found.state == base.CAPTURED:
+            detail = f"{reference}: should be given back, is captured {found.captured_minor}"
+            if self._move(pay, pays.LOST, captured_minor=found.captured_minor, fault=detail):
+                self._alarm(pay, "gateway_lost", detail)
+        else:
+            raise Busy(f"cancel: the payment is {found.state}")
+
+    def _sought(self, pay: Pay) -> Payment | None:
+        """The hold of a request whose answer never came; None when there is none, for certain."""
+        found = self.gateway.find(pay.id, int(time.time()) - _LIST_S)  # the gateway's own time
+        quiet_ms = self._office.operator.pay_give_up_s * 2000
+        if found is None and self._now() - pay.asked_at > quiet_ms:
+            self._move(pay, pays.CANCELLED, settled_at=self._now())
+        elif found is None:  # a request may still be under way
+            self._move(pay, pays.CANCELLING, next_at=self._now() + _LOOK_MS)
+        return found
+
+    # -- when it does not work
+
+    def _later(self, pay: Pay, exc: Failure) -> None:
+        """Once more, with growing pauses; an alarm when money may be lost by waiting."""
+        now = self._now()
+        pause = min(_FIRST_MS * 2 ** min(pay.tries, 16), _LONGEST_MS)
+        kept = {"tries": pay.tries + 1, "next_at": now + pause, "fault": _fault(exc)}
+        if pay.state == pays.HOLDING:
+            kept["next_at"] = now + min(pause, 10_000)
+        if not self._move(pay, pay.state, **kept):
+            return
+        if pay.state in (pays.CAPTURING, pays.CANCELLING):
+            ends = pay.hold_until - self._office.operator.hold_alarm_h * 3_600_000
+            if pay.tries + 1 >= self._office.operator.pay_alarm_tries or now > ends:
+                self._alarm(pay, f"gateway_{pay.state}", f"{pay.reference}: {pay.state} fails")
+
+    def _alarm(self, pay: Pay, code: str, detail: str) -> None:
+        with writing(self._office.engine) as db:
+            pays.alarm(db, pay, code, detail, self._now())
+
+    def _move(self, pay: Pay, state: str, **fields: Any) -> bool:
+        if state != pay.state:
+            self._wake.set()
+        return pays.move(self._office.engine, pay, state, **fields)
+
+    def _now(self) -> int:
+        return self._office.now_ms()
+
+
+def _fault(exc: Failure) -> str:
+    return f"{exc} ({exc.code})"[:200] if exc.code else str(exc)[:200]
+
+
+def _why_not(reason: str) -> str:
+    """A charger's refusal of `start` as a word for the driver."""
+    if "out of service" in reason:
+        return "out_of_service"
+    if reason.startswith("state"):
+        return "someone_else"
+    return "not_started"

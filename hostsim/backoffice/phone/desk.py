@@ -1,0 +1,215 @@
+"""Pay by phone as the pages need it: what is for sale at a charger, a payment's beginning, where
+it stands, its stop; and the gateway's events. One object of a back office with a gateway.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.gateways.base import Event, Gateway
+from hostsim.backoffice.models import Charger, Command, Retained, Session, writing
+from hostsim.backoffice.pay_tables import Pay, PayEvent, PayRefund
+from hostsim.backoffice.phone import code, pays
+from hostsim.backoffice.phone.cashier import Cashier, Office
+from hostsim.backoffice.phone.paybacks import Paybacks
+
+if TYPE_CHECKING:
+    from hostsim.backoffice.service import BackOffice
+
+_READY = ("free", "plugged", "declined")
+_EVENTS_KEPT_MS = 30 * 86_400_000
+_TARIFFS = 64
+
+
+class NotForSale(Exception):
+    """`key`: what the driver reads."""
+
+    def __init__(self, key: str) -> None:
+        """The word's key."""
+        super().__init__(key)
+        self.key = key
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a driver may buy now. `words`: language -> the tariff's lines in the legal order."""
+
+    charger: str
+    connector: int
+    currency: str
+    hold_minor: int
+    words: dict[str, list[str]]
+
+
+class PayDesk:
+    """`cashier` does the work behind it."""
+
+    def __init__(self, office: BackOffice, gateway: Gateway) -> None:
+        """Nothing runs yet."""
+        self.office = office
+        self.gateway = gateway
+        mine = Office(office.engine, office.operator, office.now_ms, office.send_command)
+        self.cashier = Cashier(mine, gateway)
+        self.paybacks = Paybacks(
+            office.engine, office.operator, gateway, office.refunds, office.now_ms
+        )
+        self.cashier.chores.append(self.paybacks.tend)
+        self._lock = threading.Lock()
+        self._read: dict[int, tuple[str, dict[str, list[str]]]] = {}
+
+    # -- the code
+
+    def check_code(self, charger: str, connector: int, expiry: int, mac: str) -> None:
+        """Raises code.BadCode: not this charger's, or too old."""
+        with Db(self.office.engine) as db:
+            known = db.get(Charger, charger) is not None
+        key = self.office.command_key(charger) if known else secrets.token_bytes(32)
+        code.check(key, charger, connector, expiry, mac, self.office.now_ms())
+
+    def address(self, base: str, charger: str, connector: int, valid_s: int = 900) -> str:
+        """An address as the charger's screen shows one, for whoever sends it another way."""
+        expiry = self.office.now_ms() // 1000 + valid_s
+        mac = code.mac_of(self.office.command_key(charger), charger, connector, expiry)
+        return f"{base}/{charger}/{connector}/{expiry}/{mac}"
+
+    # -- before the payment
+
+    def offer(self, charger: str, connector: int) -> Offer:
+        """What is for sale. Raises NotForSale."""
+        with Db(self.office.engine) as db:
+            row = db.get(Charger, charger)
+            kept = db.get(Retained, (charger, "tariff"))
+            if row is None or not row.online:
+                raise NotForSale("charger_offline")
+            if row.status.get("connector", connector) != connector:
+                raise NotForSale("code_wrong")
+            state = row.status.get("state", "")
+            reason = row.status.get("reason", "")
+            if state == "out_of_service" and reason != "terminal_off":
+                raise NotForSale("out_of_service")
+            if state not in (*_READY, "out_of_service"):
+                raise NotForSale("someone_else")
+            tariff, text = row.status.get("tariff", ""), kept.payload if kept else ""
+        currency, words = self._tariff(text, tariff)
+        return Offer(charger, connector, currency, self.office.operator.pay_hold_minor, words)
+
+    def _tariff(self, text: str, tariff: str) -> tuple[str, dict[str, list[str]]]:
+        """Currency and words of the tariff the charger says it sells by: no price, no sale."""
+        from hostsim.backoffice.tariffs import TariffRefused, reading
+        from hostsim.pricing.cli import PriceError
+
+        crc = zlib.crc32(text.encode())
+        with self._lock:
+            found = self._read.get(crc)
+            if found is None and text:
+                try:
+                    read = reading(text)
+                except (TariffRefused, PriceError) as exc:
+                    raise NotForSale("no_price") from exc
+                if len(self._read) >= _TARIFFS:
+                    self._read.clear()
+                found = self._read[crc] = (read["currency"], read["words"] | {"": [read["id"]]})
+        if found is None or found[1][""] != [tariff]:
+            raise NotForSale("no_price")
+        return found
+
+    def begin(
+        self, offer: Offer, token: str, mac: str, method: str, language: str, email: str, back: str
+    ) -> str:
+        """Asks for the hold; the payment's id. The same token again gives the first one. Raises
+        pays.CodeUsed."""
+        fields = {
+            "code": mac, "charger": offer.charger, "connector": offer.connector,
+            "gateway": self.gateway.name, "amount_minor": offer.hold_minor,
+            "currency": offer.currency, "method": method, "language": language, "email": email,
+            "back": back,
+        }  # fmt: skip
+        identity = pays.new(self.office.engine, token, fields, self.office.now_ms())
+        self.cashier.step(identity)
+        self.cashier.wake()
+        return identity
+
+    def again(self, pay: Pay, method: str) -> None:
+        """Another card, after one that was declined, while the charger is still free."""
+        self.offer(pay.charger, pay.connector)
+        if pays.again(self.office.engine, pay, method, self.office.now_ms()):
+            self.cashier.step(pay.id)
+            self.cashier.wake()
+
+    # -- after it
+
+    def follow(self, token: str) -> dict[str, Any] | None:
+        """Where a payment stands; None for an address of nobody. `figures`: of the running
+        session; `invoice`: (charger, receipt_no, total) when there is one."""
+        pay = pays.by_page(self.office.engine, token)
+        if pay is None:
+            return None
+        found: dict[str, Any] = {"pay": pay, "figures": None, "invoice": None, "session": None}
+        with Db(self.office.engine) as db:
+            session = db.get(Session, pay.session_id) if pay.session_id else None
+            charger = db.get(Charger, pay.charger)
+            if session is not None:
+                found["session"] = {"state": session.state, "reason": session.stop_reason}
+                if session.state == "captured" and session.receipt_no:
+                    bill = (session.charger, session.receipt_no, session.total_minor)
+                    found["invoice"] = bill
+                figures = charger.figures if charger is not None else {}
+                if figures.get("session") == session.sess and session.state not in (
+                    "captured", "cancelled", "declined",
+                ):  # fmt: skip
+                    found["figures"] = figures
+        return found
+
+    def stop(self, pay: Pay) -> None:
+        """The driver wants an end: before it began the hold goes back, else the charger stops."""
+        if pay.state in (pays.DECLINED, pays.ACTION, pays.HELD):
+            moved = pays.move(self.office.engine, pay, pays.CANCELLING, why="given_up")
+            if moved:
+                self.cashier.wake()
+                return
+        if pay.state in (pays.STARTING, pays.STARTED):
+            with Db(self.office.engine) as db:
+                query = select(Command).where(
+                    Command.charger == pay.charger, Command.name == "stop",
+                    Command.state == "sent", Command.message.contains(pay.id),
+                )  # fmt: skip
+                if db.scalars(query).first() is not None:
+                    return  # on its way already
+            self.office.send_command(pay.charger, "stop", expires_in_s=300, session=pay.id)
+
+    # -- the gateway's events
+
+    def hear(self, event: Event) -> bool:
+        """Something is new at the gateway; False when that event was heard before."""
+        now = self.office.now_ms()
+        try:
+            with writing(self.office.engine) as db:
+                if db.get(PayEvent, event.identity) is not None:
+                    return False
+                db.execute(delete(PayEvent).where(PayEvent.at < now - _EVENTS_KEPT_MS))
+                db.add(
+                    PayEvent(
+                        identity=event.identity, kind=event.kind[:64], payment=event.payment, at=now
+                    )
+                )
+                if event.payment:
+                    due = Pay.reference == event.payment, Pay.state.in_(pays.WORK)
+                    db.execute(update(Pay).where(*due).values(next_at=0))
+                    mine = PayRefund.payment == event.payment, PayRefund.state != "asked"
+                    db.execute(update(PayRefund).where(*mine).values(look=True))
+        except IntegrityError:  # the same one at this very moment
+            return False
+        self.cashier.wake()
+        return True
+
+
+Connect = Callable[[], Gateway]

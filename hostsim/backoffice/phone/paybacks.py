@@ -1,0 +1,199 @@
+"""Refunds at the gateway: of its own payments, and of card payments whose acquirer it is
+(operator.toml, gateway_acquires). The charger's rules have allowed them before (way "gateway" or
+"acquirer", docs/refunds.md); here they are paid, once, and the charger is told.
+
+The key is the order's id. A gateway forgets keys (Stripe after 24 hours), so a refund that was
+asked before is looked for in the payment's own list first. An event only says that something is
+new; what is true is looked up, and is looked up without events as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine, and_, or_, select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.gateways import base
+from hostsim.backoffice.gateways.base import Gateway, GatewayError, Refunded, Refused
+from hostsim.backoffice.models import Problem, Refund, RefundOrder, Session, writing
+from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.pay_tables import Pay, PayRefund
+from hostsim.backoffice.refunds import RefundError, Refunds
+
+OPERATOR = "gateway"
+_FIRST_MS = 2_000
+_LONGEST_MS = 600_000
+_ALARM_TRIES = 6
+_SALES_S = 400 * 86_400
+
+
+class Paybacks:
+    """`tend` is a chore of the cashier's."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        operator: Operator,
+        gateway: Gateway,
+        refunds: Refunds,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """Nothing is done yet."""
+        self._engine = engine
+        self._gateway = gateway
+        self._refunds = refunds
+        self._now_ms = now_ms
+        names = operator.gateway_acquires.split(",")
+        self._terminals = {name.strip() for name in names if name.strip()}
+
+    def tend(self) -> None:
+        """Takes in what chargers handed over, and brings each refund on."""
+        self._take_in()
+        now = self._now_ms()
+        query = select(PayRefund.refund).where(
+            or_(
+                and_(PayRefund.state.in_(("asked", "pending")), PayRefund.next_at <= now),
+                and_(PayRefund.state.in_(("done", "failed")), PayRefund.told.is_(False)),
+                PayRefund.look,
+            )
+        )
+        with Db(self._engine) as db:
+            found = list(db.scalars(query.limit(50)))
+        for refund in found:
+            self._step(refund)
+
+    def _take_in(self) -> None:
+        """A row for each refund that is with us."""
+        with Db(self._engine) as db:
+            query = (
+                select(Refund, Session)
+                .join(RefundOrder, RefundOrder.refund == Refund.refund)
+                .join(Session, Session.id == Refund.session_id)
+                .outerjoin(PayRefund, PayRefund.refund == Refund.refund)
+                .where(Refund.state == "sent", RefundOrder.acquirer == "")
+                .where(PayRefund.refund.is_(None), Refund.way.in_(("gateway", "acquirer")))
+            )
+            new = [
+                (refund.refund, session.id, refund.amount_minor, refund.way, session.method,
+                 session.reference, session.payment.terminal_id, session.payment.trace)
+                for refund, session in db.execute(query).unique()
+            ]  # fmt: skip
+        for refund, session_id, amount, way, method, reference, terminal, trace in new:
+            payment = reference if way == "gateway" and method == "gateway" else ""
+            if way == "acquirer":
+                payment = self._card_payment(terminal, trace)
+            if not payment:
+                continue
+            with writing(self._engine) as db:
+                if db.get(PayRefund, refund) is None:
+                    db.add(
+                        PayRefund(
+                            refund=refund, session_id=session_id, payment=payment,
+                            amount_minor=amount, state="asked", asked_at=self._now_ms(),
+                        )
+                    )  # fmt: skip
+
+    def _card_payment(self, terminal: str, trace: int) -> str:
+        """The gateway's payment of a card at a terminal, "" when it is another acquirer's."""
+        if terminal not in self._terminals:
+            return ""
+        try:
+            found = self._gateway.find_card_payment(terminal, trace, int(time.time()) - _SALES_S)
+        except GatewayError:
+            return ""  # asked again at the next turn
+        return found.reference if found is not None else ""
+
+    def _step(self, refund: str) -> None:
+        with Db(self._engine, expire_on_commit=False) as db:
+            row = db.get_one(PayRefund, refund)
+        try:
+            if row.state == "asked" or row.state == "pending" or row.look:
+                row = self._ask(row)
+        except Refused as exc:
+            self._keep(row, state="failed", fault=f"{exc} ({exc.code})"[:200], look=False)
+            row.state = "failed"
+        except GatewayError as exc:
+            pause = min(_FIRST_MS * 2 ** min(row.tries, 16), _LONGEST_MS)
+            self._keep(
+                row, tries=row.tries + 1, next_at=self._now_ms() + pause, fault=str(exc)[:200]
+            )
+            if row.tries + 1 >= _ALARM_TRIES:
+                self._alarm(row, "gateway_refund", f"refund {refund} of {row.payment} fails")
+            return
+        if row.state in ("done", "failed") and not row.told:
+            self._tell(row)
+
+    def _ask(self, row: PayRefund) -> PayRefund:
+        """Asked, or looked up; the row as it is then."""
+        found = None
+        if row.tries or row.state != "asked":
+            mine = [r for r in self._gateway.refunds(row.payment) if r.refund == row.refund]
+            found = mine[0] if mine else None
+        if found is None and row.state == "asked":
+            self._keep(row, tries=row.tries + 1)  # noted first: from now on it is looked for
+            found = self._gateway.refund(
+                row.payment, row.amount_minor, row.refund, f"refund-{row.refund}"
+            )
+        if found is None:
+            self._keep(row, look=False)
+            self._alarm(row, "gateway_refund", f"refund {row.refund} is not at the gateway")
+            return row
+        return self._became(row, found)
+
+    def _became(self, row: PayRefund, found: Refunded) -> PayRefund:
+        state = {base.DONE: "done", base.FAILED: "failed"}.get(found.state, "pending")
+        pause = min(_FIRST_MS * 2 ** min(row.tries, 16), _LONGEST_MS)
+        if row.state == "done" and state == "failed":  # the bank sent it back, after our word
+            self._alarm(
+                row, "gateway_refund_back", f"refund {row.refund} came back from the bank"
+            )
+        fields: dict[str, Any] = {
+            "state": state, "reference": found.reference, "look": False, "fault": found.code,
+            "next_at": self._now_ms() + pause, "tries": row.tries + 1,
+        }  # fmt: skip
+        if state != row.state and state != "pending":
+            fields["done_at"] = self._now_ms()
+        delta = row.amount_minor * ((state == "done") - (row.state == "done"))
+        self._keep(row, delta, **fields)
+        for name, value in fields.items():
+            setattr(row, name, value)
+        return row
+
+    def _keep(self, row: PayRefund, delta_minor: int = 0, **fields: Any) -> None:
+        with writing(self._engine) as db:
+            kept = db.get_one(PayRefund, row.refund)
+            for name, value in fields.items():
+                setattr(kept, name, value)
+            if delta_minor:
+                query = select(Pay).where(Pay.reference == row.payment)
+                pay = db.scalars(query).first()
+                if pay is not None:
+                    pay.refunded_minor += delta_minor
+
+    def _tell(self, row: PayRefund) -> None:
+        """The charger's record is the last word; `confirm` repeats itself until it is there."""
+        try:
+            self._refunds.confirm(
+                row.refund, accepted=row.state == "done", operator=OPERATOR,
+                reference=row.reference or row.fault[:64],
+            )  # fmt: skip
+        except RefundError as exc:  # an operator said otherwise meanwhile
+            self._alarm(row, "gateway_refund", f"refund {row.refund} is {row.state}: {exc}")
+        self._keep(row, told=True)
+
+    def _alarm(self, row: PayRefund, code: str, detail: str) -> None:
+        with writing(self._engine) as db:
+            session = db.get_one(Session, row.session_id)
+            known = select(Problem).where(
+                Problem.charger == session.charger, Problem.code == code, Problem.detail == detail
+            )
+            if db.scalars(known).first() is None:
+                db.add(
+                    Problem(
+                        charger=session.charger, epoch=0, seq=0, code=code, detail=detail[:500],
+                        payload=f"payment {row.payment}", at=self._now_ms(),
+                    )
+                )  # fmt: skip

@@ -1,0 +1,169 @@
+"""Payments by phone in the database: made, found, moved from state to state. No gateway here.
+
+    holding    -> action | held | declined | cancelling
+    action     -> held | declined | cancelling      the payer confirms, or enters the card
+    declined   -> holding (another card) | cancelled
+    held       -> starting | cancelling
+    starting   -> started | cancelling
+    started    -> capturing | cancelling            by the charger's records alone
+    capturing  -> captured | lost
+    cancelling -> cancelled | lost
+
+`move` changes a row only when it still is in the state that was looked at, so that the cashier,
+a page and a record of the charger's may all work on one payment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any
+
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.models import Problem, Session, writing
+from hostsim.backoffice.pay_tables import Pay
+
+HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED = (
+    "holding", "action", "declined", "held", "starting", "started",
+)  # fmt: skip
+CAPTURING, CAPTURED, CANCELLING, CANCELLED, LOST = (
+    "capturing", "captured", "cancelling", "cancelled", "lost",
+)  # fmt: skip
+WORK = (HOLDING, ACTION, HELD, STARTING, CAPTURING, CANCELLING)
+"""States in which the cashier has something to do."""
+
+OPEN = (HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED, CAPTURING, CANCELLING)
+METHOD = "gateway"
+"""How the charger's records call such a session's way of paying."""
+
+
+class CodeUsed(Exception):
+    """Somebody else paid with this code before."""
+
+
+def page_key(token: str) -> str:
+    """What the database has of the driver's address."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def new(engine: Engine, token: str, fields: dict[str, Any], now_ms: int) -> str:
+    """A new payment, about to be held; its id. The same page again gives the first one. Raises
+    CodeUsed."""
+    page = page_key(token)
+    try:
+        with writing(engine) as db:
+            known = db.scalars(select(Pay).where(Pay.page == page)).first()
+            if known is not None:
+                return known.id
+            if db.scalars(select(Pay.id).where(Pay.code == fields["code"])).first() is not None:
+                raise CodeUsed
+            row = Pay(id=secrets.token_hex(16), page=page, state=HOLDING, created_at=now_ms)
+            row.asked_at = now_ms
+            for name, value in fields.items():
+                setattr(row, name, value)
+            db.add(row)
+            return row.id
+    except IntegrityError as exc:  # the other one was faster
+        raise CodeUsed from exc
+
+
+def get(engine: Engine, identity: str) -> Pay | None:
+    """One payment, to look at."""
+    with Db(engine, expire_on_commit=False) as db:
+        return db.get(Pay, identity)
+
+
+def by_page(engine: Engine, token: str) -> Pay | None:
+    """The payment of a driver's address."""
+    with Db(engine, expire_on_commit=False) as db:
+        return db.scalars(select(Pay).where(Pay.page == page_key(token))).first()
+
+
+def by_reference(engine: Engine, reference: str) -> Pay | None:
+    """The payment with the gateway's own name."""
+    with Db(engine, expire_on_commit=False) as db:
+        return db.scalars(select(Pay).where(Pay.reference == reference)).first()
+
+
+def due(engine: Engine, now_ms: int) -> list[str]:
+    """Ids of those the cashier should look at now."""
+    query = select(Pay.id).where(Pay.state.in_(WORK), Pay.next_at <= now_ms)
+    with Db(engine) as db:
+        return list(db.scalars(query.order_by(Pay.next_at).limit(100)))
+
+
+def move(engine: Engine, pay: Pay, state: str, **fields: Any) -> bool:
+    """Into another state, unless it has left `pay.state` meanwhile; whether it did."""
+    with writing(engine) as db:
+        row = db.get(Pay, pay.id, with_for_update=True)
+        if row is None or row.state != pay.state or row.attempt != pay.attempt:
+            return False
+        if state != row.state:
+            row.tries, row.next_at = 0, 0
+        row.state = state
+        for name, value in fields.items():
+            setattr(row, name, value)
+        return True
+
+
+def again(engine: Engine, pay: Pay, method: str, now_ms: int) -> bool:
+    """Another card after one that was declined; False when that is not the case any more."""
+    return move(
+        engine, pay, HOLDING, attempt=pay.attempt + 1, method=method, why="", fault="",
+        reference="", asked_at=now_ms,
+    )  # fmt: skip
+
+
+def alarm(db: Db, pay: Pay, code: str, detail: str, now_ms: int) -> None:
+    """Something about a payment that an operator must see; once."""
+    known = select(Problem).where(
+        Problem.charger == pay.charger, Problem.code == code, Problem.detail == detail
+    )
+    if db.scalars(known).first() is None:
+        db.add(
+            Problem(
+                charger=pay.charger, epoch=0, seq=0, code=code, detail=detail[:500],
+                payload=f"payment {pay.reference or pay.id}", at=now_ms,
+            )
+        )  # fmt: skip
+
+
+# -- what the charger's records say, in their transaction
+
+
+def heard(db: Db, session: Session, kind: str, payload: dict[str, Any], now_ms: int) -> None:
+    """A record of a session that was paid at a gateway."""
+    pay = _of(db, session)
+    if pay is None:
+        return
+    pay.session_id = session.id
+    if kind == "hold_asked":
+        if pay.state in (HELD, STARTING):
+            _into(pay, STARTED)
+    elif kind == "captured":
+        pay.capture_minor = payload["captured_minor"]
+        if pay.state == CAPTURED or pay.state == CAPTURING:
+            return
+        if pay.state in (CANCELLED, LOST):
+            alarm(
+                db, pay, "gateway_uncovered",
+                f"{pay.charger} delivered {pay.capture_minor} after the hold was given back", now_ms,
+            )  # fmt: skip
+        _into(pay, CAPTURING)
+    elif kind in ("cancelled", "declined") and pay.state in OPEN:
+        pay.why = pay.why or payload.get("reason", "") or "not_started"
+        _into(pay, CANCELLING)
+
+
+def _of(db: Db, session: Session) -> Pay | None:
+    db.flush()
+    if session.remote:
+        return db.get(Pay, session.remote)
+    return db.scalars(select(Pay).where(Pay.reference == session.reference)).first()
+
+
+def _into(pay: Pay, state: str) -> None:
+    pay.state, pay.tries, pay.next_at = state, 0, 0
