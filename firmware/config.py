@@ -36,6 +36,7 @@ FIELDS = (
     ("meter_lost_s", _INT, 3, 600, 10),
     ("meter_wait_s", _INT, 60, 604800, 86400),
     ("receipt_url", _TEXT, 0, 120, ""),
+    ("pay_url", _TEXT, 0, 120, ""),
     ("salt", _TEXT, 8, 64, None),
     ("meter.model", _TEXT, 1, 24, "SDM630"),
     ("meter.unit", _INT, 1, 247, 1),

@@ -13,6 +13,8 @@ from firmware.paper import leave
 
 _STATUS_EVERY = 30
 _SESSION_EVERY = 3
+_PAY_VALID_S = 900  # a code for paying by phone; docs/gateways.md, "The code"
+_PAY_NEW_S = 60
 _AHEAD = (
     "price_per_kwh", "price_per_hour", "change_at_ms", "change_at_wh", "hold_left_wh",
     "hold_left_ms",
@@ -29,6 +31,8 @@ class View:
         self._words_crc = 0
         self._words = {}
         self._ahead = None
+        self._pay = ""
+        self._pay_s = 0
         self.language = ""
 
     async def run(self) -> None:
@@ -48,6 +52,8 @@ class View:
         key = self._key()
         changed = key != self._said
         self._said = key
+        if changed:
+            self._pay_s = 0  # a code works once
         view = self.view()
         self._app.screen.show(view)
         self._turn += 1
@@ -78,7 +84,24 @@ class View:
             self._session(view, m, s)
         if app.remote.shown:
             view.update(app.remote.shown)
+        elif app.cfg.pay_url and (
+            view["state"] in ("free", "plugged", "declined") or view["message"] == "terminal_off"
+        ):
+            view["pay_url"] = self._code()
         return view
+
+    def _code(self) -> str:
+        """The address that a phone pays at, "" while a payment could not start a session."""
+        app = self._app
+        if not app.clock.known or not app.sync.online:
+            return ""
+        now_s = app.clock.epoch_ms() // 1000
+        if now_s >= self._pay_s:
+            self._pay_s = now_s + _PAY_NEW_S
+            parts = app.cfg.charger, app.cfg.connector, now_s + _PAY_VALID_S
+            mac = app.sync.mac("forecourt-pay-1\n%s\n%d\n%d" % parts)
+            self._pay = app.cfg.pay_url + "/%s/%d/%d/%s" % (parts + (mac[:20],))
+        return self._pay
 
     def _session(self, view: dict, m, s) -> None:
         self._words.clear()

@@ -48,6 +48,9 @@ def write_files(world: World) -> None:
         "supplier": SUPPLIER,
         "time_server": {"host": "127.0.0.1", "port": world.time_server.port},
     }
+    if world.site.gateway is not None:
+        config["pay_url"] = world.site.pages_url + "/pay"
+        world.back_office.send_tariff(world.charger_id, tariff.read_bytes())  # its price page
     config.update(o.config or {})
     (world.files / "config.json").write_text(json.dumps(config, indent=1))
 

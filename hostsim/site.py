@@ -12,23 +12,36 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hostsim.backoffice import contract
+from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice
 from hostsim.broker import Broker
 from hostsim.clock import WorldClock
 from hostsim.pki import Pki
 from hostsim.timeserver import TimeServer
 
+if TYPE_CHECKING:
+    from hostsim.backoffice.gateways.base import Gateway
+    from hostsim.gateway.proxy import Proxy
+
 OnMqtt = Callable[[str, dict[str, Any]], None]
 
 
 class Site:
-    """`directory`: where broker, certificates, database and clock are kept."""
+    """`directory`: where broker, certificates, database and clock are kept. With a payment gateway
+    (`gateway`) drivers may pay by phone at `pages_url`: the back office's pages are served there,
+    unless whoever made the site serves them at the `pages_url` given.
+    """
 
     def __init__(
-        self, directory: Path, start_epoch_ms: int | None = None, speed: float = 1
+        self,
+        directory: Path,
+        start_epoch_ms: int | None = None,
+        speed: float = 1,
+        gateway: bool = False,
+        pages_url: str = "",
     ) -> None:
         """Nothing runs yet. Without `start_epoch_ms` the clock goes on where it stopped."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -39,6 +52,10 @@ class Site:
         self.broker = Broker(directory / "broker", self.pki)
         self.time_server = TimeServer(self.clock)
         self.back_office: BackOffice | None = None
+        self.gateway: Proxy | None = None
+        self.pages_url = pages_url
+        self._speed = max(1, round(speed))
+        self._with_gateway = gateway
         self.trouble = asyncio.Lock()  # whoever stops and starts a shared part holds it
         self._listeners: dict[str, OnMqtt] = {}
         self._started = contextlib.AsyncExitStack()
@@ -50,6 +67,7 @@ class Site:
         progress("certificates and broker")
         undo.push_async_callback(asyncio.to_thread, self.broker.stop)
         await asyncio.to_thread(self.broker.start)
+        gateway = await self._start_gateway(progress) if self._with_gateway else None
         progress("back office")
         self.back_office = BackOffice(
             f"sqlite:///{self.directory / 'backoffice.db'}",
@@ -57,11 +75,52 @@ class Site:
             self.pki,
             self.clock.now_ms,
             self._heard,
+            self._operator() if gateway else None,
+            gateway=gateway,
         )
         undo.push_async_callback(asyncio.to_thread, self.back_office.close)
         await self.back_office.start()
+        if self.gateway is not None:
+            await self._start_pages()
         undo.push_async_callback(self.time_server.stop)
         await self.time_server.start()
+
+    async def _start_gateway(self, progress: Callable[[str], None]) -> Gateway:
+        """localstripe in a process of its own, and the SDK that talks to it. Raises PeerError."""
+        from hostsim.backoffice.gateways.base import TEST, Settings, opened
+        from hostsim.gateway.proxy import Proxy
+
+        progress("payment gateway")
+        self.gateway = Proxy(self.directory / "gateway")
+        self._started.push_async_callback(asyncio.to_thread, self.gateway.stop)
+        await asyncio.to_thread(self.gateway.start)
+        keys = Settings("stripe", TEST, self.gateway.url, self.gateway.environ)
+        return await asyncio.to_thread(opened, keys)
+
+    def _operator(self) -> Operator:
+        """The demo's. What the back office waits for happens in real time: at a greater speed it
+        waits for more of the simulated."""
+        more_s = 20 * (self._speed - 1)
+        return Operator(
+            gateway="stripe",
+            pay_wait_s=120 + more_s,
+            pay_confirm_s=900 + more_s,
+            pay_give_up_s=60 + more_s,
+        )
+
+    async def _start_pages(self) -> None:
+        """The back office's pages, for phones and for the gateway's events."""
+        assert self.gateway is not None and self.back_office is not None
+        if not self.pages_url:
+            from hostsim.backoffice.web import create_app
+            from hostsim.front.server import serve
+
+            ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            app = create_app(self.back_office)
+            serving = asyncio.create_task(serve(app, port=0, on_ready=ready.set_result))
+            self._started.push_async_callback(_ended, serving)
+            self.pages_url = f"http://127.0.0.1:{await ready}"
+        self.gateway.hooks.url = f"{self.pages_url}/gateway/events"
 
     async def stop(self) -> None:
         """Ends what was started."""
@@ -91,3 +150,8 @@ class Site:
         fresh = self._clock_file.with_suffix(".new")
         fresh.write_text(json.dumps({"now_ms": self.clock.now_ms()}))
         fresh.replace(self._clock_file)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -50,7 +50,8 @@ _EVENT_KINDS = ("zvt", "modbus", "mqtt", "lines", "ledger", "log", "fault")
 @dataclass
 class Options:
     """How a world is set up. `directory`: where everything is kept; `flash_kib`: size of the
-    ledger's region; `proxied`: the charger reaches the broker through a hostile network (`net`).
+    ledger's region; `proxied`: the charger reaches the broker through a hostile network (`net`);
+    `gateway`: drivers may pay by phone (`pages_url`: hostsim.site).
     """
 
     directory: Path
@@ -70,6 +71,8 @@ class Options:
     charger: str = CHARGER_ID
     flash_kib: int = 256
     proxied: bool = False
+    gateway: bool = False
+    pages_url: str = ""
 
 
 class World(Waiting):
@@ -88,7 +91,10 @@ class World(Waiting):
         self.charger_id = options.charger
         self.random = random.Random(options.seed)
         self._owns_site = site is None
-        self.site = site or Site(options.directory, options.start_epoch_ms, options.speed)
+        self.site = site or Site(
+            options.directory, options.start_epoch_ms, options.speed, options.gateway,
+            options.pages_url,
+        )  # fmt: skip
         self.clock = self.site.clock
         self.pki = self.site.pki
         self.broker = self.site.broker

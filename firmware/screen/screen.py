@@ -106,7 +106,7 @@ class Screen:
         state, message (text key or words), price_lines (tuple of words, or a function language ->
         tuple), energy_wh, resolution_wh (step of the meter's register), power_w, price_minor,
         currency, hold_minor, elapsed_ms, stop_reason, captured_minor, released_minor and
-        refund_minor (None: not known yet), receipt_no, receipt_url, card (masked), language ("":
+        refund_minor (None: not known yet), receipt_no, receipt_url, pay_url, card (masked), language ("":
         none chosen), online, clock (text), and of firmware/ahead.py price_per_kwh,
         price_per_hour, change_clock, change_at_wh, hold_left_wh, hold_left_ms.
         """
@@ -132,7 +132,7 @@ class Screen:
             body, foot = self._say(view, words)
         head = self._head(view, words)
         lines = compose(head, body, foot, port.rows, port.columns, self._page)
-        qr = view.get("receipt_url") or "" if state == "receipt" else ""
+        qr = view.get("receipt_url" if state == "receipt" else "pay_url") or ""
         shown = (lines, qr, _LIGHTS.get(state, "white"))
         if shown != self._last:
             self._last = shown
@@ -170,6 +170,8 @@ class Screen:
         columns = self._port.columns
         coded = state == "receipt" and view.get("receipt_url")
         prompt = words.find("do_receipt_code" if coded else "do_" + state)
+        if view.get("pay_url"):
+            prompt = words.find("do_pay")
         foot = wrap(prompt, columns)
         body = []
         if state in _REASONED:

@@ -21,6 +21,7 @@ safe_mode=Außer Betrieb (Wartung)
 do_booting=Einen Moment bitte
 do_free=Einstecken oder Karte vorhalten
 do_plugged=Zum Starten Karte vorhalten
+do_pay=Karte vorhalten oder Code scannen
 do_reading=Karte an den Leser halten
 do_authorising=Bitte warten
 do_wait_plug=Jetzt das Kabel einstecken

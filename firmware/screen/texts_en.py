@@ -21,6 +21,7 @@ safe_mode=Out of service (service mode)
 do_booting=One moment, please
 do_free=Plug in or tap your card
 do_plugged=Tap your card to start
+do_pay=Tap your card or scan the code
 do_reading=Hold your card to the reader
 do_authorising=Please wait
 do_wait_plug=Now plug in the cable

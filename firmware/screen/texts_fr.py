@@ -21,6 +21,7 @@ safe_mode=Hors service (maintenance)
 do_booting=Un instant
 do_free=Branchez ou présentez votre carte
 do_plugged=Présentez votre carte pour démarrer
+do_pay=Présentez la carte ou scannez le code
 do_reading=Approchez votre carte du lecteur
 do_authorising=Veuillez patienter
 do_wait_plug=Branchez maintenant le câble

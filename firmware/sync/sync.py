@@ -73,6 +73,10 @@ class Sync:
         finally:
             clock.cancel()
 
+    def mac(self, text: str) -> str:
+        """HMAC-SHA-256 of one's own words with the key of commands, in hex."""
+        return binascii.hexlify(commands.hmac_sha256(self._key, text.encode())).decode()
+
     def close(self) -> None:
         """Says offline, sends what is waiting, ends run(). What takes longer than a few seconds
         may be cancelled."""

@@ -44,7 +44,7 @@ class Proxy:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._serve, name="gateway proxy", daemon=True)
-        self.like = stripelike.StripeLike(self.ask, self.hooks)
+        self.like = stripelike.StripeLike(self.ask, self.hooks, self.url)
 
     @property
     def url(self) -> str:
@@ -104,7 +104,7 @@ class Proxy:
         with self._money:  # one after the other: what is left is asked for and used in one go
             known = self._keys.known(key, path, fields)
             if known is None:
-                known = self.like.act(path, fields)
+                known = self.like.act(path, dict(fields))
                 self._keys.keep(key, path, fields, known)
             return known
 

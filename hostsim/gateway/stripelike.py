@@ -71,8 +71,9 @@ class StripeLike:
     """`ask(method, path, fields, as_json)`: localstripe. `refund_state`: what the next refunds
     become: succeeded, or pending until `finish_refunds`."""
 
-    def __init__(self, ask: Ask, hooks: Hooks) -> None:
-        """See the class."""
+    def __init__(self, ask: Ask, hooks: Hooks, base: str) -> None:
+        """`base`: the proxy's own address, where the bank's page is."""
+        self._base = base
         self._ask = ask
         self._hooks = hooks
         self.refund_state = "succeeded"
@@ -103,7 +104,7 @@ class StripeLike:
         found["amount_capturable"] = found["amount"] if held else 0
         if found["next_action"]:
             back = self._back.get(found["id"], "")
-            url = f"{bank.PATH}{found['id']}?back={quote(back, safe='')}"
+            url = f"{self._base}{bank.PATH}{found['id']}?back={quote(back, safe='')}"
             found["next_action"] = {
                 "type": "redirect_to_url",
                 "redirect_to_url": {"url": url, "return_url": back},
