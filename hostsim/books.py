@@ -163,9 +163,9 @@ def _compare(what: str, first: str, a: Entry | None, other: str, b: Entry | None
 
 
 def of_directory(directory: Path) -> dict[str, Any]:
-    """The books of a world from its files, whether it runs or not.
+    """The books of a world from its files, whether it runs or not; four with a payment gateway.
 
-    Raises OSError, ValueError, BooksError.
+    Raises OSError, ValueError, BooksError, PeerError.
     """
     from hostsim.backoffice import views
     from hostsim.backoffice.models import open_database
@@ -180,11 +180,17 @@ def of_directory(directory: Path) -> dict[str, Any]:
             raise ValueError(f"no {path.name} here; `python -m hostsim run` makes one")
     engine = open_database(f"sqlite:///{database}")
     try:
-        back = from_records("back office", views.records(engine, CHARGER_ID))
+        back = views.records(engine, CHARGER_ID)
     finally:
         engine.dispose()
+    charger = read_image(flash)
     terminal = from_terminal(Books(directory / "terminal.json").summary())
-    return compare(from_records("charger", read_image(flash)), terminal, back)
+    found = compare(from_records("charger", charger), terminal, from_records("back office", back))
+    if (directory / "gateway").is_dir():
+        from hostsim.gateway import book
+
+        book.of_directory(found, directory / "gateway", CHARGER_ID, charger, back)
+    return found
 
 
 def compare(charger: Book, terminal: Book, back: Book) -> dict[str, Any]:
@@ -199,12 +205,17 @@ def compare(charger: Book, terminal: Book, back: Book) -> dict[str, Any]:
     }
 
 
+def count_word(result: dict[str, Any]) -> str:
+    """Three books, or four where a payment gateway took part."""
+    return "four" if "gateway" in result else "three"
+
+
 def show(result: dict[str, Any]) -> None:
     """The three books as a table, for a person."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="The three books (minor units)")
+    table = Table(title=f"The {count_word(result)} books (minor units)")
     table.add_column("")
     for name in ("charger", "terminal", "back office"):
         table.add_column(name, justify="right")
@@ -221,6 +232,14 @@ def show(result: dict[str, Any]) -> None:
         for figure in ("captured_minor", "payments"):
             name = figure.removesuffix("_minor") + " elsewhere"
             table.add_row(name, str(charger[figure]), "-", str(back[figure]))
+    if "gateway" in result:
+        totals = result["gateway"]
+        held = f", open {len(totals['open'])}" if totals["open"] else ""
+        table.caption = (
+            f"payment gateway: {totals['payments']} payments, captured"
+            f" {totals['captured_minor']}, released {totals['released_minor']}, refunded"
+            f" {totals['refunded_minor']}{held}"
+        )
     console = Console()
     console.print(table)
     if result["agree"]:

@@ -100,13 +100,17 @@ def demo(
     refund: Annotated[
         int, typer.Option(help="Minor units to give back afterwards; 0: all.", min=-1)
     ] = -1,
+    method: Annotated[
+        str, typer.Option(help="card, or qr: the driver's phone pays at the gateway.")
+    ] = "card",
     rom: _Rom = False,
     as_json: _Json = False,
 ) -> None:
-    """Plays one session headless on the real firmware: the driver's receipt, the three books.
+    """Plays one session headless on the real firmware: the driver's receipt, the three books (the
+    gateway's as the fourth with --method qr).
 
-    Exit code 0 only when the three books agree; 1 when they do not or the session did not come to
-    its end, 2 for a bad option or tariff.
+    Exit code 0 only when the books agree; 1 when they do not or the session did not come to its
+    end, 2 for a bad option or tariff.
     """
     from hostsim import demo as demo_module
     from hostsim.terminal.cards import CARDS
@@ -114,6 +118,8 @@ def demo(
 
     if card not in CARDS:
         raise fail(f"--card {card}: there are {', '.join(CARDS)}", 2)
+    if method not in demo_module.METHODS:
+        raise fail(f"--method {method}: there are {', '.join(demo_module.METHODS)}", 2)
     try:
         start_ms = demo_module.start_ms(seed, at)
     except ValueError as e:
@@ -129,6 +135,7 @@ def demo(
             wanted_wh=round(kwh * 1000),
             seed=seed,
             start_epoch_ms=start_ms,
+            gateway=method == "qr",
         )
         result, receipt = _play(options, card, as_json, refund)
     if as_json:
@@ -136,7 +143,7 @@ def demo(
     else:
         demo_module.show(result, receipt)
     if not result["books_agree"]:
-        raise fail("the three books do not agree: " + "; ".join(result["books"]["differences"]))
+        raise fail("the books do not agree: " + "; ".join(result["books"]["differences"]))
 
 
 def _play(
@@ -145,6 +152,7 @@ def _play(
     from hostsim import demo as demo_module
     from hostsim.broker import BrokerError
     from hostsim.charger import ChargerError
+    from hostsim.gateway.peer import PeerError
     from hostsim.world import WorldError
 
     try:
@@ -156,7 +164,7 @@ def _play(
                     options, card, lambda text: status.update(f"{text} ..."), refund
                 )
             )
-    except (WorldError, BrokerError, ChargerError) as e:
+    except (WorldError, BrokerError, ChargerError, PeerError) as e:
         raise fail(str(e)) from e
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
@@ -197,16 +205,18 @@ def reconcile(
     ] = BUILD / "run",
     as_json: _Json = False,
 ) -> None:
-    """Compares the three books of a world: charger's ledger, terminal's, back office's.
+    """Compares the books of a world: charger's ledger, terminal's, back office's; and the payment
+    gateway's where one took part.
 
     Exit code 0: they agree to the cent; 1: they differ; 2: there are no books.
     """
     from hostsim import books
+    from hostsim.gateway.peer import PeerError
     from hostsim.terminal.books import BooksError
 
     try:
         result = books.of_directory(directory)
-    except (OSError, ValueError, BooksError) as e:
+    except (OSError, ValueError, BooksError, PeerError) as e:
         raise fail(f"{directory}: {e}", 2) from e
     if as_json:
         print(json.dumps(result))

@@ -12,19 +12,23 @@ from typing import Any
 
 from hostsim import acquirer
 from hostsim.backoffice.refunds import RefundError
+from hostsim.books import FIGURES
+from hostsim.phone import Phone
 from hostsim.terminal.cards import CARDS
 from hostsim.world import CHARGER_ID, Options, World, WorldError
 
 _READY_S = 90
 _ANSWER_S = 60
 _MONEY_S = 60
+METHODS = ("card", "qr")
 
 
 async def play(
     options: Options, card: str, progress: Callable[[str], None], refund: int = -1
 ) -> tuple[dict[str, Any], list[str]]:
     """Plays the session; the object `demo --json` prints, and the lines of the receipt. `refund`:
-    minor units an operator gives back afterwards (0: all, -1: no refund).
+    minor units an operator gives back afterwards (0: all, -1: no refund). With a payment gateway
+    (options.gateway) the driver pays by phone.
 
     Raises WorldError, BrokerError or ChargerError when it does not come to its end.
     """
@@ -33,7 +37,8 @@ async def play(
         await world.start()
         await world.until_ready(_READY_S)
         before_wh = world.meter.register_wh
-        stop = await _session(world, card, progress)
+        play = _by_phone(world, progress) if options.gateway else _session(world, card, progress)
+        stop = await play
         progress("the back office takes the records")
         await world.until(world.synced, _MONEY_S, "the back office to acknowledge everything")
         if refund >= 0 and "captured" in world.records:
@@ -72,6 +77,29 @@ async def _session(world: World, card: str, progress: Callable[[str], None]) -> 
     )
     priced = world.records.get("priced") or world.records["cancelled"]
     return str(priced["reason"])
+
+
+async def _by_phone(world: World, progress: Callable[[str], None]) -> str:
+    """From the code on the screen to the receipt on the phone; why it ended."""
+    progress("scanning the code and paying by phone")
+    phone = Phone()
+    try:
+        await world.until(lambda: bool(world.evse.screen["qr"]), _ANSWER_S, "the code")
+        state = await phone.pay(world.evse.screen["qr"])
+        if state in ("refused", "declined"):
+            raise WorldError(f"paying by phone: {phone.said or state}")
+        await world.until(
+            lambda: world.state == "wait_plug" or _has(world, "cancelled"), _ANSWER_S, "the start"
+        )
+        if world.state == "wait_plug":
+            await _charge(world, progress)
+        progress("the gateway takes the price")
+        await phone.until("captured", "cancelled", "lost", timeout_s=_MONEY_S)
+        await world.until(lambda: world.state != "settling", _MONEY_S, "settlement")
+        priced = world.records.get("priced") or world.records["cancelled"]
+        return str(priced["reason"])
+    finally:
+        await phone.close()
 
 
 async def _refund(world: World, amount_minor: int) -> None:
@@ -132,12 +160,10 @@ def result(world: World, before_wh: int, stop_reason: str) -> dict[str, Any]:
     books = world.compare_books()
     priced = last.get("priced", {})
     view = world.view
+    sums = books["charger"]
     assert world.charger
     return {
-        "authorised_minor": books["charger"]["authorised_minor"],
-        "captured_minor": books["charger"]["captured_minor"],
-        "released_minor": books["charger"]["released_minor"],
-        "refunded_minor": books["charger"]["refunded_minor"],
+        **{name: sums[name] + sums["elsewhere"][name] for name in FIGURES},
         "priced_minor": priced.get("total_minor", 0),
         "currency": last.get("hold_asked", {}).get("currency", ""),
         "billed_wh": priced.get("billed_wh", 0),
@@ -156,6 +182,7 @@ def result(world: World, before_wh: int, stop_reason: str) -> dict[str, Any]:
         "resets": world.charger.resets,
         "charger": CHARGER_ID,
         "books": books,
+        "gateway": books.get("gateway", {}),
     }
 
 

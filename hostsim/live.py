@@ -22,12 +22,13 @@ from hostsim.broker import BrokerError
 from hostsim.charger import ChargerError
 from hostsim.front.app import PortInUseError, create_app
 from hostsim.front.app import serve as serve_page
+from hostsim.gateway.peer import PeerError
 from hostsim.world import Options, World, WorldError
 
 DEMO_PERSON = "demo"
 _HOST = "127.0.0.1"
 _BOOKS_EVERY_S = 1.0
-_KEPT = ("charger", "broker", "pki")
+_KEPT = ("charger", "broker", "pki", "gateway")
 _FILES = ("terminal.json", "meter.json", "clock.json", "backoffice.db")
 
 _console = Console(stderr=True)
@@ -39,9 +40,14 @@ def page_of(world: World) -> FastAPI:
     return create_app(world, [backoffice_app(world.back_office)])
 
 
+def pages_url(port: int) -> str:
+    """Where the back office's pages are."""
+    return f"http://{_HOST}:{port}/backoffice"
+
+
 def receipt_url(port: int) -> str:
     """What stands before <charger>/<receipt number>/<total> in the QR code of a receipt."""
-    return f"http://{_HOST}:{port}/backoffice/r/"
+    return pages_url(port) + "/r/"
 
 
 @contextlib.asynccontextmanager
@@ -120,10 +126,11 @@ async def serve(options: Options, port: int, fresh: bool) -> int:
             if fresh:
                 forget(options.directory)
             options.receipt_url = receipt_url(port)
+            options.gateway, options.pages_url = True, pages_url(port)
             await _serve(options, port, undo)
     except asyncio.CancelledError:
         _console.print("stopped; nothing is left running.")
-    except (WorldError, BrokerError, ChargerError, PortInUseError) as e:
+    except (WorldError, BrokerError, ChargerError, PeerError, PortInUseError) as e:
         _console.print(f"[bold red]forecourt:[/] {e}", highlight=False, soft_wrap=True)
         return 1
     return 0

@@ -382,13 +382,20 @@ class World(Waiting):
         return read_image(self.files / "flash.bin")
 
     def compare_books(self) -> dict[str, Any]:
-        """The three books and their differences; also kept for the snapshot."""
+        """The three books and their differences, four with a payment gateway; also kept for the
+        snapshot."""
         assert self.back_office
-        charger = books_module.from_records("charger", self.charger_records())
+        flash, kept = self.charger_records(), self.back_office.records(self.charger_id)
+        charger = books_module.from_records("charger", flash)
         terminal = books_module.from_terminal(self.terminal.books.summary())
-        back = books_module.from_records("back office", self.back_office.records(self.charger_id))
-        self.books_seen = books_module.compare(charger, terminal, back)
-        return self.books_seen
+        back = books_module.from_records("back office", kept)
+        found = books_module.compare(charger, terminal, back)
+        if self.back_office.phone is not None:
+            from hostsim.gateway import book
+
+            book.join(found, self.back_office.phone.gateway, self.charger_id, flash, kept)
+        self.books_seen = found
+        return found
 
     # --- acting ----------------------------------------------------------------------------------
 

@@ -106,8 +106,8 @@ class Screen:
         state, message (text key or words), price_lines (tuple of words, or a function language ->
         tuple), energy_wh, resolution_wh (step of the meter's register), power_w, price_minor,
         currency, hold_minor, elapsed_ms, stop_reason, captured_minor, released_minor and
-        refund_minor (None: not known yet), receipt_no, receipt_url, pay_url, card (masked), language ("":
-        none chosen), online, clock (text), and of firmware/ahead.py price_per_kwh,
+        refund_minor (None: not known yet), receipt_no, receipt_url, pay_url, card (masked),
+        language ("": none chosen), online, clock (text), and of firmware/ahead.py price_per_kwh,
         price_per_hour, change_clock, change_at_wh, hold_left_wh, hold_left_ms.
         """
         state = view["state"]

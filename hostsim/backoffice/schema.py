@@ -41,7 +41,7 @@ def _version(engine: Engine) -> str:
 
 
 def _make(engine: Engine) -> None:
-    from hostsim.backoffice import models, pay_tables, tables  # noqa: F401 - of the metadata
+    from hostsim.backoffice import models, tables  # noqa: F401 - theirs belong to the metadata
 
     try:
         with engine.begin() as connection:

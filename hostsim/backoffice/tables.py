@@ -7,7 +7,10 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from hostsim.backoffice import member_tables  # noqa: F401 - of one metadata with these
+from hostsim.backoffice import (  # noqa: F401 - of one metadata with these
+    member_tables,
+    pay_tables,
+)
 from hostsim.backoffice.models import Base, big_integer
 
 # -- documents

@@ -109,89 +109,91 @@ class Proxy:
             return known
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of the SDK's, or of a browser at the bank's page."""
+
+    proxy: Proxy  # of the class that _handler makes
+    protocol_version = "HTTP/1.1"
+    timeout = 60
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: requests have keys in their headers."""
+
+    def do_GET(self) -> None:  # noqa: N802 - BaseHTTPRequestHandler's name
+        """Reading."""
+        self._serve("GET")
+
+    def do_POST(self) -> None:  # noqa: N802
+        """Doing."""
+        self._serve("POST")
+
+    def _serve(self, method: str) -> None:
+        where = urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        fields = dict(parse_qsl(body if method == "POST" else where.query))
+        if where.path.startswith(bank.PATH):
+            self._bank(method, where.path, where.query, fields)
+            return
+        if not self.headers.get("Authorization", "").endswith(SECRET):
+            self._say(401, stripelike.error("authentication_error", "no such key"))
+            return
+        fault = self.proxy.faults.next(stripelike.operation(method, where.path))
+        if fault and self._befallen(fault):
+            return
+        status, found = self.proxy.answer(
+            method, where.path, fields, self.headers.get("Idempotency-Key", "")
+        )
+        if fault and fault.kind == faults.LOST:
+            self._hang_up()
+            return
+        self._say(status, found)
+
+    def _befallen(self, fault: Fault) -> bool:
+        """Whether this request goes no further."""
+        if fault.kind == faults.SLOW:
+            time.sleep(fault.seconds)
+        elif fault.kind == faults.DOWN:
+            self._hang_up()
+            return True
+        elif fault.kind == faults.ERROR:
+            kind = "rate_limit_error" if fault.status == 429 else "api_error"
+            self._say(fault.status, stripelike.error(kind, "the gateway has a bad day"))
+            return True
+        return False
+
+    def _bank(self, method: str, path: str, query: str, fields: dict[str, str]) -> None:
+        back = parse_qs(query).get("back", [""])[0]
+        if method == "GET":
+            self._page(bank.page(path, query))
+            return
+        intent = path.removeprefix(bank.PATH)
+        self.proxy.like.authenticate(intent, fields.get("answer") == "yes")
+        mark = "&" if "?" in back else "?"
+        self.send_response(303)
+        self.send_header("Location", back + mark + urlencode({"payment_intent": intent}))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _page(self, text: str) -> None:
+        data = text.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _say(self, status: int, found: dict[str, Any]) -> None:
+        data = json.dumps(found).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Request-Id", "req_forecourt")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+
+
 def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """One connection of the SDK's, or of a browser at the bank's page."""
-
-        protocol_version = "HTTP/1.1"
-        timeout = 60
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Nothing: requests have keys in their headers."""
-
-        def do_GET(self) -> None:  # noqa: N802 - BaseHTTPRequestHandler's name
-            """Reading."""
-            self._serve("GET")
-
-        def do_POST(self) -> None:  # noqa: N802
-            """Doing."""
-            self._serve("POST")
-
-        def _serve(self, method: str) -> None:
-            where = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            fields = dict(parse_qsl(body if method == "POST" else where.query))
-            if where.path.startswith(bank.PATH):
-                self._bank(method, where.path, where.query, fields)
-                return
-            if not self.headers.get("Authorization", "").endswith(SECRET):
-                self._say(401, stripelike.error("authentication_error", "no such key"))
-                return
-            fault = proxy.faults.next(stripelike.operation(method, where.path))
-            if fault and self._befallen(fault):
-                return
-            status, found = proxy.answer(
-                method, where.path, fields, self.headers.get("Idempotency-Key", "")
-            )
-            if fault and fault.kind == faults.LOST:
-                self._hang_up()
-                return
-            self._say(status, found)
-
-        def _befallen(self, fault: Fault) -> bool:
-            """Whether this request goes no further."""
-            if fault.kind == faults.SLOW:
-                time.sleep(fault.seconds)
-            elif fault.kind == faults.DOWN:
-                self._hang_up()
-                return True
-            elif fault.kind == faults.ERROR:
-                kind = "rate_limit_error" if fault.status == 429 else "api_error"
-                self._say(fault.status, stripelike.error(kind, "the gateway has a bad day"))
-                return True
-            return False
-
-        def _bank(self, method: str, path: str, query: str, fields: dict[str, str]) -> None:
-            back = parse_qs(query).get("back", [""])[0]
-            if method == "GET":
-                self._page(bank.page(path, query))
-                return
-            intent = path.removeprefix(bank.PATH)
-            proxy.like.authenticate(intent, fields.get("answer") == "yes")
-            mark = "&" if "?" in back else "?"
-            self.send_response(303)
-            self.send_header("Location", back + mark + urlencode({"payment_intent": intent}))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def _page(self, text: str) -> None:
-            data = text.encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def _say(self, status: int, found: dict[str, Any]) -> None:
-            data = json.dumps(found).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.send_header("Request-Id", "req_forecourt")
-            self.end_headers()
-            self.wfile.write(data)
-
-        def _hang_up(self) -> None:
-            self.close_connection = True
-
-    return Handler
+    return type("_Handler", (_Handler,), {"proxy": proxy})

@@ -154,7 +154,7 @@ def ensure_libraries() -> None:
 
 def ensure_localstripe() -> None:
     """Unpack localstripe and what it runs on to build/localstripe, which only its own process has
-    on its path (hostsim/gateway): it is under the GPL, and its libraries are not the back office's.
+    on its path (hostsim/gateway): it is under the GPL, and what it needs is not the back office's.
     """
     whole = stamps.fingerprint(f"{sys.version_info[:2]}", _LOCALSTRIPE, _LOCALSTRIPE_LOCK)
     if stamps.read("localstripe") == whole and (LOCALSTRIPE / "localstripe").is_dir():

@@ -95,7 +95,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be held. `order`: our own id, stored with the payment at the gateway; `method`:
+    """What is to be held. `order`: our own id, stored with the payment at the gateway, as is
+    `about` (charger/connector, or what else is paid); `method`:
     what the page got as the payer's card ("" when it is entered at the gateway's own form)."""
 
     order: str
@@ -125,6 +126,7 @@ class Payment:
     code: str = ""
     secret: str = ""
     confirm_url: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)

@@ -232,8 +232,8 @@ class Stripe(Gateway):
     def _event(self, payload: bytes) -> Event:
         try:
             found = json.loads(payload)
-            thing = found["data"]["object"]
-            event = Event(str(found["id"]), str(found["type"]), _about(thing), int(found["created"]))
+            about, made = _about(found["data"]["object"]), int(found["created"])
+            event = Event(str(found["id"]), str(found["type"]), about, made)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise Forged(f"webhook: not an event ({type(exc).__name__})") from exc
         if bool(found.get("livemode")) != self._livemode:
@@ -256,6 +256,7 @@ class Stripe(Gateway):
         return Payment(
             reference=found["id"],
             order=metadata.get("order", ""),
+            about=metadata.get("about", ""),
             state=state,
             currency=found["currency"].upper(),
             authorised_minor=authorised,

@@ -1,9 +1,9 @@
 """Pay by phone: the page behind the code on a charger's screen, the payment's own page, and where
 the gateway says that something happened.
 
-Nobody logs in: the code's MAC opens the form, a random token in the address is the payment's page.
+Nobody logs in: the code's MAC opens the form, a random token in the address is the payment's own.
 Card data never comes here: in test mode a named test method is chosen, else the gateway's own form
-takes them in the browser; its script is allowed on that page only. Without it pages need no script.
+takes them in the browser; its script is allowed on that page only. Other pages need no script.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hostsim.backoffice import figures
 from hostsim.backoffice.gateways.base import Forged, GatewayError
 from hostsim.backoffice.invoices import find, sheet
 from hostsim.backoffice.invoices import texts as formats
+from hostsim.backoffice.pages.public import qr_svg
+from hostsim.backoffice.pages.shell import HEADERS, Desk, Shell, back, read_form
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import pays, texts
 from hostsim.backoffice.phone.code import BadCode
 from hostsim.backoffice.phone.desk import NotForSale, Offer, PayDesk
-from hostsim.backoffice.pages.public import qr_svg
-from hostsim.backoffice.pages.shell import HEADERS, Desk, Shell, back, read_form
 
 routes = APIRouter()
 
@@ -220,8 +220,10 @@ def _shown(pay: Pay, found: dict[str, Any]) -> str:
         state = (found["figures"] or {}).get("state", "")
         if session and session["state"] in ("delivered", "priced"):
             return "settling" if session["state"] == "priced" else "finished"
-        return state if state in ("wait_plug", "charging", "paused", "finished", "settling") else (
-            "charging" if session and session["state"] == "charging" else "wait_plug"
+        return (
+            state
+            if state in ("wait_plug", "charging", "paused", "finished", "settling")
+            else ("charging" if session and session["state"] == "charging" else "wait_plug")
         )
     return {
         pays.DECLINED: "declined_title",
@@ -262,9 +264,7 @@ def _policy(phone: PayDesk) -> str:
     )
 
 
-def _bill(
-    request: Request, shell: Shell, bill: tuple[str, int, int], code: str
-) -> dict[str, Any]:
+def _bill(request: Request, shell: Shell, bill: tuple[str, int, int], code: str) -> dict[str, Any]:
     """The invoice and its credit notes, as behind the receipt's own code."""
     documents = find.by_receipt(shell.office.engine, *bill)
     path = f"r/{bill[0]}/{bill[1]}/{bill[2]}"

@@ -208,7 +208,7 @@ class Cashier:
         elif state == "" and now < self._start_by(pay):
             self._move(pay, pays.HELD)
         elif state in ("", "unanswered"):
-            # Nobody knows whether it started: its records may still come. Time for them, then back.
+            # nobody knows whether it started: its records get some more time, then it goes back
             patience = self._office.operator.pay_patience_s * 1000
             if now > self._start_by(pay) + patience:
                 self._move(pay, pays.CANCELLING, why="charger_offline")

@@ -198,7 +198,10 @@ class PayDesk:
                 db.execute(delete(PayEvent).where(PayEvent.at < now - _EVENTS_KEPT_MS))
                 db.add(
                     PayEvent(
-                        identity=event.identity, kind=event.kind[:64], payment=event.payment, at=now
+                        identity=event.identity,
+                        kind=event.kind[:64],
+                        payment=event.payment,
+                        at=now,
                     )
                 )
                 if event.payment:

@@ -147,9 +147,7 @@ class Paybacks:
         state = {base.DONE: "done", base.FAILED: "failed"}.get(found.state, "pending")
         pause = min(_FIRST_MS * 2 ** min(row.tries, 16), _LONGEST_MS)
         if row.state == "done" and state == "failed":  # the bank sent it back, after our word
-            self._alarm(
-                row, "gateway_refund_back", f"refund {row.refund} came back from the bank"
-            )
+            self._alarm(row, "gateway_refund_back", f"refund {row.refund} came back from the bank")
         fields: dict[str, Any] = {
             "state": state, "reference": found.reference, "look": False, "fault": found.code,
             "next_at": self._now_ms() + pause, "tries": row.tries + 1,

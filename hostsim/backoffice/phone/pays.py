@@ -148,10 +148,8 @@ def heard(db: Db, session: Session, kind: str, payload: dict[str, Any], now_ms: 
         if pay.state == CAPTURED or pay.state == CAPTURING:
             return
         if pay.state in (CANCELLED, LOST):
-            alarm(
-                db, pay, "gateway_uncovered",
-                f"{pay.charger} delivered {pay.capture_minor} after the hold was given back", now_ms,
-            )  # fmt: skip
+            detail = f"{pay.charger} delivered {pay.capture_minor} after the hold was given back"
+            alarm(db, pay, "gateway_uncovered", detail, now_ms)
         _into(pay, CAPTURING)
     elif kind in ("cancelled", "declined") and pay.state in OPEN:
         pay.why = pay.why or payload.get("reason", "") or "not_started"

@@ -13,7 +13,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Comparez avec le nom inscrit sur la borne devant vous.",
     ),
     "price": ("Price", "Preis", "Prix"),
-    "hold": ("Reserved on your card", "Wird auf Ihrer Karte reserviert", "Réservé sur votre carte"),
+    "hold": ("Reserved on your card", "Auf Ihrer Karte reserviert", "Réservé sur votre carte"),
     "hold_about": (
         "You pay only what you charge. The rest is released as soon as the session ends; charging"
         " stops before this amount is passed.",
@@ -26,8 +26,8 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "method": ("Payment", "Zahlung", "Paiement"),
     "test_form": (
         "Test mode: no real card, no money. Choose what the test bank shall answer.",
-        "Testbetrieb: keine echte Karte, kein Geld. Bitte wählen, was die Testbank antworten soll.",
-        "Mode test : pas de vraie carte, pas d'argent. Choisissez la réponse de la banque de test.",
+        "Testbetrieb: keine echte Karte, kein Geld. Was soll die Testbank antworten?",
+        "Mode test : ni vraie carte, ni argent. Choisissez la réponse de la banque de test.",
     ),
     "test_good": ("Test card that pays", "Testkarte, die zahlt", "Carte de test qui paie"),
     "test_declined": (
