@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hostsim.world import World
 
 FIGURES = ("authorised_minor", "captured_minor", "released_minor", "refunded_minor")
 
@@ -190,6 +193,22 @@ def of_directory(directory: Path) -> dict[str, Any]:
         from hostsim.gateway import book
 
         book.of_directory(found, directory / "gateway", CHARGER_ID, charger, back)
+    return found
+
+
+def of_world(world: World) -> dict[str, Any]:
+    """The books of a world that runs."""
+    assert world.back_office
+    flash, kept = world.charger_records(), world.back_office.records(world.charger_id)
+    found = compare(
+        from_records("charger", flash),
+        from_terminal(world.terminal.books.summary()),
+        from_records("back office", kept),
+    )
+    if world.back_office.phone is not None:
+        from hostsim.gateway import book
+
+        book.join(found, world.back_office.phone.gateway, world.charger_id, flash, kept)
     return found
 
 

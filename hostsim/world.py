@@ -91,10 +91,8 @@ class World(Waiting):
         self.charger_id = options.charger
         self.random = random.Random(options.seed)
         self._owns_site = site is None
-        self.site = site or Site(
-            options.directory, options.start_epoch_ms, options.speed, options.gateway,
-            options.pages_url,
-        )  # fmt: skip
+        o = options
+        self.site = site or Site(o.directory, o.start_epoch_ms, o.speed, o.gateway, o.pages_url)
         self.clock = self.site.clock
         self.pki = self.site.pki
         self.broker = self.site.broker
@@ -382,20 +380,9 @@ class World(Waiting):
         return read_image(self.files / "flash.bin")
 
     def compare_books(self) -> dict[str, Any]:
-        """The three books and their differences, four with a payment gateway; also kept for the
-        snapshot."""
-        assert self.back_office
-        flash, kept = self.charger_records(), self.back_office.records(self.charger_id)
-        charger = books_module.from_records("charger", flash)
-        terminal = books_module.from_terminal(self.terminal.books.summary())
-        back = books_module.from_records("back office", kept)
-        found = books_module.compare(charger, terminal, back)
-        if self.back_office.phone is not None:
-            from hostsim.gateway import book
-
-            book.join(found, self.back_office.phone.gateway, self.charger_id, flash, kept)
-        self.books_seen = found
-        return found
+        """The three books and their differences (four with a payment gateway), kept as well."""
+        self.books_seen = books_module.of_world(self)
+        return self.books_seen
 
     # --- acting ----------------------------------------------------------------------------------
 
