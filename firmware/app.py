@@ -89,6 +89,17 @@ class App:
         leave("firmware.receipt", "firmware.pricing.receipt", "firmware.pricing.words",
               "firmware.pricing.waiver")  # fmt: skip
 
+    def tell_line(self) -> None:
+        """What the meter's line did to the session that was just billed, for the operator."""
+        try:
+            from firmware.meter.line import trouble
+
+            if text := trouble(self.meter.bus):
+                self.log("info", text)
+        except MemoryError as e:  # as above
+            self.log("warning", "meter line: %s" % e)
+        leave("firmware.meter.line")
+
 
 def _composed(app: App, reason: str):
     from firmware.compose import begin

@@ -58,6 +58,29 @@ def test_difference_of_readings_is_the_meters_own_at_sixty_fold_time(which: str)
     run(work)
 
 
+@both
+def test_an_exponent_the_meter_changes_is_followed_and_its_step_stated(which: str) -> None:
+    """The WM3M4C says in a register of its own which power of ten its counter has."""
+
+    async def work() -> None:
+        for exponent, wh, step in ((-3, 1_234_567, 1), (0, 1_234_567, 1), (2, 1_234_500, 100)):
+            async with Rig(which, model="WM3M4C") as rig:
+                rig.sim.device.exponent = exponent
+                answer = await rig.do("read")
+                assert (answer["state"], answer["wh"]) == ("ok", wh), (exponent, answer)
+                assert answer["resolution_wh"] == step
+                assert rig.sim.register_wh == wh
+        async with Rig(which, model="WM3M4C") as rig:
+            for wild in (19, 100, 32766, 32767):
+                rig.sim.device.exponent = wild
+                answer = await rig.do("read")
+                assert answer["problem"].startswith("the meter has no value"), (wild, answer)
+            rig.sim.device.exponent = 0
+            assert (await rig.do("read"))["wh"] == 1_234_567
+
+    run(work)
+
+
 SLOW = ("timeout_ms=120", "late_ms=500", "attempts=2")
 
 SILENT_AFTER_RETRIES = [

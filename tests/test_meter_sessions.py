@@ -72,26 +72,28 @@ def test_a_session_of_each_model_is_billed_to_its_own_register(models):
     run(scenario, wanted_wh=20000, config={"languages": ["en"]})
 
 
-# fault, parameter, the alarm's code ("": the session goes on)
+# fault, parameter, the alarm's code ("": the session goes on), what the operator reads in the log
 FAULTS = [
-    ("silence", None, "meter_lost"),
-    ("crc", None, "meter_lost"),
-    ("short", 3, "meter_lost"),
-    ("wrong_unit", 1, "meter_lost"),
-    ("exception", 4, "meter_lost"),
-    ("late", 900, "meter_lost"),
-    ("noise", 3, "meter_lost"),
-    ("nan", None, "meter_lost"),
-    ("rollback", 1000, "meter_lost"),
-    ("jump", 100_000, "meter_lost"),
-    ("freeze", None, "meter_lost"),
-    ("pace", 50, "meter_lost"),
-    ("power", 15_000, "meter_lost"),
-    ("swap", "99000001", "meter_swapped"),
-    ("echo", None, ""),
-    ("late", 100, ""),
-    ("drop", 1, ""),
+    ("silence", None, "meter_lost", "ModbusTimeout: 0 of"),
+    ("crc", None, "meter_lost", "ModbusCrcError: check sum"),
+    ("short", 3, "meter_lost", "bytes came in time"),
+    ("wrong_unit", 1, "meter_lost", "unit 2 answered instead of 1"),
+    ("exception", 4, "meter_lost", "modbus exception 4"),
+    ("late", 900, "meter_lost", "ModbusTimeout: 0 of"),
+    ("noise", 3, "meter_lost", "meter: Modbus"),
+    ("nan", None, "meter_lost", "the meter has no value"),
+    ("rollback", 1000, "meter_lost", "stepped back"),
+    ("jump", 100_000, "meter_lost", "more than the supply can give"),
+    ("freeze", None, "meter_lost", "the energy register"),
+    ("pace", 50, "meter_lost", "the energy register and the power shown disagree"),
+    ("power", 15_000, "meter_lost", "the energy register and the power shown disagree"),
+    ("power", 60_000, "meter_lost", "the power shown is more than the supply can give"),
+    ("swap", "99000001", "meter_swapped", "meter 99000001 answers instead of 21034567"),
+    ("echo", None, "", "requests answered"),
+    ("late", 100, "", ""),
+    ("drop", 10, "", "requests answered"),
 ]
+WORDS = "The meter does not answer"
 STAYS = ("freeze", "pace")  # until it is paid: what the register says is billed all the same
 GROUPS = [FAULTS[i::3] for i in range(3)]
 
@@ -99,7 +101,8 @@ GROUPS = [FAULTS[i::3] for i in range(3)]
 @pytest.mark.parametrize("faults", GROUPS, ids=["+".join(f[0] for f in g) for g in GROUPS])
 def test_a_fault_in_a_session_costs_nobody_a_watt_hour(faults):
     async def scenario(world):
-        for name, param, alarm in faults:
+        for name, param, alarm, told in faults:
+            world.log.clear()
             before = world.meter.register_wh
             await charging(world)
             await energy(world, 50)
@@ -109,6 +112,7 @@ def test_a_fault_in_a_session_costs_nobody_a_watt_hour(faults):
                 await until_state(world, "finished", "settling", "receipt")
                 assert world.records["alarm"]["code"] == alarm, name
                 assert not world.evse.contactor
+                await world.until(lambda: WORDS in screen(world), 20, f"{name}: words")
             else:
                 await energy(world, 400)
                 assert "alarm" not in world.records, name
@@ -120,13 +124,14 @@ def test_a_fault_in_a_session_costs_nobody_a_watt_hour(faults):
             assert priced["billed_wh"] == world.meter.register_wh - before >= 50, name
             world.meter.clear_fault()
             assert priced["reason"] == ("meter_lost" if alarm else "unplug"), name
+            assert not told or any(told in line for line in world.log), (name, world.log)
             agree(world)
             await next_driver(world)
             if name in STAYS:
                 await asyncio.sleep(2)  # the idle charger takes the register as it is now
             await world.until_ready(60)
 
-    run(scenario, wanted_wh=20000)
+    run(scenario, wanted_wh=20000, config={"languages": ["en"]})
 
 
 @pytest.mark.parametrize("fault", ["nan", "swap", "silence"])

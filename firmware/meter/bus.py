@@ -86,6 +86,7 @@ class ModbusBus:
         self._owed = False
         self.requests = self.answers = self.retries = self.timeouts = 0
         self.damaged = self.foreign = self.exceptions = self.echoes = self.strays = 0
+        self.told = 0  # line.py
         # 8N1 has 10 bits per character, 8E1 and 8N2 have 11
         self._char_us = bits_per_char * 1000000 // baud
         # 3.5 characters, above 19200 baud fixed 1.75 ms

@@ -72,7 +72,7 @@ class Meter:
         max_power_w: int = 23000,
         serial: str = "",
     ) -> None:
-        self._bus = bus
+        self.bus = bus
         if isinstance(profile, str):
             from firmware.meter.profiles import load
 
@@ -123,7 +123,7 @@ class Meter:
         """Start a reading; `step` does it. The serial number is asked for first when `identify`
         says so or a silence came before.
         """
-        self._bus.give(self)  # a poll that was given up
+        self.bus.give(self)  # a poll that was given up
         self._asked = False
         self._at = -1 if (identify or self._verify) and self._number_at else 0
         self._asked_ms = self._clock.uptime_ms()
@@ -137,7 +137,7 @@ class Meter:
         ModbusError when the meter does not answer and a MeterError when what it says cannot be
         true; `state` and `problem` tell which.
         """
-        bus = self._bus
+        bus = self.bus
         try:
             if not self._asked:
                 if not bus.take(self):
@@ -169,7 +169,7 @@ class Meter:
             function, address, count, _ = self._number_at
         else:
             function, address, count, _ = self._requests[self._at]
-        self._bus.ask(self.unit, function, address, count)
+        self.bus.ask(self.unit, function, address, count)
 
     def _identified(self, data: "memoryview") -> None:
         """Whose register this is; an empty `serial` takes the number as it is."""
@@ -219,10 +219,13 @@ class Meter:
                 )
             if what == _ENERGY:
                 now.energy_wh = value
+                step = 1
                 if kind == FLOAT32:
                     step = float32_step(data, pos, self._low_first, power)
-                    if step > self._check.resolution_wh:
-                        self._check.resolution_wh = step
+                elif power > 0:
+                    step = 10**power
+                if step > self._check.resolution_wh:
+                    self._check.resolution_wh = step
             else:
                 self._note(what, value, now)
 

@@ -21,6 +21,7 @@ DECADE_U = const(9)
 DECADE_S = const(10)
 BCD32 = const(11)
 TEXT = const(12)
+_MOST = const(19)  # 10**19 is beyond 64 bits
 
 # letter in a profile: type. Upper case is unsigned; t, T: decade types T6, T5 of the Iskra WM3M4.
 CODES = "hHiIqQfdtTbs"
@@ -77,11 +78,15 @@ def _word(kind: int, a: int) -> "int | None":
 
 
 def scaled(value: "int | None", power: int) -> "int | None":
-    """`value` times 10**power, magnitude rounded down; None stays None."""
+    """`value` times 10**power, magnitude rounded down; None stays None, and a power that no
+    meter means is None: a wild exponent must not cost kilobytes of digits.
+    """
     if value is None or power == 0:
         return value
+    if not -_MOST < power < _MOST:
+        return None
     if power > 0:
-        return value * 10**power if power < 19 else None
+        return value * 10**power
     if value < 0:
         return -(-value // 10**-power)
     return value // 10**-power

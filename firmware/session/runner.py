@@ -82,6 +82,7 @@ class Runner:
             return False
         if kind == "priced":
             self._p.print_receipt()
+            self._p.tell_line()
         return True
 
     def fatal(self, code: str, detail: str) -> None:

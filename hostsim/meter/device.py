@@ -46,6 +46,7 @@ class MeterDevice:
             self._mj = state["energy_mj"]
             self.serial = state["serial"]
         self.power_w = 0
+        self.exponent = 0  # what the energy register's exponent register says, where there is one
         self._since_ms = clock.now_ms()
         self.faults: dict[str, int | str] = {}
         self._faulty_mj: dict[str, int] = {}
@@ -106,7 +107,7 @@ class MeterDevice:
     def register_wh(self) -> int:
         """What the import register says now, whole Wh, rounded down: the meter's own book."""
         self.step()
-        return self.model.energy_wh(self.model.energy(Fraction(self.shown_mj(), MJ_PER_WH)))
+        return self.model.energy_wh(self._energy(), self.exponent)
 
     def image(self) -> dict[int, dict[int, int]]:
         """Function code -> address -> register, as a request finds them now."""
@@ -115,7 +116,7 @@ class MeterDevice:
         for reg in self.model.registers.values():
             _put(words[reg.function_code], reg.address, self._encoded(reg))
             if reg.exponent_register is not None:
-                words[reg.function_code][reg.exponent_register] = 0
+                words[reg.function_code][reg.exponent_register] = self.exponent & 0xFFFF
         if self.model.serial:
             serial = self.model.serial
             _put(words[int(serial["function_code"])], int(serial["address"]), self._serial_bytes())
@@ -142,8 +143,11 @@ class MeterDevice:
         if "nan" in self.faults and reg.name.startswith(("Import", "Power")):
             return reg.not_available()
         if reg.name == "Import":
-            return self.model.energy(Fraction(self.shown_mj(), MJ_PER_WH))
+            return self._energy()
         return reg.encode(self._quantity(reg))
+
+    def _energy(self) -> bytes:
+        return self.model.energy(Fraction(self.shown_mj(), MJ_PER_WH), self.exponent)
 
     def _quantity(self, reg: Register) -> Fraction:
         """The value in the register's own unit."""

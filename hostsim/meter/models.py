@@ -94,15 +94,17 @@ class Model:
     serial: dict[str, int | str] | None
     registers: dict[str, Register]
 
-    def energy(self, wh: Fraction) -> bytes:
-        """The import register for that much energy."""
+    def energy(self, wh: Fraction, exponent: int = 0) -> bytes:
+        """The import register for that much energy; `exponent` is what its exponent register
+        says, where it has one.
+        """
         reg = self.registers["Import"]
-        return reg.encode(wh / _TO_BASE[reg.unit])
+        return reg.encode(wh / _TO_BASE[reg.unit] / Fraction(10) ** exponent)
 
-    def energy_wh(self, data: bytes) -> int:
+    def energy_wh(self, data: bytes, exponent: int = 0) -> int:
         """Whole Wh an import register shows, rounded down."""
         reg = self.registers["Import"]
-        return int(reg.decode(data) * _TO_BASE[reg.unit] // 1)
+        return int(reg.decode(data) * _TO_BASE[reg.unit] * Fraction(10) ** exponent // 1)
 
     def addresses(self) -> dict[int, list[int]]:
         """Function code -> sorted addresses that answer."""

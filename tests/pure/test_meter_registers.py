@@ -188,3 +188,12 @@ def test_any_bits_decode_without_an_error():
         for code in "hHiIqQfdtTb":
             result = decode(buf, 0, type_of(code), bool(state & 1), state % 7 - 3)
             assert result is None or isinstance(result, int)
+
+
+def test_a_power_no_meter_means_is_not_available():
+    for power in (19, 300, 32767, -19, -300, -32768):
+        assert value("i", "0000 0001", power) is None, power
+        assert value("t", "0000 0001", power) is None, power
+    assert value("t", "8000 0001", 0) is None  # 1 * 10^-128
+    assert value("i", "0000 0001", 18) == 10**18
+    assert value("Q", "7fff ffff ffff ffff", -18) == 9
