@@ -8,7 +8,7 @@ may hold and refuses a board that clashes with itself.
 import os
 import time
 
-from machine import UART, WDT, Pin, reset
+from machine import I2C, UART, WDT, Pin, reset
 
 from board.lines import Lines
 from board.rs485 import Rs485
@@ -50,6 +50,9 @@ class NoScreen:
 
     def show(self, lines, qr: str, light: str) -> None:
         self._light.show(light)
+
+    def turn(self) -> None:
+        """Nothing turns."""
 
 
 class Light:
@@ -138,7 +141,17 @@ class Board:
         self.again = again
 
     def _screen(self, data):
-        return NoScreen(self._light)
+        if not data["screen"]:
+            return NoScreen(self._light)
+        kind, number, sda, scl, address = data["screen"]
+        i2c = I2C(number, sda=Pin(sda), scl=Pin(scl), freq=100000 if kind == "hd44780" else 400000)
+        if kind == "hd44780":
+            from board.hd44780 import Hd44780
+
+            return Hd44780(i2c, address, self._light)
+        from board.ssd1306 import Ssd1306
+
+        return Ssd1306(i2c, address, self._light)
 
     def uart(self, role: str, baudrate: int, bits: int = 8, parity=None, stop: int = 1):
         """The UART of a role, None where the board has none."""
@@ -151,13 +164,16 @@ class Board:
         return uart if direction is None else Rs485(uart, Pin(direction, Pin.OUT, value=0))
 
     def tasks(self):
-        return (("light", self._blink),)
+        """The board's own: lamps, a screen that turns, the network."""
+        keep = getattr(self.network, "keep", None)
+        return (("light", self._blink),) + ((("network", keep),) if keep else ())
 
     async def _blink(self):
         import asyncio
 
         while True:
             self._light.turn()
+            self.screen.turn()
             await asyncio.sleep_ms(500)
 
     def trace(self, kind: str, fields) -> None:

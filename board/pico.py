@@ -1,5 +1,5 @@
 """Raspberry Pi Pico (RP2040, no network): the emulated board of CI, and a charger whose books a
-technician reads out. Wiring: docs/boards/pico.md.
+technician reads out. Wiring: docs/boards/pico.md; what each entry means: board/plan.py.
 """
 
 DATA = {

@@ -28,6 +28,8 @@ from hostsim.setup.rename import rename
 from hostsim.setup.shake import shake
 from hostsim.setup.trim import LOGGING, trim_logging
 
+PLANS = ("board/plan", "board/chips", "board/models")
+"""What judges boards; not on a charger."""
 TREE = BUILD / "mpy"
 ROM_TREE = BUILD / "rom" / "mpy"
 ROM_IMAGE = BUILD / "rom.img"
@@ -54,6 +56,8 @@ class Manifest:
 
     version: str
     files: dict[str, CompiledFile] = field(default_factory=dict)
+    board: str = ""
+    micropython: str = ""
 
     @property
     def total_bytes(self) -> int:
@@ -90,13 +94,20 @@ def sources() -> dict[str, Path]:
         for folder in folders:
             for path in sorted((base / folder).rglob("*.py")):
                 found[str(path.relative_to(base).with_suffix(""))] = path
-    return found
+    return {name: path for name, path in found.items() if name not in PLANS}
 
 
-def compile_firmware(out: Path = TREE, lines: bool = False) -> Manifest:
+def compile_firmware(
+    out: Path = TREE,
+    lines: bool = False,
+    plain: dict[str, Path] | None = None,
+    board: str = "",
+    micropython: str = "",
+) -> Manifest:
     """Bring the tree of .mpy files in `out` up to date and write `manifest.json` beside it.
 
     `lines`: keep line numbers. They cost nothing in ROM and 4 % of a heap that holds the code.
+    `plain`: other sources than sources(), those of a `board` that runs this `micropython`.
 
     Raises SetupError naming every file that does not compile.
     """
@@ -104,7 +115,7 @@ def compile_firmware(out: Path = TREE, lines: bool = False) -> Manifest:
     manifest_path = out.parent / "manifest.json"
     with _exclusive(out):
         before = read_manifest(manifest_path)
-        wanted = linked_sources(sources(), out.parent / "linked")
+        wanted = linked_sources(sources() if plain is None else plain, out.parent / "linked")
         with ThreadPoolExecutor(max_workers=4) as pool:
             compile_one = partial(_compile, out, before, lines)
             results = list(pool.map(compile_one, wanted.keys(), wanted.values()))
@@ -113,7 +124,7 @@ def compile_firmware(out: Path = TREE, lines: bool = False) -> Manifest:
             raise SetupError(
                 f"{len(errors)} of {len(wanted)} files do not compile for MicroPython:", *errors
             )
-        manifest = Manifest(_version())
+        manifest = Manifest(_version(), board=board, micropython=micropython)
         for name, result in zip(wanted, results, strict=True):
             assert isinstance(result, CompiledFile)
             manifest.files[f"{name}.mpy"] = result
@@ -175,13 +186,13 @@ def _digest(files: list[Path]) -> str:
     return whole.hexdigest()
 
 
-def room_sizes() -> dict[str, int]:
+def room_sizes(plain: dict[str, Path] | None = None) -> dict[str, int]:
     """Bytes of .mpy per room, each module compiled by itself, as it is written."""
     folder = BUILD / "rooms"
     before = read_manifest(folder / "manifest.json")
     folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(_version())
-    for name, source in sources().items():
+    for name, source in (sources() if plain is None else plain).items():
         done = _compile(folder, before, True, name, source)
         if isinstance(done, CompiledFile):
             manifest.files[f"{name}.mpy"] = done
@@ -194,7 +205,8 @@ def read_manifest(path: Path) -> Manifest:
     try:
         data = json.loads(path.read_text())
         files = {name: CompiledFile(**entry) for name, entry in data["files"].items()}
-        return Manifest(data["version"], files)
+        where = {key: data.get(key, "") for key in ("board", "micropython")}
+        return Manifest(data["version"], files, **where)
     except (OSError, ValueError, KeyError, TypeError):
         return Manifest("")
 
