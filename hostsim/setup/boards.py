@@ -23,7 +23,7 @@ from typing import Any
 from board import plan
 from board.chips import CHIPS
 from board.models import MODELS
-from hostsim.setup import BUILD, ROOT, compile
+from hostsim.setup import BUILD, ROOT, compile, stages
 from hostsim.setup.progress import SetupError, say
 
 BOARDS = BUILD / "boards"
@@ -107,6 +107,22 @@ def build_rom(made: Build) -> Path:
     image = made.folder / "rom.img"
     compile.build_rom(rom / "mpy", image)
     return image
+
+
+def root_files(made: Build) -> dict[str, bytes]:
+    """What lies in the file system's root for every version (stages.py): name to bytes."""
+    start = made.folder / "start.mpy"
+    complaint = compile.cross_compile(ROOT / "board" / "start.py", "start", start, ("-O3",))
+    if complaint:
+        raise SetupError(complaint)
+    texts = stages.stages(made.data)
+    kept = {name: texts[name] for name in ("boot.py", "main.py") if name in texts}
+    return {"start.mpy": start.read_bytes()} | kept
+
+
+def first_stage(made: Build) -> bytes:
+    """boot.py of MicroPython's own file system, where the charger's lies behind it."""
+    return stages.stages(made.data)["first.py"]
 
 
 def partition_table(parts: dict[str, tuple[int, int]]) -> bytes:
