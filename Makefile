@@ -2,9 +2,11 @@
 PYTHON ?=
 PY := .venv/bin/python
 ARGS ?=
+BOARD ?=
+PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-board powercut check bench build flash doctor soak fuzz lock clean
+.PHONY: help setup run test test-long test-board powercut check bench build flash provision ledger logs shell doctor soak fuzz lock clean
 
 help: ## explain every target (this list)
 	@echo 'make <target>; ARGS="..." is handed on to run, test, bench, soak, fuzz, flash and doctor.'
@@ -13,8 +15,8 @@ help: ## explain every target (this list)
 setup: ## fetch what is needed into .venv and build/ (no root, first time about a minute, then nothing)
 	@PYTHON="$(PYTHON)" sh hostsim/setup/setup.sh
 
-build: setup ## compile the firmware: build/mpy/ (.mpy for RAM), build/rom.img (ROMFS), build/manifest.json
-	@$(PY) -m hostsim.setup.compile
+build: setup ## compile the firmware: build/mpy/, build/rom.img (ROMFS), build/manifest.json; BOARD=x: for one board
+	@$(PY) -m $(if $(BOARD),hostsim.setup.boards $(BOARD),hostsim.setup.compile)
 
 run: build ## the charger and the world around it; prints the address of the charger's front; Ctrl-C ends all
 	@$(PY) -m hostsim run $(ARGS)
@@ -43,8 +45,20 @@ soak: build ## 200 random sessions under random faults on eight chargers, ends w
 fuzz: setup ## a million generated inputs into every parser of the firmware (about twenty minutes)
 	@$(PY) -m hostsim fuzz $(ARGS)
 
-flash: ## put the firmware on a real board (not there yet)
-	@echo 'make flash comes with issue 6 of the plan: no board module exists yet, nothing was flashed.' >&2; exit 1
+flash: setup ## put this version on a board: BOARD=x [PORT=y]; needs the service jumper, then examines it
+	@$(PY) -m hostsim.technician.flash "$(BOARD)" "$(PORT)" $(ARGS)
+
+provision: setup ## a charger's keys and files: BOARD=x PORT=y ID=z CONFIG=f [TARIFF=f CERT=f CA=f WIFI=f]
+	@$(PY) -m hostsim.technician.provision "$(BOARD)" "$(PORT)" "$(ID)" $(foreach f,CONFIG TARIFF CERT CA WIFI COMMAND_KEY,$(if $($(f)),--$(f) "$($(f))")) $(ARGS)
+
+ledger: setup ## read a charger's ledger out, verify and show it: BOARD=x PORT=y
+	@$(PY) -m hostsim.technician.ledger "$(BOARD)" "$(PORT)" $(ARGS)
+
+logs: setup ## what a charger says while it runs, for the jumpered technician: BOARD=x PORT=y
+	@$(PY) -m hostsim.technician.logs "$(BOARD)" "$(PORT)" $(ARGS)
+
+shell: setup ## MicroPython's prompt on a charger, for the jumpered technician: PORT=y
+	@$(PY) -m mpremote connect "$(or $(PORT),auto)" $(or $(ARGS),repl)
 
 doctor: ## examine a real board and its wiring (not there yet)
 	@echo 'make doctor comes with issue 6 of the plan: there is no board to examine yet.' >&2; exit 1

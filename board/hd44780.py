@@ -4,8 +4,6 @@ Sources: HD44780U datasheet (table 6, figure 24: start of the 4-bit interface; c
 PCF8574; the usual wiring of the backpack: P0 RS, P1 R/W, P2 E, P3 light, P4 to P7 data.
 """
 
-import time
-
 _ROWS = (0x00, 0x40, 0x14, 0x54)
 _LIGHT = 0x08
 _ENABLE = 0x04
@@ -28,14 +26,15 @@ _PLAIN = {"â": "a", "î": "i", "û": "u", "ë": "e", "ï": "i", "É": "E", "À"
 
 
 class Hd44780:
-    """`i2c`: machine.I2C; `light`: what shows the lamp's colour. Implements ports.ScreenPort; it
-    draws no codes.
+    """`i2c`: machine.I2C; `light`: what shows the lamp's colour; `sleep_ms`: time's. Implements
+    ports.ScreenPort; it draws no codes.
     """
 
     columns = 20
     rows = 4
 
-    def __init__(self, i2c, address: int, light):
+    def __init__(self, i2c, address: int, light, sleep_ms):
+        self._sleep_ms = sleep_ms
         self._i2c = i2c
         self._address = address
         self._light = light
@@ -47,10 +46,10 @@ class Hd44780:
         try:
             for nibble, wait_ms in ((3, 5), (3, 1), (3, 1), (2, 1)):
                 self._nibble(nibble << 4)
-                time.sleep_ms(wait_ms)
+                self._sleep_ms(wait_ms)
             for command in (0x28, 0x0C, 0x06, 0x01):  # 2 lines, on, to the right, clear
                 self._byte(command)
-            time.sleep_ms(2)
+            self._sleep_ms(2)
             self._byte(0x40)
             for dots in _DOTS:
                 self._byte(dots, _DATA)

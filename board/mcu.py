@@ -148,7 +148,7 @@ class Board:
         if kind == "hd44780":
             from board.hd44780 import Hd44780
 
-            return Hd44780(i2c, address, self._light)
+            return Hd44780(i2c, address, self._light, time.sleep_ms)
         from board.ssd1306 import Ssd1306
 
         return Ssd1306(i2c, address, self._light)

@@ -2,9 +2,9 @@
 `python -m hostsim.emulator.console STORAGE [--port N] [--uf2 FILE] [--jumper] [--cut N]`, then
 `mpremote connect socket://127.0.0.1:N`.
 
-It prints `console PORT` when it listens. SIGTERM is the power switch: the storage is written to its
-file and the process ends with 0. With `--cut` the N-th flash operation is torn (pico.py), and it
-ends with 3. SIGUSR1 sets the jumper, SIGUSR2 takes it away. The board's time is not held to the
+It prints `console PORT` when it listens. SIGTERM is the power switch: the storage is written to
+its file and the process ends with 0. With `--cut` the N-th flash operation is torn (pico.py), and
+it ends with 3. SIGUSR1 sets the jumper, SIGUSR2 takes it away. The board's time is not held to the
 wall's: it is behind it when busy, and must not run away from it when idle, because mpremote's
 time-outs are the wall's.
 """

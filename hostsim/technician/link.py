@@ -1,4 +1,4 @@
-"""The console of a board: mpremote's serial transport, and the few functions that run on the board.
+"""The console of a board: mpremote's serial transport, and the few functions that run there.
 
 Nothing is installed for it: what the board needs is sent to its memory at the beginning. A
 charger at work keeps its console closed; then every verb here ends with the advice to set the
@@ -207,7 +207,6 @@ def packed(data: bytes) -> bytes:
     """Deflated for a window of 1 KB, in base64: what `_z` takes."""
     press = zlib.compressobj(9, zlib.DEFLATED, -_WINDOW_BITS)
     return base64.b64encode(press.compress(data) + press.flush())
-
 
 
 def _no_console(port: str, error: Exception) -> TechnicianError:
