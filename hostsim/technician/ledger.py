@@ -3,7 +3,8 @@ charger that does not start any more, or whose files are gone, still has its mon
 
     python -m hostsim.technician.ledger BOARD PORT [FILE]
 
-The image is kept (build/ledgers/), `python -m hostsim.ledgerimage FILE` prints every record of it.
+BOARD may be "" where the charger's own files say it. The image is kept (build/ledgers/),
+`python -m hostsim.ledgerimage FILE` prints every record of it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ from hostsim.technician.say import ended, say
 SECTOR = 4096
 _CLOSING = ("captured", "cancelled")
 _SESSION_SECTORS = 8
+
+
+def board_of(link: Link) -> str:
+    """What board.txt says. Raises TechnicianError when the charger's files are gone."""
+    name = link.text("board.txt")
+    if not name:
+        raise TechnicianError("the charger's files do not say what board it is", "Give BOARD=...")
+    return name
 
 
 def open_region(link: Link, data: dict[str, Any]) -> int:
@@ -143,11 +152,12 @@ def show(records: list[dict[str, Any]]) -> None:
 
 def main(arguments: list[str]) -> int:
     board, port = arguments[0], arguments[1]
-    name = f"{board}-{time.strftime('%Y%m%d-%H%M%S')}.bin"
+    name = f"{board or 'charger'}-{time.strftime('%Y%m%d-%H%M%S')}.bin"
     path = Path(arguments[2]) if len(arguments) > 2 else BUILD / "ledgers" / name
     with ended():
-        data = plan.load(board)
         with Link(port) as link:
+            data = plan.load(board or board_of(link))
+            say(f"{link.port}: reading the ledger of a {data['name']}")
             image = read_out(link, data)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(image)

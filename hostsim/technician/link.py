@@ -12,7 +12,9 @@ import ast
 import base64
 import contextlib
 import io
+import time
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import serial
@@ -114,6 +116,27 @@ class Link:
             raise TechnicianError("the board says: " + error.decode().strip().splitlines()[-1])
         return str(out.decode())
 
+    def lines(self, code: str, until: float | None = None) -> Iterator[str]:
+        """What the code prints, line by line as it comes, until it ends or the monotonic clock
+        says `until`. Raises TechnicianError when the board goes away.
+        """
+        try:
+            self._transport.exec_raw_no_follow(code)
+            pending = b""
+            while until is None or time.monotonic() < until:
+                waiting = self._transport.serial.inWaiting()
+                if not waiting:
+                    time.sleep(0.01)
+                    continue
+                pending += self._transport.serial.read(waiting)
+                *whole, pending = pending.split(b"\n")
+                for line in whole:
+                    yield line.decode(errors="replace").rstrip("\r").replace("\x04", "")
+                if pending.endswith(b"\x04>"):
+                    return
+        except (TransportError, OSError, serial.SerialException) as gone:
+            raise TechnicianError(f"the board went away: {gone}") from gone
+
     def value(self, expression: str) -> Any:
         """A value of the board: numbers, texts, bytes, tuples."""
         return ast.literal_eval(self.run(f"print(repr({expression}))").strip())
@@ -179,8 +202,16 @@ except OSError:pass
 
     # --- the end ---------------------------------------------------------------------------------
 
-    def reset(self) -> None:
-        """Restarts the board; the link is of no use afterwards."""
+    def reset(self, interrupt: bool = False) -> None:
+        """Restarts the board, what runs there interrupted; the link is of no use afterwards."""
+        if interrupt:
+            with contextlib.suppress(OSError, serial.SerialException):
+                self._transport.serial.write(b"\x03\x03")
+                self._transport.read_until(1, b"\x04>", timeout=3)
+                self._transport.serial.write(b"import machine\nmachine.reset()\x04")
+                self._transport.serial.flush()
+            self._close()
+            return
         with contextlib.suppress(TransportError, OSError, serial.SerialException):
             self._transport.exec_raw_no_follow("import machine;machine.reset()")
             self._transport.serial.flush()
