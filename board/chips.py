@@ -25,7 +25,7 @@ def _kept(text, why):
     return {pin: why for pin in _pins(text)}
 
 
-_RP2 = {
+_RP2: dict = {
     "port": "rp2",
     "pins": _pins("0-29"),
     "inputs": (),
@@ -36,7 +36,7 @@ _RP2 = {
     "adc": _pins("26-29"),
 }
 
-CHIPS = {
+CHIPS: "dict[str, dict]" = {
     # RP2040-E1 halves the watchdog's 2^24 us; MicroPython 1.25 has the same limit for both
     "rp2040": _RP2 | {"watchdog_ms": 8388},
     "rp2350": _RP2 | {"watchdog_ms": 8388},

@@ -42,7 +42,7 @@ class Lines:
         self._levels = pilot["levels"]  # lowest reading (of 65535) of A, B, C, D
         self._adc = ADC(Pin(pilot["adc"]))
         if hasattr(self._adc, "atten"):  # an ESP32 measures 1 V unless told
-            self._adc.atten(ADC.ATTN_11DB)  # type: ignore[attr-defined] # stub of the RP2040
+            self._adc.atten(ADC.ATTN_11DB)
         self._pwm = PWM(Pin(pilot["pwm"]), freq=_FREQ, duty_u16=_FULL)
         self._last = 4
 

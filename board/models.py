@@ -25,7 +25,7 @@ _W5500_KEEP = dict.fromkeys(range(16, 22), "the W5500") | {
 _PICO_HEADER = (*range(23), 26, 27, 28)
 _EVB_HEADER = (*range(16), 22, 26, 27, 28)
 
-MODELS = {
+MODELS: "dict[str, dict]" = {
     "pico": {
         "title": "Raspberry Pi Pico",
         "chip": "rp2040",

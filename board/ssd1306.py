@@ -35,7 +35,7 @@ class Ssd1306:
         self._left = left
         self._memory = bytearray(_WIDTH * 8)
         self.frame = framebuf.FrameBuffer(self._memory, _WIDTH, 64, framebuf.MONO_VLSB)
-        self._lines = ()
+        self._lines: "tuple[str, ...]" = ()
         self._qr = ""
         self._turn = 0
         self.there = self._begin()

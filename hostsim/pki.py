@@ -28,6 +28,7 @@ BROKER = "broker"
 
 _VALID_DAYS = 3650
 _RENEW_DAYS = 30
+_OWN = (BROKER, BACK_OFFICE, "ca")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
@@ -104,12 +105,38 @@ class Pki:
     def charger(self, name: str) -> Identity:
         """A charger's client certificate; its name becomes the broker's user name. Raises PkiError
         for a bad name."""
-        if not _NAME.fullmatch(name) or name in (BROKER, BACK_OFFICE, "ca"):
+        if not _NAME.fullmatch(name) or name in _OWN:
             raise PkiError(
                 f"charger name {name!r}: 1 to 32 of A-Z a-z 0-9 _ . -, "
                 "and not a name of the system's own"
             )
         return self._identity(name)
+
+    def sign(self, request: bytes) -> tuple[str, bytes]:
+        """A charger's certificate for a request made elsewhere: (its name, PEM). Raises PkiError
+        for a request that its key did not sign, of another kind, or a bad name.
+        """
+        try:
+            csr = x509.load_pem_x509_csr(request)
+        except ValueError as exc:
+            raise PkiError("this is no certificate request") from exc
+        key = csr.public_key()
+        if not csr.is_signature_valid or not isinstance(key, ec.EllipticCurvePublicKey):
+            raise PkiError("the request is not signed by its own key on an elliptic curve")
+        names = [str(n.value) for n in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+        if len(names) != 1 or not _NAME.fullmatch(names[0]) or names[0] in _OWN:
+            raise PkiError(f"the request is for {names}, which is no charger's name")
+        builder = _with_usage(_builder(_name(names[0]), self._cert.subject, key), key, self._key)
+        signed = builder.sign(self._key, hashes.SHA256())
+        return names[0], signed.public_bytes(serialization.Encoding.PEM)
+
+    def command_key_of(self, name: str) -> Path:
+        """The file with a charger's key for signed commands, made when it is not there."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        identity = Identity(name, folder, self.ca)
+        assert identity.command_key
+        return folder / "command.key"
 
     def _identity(self, name: str, server: bool = False) -> Identity:
         folder = self.folder / name
@@ -160,20 +187,9 @@ class Pki:
 
     def _issue(self, name: str, folder: Path, server: bool) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
-        builder = (
-            _builder(_name(name), self._cert.subject, key.public_key())
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(ca=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
-                critical=False,
-            )
-        )
+        public = key.public_key()
+        builder = _builder(_name(name), self._cert.subject, public)
+        builder = _with_usage(builder, public, self._key, server)
         if server:
             addresses = [
                 x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")
@@ -202,6 +218,26 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(_now() - datetime.timedelta(days=1))
         .not_valid_after(_now() + datetime.timedelta(days=_VALID_DAYS))
+    )
+
+
+def _with_usage(
+    builder: x509.CertificateBuilder,
+    subject: ec.EllipticCurvePublicKey,
+    issuer: ec.EllipticCurvePrivateKey,
+    server: bool = False,
+) -> x509.CertificateBuilder:
+    """What a client's or a server's certificate says of itself."""
+    usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
+    return (
+        builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(ca=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(subject), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),
+            critical=False,
+        )
     )
 
 

@@ -1,5 +1,5 @@
 """Runs on MicroPython (unix) as a board for the technician's tests: executes what comes over stdin
-(a line with the length, then so many bytes) and answers with what it prints, 04, the traceback, 04.
+(a line with the length, then so many bytes); answers with what it prints, 04, the traceback, 04.
 
 Usage: micropython technician_board_mpy.py FOLDER. FOLDER/flash.bin is the ledger's region; files
 are in FOLDER/files. What a board has and the unix port has not is put in its place here.

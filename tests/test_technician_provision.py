@@ -1,4 +1,4 @@
-"""Provisioning: a key that never leaves the charger, a certificate that fits it, files the firmware
+"""Provisioning: a key that stays on the charger, a certificate that fits it, files the firmware
 takes, and no secret in anything that is printed.
 """
 
@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from hostsim.commission import DEFAULT_TARIFF
-from hostsim.technician import provision
+from hostsim.pki import Pki, PkiError
+from hostsim.technician import keys, provision, sign
 from hostsim.technician.link import TechnicianError
 from tests.technician_rig import FolderLink
 
@@ -34,7 +35,8 @@ class Authority:
         now = datetime.datetime.now(datetime.UTC)
         start = now - datetime.timedelta(days=20)
         end = now + datetime.timedelta(days=days)
-        made = x509.CertificateBuilder(self.name, name, key, x509.random_serial_number(), start, end)  # type: ignore[arg-type]
+        number = x509.random_serial_number()
+        made = x509.CertificateBuilder(self.name, name, key, number, start, end)  # type: ignore[arg-type]
         return made.sign(self.key, hashes.SHA256())
 
     def sign(self, request: Path, folder: Path, days: int = 400, name: str = "") -> Path:
@@ -62,7 +64,7 @@ def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, left: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def run(tmp_path: Path, left: Path, monkeypatch: pytest.MonkeyPatch):
     """`make provision` on a flashed board in a folder; gives the exit code."""
     board = tmp_path / "board"
     (board / "files").mkdir(parents=True)
@@ -128,8 +130,8 @@ def test_nothing_that_is_printed_or_left_is_a_secret(
     printed = said.out + said.err
     key = on_board(tmp_path, "charger.key")
     number = serialization.load_der_private_key(key, None).private_numbers().private_value  # type: ignore[union-attr]
-    for secret in (COMMAND_KEY, "very-secret-words", "salt-of-this-charger", key.hex(), str(number)):
-        assert secret not in printed
+    words = (COMMAND_KEY, "very-secret-words", "salt-of-this-charger", key.hex(), str(number))
+    assert [secret for secret in words if secret in printed] == []
     assert on_board(tmp_path, "wifi.txt") == b"yard\nvery-secret-words\n"
     assert json.loads(on_board(tmp_path, "config.json"))["mqtt"]["command_key"] == COMMAND_KEY
     assert [path.name for path in left.iterdir()] == ["FC-0042.csr"]
@@ -206,3 +208,26 @@ def test_wifi_file_is_two_lines(tmp_path: Path) -> None:
         provision.wifi_of(path)
     path.write_text("yard\n\n")
     assert provision.wifi_of(path) == b"yard\n\n"
+
+
+def test_request_is_signed_by_the_authority_of_the_broker_and_the_certificate_goes_in(
+    tmp_path: Path, left: Path, run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--CONFIG", config_file(tmp_path), "--TARIFF", DEFAULT_TARIFF) == 0
+    capsys.readouterr()
+    assert sign.main([str(tmp_path / "pki"), str(left / "FC-0042.csr")]) == 0
+    said = dict(word.split("=") for word in capsys.readouterr().out.split())
+    words = [part for name, value in said.items() for part in (f"--{name}", value)]
+    assert run(*words) == 0
+    key = (tmp_path / "pki" / "FC-0042" / "command.key").read_text()
+    assert json.loads(on_board(tmp_path, "config.json"))["mqtt"]["command_key"] == key
+    assert key not in capsys.readouterr().out
+
+
+def test_authority_signs_no_name_of_the_systems_own(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki")
+    for name in ("broker", "ca", "a b"):
+        with pytest.raises(PkiError, match="no charger's name"):
+            pki.sign(keys.request(keys.new_key(), name))
+    with pytest.raises(PkiError, match="no certificate request"):
+        pki.sign(b"hello")
