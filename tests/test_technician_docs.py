@@ -26,8 +26,8 @@ DRIVERS = (
     "plug_timeout other_card refund_paid refund_card card_not_accepted hold_too_small "
     "nothing_charged"
 )
-"""Nothing a technician could mend: how far a session is, figures, and what a driver or his bank did.
-A new text belongs here or into the guide's table."""
+"""Nothing a technician could mend: how far a session is, figures, what a driver or his bank did. A
+new text belongs here or into the guide's table."""
 
 
 def words() -> dict[str, str]:
