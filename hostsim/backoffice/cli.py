@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from hostsim.backoffice.connection import BrokerAddress
+    from hostsim.backoffice.gateways.base import Gateway
     from hostsim.pki import Pki
 
 HOME = BUILD / "backoffice"
@@ -101,7 +102,10 @@ def run(
             keys = Pki(pki)
             at = address or _own_broker(keys, undo)
             group = "backoffice" if workers > 1 else ""
-            office = BackOffice(database_url(db), at, keys, operator=operator, group=group)
+            gateway = open_gateway(operator)
+            office = BackOffice(
+                database_url(db), at, keys, operator=operator, group=group, gateway=gateway
+            )
         except (PkiError, BrokerError, SQLAlchemyError, OSError) as exc:
             raise typer.BadParameter(str(exc)) from exc
         undo.callback(office.close)
@@ -242,6 +246,20 @@ def read_operator(path: Path | None) -> Operator:
         return operators.read(path)
     except (operators.OperatorError, OSError) as exc:
         raise typer.BadParameter(f"--config {path}: {exc}") from exc
+
+
+def open_gateway(operator: Operator) -> Gateway | None:
+    """The operator's payment gateway with the keys of the environment, None without one. Raises
+    BadParameter, which shows no key."""
+    from hostsim.backoffice.gateways import base
+
+    if not operator.gateway:
+        return None
+    settings = base.Settings(operator.gateway, operator.gateway_mode, operator.gateway_url)
+    try:
+        return base.opened(settings)
+    except base.SettingsError as exc:
+        raise typer.BadParameter(str(exc)) from exc
 
 
 def database_url(db: str) -> str:

@@ -92,6 +92,7 @@ def _check(o: Operator) -> None:
         raise OperatorError(f"time_zone: must be an IANA name (given {o.time_zone!r})") from exc
     rules = (
         ("name", bool(o.name.strip()), "must not be empty"),
+        ("gateway_mode", o.gateway_mode in ("test", "live"), "must be test or live"),
         ("language", o.language in LANGUAGES, f"must be one of {', '.join(LANGUAGES)}"),
         ("country", bool(re.fullmatch("[A-Z]{2}", o.country)), "must be two capital letters"),
         ("party", bool(re.fullmatch("[A-Z0-9]{3}", o.party)), "must be three capitals or digits"),

@@ -74,6 +74,10 @@ class Proxy:
         self._server.server_close()
         self.peer.stop()
 
+    def forget_keys(self) -> None:
+        """As Stripe does with idempotency keys after a day."""
+        self._keys.forget()
+
     def _serve(self) -> None:
         self._server.serve_forever(0.1)
 

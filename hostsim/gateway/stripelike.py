@@ -66,6 +66,11 @@ class Keys:
             self._answers[key] = [[path, fields], answer[0], answer[1]]
             self._file.write_text(json.dumps(self._answers))
 
+    def forget(self) -> None:
+        """None is known any more."""
+        self._answers.clear()
+        self._file.write_text("{}")
+
 
 class StripeLike:
     """`ask(method, path, fields, as_json)`: localstripe. `refund_state`: what the next refunds
@@ -98,8 +103,11 @@ class StripeLike:
             return found
         if found.get("object") != "payment_intent":
             return found
-        taken, _ = self._taken(found)
+        taken, refunded = self._taken(found)
         found["amount_received"] = taken
+        if taken:  # localstripe counts refunds that failed as well
+            charge = found["latest_charge"]
+            charge["amount_refunded"] = charge["amount"] - taken + refunded
         held = found["status"] == "requires_capture"
         found["amount_capturable"] = found["amount"] if held else 0
         if found["next_action"]:
@@ -234,6 +242,19 @@ class StripeLike:
                 self._states[refund] = state
                 _, found = self.read(f"/v1/refunds/{refund}", {})
                 self._hooks.happened("refund.updated", found)
+
+    def come_back(self, refund: str) -> None:
+        """A bank sends a refund back that was paid: it failed after all."""
+        self._states[refund] = "failed"
+        _, found = self.read(f"/v1/refunds/{refund}", {})
+        self._hooks.happened("refund.failed", found)
+
+    def card_present(self, amount: int, metadata: dict[str, str]) -> str:
+        """A card payment at a terminal whose acquirer this gateway is; its reference."""
+        fields = {"amount": str(amount), "currency": "eur", "payment_method": "pm_card_visa"}
+        fields |= {"confirm": "true"} | {f"metadata[{k}]": v for k, v in metadata.items()}
+        _, found = self._ask("POST", "/v1/payment_intents", fields)
+        return str(found["id"])
 
 
 def _unexpected(what: str, state: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ metadata) says what became of a request.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -90,6 +91,7 @@ class Stripe(Gateway):
         self.mode = settings.mode
         self._livemode = settings.mode == base.LIVE
         self._hooks = hooks
+        logging.getLogger("stripe").setLevel(logging.WARNING)  # it would log whole answers
         addresses: Any = {"api": settings.base_url.rstrip("/")} if settings.base_url else {}
         self._client = stripe.StripeClient(
             secret,

@@ -33,6 +33,7 @@ _EMAIL = re.compile(r"[^@\s\"<>,;]{1,64}@[^@\s\"<>,;]{1,60}\.[A-Za-z]{2,20}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST_EVENT = 400_000
 _RENEW_S = 3
+_COOKIE = "forecourt_pay"
 _STATUS = {"code_old": 410, "code_used": 409, "someone_else": 409, "code_wrong": 404}
 
 
@@ -147,13 +148,23 @@ def _begin(
         if not shell.pay_holds.allowed(shell.address(request)):
             raise HTTPException(429, texts.word("wait", code))
         shell.pay_holds.failed(shell.address(request))
-        to = f"{_base(request, shell)}/pay/p/{given['token']}/back"
+        to = f"{_base(request, shell)}/pay/back"
         phone.begin(offer, given["token"], scanned[3], method, code, email, to)
     except (BadCode, NotForSale) as exc:
         return _no(request, shell, code, exc.key, path)
     except pays.CodeUsed:
         return _no(request, shell, code, "code_used", path)
-    return back(request, f"pay/p/{given['token']}")
+    return _to_page(request, given["token"])
+
+
+def _to_page(request: Request, token: str) -> Response:
+    """To the payment's own page; the browser keeps which it was."""
+    answer = back(request, f"pay/p/{token}")
+    answer.set_cookie(
+        _COOKIE, token, max_age=86_400, path=request.scope.get("root_path", "") + "/pay",
+        httponly=True, samesite="lax", secure=request.url.scheme == "https",
+    )  # fmt: skip
+    return answer
 
 
 def _method(phone: PayDesk, method: str) -> str:
@@ -204,7 +215,7 @@ def follow(
         sheets=[],
     )
     if pay.state == pays.ACTION:
-        context |= _confirmation(phone, pay, request, shell, token)
+        context |= _confirmation(phone, pay, request, shell)
     if found["invoice"]:
         context |= _bill(request, shell, found["invoice"], code)
     answer = shell.page(request, "pay_follow.html", None, context)
@@ -232,9 +243,7 @@ def _shown(pay: Pay, found: dict[str, Any]) -> str:
     }.get(pay.state, pay.state)
 
 
-def _confirmation(
-    phone: PayDesk, pay: Pay, request: Request, shell: Shell, token: str
-) -> dict[str, Any]:
+def _confirmation(phone: PayDesk, pay: Pay, request: Request, shell: Shell) -> dict[str, Any]:
     """Where the payer confirms, or what the gateway's form needs."""
     try:
         now = phone.gateway.look_up(pay.reference)
@@ -248,7 +257,7 @@ def _confirmation(
             "script": phone.gateway.script,
             "key": phone.gateway.public_key,
             "secret": now.secret,
-            "back": f"{_base(request, shell)}/pay/p/{token}/back",
+            "back": f"{_base(request, shell)}/pay/back",
         },
     }
 
@@ -275,10 +284,12 @@ def _bill(request: Request, shell: Shell, bill: tuple[str, int, int], code: str)
     }
 
 
-@routes.get("/pay/p/{token}/back")
-def came_back(request: Request, shell: Desk, token: str) -> Response:
-    """From the bank's page, or the gateway's form: what became of it is looked up."""
-    phone, found = _mine(shell, "en", token)
+@routes.get("/pay/back")
+def came_back(request: Request, shell: Desk) -> Response:
+    """From the bank's page, or the gateway's form: what became of it is looked up. Whose payment
+    it is the browser's cookie says: neither gateway nor bank learn the payment's address."""
+    token = request.cookies.get(_COOKIE, "")
+    phone, found = _mine(shell, _language(request, shell, ""), token)
     if found["pay"].state == pays.ACTION:
         phone.cashier.step(found["pay"].id)
         phone.cashier.wake()

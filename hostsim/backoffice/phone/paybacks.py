@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Engine, and_, or_, select
+from sqlalchemy import Engine, and_, func, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.gateways import base
@@ -154,22 +154,22 @@ class Paybacks:
         }  # fmt: skip
         if state != row.state and state != "pending":
             fields["done_at"] = self._now_ms()
-        delta = row.amount_minor * ((state == "done") - (row.state == "done"))
-        self._keep(row, delta, **fields)
+        self._keep(row, **fields)
         for name, value in fields.items():
             setattr(row, name, value)
         return row
 
-    def _keep(self, row: PayRefund, delta_minor: int = 0, **fields: Any) -> None:
+    def _keep(self, row: PayRefund, **fields: Any) -> None:
         with writing(self._engine) as db:
-            kept = db.get_one(PayRefund, row.refund)
+            pay = db.scalars(select(Pay).where(Pay.reference == row.payment)).first()
+            kept = db.get_one(PayRefund, row.refund, with_for_update=True)
             for name, value in fields.items():
                 setattr(kept, name, value)
-            if delta_minor:
-                query = select(Pay).where(Pay.reference == row.payment)
-                pay = db.scalars(query).first()
-                if pay is not None:
-                    pay.refunded_minor += delta_minor
+            if pay is not None and "state" in fields:
+                db.flush()
+                done = PayRefund.payment == row.payment, PayRefund.state == "done"
+                sums = select(func.coalesce(func.sum(PayRefund.amount_minor), 0)).where(*done)
+                pay.refunded_minor = int(db.scalar(sums) or 0)
 
     def _tell(self, row: PayRefund) -> None:
         """The charger's record is the last word; `confirm` repeats itself until it is there."""
