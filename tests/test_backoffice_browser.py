@@ -53,7 +53,7 @@ class Desk:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(60)
 
     def now_ms(self) -> int:
         return int(datetime.datetime(2026, 5, 28, 15, tzinfo=datetime.UTC).timestamp() * 1000)

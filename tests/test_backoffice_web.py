@@ -218,7 +218,7 @@ def test_alone_on_the_command_line_it_takes_records_and_shows_them(tmp_path: Pat
     try:
         assert process.stdout is not None
         assert f"http://127.0.0.1:{port}/" in process.stdout.readline()
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         text = ""
         while "connected to the broker" not in text or "not connected" in text:
             assert time.monotonic() < end, text[:500]
@@ -234,7 +234,7 @@ def test_alone_on_the_command_line_it_takes_records_and_shows_them(tmp_path: Pat
 def logged_in(address: str) -> str:
     """The first page, for somebody who logs in."""
     fields = {"name": "ann", "password": desk.PASSWORD}
-    with httpx.Client(base_url=address, follow_redirects=True, timeout=5) as browser:
+    with httpx.Client(base_url=address, follow_redirects=True, timeout=30) as browser:
         return browser.post("/login", data=fields).text
 
 
@@ -263,5 +263,5 @@ def test_reading_does_not_wait_for_a_writer(tmp_path: Path, office: BackOffice) 
     with writing(office.engine):
         began = time.monotonic()
         assert len(views.sessions(office.engine)) == 1
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5  # a writer is waited for 10 s
     assert isinstance(office.ingest, Ingest)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,7 @@ def test_a_bad_tariff_ends_at_once_with_the_field(command, text, says, tmp_path)
     assert done.returncode == 2
     assert says in one_line(done.stderr) and done.stdout == ""
     assert "Traceback" not in done.stderr
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50
 
 
 @pytest.mark.parametrize(
@@ -279,14 +280,11 @@ class Running:
         with urllib.request.urlopen(request, timeout=20) as answer:
             assert json.load(answer)["ok"]
 
-    def until(self, state: str) -> dict[str, Any]:
+    def until(self, what: Callable[[dict[str, Any]], bool]) -> None:
         end = time.monotonic() + 60
-        while time.monotonic() < end:
-            found: dict[str, Any] = json.loads(self.get("/api/snapshot"))
-            if (found["session"] or {}).get("state") == state:
-                return found
+        while not what(found := json.loads(self.get("/api/snapshot"))):
+            assert time.monotonic() < end, found
             time.sleep(0.1)
-        raise AssertionError(f"never {state}: {found['session']}, {found['screen']}")
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
@@ -303,10 +301,9 @@ def test_run_leaves_no_process_behind_and_goes_on_with_its_books(number, tmp_pat
         assert f"http://127.0.0.1:{running.port}/" in running.text
         assert len(left_behind(tmp_path)) >= 3
         assert "FC-0001" in running.get("/") and "Log in" in running.get("/backoffice/")
-        running.act("tap", card="visa")
-        running.until("wait_plug")
         running.act("plug")
-        running.until("charging")
+        running.act("tap", card="visa")
+        running.until(lambda seen: (seen["session"] or {}).get("state") == "charging")
     finally:
         code = running.end(number)
     assert code == (0 if number != signal.SIGKILL else -signal.SIGKILL)
@@ -316,8 +313,8 @@ def test_run_leaves_no_process_behind_and_goes_on_with_its_books(number, tmp_pat
     assert left_behind(tmp_path) == []
     again = Running(tmp_path)
     try:
-        again.until("receipt")
-        time.sleep(2)
+        again.until(lambda seen: seen["books"].get("terminal", {}).get("open") == [])
+        again.until(lambda seen: seen["books"]["agree"] is True)
     finally:
         again.end(signal.SIGINT)
     done = hostsim("reconcile", tmp_path, "--json")
@@ -370,7 +367,7 @@ def test_a_charger_that_resets_in_a_loop_ends_the_wait_with_its_last_words(monke
     began = time.monotonic()
     with pytest.raises(WorldError, match=r"(?s)resets in a loop.*MemoryError"):
         asyncio.run(scenario())
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50
 
 
 def test_a_config_the_firmware_refuses_ends_the_wait_at_once():
@@ -381,4 +378,4 @@ def test_a_config_the_firmware_refuses_ends_the_wait_at_once():
     began = time.monotonic()
     with pytest.raises(WorldError, match="sells nothing: config: languages"):
         asyncio.run(scenario())
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 50

@@ -91,7 +91,7 @@ def test_forged_and_foreign_commands_do_nothing_and_are_reported_to_the_operator
         await answered(world, "late", "expired")
         assert world.state == "charging"
         identity = world.back_office.send_command(CHARGER_ID, "stop", expires_in_s=FAR_S)
-        await until_state(world, "finished", "settling", "receipt")
+        await until_record(world, "power_off")
         await act(world, "unplug")
         await settled(world)
         await publish(world, recorded(world, identity))

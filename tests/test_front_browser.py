@@ -18,6 +18,8 @@ from tests.test_front_world import FakeWorld
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: make setup")
 expect = sync_api.expect
+WAIT_MS = 45_000
+expect.set_options(timeout=WAIT_MS)  # of all browser tests: a machine may be busy
 
 ARGS = [
     "--no-sandbox",
@@ -50,7 +52,7 @@ class Served:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -77,7 +79,7 @@ class Served:
         self._ready.clear()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +241,7 @@ def test_a_simulator_that_goes_is_said_and_one_that_comes_back_is_found(
     page.get_by_test_id("stop").click()
     expect(page.get_by_test_id("toast")).to_contain_text("gone")
     served.restart()
-    expect(page.get_by_test_id("banner")).not_to_be_visible(timeout=10000)
+    expect(page.get_by_test_id("banner")).not_to_be_visible()
     page.get_by_test_id("plug").click()
     expect(page.get_by_test_id("unplug")).to_be_visible()
 
@@ -295,6 +297,32 @@ def test_nothing_is_wider_than_the_window(
     page.goto(f"http://127.0.0.1:{served.port}/")
     expect(page.get_by_test_id("screen")).to_contain_text("Ready")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1000, 1280])
+def test_the_charger_stays_in_sight_and_covers_nothing(
+    browser: Any, served: Served, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"http://127.0.0.1:{served.port}/")
+    page.get_by_test_id("more-cards").locator("summary").click()
+    for down in range(0, 2400, 200):
+        covered = page.evaluate(
+            """down => {
+                scrollTo({ top: down, behavior: "instant" });
+                const stage = document.getElementById("stage").getBoundingClientRect();
+                return [...document.querySelectorAll(".wallet, .plugs, .books, .engineers")]
+                    .filter((e) => {
+                        const r = e.getBoundingClientRect();
+                        return r.left < stage.right && stage.left < r.right
+                            && r.top < stage.bottom && stage.top < r.bottom;
+                    })
+                    .map((e) => e.className);
+            }""",
+            down,
+        )
+        assert covered == [], f"after {down} px"
     page.close()
 
 

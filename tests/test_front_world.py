@@ -101,6 +101,8 @@ class FakeWorld:
                 "sent": self.seq,
                 "acked": self.seq if self.on["network"] else max(0, self.seq - 3),
                 "online": self.on["network"] and up,
+                "next_seq": self.seq + 1,
+                "acked_seq": self.seq if self.on["network"] else max(0, self.seq - 3),
             },
             "heap": {"total": 196608, "used": 118304, "peak": 141120},
             "firmware": {"version": "0.1.0", "pointer_bits": 32, "micropython": "1.25.0"},

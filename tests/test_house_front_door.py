@@ -47,7 +47,7 @@ def test_second_set_up_does_nothing_and_is_quick() -> None:
     start = time.monotonic()
     result = make("setup")
     assert (result.returncode, result.stdout) == (0, ""), result
-    assert time.monotonic() - start < 5, "it is 0.3 s on an idle machine"
+    assert time.monotonic() - start < 20, "it is 0.3 s on an idle machine"
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_every_way_to_stop_settles(how):
             await act(world, "emergency", on=True)
         else:
             world.back_office.send_command(CHARGER_ID, "stop")
-        await until_state(world, "finished", "settling", "receipt")
+        await until_record(world, "power_off")
         if how != "unplug":
             await act(world, "unplug")
         last = await settled(world)
@@ -358,8 +358,9 @@ def test_contactor_faults_bill_nothing_wrong(fault):
             await until_state(world, "charging")
             await energy(world, 100)
             await act(world, "stop")
-        await until_state(world, "settling", "receipt", "finished")
+        await until_record(world, "alarm")
         await act(world, "unplug")
+        await until_record(world, "priced")
         last = await settled(world)
         agree(world)
         assert last["alarm"]["code"] == ("contactor_welded" if welded else "contactor_not_closing")

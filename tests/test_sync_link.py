@@ -40,7 +40,7 @@ class Listener:
 
     def __enter__(self) -> Listener:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -165,12 +165,12 @@ def test_a_back_office_that_was_away_gets_everything_at_once(rig: Rig) -> None:
     until(charger.synced)
     rig.office.end()
     charger.order("append", 6)
-    time.sleep(1)
+    time.sleep(6)  # sent again after 5 s, in vain; of its own accord not before another 10
     assert charger.tell()["acked"] == 14
     rig.office.begin()
     began = time.monotonic()
     until(charger.synced)
-    assert time.monotonic() - began < 4, "it waited for its own timer instead of being asked"
+    assert time.monotonic() - began < 8, "it waited for its own timer instead of being asked"
     assert_exactly_once(rig, 8)
 
 
@@ -206,7 +206,7 @@ def test_the_network_going_down_is_noticed_at_once(rig: Rig) -> None:
     charger = rig.charger()
     charger.expect("online")
     charger.order("network", False)
-    charger.expect("offline", timeout=2, reason="network down")
+    charger.expect("offline", reason="network down")
     charger.order("append", 1)
     charger.order("network", True)
     until(charger.synced)

@@ -275,7 +275,7 @@ async def serial_peer(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait a little for something to become true."""
-    for _ in range(300):
+    for _ in range(3000):
         if condition():
             return
         await asyncio.sleep(0.01)

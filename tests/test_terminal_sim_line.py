@@ -88,9 +88,10 @@ def test_a_device_that_is_none_is_refused_with_its_name(tmp_path: Path) -> None:
 def test_the_clock_runs_at_its_speed_without_jumps() -> None:
     clock = WorldClock(1_000_000, speed=1)
     assert 1_000_000 <= clock.now_ms() < 1_001_000
-    before = clock.now_ms()
+    began, before = time.monotonic(), clock.now_ms()
     clock.speed = 60
-    assert clock.now_ms() - before < 6000
+    jump_ms = clock.now_ms() - before
+    assert jump_ms <= (time.monotonic() - began) * 60_000 + 1
     time.sleep(0.05)
     assert clock.now_ms() - before >= 3000
     for wrong in (0, 61):
@@ -106,6 +107,6 @@ def test_sleepers_wake_when_the_speed_changes() -> None:
         await asyncio.sleep(0.05)
         clock.speed = 60
         await sleeper
-        assert 0.1 < time.monotonic() - started < 3
+        assert 0.1 < time.monotonic() - started < 5.5
 
     asyncio.run(go())

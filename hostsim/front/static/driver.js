@@ -90,7 +90,7 @@ export class Driver {
     put($("currency"), session ? (s.currency ?? "") : "");
     put($("figure-time"), span(s.elapsed_ms ?? 0));
     const hold = s.hold_minor ?? 0;
-    const paid = Number.isInteger(s.captured_minor) && s.captured_minor >= 0;
+    const paid = (s.captured_minor ?? 0) + (s.released_minor ?? 0) > 0;
     const held = `of ${money(hold, s.currency)} ${s.currency ?? ""} reserved`;
     const settled = `paid ${money(s.captured_minor ?? 0, s.currency)}, released ${money(s.released_minor ?? 0, s.currency)}`;
     put($("figure-hold"), paid ? settled : hold ? held : "nothing reserved");

@@ -108,7 +108,7 @@ export class Engineers {
       ["pilot", lines.pilot], ["contactor", closed(lines.contactor)], ["feedback", closed(lines.feedback)],
       ["emergency", lines.emergency ? "pressed" : "released"], ["offered", lines.offered_ma === undefined ? undefined : `${lines.offered_ma / 1000} A`],
     ]);
-    this.fact("ledger", [["sent", sync.sent], ["acknowledged", sync.acked], ["waiting", (sync.sent ?? 0) - (sync.acked ?? 0)]]);
+    this.fact("ledger", [["sent", sync.sent], ["acknowledged", sync.acked], ["waiting", sync.next_seq === undefined ? undefined : sync.next_seq - 1 - sync.acked_seq]]);
     const kib = (bytes) => (bytes === undefined ? undefined : `${(bytes / 1024).toFixed(1)} KiB`);
     this.fact("device", [
       ["firmware", firmware.version], ["MicroPython", firmware.micropython], ["build", firmware.pointer_bits && `${firmware.pointer_bits} bit`],
