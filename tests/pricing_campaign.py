@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -73,7 +74,7 @@ def run(which: str, seeds: range, folder: Path, heap: str = "8M") -> list[str]:
     file = folder / f"pairs-{which}-{seeds.start}.txt"
     file.write_text("\n".join(line_of(seed) for seed in seeds) + "\n")
     done: subprocess.CompletedProcess[str] = run_mpy(
-        which, "tests/pricing_driver.py", file, heap=heap, timeout=600
+        which, "tests/pricing_driver.py", file, heap=heap, timeout=1800
     )
     lines = done.stdout.splitlines()
     wrong = []
@@ -88,7 +89,7 @@ def run(which: str, seeds: range, folder: Path, heap: str = "8M") -> list[str]:
 def campaign(which: str, pairs: int, folder: Path, chunk: int = 500) -> list[str]:
     """Price many pairs, in parallel."""
     chunks = [range(at, min(at + chunk, pairs)) for at in range(0, pairs, chunk)]
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         return [
             text
             for found in pool.map(lambda seeds: run(which, seeds, folder), chunks)

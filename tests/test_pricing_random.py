@@ -28,7 +28,7 @@ def test_a_sample_of_random_sessions_agrees_with_the_model(which: str, tmp_path:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("which", mpy.INTERPRETERS)
 def test_twenty_thousand_random_sessions_agree_with_the_model(which: str, tmp_path: Path) -> None:
     check(which, CAMPAIGN, tmp_path)

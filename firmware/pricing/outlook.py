@@ -17,13 +17,17 @@ def next_change(engine: "Engine") -> tuple[int, int]:
     """The next change of a price known now: (epoch ms or -1, session energy in mWh or -1).
 
     In time it looks through up to 64 boundaries, as if load and energy stayed as they are, in
-    energy as if the time did. Another element at the same price is no change.
+    energy as if the time did. Another element at the same price is no change. At a boundary
+    itself, where the prices are still those of the interval before, it is this very instant.
     """
     if not engine.open:
         return -1, -1
     kept = engine.ms, engine.mwh, engine.charged_ms, engine.parked_ms
     engine.settle()
     now = _prices(engine)
+    boundary.choose(engine)
+    if _prices(engine) != now:
+        return engine.epoch_ms + engine.ms, engine.mwh
     when = _next_time(engine, now)
     engine.ms = kept[0]
     energy = -1

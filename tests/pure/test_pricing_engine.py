@@ -180,6 +180,25 @@ def test_it_knows_rate_next_change_and_what_is_left():
     assert free.left(50) == (-1, -1) and free.next_change() == (-1, -1)
 
 
+def test_a_change_that_is_due_at_this_very_reading_is_said_and_moves_no_energy():
+    periods = []
+    for rule, ms, mwh in (("max_kwh", HOUR, KWH), ("max_duration", HOUR, 2 * KWH)):
+        periods.clear()
+        made = engine(
+            element([component("ENERGY", 0.2)], f'"{rule}":{1 if rule == "max_kwh" else 3600}'),
+            element([component("ENERGY", 0.3)]),
+            on_period=lambda *period: periods.append(period),
+        )
+        made.tick(ms, mwh, CHARGING)
+        assert made.rate() == (2000, 0)
+        assert made.next_change() == (MONDAY + ms, mwh)
+        assert made.rate() == (3000, 0) and made.next_change() == (-1, -1)
+        made.tick(ms + HOUR, mwh + KWH, CHARGING)
+        made.close()
+        assert [(p[1] - p[0], p[2]) for p in periods] == [(ms, mwh), (HOUR, KWH)]
+        assert totals(made)[0] == ("0.5000" if mwh == KWH else "0.7000")
+
+
 def test_price_stops_at_the_last_instant_that_fits():
     periods = []
     made = engine(SIMPLE, on_period=lambda *period: periods.append(period))
