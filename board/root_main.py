@@ -1,16 +1,21 @@
 # /main.py of every board, the same for every version: decides which version starts and starts it.
 # The REPL is reached only with the jumper set. `make flash` writes it with the board's pin (the
 # numbers below: hostsim/setup/stages.py) and without its comments.
-import gc
-import sys
+import micropython
 
-import machine
+micropython.kbd_intr(-1)  # MicroPython opened the keyboard again when it entered this file
+import gc  # noqa: E402
+import sys  # noqa: E402
 
-import start  # board/start.py
+import machine  # noqa: E402
+
+import start  # noqa: E402 - board/start.py
 
 JUMPER, SET = 22, 0
 
 jumper = machine.Pin(JUMPER, machine.Pin.IN, machine.Pin.PULL_DOWN if SET else machine.Pin.PULL_UP)
+if jumper.value() == SET:
+    micropython.kbd_intr(3)
 safe = start.begin(jumper.value() == SET, machine.reset_cause() == machine.PWRON_RESET)
 del sys.modules["start"], start
 gc.collect()

@@ -47,6 +47,7 @@ class Pico:
         self.flash_ops = 0
         self.cut = cut
         self.resets = 0
+        self._pio = self.mcu.pio
         self.mcu.pio = []  # nothing of ours uses PIO; asking both at every instruction costs 10 %
         self._tame_usb()
         self._tame_uarts()
@@ -125,7 +126,9 @@ class Pico:
 
         def counted() -> None:
             self.resets += 1
+            self.mcu.pio = self._pio  # a reset wants them
             trigger()
+            self.mcu.pio = []
 
         watchdog.on_watchdog_trigger = counted
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from hostsim.setup import ROOT, boards
 from hostsim.setup.boards import Build
-from hostsim.technician import ledger
+from hostsim.technician import ledger, romfs
 from hostsim.technician.link import Link, TechnicianError
 from hostsim.technician.say import ended, say
 
@@ -177,7 +177,8 @@ def flash(link: Link, made: Build) -> bool:
     new = find_files(link, made.data)
     check_free(link, made.data)
     put_root(link, made)
-    # ROMFS
+    if romfs.room(link):
+        made = romfs.deploy(link, made)
     wanted = identity(made)
     whole = {slot: link.text(f"{slot}/whole") for slot in "ab"}
     runs = link.text("slot")[:1]

@@ -90,21 +90,29 @@ class Link:
         """Opens the console and stops what runs. Raises TechnicianError."""
         self.port = port or only_port()
         self.root = ""
+        self._open(True)
+
+    def _open(self, fresh: bool) -> None:
+        """`fresh`: with the board's memory empty."""
         noise = io.StringIO()  # mpremote prints what it did not expect
         try:
             with contextlib.redirect_stdout(noise):
                 self._transport = SerialTransport(self.port, baudrate=_BAUD)
-                self._enter()
+                self._enter(fresh)
         except (TransportError, OSError, serial.SerialException) as error:
             raise _no_console(self.port, error) from error
         self.run(_ON_BOARD)
 
-    def _enter(self) -> None:
+    def again(self) -> None:
+        """Opens the console again after another program had it. Raises TechnicianError."""
+        self._open(False)
+
+    def _enter(self, fresh: bool) -> None:
         try:
-            self._transport.enter_raw_repl(soft_reset=True)
+            self._transport.enter_raw_repl(soft_reset=fresh)
         except TransportError:
             self._transport.serial.write(b"\x03\x03")
-            self._transport.enter_raw_repl(soft_reset=True)
+            self._transport.enter_raw_repl(soft_reset=fresh)
 
     def run(self, code: str, timeout_s: float = _LONG_S) -> str:
         """What the code printed. Raises TechnicianError with the board's own words."""
