@@ -232,6 +232,20 @@ def test_books_that_differ_are_shown_red_with_the_difference(page: Any, served: 
     expect(page.locator("tr.differs")).to_contain_text("0.01 EUR")
 
 
+def test_what_was_paid_by_phone_stands_in_a_fourth_book(page: Any, served: Served) -> None:
+    head, rows = page.locator(".books thead th:visible"), page.locator("#books-body tr")
+    expect(rows).to_have_count(2)
+    expect(head).to_have_count(4)
+    paid = {"captured_minor": 1234, "payments": 1, "open": []}
+    served.call(lambda: setattr(served.world, "by_phone", paid))
+    expect(page.locator("#books-title")).to_have_text("The four books")
+    expect(head).to_have_count(5)
+    expect(rows.filter(has_text="elsewhere: captured")).to_contain_text("12.34 EUR")
+    cells = rows.filter(has_text="elsewhere: payments").locator("td")
+    expect(cells).to_have_text(["1", "–", "1", "1"])
+    expect(page.locator("tr.differs")).to_have_count(0)
+
+
 def test_a_simulator_that_goes_is_said_and_one_that_comes_back_is_found(
     page: Any, served: Served
 ) -> None:

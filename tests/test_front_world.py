@@ -71,6 +71,7 @@ class FakeWorld:
             "full": False,
         }
         self.faults = {"step_back": False, "silent": False, "no_ack": False}
+        self.by_phone = {"captured_minor": 0, "payments": 0}
         self.agree: bool | None = None
         self.paid = 0
 
@@ -206,13 +207,16 @@ class FakeWorld:
         book = {"sessions": 1 if self.paid else 0, "captured_minor": self.paid, "currency": "EUR"}
         other = dict(book, captured_minor=self.paid + 1) if self.agree is False else book
         differences = ["receipt 231: terminal 6.05 EUR, back office 6.06 EUR"]
-        return {
-            "charger": book,
-            "terminal": book,
-            "backoffice": other,
+        books = {
+            "charger": book | {"elsewhere": self.by_phone},
+            "terminal": book | {"elsewhere": {"captured_minor": 0, "payments": 0}},
+            "backoffice": other | {"elsewhere": self.by_phone},
             "agree": self.agree,
             "differences": differences if self.agree is False else [],
         }
+        if self.by_phone["payments"]:
+            books["gateway"] = self.by_phone
+        return books
 
     # -- acts --------------------------------------------------------------------------------
 
