@@ -1,10 +1,11 @@
 """A UART behind an RS-485 transceiver whose driver is switched by a pin.
 
 Promises: the driver is on from the first byte written until the last one has left the UART, and
-what comes back meanwhile (an echo) is not read. The reader's own polling takes the driver off,
-within its 2 ms (firmware/serialio.py) and so before a slave may answer: 3.5 characters of silence
-are 3.6 ms at 9600 baud (MODBUS over Serial Line V1.02, 2.5.1.1). At 38400 baud and more use a
-transceiver that switches by itself, and no pin.
+what comes back meanwhile (an echo) is not read. It goes off when `sent` is asked for the first
+time after that; firmware/meter/bus.py asks as soon as the request's time on the line is over,
+because a slave may answer after 3.5 characters of silence, 3.6 ms at 9600 baud (MODBUS over
+Serial Line V1.02, 2.5.1.1). At 38400 baud and more use a transceiver that switches by itself, and
+no pin.
 """
 
 import io
@@ -24,12 +25,18 @@ class Rs485(io.IOBase):
         self._talking = True
         return self._uart.write(data)
 
-    def readinto(self, buf):
+    def sent(self) -> bool:
+        """Whether everything written has left; from then on this side listens."""
         if self._talking:
             if not self._uart.txdone():
-                return None
+                return False
             self._direction.value(0)
             self._talking = False
+        return True
+
+    def readinto(self, buf):
+        if not self.sent():
+            return None
         return self._uart.readinto(buf)
 
     def ioctl(self, request, arg):

@@ -19,11 +19,16 @@ _STEP_MS = 2
 
 class Serial:
     """`uart`: a non-blocking stream like machine.UART (`readinto` gives None when nothing is
-    there).
+    there). `switched`: it has a transceiver that listens again only when `sent` has been asked.
     """
 
     def __init__(self, uart):
         self._uart = uart
+        self.switched = hasattr(uart, "sent")
+
+    def sent(self) -> bool:
+        """Everything written has left, and a switched transceiver listens."""
+        return self._uart.sent()
 
     async def wait(self):  # no type: mypy takes what yields to MicroPython's loop for a generator
         """Returns when at least one byte can be read."""

@@ -28,8 +28,6 @@ from firmware.meter.modbus import MAX_REPLY, REQUEST_SIZE, build_read, check_rep
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from firmware.serialio import Serial
 
 # Within a frame: adapters and schedulers hold bytes back, so 1.5 characters cannot be held to.
@@ -49,7 +47,7 @@ _ANSWER = const(2)
 class ModbusBus:
     """`data` holds the last answer's registers, high byte first, valid until the next `take`.
 
-    `direction(sending)` drives the RS-485 transceiver; None where the board does that by itself.
+    A transceiver that is switched by a pin (board/rs485.py) is told when the request has left.
     `eager`: keep the line as busy as its baud rate allows, at the cost of processor time.
     Counters: `requests` (sent, retries included), `answers`, `retries`, `timeouts`, `damaged`
     (CRC), `foreign` (not an answer to the request), `exceptions`, `echoes`, `strays` (bytes
@@ -63,10 +61,8 @@ class ModbusBus:
         timeout_ms: int = 300,
         late_ms: int = 1000,
         attempts: int = 3,
-        direction: "Callable[[bool], None] | None" = None,
     ) -> None:
         self._serial = serial
-        self._direction = direction
         self.timeout_ms = timeout_ms
         self.late_ms = late_ms
         self.attempts = attempts
@@ -173,23 +169,23 @@ class ModbusBus:
         self._size = 0
         self._heard_at = self._sent_at = time.ticks_ms()
         self._sent_us = time.ticks_us()
-        if self._direction is not None:
-            self._direction(True)
-            self._serial.write(self._tx)
+        self._serial.write(self._tx)
+        if self._serial.switched:
             self._state = _SENT
             return REQUEST_SIZE * self._char_us // 1000
-        self._serial.write(self._tx)
         self._state = _ANSWER
         # the line's own time is slept through, not polled
         return (REQUEST_SIZE + 5 + 2 * self._count) * self._char_us // 1000
 
     def _turn_round(self) -> int:
-        """The receiver must be on before the answer begins, 3.5 characters after the request."""
-        left_us = REQUEST_SIZE * self._char_us - time.ticks_diff(time.ticks_us(), self._sent_us)
-        if 0 < left_us < 100000:
-            return left_us // 1000
-        assert self._direction
-        self._direction(False)
+        """The receiver must be on before the answer begins, 3.5 characters after the request. A
+        UART may call its last character sent while it is on its way: half a character more.
+        """
+        taken_us = time.ticks_diff(time.ticks_us(), self._sent_us)
+        if 0 <= taken_us < (2 * REQUEST_SIZE + 1) * self._char_us // 2:
+            return 0
+        if not self._serial.sent() and taken_us < 1000 * self.timeout_ms:
+            return 0
         self._state = _ANSWER
         return (5 + 2 * self._count) * self._char_us // 1000
 

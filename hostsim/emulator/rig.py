@@ -41,8 +41,9 @@ class BoardClock(WorldClock):
 class BoardUart:
     """A BytePort (hostsim.line) on one UART of whichever board has power."""
 
-    def __init__(self, loop: BoardLoop, number: int) -> None:
+    def __init__(self, loop: BoardLoop, number: int, direction: int | None = None) -> None:
         self._loop = loop
+        self._direction = direction  # pin of its transceiver: while it is high nothing is heard
         self.number = number
         self._in = bytearray()
         self._waiting: asyncio.Future[None] | None = None
@@ -69,8 +70,9 @@ class BoardUart:
         return data
 
     def write(self, data: bytes) -> None:
-        if self._loop.board is not None:
-            self._loop.board.to_uart[self.number].extend(data)
+        board = self._loop.board
+        if board is not None and (self._direction is None or not board.pin(self._direction)):
+            board.to_uart[self.number].extend(data)
 
     def close(self) -> None:
         self.closed = True
@@ -96,7 +98,8 @@ class Rig:
         self.stored = storage
         self.clock = BoardClock(loop, start_epoch_ms)
         self.vehicle = Vehicle(self.clock, stored_wh=20_000, wanted_wh=wanted_wh)
-        self.ports = (BoardUart(loop, 0), BoardUart(loop, 1))
+        wires = {wires[0]: wires[3] for wires in data["uarts"].values()}
+        self.ports = (BoardUart(loop, 0, wires[0]), BoardUart(loop, 1, wires[1]))
         meter_uart, terminal_uart = data["uarts"]["meter"][0], data["uarts"]["terminal"][0]
         self.contactor = False
         self.meter = MeterSim(
