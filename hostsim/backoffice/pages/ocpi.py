@@ -110,7 +110,7 @@ def _natural(name: str, text: str, default: int) -> int:
 
 
 def _base(request: Request, shell: Shell) -> str:
-    return shell.operator.public_url or str(request.base_url).rstrip("/")
+    return shell.base(request)
 
 
 def _answer(data: Any, headers: dict[str, str] | None = None) -> Response:

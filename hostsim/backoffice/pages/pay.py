@@ -148,7 +148,7 @@ def _begin(
         if not shell.pay_holds.allowed(shell.address(request)):
             raise HTTPException(429, texts.word("wait", code))
         shell.pay_holds.failed(shell.address(request))
-        to = f"{_base(request, shell)}/pay/back"
+        to = f"{shell.base(request)}/pay/back"
         phone.begin(offer, given["token"], scanned[3], method, code, email, to)
     except (BadCode, NotForSale) as exc:
         return _no(request, shell, code, exc.key, path)
@@ -175,10 +175,6 @@ def _method(phone: PayDesk, method: str) -> str:
     if method not in names:
         raise HTTPException(422, "method: must be one of those that are offered")
     return method
-
-
-def _base(request: Request, shell: Shell) -> str:
-    return shell.operator.public_url or str(request.base_url).rstrip("/")
 
 
 # -- the payment's own page
@@ -257,7 +253,7 @@ def _confirmation(phone: PayDesk, pay: Pay, request: Request, shell: Shell) -> d
             "script": phone.gateway.script,
             "key": phone.gateway.public_key,
             "secret": now.secret,
-            "back": f"{_base(request, shell)}/pay/back",
+            "back": f"{shell.base(request)}/pay/back",
         },
     }
 
@@ -280,7 +276,7 @@ def _bill(request: Request, shell: Shell, bill: tuple[str, int, int], code: str)
     return {
         "sheets": [sheet.sheet(one["document"], code) for one in documents],
         "receipt_path": path,
-        "qr": qr_svg(f"{_base(request, shell)}/{path}?lang={code}"),
+        "qr": qr_svg(f"{shell.base(request)}/{path}?lang={code}"),
     }
 
 

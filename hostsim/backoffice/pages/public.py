@@ -144,8 +144,7 @@ def _refunds(shell: Shell, invoice: dict[str, Any]) -> list[dict[str, Any]]:
 def _link(
     shell: Shell, request: Request, charger: str, receipt_no: int, total: int, code: str
 ) -> str:
-    base = shell.operator.public_url or str(request.base_url).rstrip("/")
-    return f"{base}/r/{charger}/{receipt_no}/{total}?lang={code}"
+    return f"{shell.base(request)}/r/{charger}/{receipt_no}/{total}?lang={code}"
 
 
 def qr_svg(link: str) -> Markup:

@@ -144,6 +144,14 @@ class Shell:
         token = request.cookies.get(COOKIE, "")
         return self.logins.find(token) if token else None
 
+    def base(self, request: Request) -> str:
+        """Where these pages are, as somebody outside has to write it, without a slash at the end:
+        public_url, else as they were asked for (the mount point is part of it)."""
+        if self.operator.public_url:
+            return self.operator.public_url
+        here: str = request.scope.get("root_path", "")
+        return f"{request.url.scheme}://{request.url.netloc}{here}"
+
     def address(self, request: Request) -> str:
         """Where a request comes from, for limits."""
         return request.client.host if request.client else ""
