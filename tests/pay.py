@@ -189,7 +189,7 @@ class Station(Ledger):
         refund, number = args["refund"], args["receipt"]
         if refund in self.refunds:
             return ""
-        way = "acquirer" if self.how == "direct" else "gateway"
+        way = {"direct": "acquirer", "account": "account"}.get(self.how, "gateway")
         amount = args["amount_minor"] or self._captured(number)
         self.refunds[refund] = {"sess": number, "amount_minor": amount, "way": way}
         self.put(

@@ -136,11 +136,13 @@ def verify(
 
     Exit code 0: so it is; 1: it is not, a line for each fault; 2: nothing could be read.
     """
+    from hostsim.backoffice.bills import make as bills
     from hostsim.backoffice.invoices import verify as verifying
 
     saved = _heads(against) if against else None
     with opened(db) as engine:
         verdict = verifying.verify(engine, saved)
+        verdict.faults += bills.verify(engine)
     for fault in verdict.faults:
         typer.echo(fault, err=True)
     chains = len(verdict.heads)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice.bills.desk import touched
 from hostsim.backoffice.books import Books
 from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.models import Record, Refund
@@ -45,6 +46,8 @@ class Follower:
         session = books.find(record.charger, record.epoch, record.payload["sess"])
         if session is not None and session.method == pays.METHOD:
             pays.heard(db, session, record.type, record.payload, self._now_ms())
+        elif session is not None and record.type == "captured":
+            touched(db, session)
 
     def _settled(self, db: Db, books: Books, record: Record) -> None:
         self._paid_elsewhere(db, books, record)

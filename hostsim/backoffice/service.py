@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from hostsim.backoffice import audit, contract, signing, views
+from hostsim.backoffice.bills.desk import Bills
 from hostsim.backoffice.connection import BrokerAddress, Connection
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.gateways.base import Gateway
@@ -71,6 +72,8 @@ class BackOffice:
         self._desk = Desk(self.engine, self.ingest, self._now_ms, self._connection.send)
         self._desk.patient = bool(group)
         self._desk.chores.append(self.refunds.tend)
+        self.bills = Bills(self.engine, self.operator, self._now_ms)
+        self._desk.chores.append(self.bills.tend)
         self.phone = PayDesk(self, gateway) if gateway is not None and leads else None
         self._desk.chores.append(lambda: roll.catch_up(self.engine, self.operator.zone, 4))
 

@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hostsim.backoffice import (  # noqa: F401 - of one metadata with these
+    bill_tables,
     member_tables,
     pay_tables,
 )

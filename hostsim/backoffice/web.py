@@ -18,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from hostsim.backoffice.pages import (
+    bills,
     fleet,
     invoices,
     login,
@@ -38,8 +39,8 @@ from hostsim.backoffice.service import BackOffice
 _STATIC = Path(__file__).with_name("static")
 _HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
 _PARTS = (
-    login, public, pay, overview, fleet, payments, refunds, sessions, invoices, reports, tariffs,
-    ocpi, people,
+    login, public, pay, overview, fleet, payments, refunds, sessions, invoices, bills, reports,
+    tariffs, ocpi, people,
 )  # fmt: skip
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not now", 413: "Too much", 429: "Slowly"}
 

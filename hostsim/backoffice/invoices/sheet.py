@@ -33,6 +33,7 @@ class Sheet:
     vat_heads: Row
     vat: tuple[Row, ...]
     payment: tuple[Row, ...]
+    paid: str
 
 
 def sheet(document: dict[str, Any], language: str) -> Sheet:
@@ -46,9 +47,10 @@ def sheet(document: dict[str, Any], language: str) -> Sheet:
 
     back = document["kind"] == CREDIT_NOTE
     supplier = document["supplier"]
+    on_account = document.get("method") in ("rfid", "account")  # the monthly invoice is the bill
     return Sheet(
         language=language,
-        title=say(document["kind"]),
+        title=say(document["kind"] + ("_on_account" if on_account else "")),
         number=document["number"],
         supplier=supplier["name"],
         address=tuple(part.strip() for part in supplier["address"].split("/") if part.strip()),
@@ -65,6 +67,7 @@ def sheet(document: dict[str, Any], language: str) -> Sheet:
             for vat_e4, net, tax, gross in document["vat"]
         ),
         payment=_payment(document, language),
+        paid=say("paid_by" if "method" in document else "paid"),
     )
 
 

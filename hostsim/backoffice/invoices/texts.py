@@ -15,6 +15,13 @@ _DATES = {"en": "%d %b %Y, %H:%M", "de": "%d.%m.%Y, %H:%M", "fr": "%d/%m/%Y, %H:
 WORDS: dict[str, tuple[str, str, str]] = {
     "invoice": ("Invoice", "Rechnung", "Facture"),
     "credit_note": ("Credit note", "Gutschrift", "Avoir"),
+    "invoice_on_account": (
+        "Session statement (monthly invoice follows)", "Ladebeleg (Monatsrechnung folgt)",
+        "Relevé de recharge (facture mensuelle à suivre)",
+    ),
+    "credit_note_on_account": (
+        "Credit on account", "Gutschrift auf das Konto", "Avoir sur le compte",
+    ),
     "number": ("Number", "Nummer", "Numéro"),
     "date": ("Date", "Datum", "Date"),
     "vat_id": ("VAT number", "USt-IdNr.", "N° TVA"),

@@ -29,14 +29,14 @@ _MOST = 250
 @routes.get("/ocpi/versions")
 def versions(request: Request, shell: Desk) -> Response:
     _partner(request, shell)
-    url = f"{_base(request, shell)}/ocpi/2.2.1"
+    url = f"{shell.base(request)}/ocpi/2.2.1"
     return _answer([{"version": "2.2.1", "url": url}])
 
 
 @routes.get("/ocpi/2.2.1")
 def version(request: Request, shell: Desk) -> Response:
     _partner(request, shell)
-    url = f"{_base(request, shell)}/ocpi/2.2.1/cdrs"
+    url = f"{shell.base(request)}/ocpi/2.2.1/cdrs"
     endpoint = {"identifier": "cdrs", "role": "SENDER", "url": url}
     return _answer({"version": "2.2.1", "endpoints": [endpoint]})
 
@@ -62,7 +62,7 @@ def get_cdrs(
         asked = {"date_from": date_from, "date_to": date_to}
         following = {key: value for key, value in asked.items() if value}
         following |= {"offset": str(skip + size), "limit": str(size)}
-        here = f"{_base(request, shell)}/ocpi/2.2.1/cdrs"
+        here = f"{shell.base(request)}/ocpi/2.2.1/cdrs"
         headers["Link"] = f'<{here}?{urlencode(following)}>; rel="next"'
     return _answer(found, headers)
 
@@ -107,10 +107,6 @@ def _natural(name: str, text: str, default: int) -> int:
     if not text.isascii() or not text.isdecimal():
         raise HTTPException(400, f"{name}: must be a whole number")
     return int(text)
-
-
-def _base(request: Request, shell: Shell) -> str:
-    return shell.base(request)
 
 
 def _answer(data: Any, headers: dict[str, str] | None = None) -> Response:

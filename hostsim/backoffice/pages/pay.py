@@ -48,7 +48,8 @@ def _language(request: Request, shell: Shell, lang: str) -> str:
     return formats.choose(lang, wished, shell.operator.language)
 
 
-def _say(code: str, **more: Any) -> dict[str, Any]:
+def in_words(code: str, **more: Any) -> dict[str, Any]:
+    """A page's context with the words of a language."""
     return {
         "language": code,
         "languages": formats.LANGUAGES,
@@ -59,7 +60,7 @@ def _say(code: str, **more: Any) -> dict[str, Any]:
 
 
 def _no(request: Request, shell: Shell, code: str, key: str, path: str) -> Response:
-    context = _say(code, key=key, path=path)
+    context = in_words(code, key=key, path=path)
     return shell.page(request, "pay_no.html", None, context, _STATUS.get(key, 503))
 
 
@@ -101,7 +102,7 @@ def _form(
     errors: dict[str, str], values: dict[str, str] | None = None,
 ) -> Response:  # fmt: skip
     phone = _phone(shell, code)
-    context = _say(
+    context = in_words(
         code,
         offer=offer,
         path=path,
@@ -144,7 +145,7 @@ def _begin(
             errors = {"email": texts.word("email_bad", code)}
             return _form(request, shell, code, offer, path, given["token"], errors, given)
         phone = _phone(shell, code)
-        method = _method(phone, method)
+        method = method_of(phone, method)
         if not shell.pay_holds.allowed(shell.address(request)):
             raise HTTPException(429, texts.word("wait", code))
         shell.pay_holds.failed(shell.address(request))
@@ -154,10 +155,10 @@ def _begin(
         return _no(request, shell, code, exc.key, path)
     except pays.CodeUsed:
         return _no(request, shell, code, "code_used", path)
-    return _to_page(request, given["token"])
+    return to_page(request, given["token"])
 
 
-def _to_page(request: Request, token: str) -> Response:
+def to_page(request: Request, token: str) -> Response:
     """To the payment's own page; the browser keeps which it was."""
     answer = back(request, f"pay/p/{token}")
     answer.set_cookie(
@@ -167,7 +168,7 @@ def _to_page(request: Request, token: str) -> Response:
     return answer
 
 
-def _method(phone: PayDesk, method: str) -> str:
+def method_of(phone: PayDesk, method: str) -> str:
     """One of the test methods; "" where the gateway's own form asks."""
     names = [name for name, _ in phone.gateway.test_methods]
     if not names:
@@ -195,7 +196,7 @@ def follow(
     phone, found = _mine(shell, "en", token)
     pay: Pay = found["pay"]
     code = formats.choose(lang, pay.language)
-    context = _say(
+    context = in_words(
         code,
         path=f"pay/p/{token}",
         pay=pay,
@@ -306,7 +307,7 @@ def _again(request: Request, shell: Shell, token: str, method: str) -> Response:
         raise HTTPException(429, texts.word("wait", pay.language))
     shell.pay_holds.failed(shell.address(request))
     try:
-        phone.again(pay, _method(phone, method))
+        phone.again(pay, method_of(phone, method))
     except NotForSale as exc:
         return _no(request, shell, pay.language, exc.key, f"pay/p/{token}")
     return back(request, f"pay/p/{token}")

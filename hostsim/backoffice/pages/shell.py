@@ -55,6 +55,7 @@ NAVIGATION = (
     ("payments", "payments", "Payments", "viewer"),
     ("invoices", "invoices", "Invoices", "viewer"),
     ("refunds", "refunds", "Refunds", "viewer"),
+    ("bills", "bills", "Accounts", "finance"),
     ("reports", "reports", "Reports", "viewer"),
     ("tariffs", "tariffs", "Tariffs", "viewer"),
     ("people", "people", "People", "admin"),

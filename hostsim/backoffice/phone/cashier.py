@@ -128,7 +128,7 @@ class Cashier:
             return
         order = Order(
             pay.id, pay.amount_minor, pay.currency, pay.method, pay.email,
-            f"{pay.charger}/{pay.connector}", pay.back,
+            f"{pay.charger}/{pay.connector}" if pay.kind == "session" else pay.code, pay.back,
         )  # fmt: skip
         try:
             found = self.gateway.hold(order, f"hold-{pay.id}-{pay.attempt}")

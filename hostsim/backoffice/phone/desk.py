@@ -15,6 +15,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice.bills.desk import payment_code
 from hostsim.backoffice.gateways.base import Event, Gateway
 from hostsim.backoffice.models import Charger, Command, Retained, Session, writing
 from hostsim.backoffice.pay_tables import Pay, PayEvent, PayRefund
@@ -138,9 +139,30 @@ class PayDesk:
         self.cashier.wake()
         return identity
 
+    def begin_bill(
+        self, bill: dict[str, Any], token: str, method: str, language: str, back: str
+    ) -> str:
+        """A payment of a monthly invoice, captured as soon as it is held; its id, "" when another
+        one is under way."""
+        with Db(self.office.engine) as db:
+            name = payment_code(db, bill["number"])
+        fields = {
+            "code": name, "kind": "bill", "charger": bill["account"][:32],
+            "gateway": self.gateway.name, "amount_minor": bill["total_minor"],
+            "currency": bill["currency"], "method": method, "language": language, "back": back,
+        }  # fmt: skip
+        try:
+            identity = pays.new(self.office.engine, token, fields, self.office.now_ms())
+        except pays.CodeUsed:
+            return ""
+        self.cashier.step(identity)
+        self.cashier.wake()
+        return identity
+
     def again(self, pay: Pay, method: str) -> None:
         """Another card, after one that was declined, while the charger is still free."""
-        self.offer(pay.charger, pay.connector)
+        if pay.kind == "session":
+            self.offer(pay.charger, pay.connector)
         if pays.again(self.office.engine, pay, method, self.office.now_ms()):
             self.cashier.step(pay.id)
             self.cashier.wake()

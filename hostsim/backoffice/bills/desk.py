@@ -1,0 +1,227 @@
+"""Bills and accounts' terms as operators, members and the clock need them.
+
+What an account owes is what was delivered and not paid: sessions on no bill yet, and open bills.
+Above its limit, or with a bill that is overdue, its cards are stopped (members.py tells the
+chargers) until that is over; what an operator stopped stays stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine, func, or_, select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice import audit
+from hostsim.backoffice.bill_tables import AccountTerms, Bill, BillItem
+from hostsim.backoffice.bills import make
+from hostsim.backoffice.member_tables import Member
+from hostsim.backoffice.members import Members
+from hostsim.backoffice.models import Payment, Session, writing
+from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.pay_tables import Pay
+from hostsim.backoffice.phone import pays
+
+BY = "billing"
+_EVERY_S = 2.0
+_DEAD = (pays.CANCELLED, pays.LOST)
+
+
+class BillError(ValueError):
+    """Terms cannot be so; str() names the field."""
+
+
+class Bills:
+    """Of one back office; every method may be called from any thread."""
+
+    def __init__(self, engine: Engine, operator: Operator, now_ms: Callable[[], int]) -> None:
+        """Nothing is done yet."""
+        self._engine = engine
+        self._operator = operator
+        self._now_ms = now_ms
+        self._members = Members(engine, now_ms)
+        self._made = 0  # the newest month that is billed
+        self._next = 0.0
+
+    # -- the clock
+
+    def tend(self) -> None:
+        """A chore: last month's bills, what was paid, who is stopped."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _EVERY_S
+        self.work()
+
+    def work(self) -> None:
+        """`tend`, at once."""
+        month = make.before(make.month_of(self._now_ms(), self._operator.zone))
+        if month != self._made:
+            self.make(month, BY)
+            self._made = month
+        self._take_paid()
+        for account in self._to_look_at():
+            self._judge(account)
+
+    def make(self, month: int, by: str) -> list[str]:
+        """Bills of everything up to the end of a month; their numbers."""
+        numbers = make.make(self._engine, self._operator, month, self._now_ms())
+        if numbers:
+            with writing(self._engine) as db:
+                audit.note(
+                    db, self._now_ms(), by, "bills made", str(month),
+                    f"{numbers[0]} to {numbers[-1]}",
+                )  # fmt: skip
+        return numbers
+
+    def _take_paid(self) -> None:
+        """Bills whose payment was captured."""
+        with writing(self._engine) as db:
+            query = (
+                select(Bill, Pay)
+                .join(Pay, Pay.charger == Bill.account)
+                .where(Bill.state == "open", Pay.kind == "bill", Pay.state == pays.CAPTURED)
+            )
+            for bill, pay in db.execute(query):
+                if pay.code.startswith(f"bill-{bill.number}-"):
+                    bill.state, bill.paid_at = "paid", pay.settled_at
+                    _terms(db, bill.account).look = True
+
+    def _to_look_at(self) -> list[str]:
+        now = self._now_ms()
+        with Db(self._engine) as db:
+            overdue = select(Bill.account).where(Bill.state == "open", Bill.due_at < now)
+            query = select(AccountTerms.account).where(
+                or_(AccountTerms.look, (AccountTerms.blocked == ""))
+                & or_(AccountTerms.look, AccountTerms.account.in_(overdue))
+            )
+            known = set(db.scalars(query))
+            listed = select(AccountTerms.account)
+            without = select(Bill.account).where(
+                Bill.state == "open", Bill.due_at < now, Bill.account.not_in(listed)
+            )
+            return sorted(known | set(db.scalars(without)))
+
+    def _judge(self, account: str) -> None:
+        """Stops an account's cards, or lets them work again."""
+        now = self._now_ms()
+        with writing(self._engine) as db:
+            terms = _terms(db, account)
+            terms.look = False
+            late = select(Bill.number).where(
+                Bill.account == account, Bill.state == "open", Bill.due_at < now
+            )
+            why = "overdue" if db.scalars(late).first() is not None else ""
+            if not why and terms.limit_minor and self._owed(db, account) > terms.limit_minor:
+                why = "limit"
+            was, terms.blocked = terms.blocked, why
+            member = db.get(Member, account)
+            active = member is not None and member.active
+            if member is None or (not active and not was):
+                terms.blocked = ""  # an operator stopped it: not ours to undo
+                return
+        if active and why:
+            self._members.change(account, by=BY, active=False)
+        elif not active and was and not why:
+            self._members.change(account, by=BY, active=True)
+
+    def _owed(self, db: Db, account: str) -> int:
+        """Delivered and not paid."""
+        unbilled = (
+            select(func.coalesce(func.sum(Payment.captured_minor), 0))
+            .join(Session, Session.id == Payment.session_id)
+            .outerjoin(
+                BillItem, (BillItem.kind == make.SESSION) & (BillItem.ref == Session.id)
+            )
+            .where(
+                Session.reference == account, Payment.how == "account",
+                Payment.state == "captured", BillItem.ref.is_(None),
+            )
+        )  # fmt: skip
+        billed = select(func.coalesce(func.sum(Bill.total_minor), 0)).where(
+            Bill.account == account, Bill.state == "open"
+        )
+        return int(db.scalar(unbilled) or 0) + int(db.scalar(billed) or 0)
+
+    # -- operators
+
+    def set_terms(self, account: str, limit_minor: int, pay_days: int, by: str) -> None:
+        """Raises BillError."""
+        if not 0 <= limit_minor <= 10**9:
+            raise BillError("limit_minor: must be 0 (no limit) to 1000000000")
+        if not 1 <= pay_days <= 90:
+            raise BillError("pay_days: must be 1 to 90")
+        with writing(self._engine) as db:
+            if db.get(Member, account) is None:
+                raise BillError(f"account: there is no {account[:40]}")
+            terms = _terms(db, account)
+            terms.limit_minor, terms.pay_days, terms.look = limit_minor, pay_days, True
+            detail = f"limit {limit_minor}, {pay_days} days"
+            audit.note(db, self._now_ms(), by, "account terms", account, detail)
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """Members with their terms and what they owe."""
+        with Db(self._engine) as db:
+            found = []
+            for member in db.scalars(select(Member).order_by(Member.account)):
+                terms = db.get(AccountTerms, member.account)
+                found.append(
+                    {
+                        "account": member.account, "name": member.name, "active": member.active,
+                        "owed_minor": self._owed(db, member.account),
+                        "limit_minor": terms.limit_minor if terms else 0,
+                        "pay_days": terms.pay_days if terms else 14,
+                        "blocked": terms.blocked if terms else "",
+                    }
+                )  # fmt: skip
+            return found
+
+    def listed(self, account: str = "") -> list[dict[str, Any]]:
+        """Bills, newest first."""
+        query = select(Bill).order_by(Bill.number.desc())
+        if account:
+            query = query.where(Bill.account == account)
+        with Db(self._engine) as db:
+            return [_dict(row) for row in db.scalars(query)]
+
+    def find(self, number: str, check: str = "") -> dict[str, Any] | None:
+        """One bill with its parsed document; with `check` only when it fits (the member's
+        address)."""
+        with Db(self._engine) as db:
+            row = db.get(Bill, number)
+            if row is None or (check and check != row.hash[: len(check)]):
+                return None
+            return _dict(row) | {"document": json.loads(row.document)}
+
+
+def touched(db: Db, session: Session) -> None:
+    """Something was delivered on account, in the transaction of its record."""
+    if session.payment.how == "account":
+        _terms(db, session.reference[:32]).look = True
+
+
+def payment_code(db: Db, number: str) -> str:
+    """What a payment of a bill is called: the same one while it may still come to something."""
+    found = list(
+        db.scalars(select(Pay).where(Pay.code.startswith(f"bill-{number}-")).order_by(Pay.code))
+    )
+    dead = sum(pay.state in _DEAD for pay in found)
+    return f"bill-{number}-{dead + 1}"
+
+
+def _terms(db: Db, account: str) -> AccountTerms:
+    row = db.get(AccountTerms, account)
+    if row is None:
+        row = AccountTerms(account=account, limit_minor=0, pay_days=14, blocked="", look=False)
+        db.add(row)
+        db.flush()
+    return row
+
+
+def _dict(row: Bill) -> dict[str, Any]:
+    names = (
+        "number account month currency total_minor state issued_at due_at paid_at hash"
+    ).split()
+    return {name: getattr(row, name) for name in names} | {"check": row.hash[:24]}

@@ -1,0 +1,200 @@
+"""Making monthly invoices: everything that was delivered on account until the end of a month and
+is on no bill yet, one bill an account and currency.
+
+A bill is written in one transaction with the items it collects, and an item can be on one bill
+only: whatever is repeated, nothing is billed twice and nothing left out. Refunds are lines below
+zero; what does not come to an amount above zero waits for the next month.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.bill_tables import AccountTerms, Bill, BillItem
+from hostsim.backoffice.invoices import document as documents
+from hostsim.backoffice.member_tables import Member
+from hostsim.backoffice.models import Payment, Refund, Session, writing
+from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.tables import Invoice
+
+_DAY_MS = 86_400_000
+SESSION, REFUND = "session", "refund"
+
+
+def month_of(at_ms: int, zone: ZoneInfo) -> int:
+    """yyyymm of a moment, local."""
+    at = datetime.datetime.fromtimestamp(at_ms // 1000, zone)
+    return at.year * 100 + at.month
+
+
+def end_of(month: int, zone: ZoneInfo) -> int:
+    """Epoch ms at which a local month is over."""
+    year, number = divmod(month, 100)
+    after = datetime.datetime(year + number // 12, number % 12 + 1, 1, tzinfo=zone)
+    return int(after.timestamp()) * 1000
+
+
+def before(month: int) -> int:
+    """The month before."""
+    return month - 1 if month % 100 > 1 else month - 89
+
+
+def make(engine: Engine, operator: Operator, month: int, now_ms: int) -> list[str]:
+    """Bills of everything up to the end of a month; their numbers."""
+    end = end_of(month, operator.zone)
+    with writing(engine) as db:
+        found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for item in [*_sessions(db, end), *_refunds(db, end)]:
+            found.setdefault((item["account"], item["currency"]), []).append(item)
+        numbers = []
+        for (account, currency), items in sorted(found.items()):
+            if sum(item["gross"] for item in items) > 0:
+                numbers.append(_issue(db, operator, account, currency, month, items, now_ms))
+        return numbers
+
+
+def _sessions(db: Db, end_ms: int) -> list[dict[str, Any]]:
+    query = (
+        select(Session, Payment, Invoice)
+        .join(Payment, Payment.session_id == Session.id)
+        .join(Invoice, (Invoice.session_id == Session.id) & (Invoice.kind == documents.INVOICE))
+        .outerjoin(BillItem, (BillItem.kind == SESSION) & (BillItem.ref == Session.id))
+        .where(
+            Payment.state == "captured",
+            Payment.how == "account",
+            Payment.settled_at < end_ms,
+            BillItem.ref.is_(None),
+        )
+        .order_by(Session.start_at, Session.id)
+    )
+    return [
+        _item(SESSION, session.id, session, invoice)
+        for session, _, invoice in db.execute(query).unique()
+    ]
+
+
+def _refunds(db: Db, end_ms: int) -> list[dict[str, Any]]:
+    query = (
+        select(Refund, Session, Invoice)
+        .join(Session, Session.id == Refund.session_id)
+        .join(Invoice, Invoice.refund_id == Refund.id)
+        .outerjoin(BillItem, (BillItem.kind == REFUND) & (BillItem.ref == Refund.id))
+        .where(
+            Refund.state == "done",
+            Refund.way == "account",
+            Refund.done_at < end_ms,
+            BillItem.ref.is_(None),
+        )
+        .order_by(Refund.done_at, Refund.id)
+    )
+    return [
+        _item(REFUND, refund.id, session, invoice)
+        for refund, session, invoice in db.execute(query).unique()
+    ]
+
+
+def _item(kind: str, ref: int, session: Session, invoice: Invoice) -> dict[str, Any]:
+    """A line: as the session's own document has it, so that the sums are the same."""
+    kept = json.loads(invoice.document)
+    return {
+        "kind": kind,
+        "ref": ref,
+        "account": session.reference,
+        "currency": session.currency,
+        "number": invoice.number,
+        "charger": session.charger,
+        "card": session.uid_hash[-4:],
+        "start_at": session.start_at,
+        "end_at": session.end_at,
+        "wh": session.billed_wh if kind == SESSION else 0,
+        "net": invoice.net_minor,
+        "tax": invoice.vat_minor,
+        "gross": invoice.total_minor,
+        "vat": kept["vat"],
+    }
+
+
+def _issue(
+    db: Db, operator: Operator, account: str, currency: str, month: int,
+    items: list[dict[str, Any]], now_ms: int,
+) -> str:  # fmt: skip
+    db.flush()
+    count = db.scalar(select(func.count()).select_from(Bill)) or 0
+    last = db.scalars(select(Bill).order_by(Bill.number.desc()).limit(1)).first()
+    number = f"A-{count + 1:06}"
+    member = db.get(Member, account)
+    terms = db.get(AccountTerms, account)
+    due_at = now_ms + (terms.pay_days if terms is not None else 14) * _DAY_MS
+    text = documents.canonical(
+        {
+            "version": 1,
+            "kind": "bill",
+            "number": number,
+            "previous": last.hash if last is not None else "",
+            "account": account,
+            "customer": _customer(member),
+            "supplier": {
+                "name": operator.name, "address": operator.address, "vat_id": operator.vat_id,
+                "helpline": operator.helpline,
+            },
+            "zone": operator.time_zone,
+            "month": month,
+            "issued_at": now_ms,
+            "due_at": due_at,
+            "currency": currency,
+            "items": [{k: v for k, v in item.items() if k != "ref"} for item in items],
+            "vat": _vat(items),
+            "net_minor": sum(item["net"] for item in items),
+            "vat_minor": sum(item["tax"] for item in items),
+            "total_minor": sum(item["gross"] for item in items),
+        }
+    )  # fmt: skip
+    db.add(
+        Bill(
+            number=number, account=account, month=month, currency=currency,
+            total_minor=sum(item["gross"] for item in items), state="open", issued_at=now_ms,
+            due_at=due_at, document=text, hash=documents.digest(text),
+        )
+    )  # fmt: skip
+    for position, item in enumerate(items):
+        db.add(BillItem(kind=item["kind"], ref=item["ref"], bill=number, position=position))
+    return number
+
+
+def _customer(member: Member | None) -> dict[str, str]:
+    if member is None:
+        return {"name": "", "address": "", "vat_id": ""}
+    return {"name": member.name, "address": member.address, "vat_id": member.vat_id}
+
+
+def _vat(items: list[dict[str, Any]]) -> list[list[int]]:
+    """[rate, net, tax, gross] a rate: the sums of the lines' own."""
+    sums: dict[int, list[int]] = {}
+    for item in items:
+        for rate, net, tax, gross in item["vat"]:
+            row = sums.setdefault(rate, [0, 0, 0])
+            row[0], row[1], row[2] = row[0] + net, row[1] + tax, row[2] + gross
+    return [[rate, *row] for rate, row in sorted(sums.items())]
+
+
+def verify(engine: Engine) -> list[str]:
+    """A sentence for each bill that is not what it was, and for numbers that are missing."""
+    faults = []
+    previous = ""
+    with Db(engine) as db:
+        for count, row in enumerate(db.scalars(select(Bill).order_by(Bill.number)), 1):
+            kept = json.loads(row.document)
+            if row.number != f"A-{count:06}":
+                faults.append(f"{row.number}: A-{count:06} is missing")
+            if documents.digest(row.document) != row.hash or kept["previous"] != previous:
+                faults.append(f"{row.number}: is not the document that was issued")
+            if kept["total_minor"] != row.total_minor:
+                faults.append(f"{row.number}: the table says something else than its text")
+            previous = row.hash
+    return faults
