@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hostsim.backoffice import payments, views
+from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.phone import code
 from hostsim.gateway.faults import Fault
 from hostsim.gateway.proxy import Proxy
@@ -70,6 +72,10 @@ def test_from_the_code_to_the_receipt(house: House) -> None:
     pdf = re.search(r'href="(/r/[^"]+\.pdf)', text)
     assert pdf and house.browser.get(pdf[1]).content.startswith(b"%PDF")
     assert house.differences() == [] and not house.problems()
+    found = views.session(house.office.engine, pay.session_id)
+    assert found is not None
+    steps = [step["what"] for step in payments.life(house.office.engine, found)]
+    assert "Held at the gateway" in steps and "Captured at the gateway" in steps
 
 
 def test_stopping_on_the_page_stops_the_session_that_was_paid_here(house: House) -> None:
@@ -379,6 +385,8 @@ def test_a_capture_that_fails_is_retried_with_growing_pauses_and_alarms(
     asked = proxy.faults.seen["capture"]
     house.pass_s(3600, 30)
     assert house.now().state == "capturing" and "gateway_capturing" in house.problems()
+    shown = [w["code"] for w in payments.wrong(house.office.engine, Operator(), house.ms)]
+    assert "gateway: capturing fails" in shown
     assert proxy.faults.seen["capture"] - asked < 60  # up to ten minutes apart, three tries each
     assert house.differences() != []  # the fourth book says what is missing
     proxy.faults.clear()

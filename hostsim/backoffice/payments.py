@@ -22,6 +22,7 @@ from hostsim.backoffice.models import (
     writing,
 )
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.phone import views as phone
 from hostsim.backoffice.tables import Dispute, EndOfDay
 
 _HOUR_MS = 3_600_000
@@ -66,6 +67,7 @@ def wrong(engine: Engine, operator: Operator, now_ms: int) -> list[dict[str, Any
         found = [
             *_terminals(db),
             *_sessions(db, "capture failing", _failing(), "the terminal refused {failures} times"),
+            *phone.wrong(db),
             *_contradictions(db),
             *_sessions(
                 db,
@@ -280,6 +282,7 @@ def life(engine: Engine, session: dict[str, Any]) -> list[dict[str, Any]]:
                 bad = "bad" if order.state == "refused" else ""
                 word = "Refund refused" if bad else "Refund approved"
                 steps.append(_plain(word, order.approved_at, None, order.approved_by, bad))
+        steps += phone.steps(db, session["id"])
         for dispute in db.scalars(select(Dispute).where(Dispute.session_id == session["id"])):
             steps.append(_plain("Disputed", dispute.opened_at, dispute.amount_minor,
                                 dispute.reference, "bad"))  # fmt: skip

@@ -17,8 +17,9 @@ from hostsim import commands
 from hostsim.broker import BrokerError
 from hostsim.charger import ChargerError
 from hostsim.errors import WorldError
+from hostsim.gateway.peer import PeerError
 from hostsim.soak.faults import FaultNameError, chosen
-from hostsim.soak.run import Job, Soak
+from hostsim.soak.run import METHODS, Job, Soak
 
 _TELL_EVERY_S = 10
 
@@ -35,22 +36,29 @@ def soak(
     faults: Annotated[
         str,
         typer.Option(
-            help="all, none, or a list of kinds (power, network, meter, terminal, duplicates)"
+            help="all, none, or kinds (power, network, meter, terminal, gateway, duplicates)"
             " and names with commas between."
         ),
     ] = "all",
+    methods: Annotated[
+        str, typer.Option(help="How drivers pay: card, qr (by phone), with commas between.")
+    ] = ",".join(METHODS),
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object and nothing else.")
     ] = False,
 ) -> None:
     """Plays random sessions with random faults on the real firmware, then compares the books.
 
-    backoffice_minor and terminal_minor are captured less refunded. Exit code 0 only when the three
-    books of every charger agree and nothing was lost or came twice; 1 when not, 2 for a bad
-    option. A soak that failed keeps its files and prints the command that plays it again.
+    backoffice_minor, terminal_minor (of cards) and gateway_minor (by phone) are captured less
+    refunded. Exit code 0 only when the books of every charger agree and nothing was lost or came
+    twice; 1 when not, 2 for a bad option. A soak that failed keeps its files and prints the
+    command that plays it again.
     """
     try:
-        job = Job(sessions, chargers, seed, chosen(faults), faults)
+        ways = tuple(word.strip() for word in methods.split(","))
+        if not set(ways) <= set(METHODS):
+            raise commands.fail(f"--methods {methods}: there are {', '.join(METHODS)}", 2)
+        job = Job(sessions, chargers, seed, chosen(faults), faults, methods=ways)
     except FaultNameError as e:
         raise commands.fail(f"--faults: {e}", 2) from e
     directory = Path(tempfile.mkdtemp(prefix="forecourt-soak-"))
@@ -58,7 +66,7 @@ def soak(
     try:
         found = commands.run_to_end(Soak(job, directory, _teller(job)).play())
         right = found["books_agree"] and not (found["lost"] or found["duplicated"])
-    except (WorldError, BrokerError, ChargerError) as e:
+    except (WorldError, BrokerError, ChargerError, PeerError) as e:
         raise commands.fail(f"{e}\nplay it again: {job.replay()}") from e
     except KeyboardInterrupt:
         right = True  # nobody asked for the files
@@ -103,10 +111,10 @@ def _show(found: dict[str, Any]) -> None:
 
     table = Table(title=f"{found['sessions']} sessions, {found['faults']} faults (minor units)")
     names = ("captured_minor", "refunded_minor", "backoffice_minor", "terminal_minor",
-             "lost", "duplicated", "records", "bills")  # fmt: skip
+             "gateway_minor", "lost", "duplicated", "records", "bills")  # fmt: skip
     table.add_column("charger")
-    for title in ("captured", "refunded", "office", "terminal", "lost", "twice", "records",
-                  "bills"):  # fmt: skip
+    for title in ("captured", "refunded", "office", "terminal", "gateway", "lost", "twice",
+                  "records", "bills"):  # fmt: skip
         table.add_column(title, justify="right")
     for one in found["chargers"]:
         table.add_row(one["charger"], *(str(one[name]) for name in names))

@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from hostsim.broker_proxy import Faults as NetFaults
+from hostsim.gateway.faults import Fault as GatewayFault
+from hostsim.gateway.faults import HookFaults
 from hostsim.world import World
 
 _LOSS = NetFaults(drop=0.2, cut=0.05)
@@ -159,6 +161,32 @@ async def _terminal_power(world: World, dice: random.Random) -> None:
     world.terminal.power_on()
 
 
+# --- payment gateway -----------------------------------------------------------------------------
+
+
+def _gateway(kind: str, status: int = 500) -> Strike:
+    async def strike(world: World, dice: random.Random) -> None:
+        gateway = world.site.gateway
+        assert gateway is not None
+        gateway.faults.add(GatewayFault(kind, status=status, seconds=dice.uniform(0.1, 1)))
+        await asyncio.sleep(dice.uniform(1, 6))
+        gateway.faults.clear()
+
+    return strike
+
+
+def _events(travel: HookFaults) -> Strike:
+    async def strike(world: World, dice: random.Random) -> None:
+        gateway = world.site.gateway
+        assert gateway is not None
+        gateway.hooks.faults = replace(travel)
+        await asyncio.sleep(dice.uniform(1, 6))
+        gateway.hooks.release()
+        gateway.hooks.faults = HookFaults()
+
+    return strike
+
+
 # --- the table -----------------------------------------------------------------------------------
 
 _TERMINAL = {
@@ -218,6 +246,15 @@ _ALL = (
         Fault(f"terminal-{n}", "terminal", about, _terminal(n))
         for n, about in _TERMINAL.items()
     ),
+    Fault("gateway-slow", "gateway", "it answers late", _gateway("slow")),
+    Fault("gateway-down", "gateway", "it does not answer", _gateway("down")),
+    Fault("gateway-lost", "gateway", "it does it, its answers are lost", _gateway("lost")),
+    Fault("gateway-500", "gateway", "it says 500", _gateway("error")),
+    Fault("gateway-429", "gateway", "it says 429", _gateway("error", 429)),
+    Fault("gateway-silent", "gateway", "no event comes", _events(HookFaults(never=True))),
+    Fault("gateway-twice", "gateway", "events come twice", _events(HookFaults(copies=2))),
+    Fault("gateway-backwards", "gateway", "the newest event comes first",
+          _events(HookFaults(backwards=True))),
     Fault(
         "duplicates-mqtt",
         "duplicates",

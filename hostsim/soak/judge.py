@@ -10,12 +10,14 @@ from collections import Counter
 from typing import Any
 
 from hostsim import books
+from hostsim.gateway import book
 from hostsim.ledgerimage import read_image
 from hostsim.world import World
 
 # What the back office may never have had to say of an honest charger.
 _GRAVE = ("impossible", "conflict", "malformed", "gap", "lost_record", "old_epoch", "new_epoch",
-          "unknown_record", "later_record")  # fmt: skip
+          "unknown_record", "later_record", "gateway_lost", "gateway_uncovered",
+          "gateway_refund_back")  # fmt: skip
 
 
 class FlashBook:
@@ -48,6 +50,9 @@ def judge(world: World, flash: FlashBook) -> dict[str, Any]:
         books.from_terminal(terminal),
         books.from_records("back office", office),
     )
+    if world.back_office.phone is not None:
+        book.join(compared, world.back_office.phone.gateway, world.charger_id, mine, office)
+    at_gateway = compared.get("gateway", {"captured_minor": 0, "refunded_minor": 0, "open": []})
     lost = _lost(mine, office)
     twice = _twice(mine, office, terminal)
     open_holds = compared["terminal"]["open"]
@@ -57,6 +62,7 @@ def judge(world: World, flash: FlashBook) -> dict[str, Any]:
         *twice,
         *flash.changed,
         *(f"the hold of receipt {receipt} is open" for receipt in open_holds),
+        *(f"the hold of payment {order} is open" for order in at_gateway["open"]),
         *_problems(world),
     ]
     billed = [r["billed_wh"] for r in mine if r["kind"] == "priced"]
@@ -71,6 +77,7 @@ def judge(world: World, flash: FlashBook) -> dict[str, Any]:
         "refunded_minor": compared["charger"]["refunded_minor"],
         "backoffice_minor": _net(compared["backoffice"]),
         "terminal_minor": _net(compared["terminal"]),
+        "gateway_minor": _net(at_gateway),
         "records": len(office),
         "bills": len(billed),
         "billed_wh": sum(billed),

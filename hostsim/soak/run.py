@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hostsim.backoffice.phone import pays
 from hostsim.site import Site
 from hostsim.soak.faults import Fault
 from hostsim.soak.judge import FlashBook, judge
@@ -33,6 +34,7 @@ _QUIET_EVERY = 6
 # A ring that comes round often, that of the reference boards, one that holds 1,000 sessions.
 _FLASH_KIB = (256, 2048, 128)
 _HOLDS = (6000, 300, 1000)
+METHODS = ("card", "qr")
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,19 @@ class Job:
     faults: tuple[Fault, ...]
     words: str
     speed: int = 60
+    methods: tuple[str, ...] = METHODS
+
+    def blows(self) -> tuple[Fault, ...]:
+        """The faults that can strike: a gateway's only where somebody pays at one."""
+        by_phone = "qr" in self.methods
+        return tuple(f for f in self.faults if by_phone or f.kind != "gateway")
 
     def replay(self) -> str:
         """The command that plays the same people and faults again."""
         return (
             f"python -m hostsim soak --sessions {self.sessions} --chargers {self.chargers}"
             f" --seed {self.seed} --faults {shlex.quote(self.words)}"
+            + (f" --methods {','.join(self.methods)}" if self.methods != METHODS else "")
         )
 
 
@@ -87,7 +96,8 @@ class Soak:
         """
         began = time.monotonic()
         async with contextlib.AsyncExitStack() as undo:
-            site = Site(self._directory, speed=self.job.speed)
+            by_phone = "qr" in self.job.methods
+            site = Site(self._directory, speed=self.job.speed, gateway=by_phone)
             undo.push_async_callback(site.stop)
             await site.start()
             for number in range(self.job.chargers):
@@ -131,7 +141,7 @@ class Soak:
         lives = 0
         for number in range(1, post.visits + 1):
             dice = random.Random(f"{job.seed}/{post.world.charger_id}/{number}")
-            visit = Visit(post.world, Plan.draw(number, dice, job.faults), dice)
+            visit = Visit(post.world, self._plan(number, dice), dice)
             try:
                 await visit.play()
             except (VisitError, WorldError) as e:
@@ -150,6 +160,9 @@ class Soak:
                 lives = starts
                 await _look_at_heap(post)
 
+    def _plan(self, number: int, dice: random.Random) -> Plan:
+        return Plan.draw(number, dice, self.job.blows(), self.job.methods)
+
     def _done(self) -> int:
         return sum(post.done for post in self._posts)
 
@@ -162,6 +175,7 @@ class Soak:
             await _look_at_heap(post)
             try:
                 await _refunds_over(post)
+                await _payments_over(post)
             except WorldError as e:
                 post.failure = f"{post.world.charger_id}: {e}"
             try:
@@ -191,7 +205,7 @@ class Soak:
         sums = {
             name: sum(one[name] for one in found)
             for name in ("captured_minor", "refunded_minor", "backoffice_minor",
-                         "terminal_minor", "lost", "duplicated")
+                         "terminal_minor", "gateway_minor", "lost", "duplicated")
         }  # fmt: skip
         return {
             "sessions": self._done(),
@@ -240,12 +254,26 @@ async def _refunds_over(post: Post) -> None:
 
     def states() -> list[str]:
         office.refunds.tend()
-        return [office.refunds.follow(refund)["state"] for refund in post.refunds.values()]
+        found = [office.refunds.follow(refund) for refund in post.refunds.values()]
+        return ["waits" if r["state"] == "sent" and r["way"] == "gateway" else r["state"]
+                for r in found]  # fmt: skip
 
     end = time.monotonic() + _REFUND_S
     while not all(state in _FINAL for state in await asyncio.to_thread(states)):
         if time.monotonic() > end:
             raise WorldError(f"refunds without an end: {await asyncio.to_thread(states)}")
+        await asyncio.sleep(1)
+
+
+async def _payments_over(post: Post) -> None:
+    """Every payment by phone has its end at the gateway. Raises WorldError."""
+    office = post.world.back_office
+    assert office
+    end = time.monotonic() + _REFUND_S
+    while still := await asyncio.to_thread(pays.still_open, office.engine, post.world.charger_id):
+        if time.monotonic() > end:
+            raise WorldError(f"payments without an end: {still}")
+        office.phone.cashier.wake() if office.phone else None
         await asyncio.sleep(1)
 
 

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass, field
 
 from hostsim.soak.faults import Fault
+from hostsim.soak.phoning import Phoning
 from hostsim.terminal.cards import CARDS
 from hostsim.world import DEFAULT_TARIFF, World
 
@@ -59,9 +60,16 @@ class Plan:
     stop: str
     price_change: bool
     blows: tuple[Blow, ...] = field(default=())
+    method: str = "card"
 
     @classmethod
-    def draw(cls, number: int, dice: random.Random, faults: tuple[Fault, ...]) -> Plan:
+    def draw(
+        cls,
+        number: int,
+        dice: random.Random,
+        faults: tuple[Fault, ...],
+        methods: tuple[str, ...] = ("card",),
+    ) -> Plan:
         """A plan; at most two faults, of different kinds."""
         blows: list[Blow] = []
         if faults and dice.random() < _FAULTY:
@@ -80,14 +88,16 @@ class Plan:
             stop=dice.choice(_STOPS),
             price_change=dice.random() < 0.05,
             blows=tuple(blows),
+            method=methods[0] if len(methods) == 1 else dice.choice(methods),
         )
 
     def __str__(self) -> str:
         """One line for whoever looks for the reason."""
         blows = ", ".join(f"{b.fault.name} in {b.phase}+{b.after_s:.2f}" for b in self.blows)
         first = "plug, tap" if self.plug_first else "tap, plug"
+        with_what = self.card if self.method == "card" else "phone"
         return (
-            f"visit {self.number}: {first}, {self.card}, {self.wanted_wh} Wh,"
+            f"visit {self.number}: {first}, {with_what}, {self.wanted_wh} Wh,"
             f" ends by {self.stop}; faults: {blows or 'none'}"
         )
 
@@ -107,6 +117,7 @@ class Visit:
         self._stopped = False
         self._until_wh = 0
         self._began = 0.0
+        self._phone = Phoning(world, dice) if plan.method == "qr" else None
 
     async def play(self) -> None:
         """Until the charger is free for the next driver. Raises VisitError."""
@@ -133,6 +144,9 @@ class Visit:
             for blow in blows:
                 blow.cancel()
             world.hands.remove_card()
+            still = await self._phone.put_away() if self._phone else ""
+        if still:
+            raise VisitError(f"{self._where()}; {still}")
 
     def _over(self) -> bool:
         return self._leaving and self.world.state == "free" and not self.world.vehicle.plugged
@@ -194,6 +208,8 @@ class Visit:
             self._leaving = True
         elif self.plan.plug_first and state == "free":
             self._plug_in()
+        elif self._phone and self._phone.busy:
+            return
         elif time.monotonic() - self._tapped_at > _RETAP_S:
             self._tap()
 
@@ -204,6 +220,11 @@ class Visit:
             self.world.hands.plug()
 
     def _tap(self) -> None:
+        if self._phone and not self._phone.in_vain:
+            if self._phone.scan():
+                self._taps += 1
+                self._tapped_at = time.monotonic()
+            return
         self._taps += 1
         self._tapped_at = time.monotonic()
         self.world.hands.remove_card()
@@ -227,6 +248,8 @@ class Visit:
         how = self.plan.stop
         if how == "button":
             world.evse.press_stop()
+        elif how == "tap" and self._phone:
+            await self._phone.stop()
         elif how == "tap":
             card = world.hands.card or self.plan.card
             world.hands.remove_card()

@@ -95,6 +95,14 @@ def due(engine: Engine, now_ms: int) -> list[str]:
         return list(db.scalars(query.order_by(Pay.next_at).limit(100)))
 
 
+def still_open(engine: Engine, charger: str) -> list[str]:
+    """States of a charger's payments that are not at an end (a declined one holds nothing)."""
+    states = [state for state in OPEN if state != DECLINED]
+    with Db(engine) as db:
+        query = select(Pay.state).where(Pay.charger == charger, Pay.state.in_(states))
+        return list(db.scalars(query))
+
+
 def move(engine: Engine, pay: Pay, state: str, **fields: Any) -> bool:
     """Into another state, unless it has left `pay.state` meanwhile; whether it did."""
     with writing(engine) as db:
