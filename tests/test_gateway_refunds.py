@@ -97,7 +97,7 @@ def test_an_order_given_twice_and_worked_on_by_two_cashiers_pays_once(house: Hou
     assert house.now().refunded_minor == 300 and house.differences() == []
 
 
-@pytest.mark.parametrize("fault", ["lost", "down", "error"])
+@pytest.mark.parametrize("fault", ["lost", "down", "error", "stuck"])
 def test_a_refund_whose_answer_is_lost_is_found_in_the_gateways_list(
     house: House, proxy: Proxy, fault: str
 ) -> None:

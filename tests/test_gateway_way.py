@@ -348,6 +348,41 @@ def test_a_gateway_in_trouble_while_the_hold_is_asked_costs_time_and_no_money(
     assert [p.captured_minor for p in mine] == [321] and house.differences() == []
 
 
+def test_a_500_that_the_gateway_keeps_for_the_key_is_got_over(house: House, proxy: Proxy) -> None:
+    proxy.faults.add(Fault("stuck", "capture", 1))  # this key is answered 500 for ever
+    house.started(321)
+    assert house.now().state == "capturing"
+    house.pass_s(60)
+    assert house.now().state == "captured" and house.differences() == []
+
+
+def test_a_hold_whose_key_is_stuck_is_given_up_and_nothing_is_held(
+    house: House, proxy: Proxy
+) -> None:
+    proxy.faults.add(Fault("stuck", "hold", 1))
+    house.pay()
+    house.pass_s(260, 10)
+    assert (house.now().state, house.now().why) == ("cancelled", "gateway_down")
+    assert not [p for p in house.phone.gateway.listed(0) if p.order == house.now().id]
+    assert house.differences() == []
+
+
+def test_a_card_is_not_tried_again_when_the_driver_may_be_gone(house: House) -> None:
+    house.pay(method=DECLINED)
+    house.ms += 1_000_000
+    again = house.browser.post(house.page + "/again", data={"method": GOOD})
+    assert again.status_code == 410 and "too old" in again.text
+    house.turn()
+    assert house.station.starts == []
+
+
+def test_a_session_that_says_it_was_paid_at_a_gateway_by_nobody_is_an_alarm(house: House) -> None:
+    house.station.begin("gateway", "pi_unknown", 6000, "no such payment")
+    house.station.charge(300)
+    house.turn()
+    assert "gateway_uncovered" in house.problems() and house.differences() != []
+
+
 @pytest.mark.parametrize("fault", ["down", "lost"])
 def test_a_gateway_that_stays_away_leaves_no_hold_behind(
     house: House, proxy: Proxy, fault: str

@@ -17,7 +17,8 @@ class Pay(Base):
     address has; `code`: what was scanned (works once). `state`: holding, action, declined, held,
     starting, started, capturing, captured, cancelling, cancelled, lost. `why`: a word for the
     driver, `fault`: one for the operator. `attempt` counts cards, `tries` the requests of the
-    state it is in; `next_at`: no request before.
+    state it is in, `turn` the answers by which the gateway failed by its own fault (it may keep
+    such an answer for a key); `next_at`: no request before.
     """
 
     __tablename__ = "pays"
@@ -40,6 +41,7 @@ class Pay(Base):
     fault: Mapped[str] = mapped_column(String(200), default="")
     attempt: Mapped[int] = mapped_column(default=1)
     tries: Mapped[int] = mapped_column(default=0)
+    turn: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[int] = mapped_column(default=0)
     alarmed: Mapped[bool] = mapped_column(default=False)
     back: Mapped[str] = mapped_column(String(300), default="")
@@ -72,6 +74,7 @@ class PayRefund(Base):
     told: Mapped[bool] = mapped_column(default=False)
     look: Mapped[bool] = mapped_column(default=False)
     tries: Mapped[int] = mapped_column(default=0)
+    turn: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[int] = mapped_column(default=0)
     asked_at: Mapped[int] = mapped_column(default=0)
     done_at: Mapped[int] = mapped_column(default=0)

@@ -9,7 +9,8 @@ SLOW = "slow"  # answers after `seconds`
 ERROR = "error"  # answers `status` and does nothing
 DOWN = "down"  # closes the connection and does nothing
 LOST = "lost"  # does it, and closes the connection
-FAULTS = (SLOW, ERROR, DOWN, LOST)
+STUCK = "stuck"  # answers 500, does nothing, and answers this key so for ever
+FAULTS = (SLOW, ERROR, DOWN, LOST, STUCK)
 
 HOLD, EXTEND, CAPTURE, CANCEL, REFUND, READ = (
     "hold", "extend", "capture", "cancel", "refund", "read",

@@ -74,6 +74,15 @@ class Proxy:
         self._server.server_close()
         self.peer.stop()
 
+    def stuck(self, path: str, fields: dict[str, str], key: str) -> tuple[int, dict[str, Any]]:
+        """An answer 500 that is kept for the key."""
+        with self._money:
+            known = self._keys.known(key, path, fields)
+            if known is None:
+                known = 500, stripelike.error("api_error", "something went wrong on our side")
+                self._keys.keep(key, path, fields, known)
+            return known
+
     def forget_keys(self) -> None:
         """As Stripe does with idempotency keys after a day."""
         self._keys.forget()
@@ -144,9 +153,11 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.proxy.faults.next(stripelike.operation(method, where.path))
         if fault and self._befallen(fault):
             return
-        status, found = self.proxy.answer(
-            method, where.path, fields, self.headers.get("Idempotency-Key", "")
-        )
+        key = self.headers.get("Idempotency-Key", "")
+        if fault and fault.kind == faults.STUCK:
+            status, found = self.proxy.stuck(where.path, fields, key)
+        else:
+            status, found = self.proxy.answer(method, where.path, fields, key)
         if fault and fault.kind == faults.LOST:
             self._hang_up()
             return

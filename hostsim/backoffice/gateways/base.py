@@ -5,6 +5,7 @@ second one is one new file in this folder (docs/gateways.md, "Another gateway").
 be called from any thread, and say by their exception what is certain:
 
     Unanswered   nobody knows whether it was done: ask again with the same key, or look it up
+                 (Failed, one of them: with an answer, 5xx)
     Busy         it was not done, and may be later (429, 5xx, an outage it told of)
     Declined     it was not done and will not be: the payer's bank or card says no
     Refused      it was not done and will not be: the gateway knows why (too much, gone, not ours)
@@ -47,7 +48,16 @@ class GatewayError(Exception):
 
 
 class Unanswered(GatewayError):
-    """Nobody knows whether it was done."""
+    """Nobody knows whether it was done. `kept`: there was an answer, by which the gateway failed,
+    and it may keep that answer for the key; after a look-up another key may be used."""
+
+    kept = False
+
+
+class Failed(Unanswered):
+    """The gateway failed by its own fault (5xx)."""
+
+    kept = True
 
 
 class Busy(GatewayError):

@@ -7,8 +7,8 @@ start, and so is an object of the other mode in an answer.
 
 Sources: Stripe API reference, "PaymentIntents" (capture_method manual, amount_to_capture,
 increment_authorization), "Refunds", "Idempotent requests", "Webhooks: verify signatures". An
-idempotency key is kept by Stripe for at least 24 hours; beyond that `find` (by the order in the
-metadata) says what became of a request.
+idempotency key is kept by Stripe for at least 24 hours with its first answer, 500 as well; beyond
+that `find` (by the order in the metadata) says what became of a request.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from hostsim.backoffice.gateways.base import (
     Busy,
     Declined,
     Event,
+    Failed,
     Forged,
     Gateway,
     Order,
@@ -290,7 +291,7 @@ class Stripe(Gateway):
         except stripe.APIConnectionError as exc:
             raise Unanswered("no answer from the gateway", "connection") from exc
         except stripe.StripeError as exc:  # 5xx: it may have been done
-            raise Unanswered(_line(exc), f"http_{exc.http_status}") from exc
+            raise Failed(_line(exc), f"http_{exc.http_status}") from exc
 
 
 def _line(exc: stripe.StripeError) -> str:

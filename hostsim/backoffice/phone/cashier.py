@@ -20,7 +20,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.gateways import base
-from hostsim.backoffice.gateways.base import Busy, Declined, Gateway, Order, Payment, Refused
+from hostsim.backoffice.gateways.base import (
+    Busy,
+    Declined,
+    Failed,
+    Gateway,
+    Order,
+    Payment,
+    Refused,
+)
 from hostsim.backoffice.gateways.base import GatewayError as Failure
 from hostsim.backoffice.models import Charger, Command, Session, writing
 from hostsim.backoffice.operator import Operator
@@ -33,6 +41,7 @@ EVERY_S = 0.3
 _FIRST_MS = 2_000
 _LONGEST_MS = 600_000
 _LOOK_MS = 5_000
+_NOTED_MS = 5_000
 _DAY_MS = 86_400_000
 _LIST_S = 8 * 86_400  # a hold does not last longer
 
@@ -147,7 +156,7 @@ class Cashier:
             self._held(pay, found)
         elif found.state == base.CANCELLED:
             self._move(pay, pays.CANCELLED, why="given_up", **known)
-        elif found.state == base.FAILED or (found.state == base.NEW and pay.method):
+        elif pay.method and found.state in (base.FAILED, base.NEW):
             self._move(pay, pays.DECLINED, why="declined", fault=found.code[:200], **known)
         else:
             self._move(pay, pays.ACTION, next_at=self._now() + _LOOK_MS, **known)
@@ -166,7 +175,10 @@ class Cashier:
 
     def _action(self, pay: Pay) -> None:
         found = self.gateway.look_up(pay.reference)
-        if found.state in (base.HELD, base.CANCELLED, base.FAILED):
+        over = (
+            (base.HELD, base.CANCELLED, base.FAILED) if pay.method else (base.HELD, base.CANCELLED)
+        )
+        if found.state in over:  # in the gateway's own form the payer may try another card
             self._seen(pay, found)
         elif self._now() - pay.asked_at > self._office.operator.pay_confirm_s * 1000:
             self._move(pay, pays.CANCELLING, why="given_up")
@@ -185,20 +197,24 @@ class Cashier:
         if not online:
             self._move(pay, pays.HELD, next_at=self._now() + 1000)
             return
-        if not self._move(pay, pays.STARTING):
+        if not self._move(pay, pays.STARTING, next_at=self._now() + _NOTED_MS):
             return
         command = self._office.send(
             pay.charger, "start", expires_in_s=left_ms / 1000, session=pay.id, method=pays.METHOD,
             amount_minor=pay.amount_minor, connector=pay.connector, reference=pay.reference[:48],
         )  # fmt: skip
         with writing(self._office.engine) as db:
-            db.get_one(Pay, pay.id).command = command
+            row = db.get_one(Pay, pay.id)
+            row.command, row.next_at = command, 0
 
     def _starting(self, pay: Pay) -> None:
-        """The command's answer, or the charger's first record (pays.heard). The id works once, so
-        that the command may be sent anew after a crash between its sending and its noting."""
+        """The command's answer, or the charger's first record (pays.heard). After a crash between
+        its sending and its noting it is found by the id in it; only when there is none is it sent:
+        two of them might be answered differently."""
         with Db(self._office.engine) as db:
-            command = db.get(Command, pay.command) if pay.command else None
+            query = select(Command).where(Command.charger == pay.charger, Command.name == "start")
+            query = query.where(Command.message.contains(pay.id)).order_by(Command.counter)
+            command = db.get(Command, pay.command) if pay.command else db.scalars(query).first()
             state = command.state if command is not None else ""
             reason = str(command.result.get("reason", "")) if command is not None else ""
             begun = db.scalars(select(Session.id).where(Session.remote == pay.id)).first()
@@ -228,7 +244,8 @@ class Cashier:
             self._move(pay, pays.CANCELLING, why=pay.why or "nothing_owed")
             return
         try:
-            found = self.gateway.capture(pay.reference, wanted, f"capture-{pay.id}")
+            key = f"capture-{pay.id}-{pay.turn}"  # a hold is captured once, whatever the key
+            found = self.gateway.capture(pay.reference, wanted, key)
         except Refused as exc:
             found = self.gateway.look_up(pay.reference)
             if found.state == base.HELD:
@@ -254,7 +271,8 @@ class Cashier:
                 return
             reference = found.reference
         try:
-            found = self.gateway.cancel(reference, f"cancel-{pay.id}-{pay.attempt}")
+            key = f"cancel-{pay.id}-{pay.attempt}-{pay.turn}"
+            found = self.gateway.cancel(reference, key)
         except Refused:
             found = self.gateway.look_up(reference)
         now = self._now()
@@ -287,6 +305,7 @@ class Cashier:
         now = self._now()
         pause = min(_FIRST_MS * 2 ** min(pay.tries, 16), _LONGEST_MS)
         kept = {"tries": pay.tries + 1, "next_at": now + pause, "fault": _fault(exc)}
+        kept["turn"] = pay.turn + isinstance(exc, Failed)
         if pay.state == pays.HOLDING:
             kept["next_at"] = now + min(pause, 10_000)
         if not self._move(pay, pay.state, **kept):

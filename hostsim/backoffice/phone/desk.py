@@ -161,6 +161,9 @@ class PayDesk:
 
     def again(self, pay: Pay, method: str) -> None:
         """Another card, after one that was declined, while the charger is still free."""
+        late_ms = self.office.operator.pay_confirm_s * 1000
+        if self.office.now_ms() - pay.created_at > late_ms:
+            raise NotForSale("code_old")  # whoever scanned it may be elsewhere by now
         if pay.kind == "session":
             self.offer(pay.charger, pay.connector)
         if pays.again(self.office.engine, pay, method, self.office.now_ms()):

@@ -3,8 +3,9 @@
 "acquirer", docs/refunds.md); here they are paid, once, and the charger is told.
 
 The key is the order's id. A gateway forgets keys (Stripe after 24 hours), so a refund that was
-asked before is looked for in the payment's own list first. An event only says that something is
-new; what is true is looked up, and is looked up without events as well.
+asked before is looked for in the payment's own list first; when it is not there although the
+gateway had answered (5xx, which it may keep for the key), it is asked with the next key.
+An event only says that something is new; what is true is looked up, and without events as well.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sqlalchemy import Engine, and_, func, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.gateways import base
-from hostsim.backoffice.gateways.base import Gateway, GatewayError, Refunded, Refused
+from hostsim.backoffice.gateways.base import Failed, Gateway, GatewayError, Refunded, Refused
 from hostsim.backoffice.models import Problem, Refund, RefundOrder, Session, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.pay_tables import Pay, PayRefund
@@ -118,8 +119,9 @@ class Paybacks:
         except GatewayError as exc:
             pause = min(_FIRST_MS * 2 ** min(row.tries, 16), _LONGEST_MS)
             self._keep(
-                row, tries=row.tries + 1, next_at=self._now_ms() + pause, fault=str(exc)[:200]
-            )
+                row, tries=row.tries + 1, next_at=self._now_ms() + pause, fault=str(exc)[:200],
+                turn=row.turn + isinstance(exc, Failed),
+            )  # fmt: skip
             if row.tries + 1 >= _ALARM_TRIES:
                 self._alarm(row, "gateway_refund", f"refund {refund} of {row.payment} fails")
             return
@@ -135,7 +137,7 @@ class Paybacks:
         if found is None and row.state == "asked":
             self._keep(row, tries=row.tries + 1)  # noted first: from now on it is looked for
             found = self._gateway.refund(
-                row.payment, row.amount_minor, row.refund, f"refund-{row.refund}"
+                row.payment, row.amount_minor, row.refund, f"refund-{row.refund}-{row.turn}"
             )
         if found is None:
             self._keep(row, look=False)

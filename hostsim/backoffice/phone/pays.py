@@ -146,6 +146,10 @@ def heard(db: Db, session: Session, kind: str, payload: dict[str, Any], now_ms: 
     """A record of a session that was paid at a gateway."""
     pay = _of(db, session)
     if pay is None:
+        if kind == "captured":
+            detail = f"session {session.sess} was paid at a gateway by nobody we know"
+            stranger = Pay(id=session.remote, charger=session.charger, reference=session.reference)
+            alarm(db, stranger, "gateway_uncovered", detail, now_ms)
         return
     pay.session_id = session.id
     if kind == "hold_asked":
