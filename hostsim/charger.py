@@ -22,6 +22,11 @@ from hostsim.setup import BUILD, TOOLS_BIN
 
 _PR_SET_PDEATHSIG = 1
 _ROM_START = Path(__file__).with_name("rom_start.py")
+# Short paths, as on a board: the interpreter keeps the path of every module in the heap for ever.
+_RAM_START = (
+    f"import sys, vfs; vfs.mount(vfs.VfsPosix({str(BUILD / 'mpy')!r}), '/ram');"
+    " sys.path[:] = ['/ram', '.frozen']; import main"
+)
 _RESTART_S = 0.5
 
 
@@ -52,9 +57,7 @@ class Machine:
         return cls(path, heap_kb * (2 if bits == 64 else 1), rom, bits)
 
     def command(self) -> list[str]:
-        start = (
-            [str(_ROM_START), str(BUILD / "rom.img")] if self.rom else ["-c", "import main"]
-        )
+        start = [str(_ROM_START), str(BUILD / "rom.img")] if self.rom else ["-c", _RAM_START]
         return [str(self.interpreter), "-X", f"heapsize={self.heap_kb}k", *start]
 
 
@@ -112,10 +115,9 @@ class Charger:
             await asyncio.sleep(_RESTART_S)
 
     async def _run(self) -> None:
-        path = "" if self.machine.rom else str(BUILD / "mpy")
         env: dict[str, Any] = {
             "PATH": os.environ.get("PATH", ""),
-            "MICROPYPATH": f"{path}:.frozen",
+            "MICROPYPATH": ".frozen",
             **self._env,
         }
         self.starts += 1

@@ -1,10 +1,10 @@
 """`make build`: the firmware as .mpy files (for RAM) and as a ROMFS image of the same tree.
 
-Only reads the firmware's files, never imports them. They are linked first (link.py, rename.py):
-what is always needed becomes one unit with short names, because memory is what a charger has
-least of; build/linked/ keeps the linked sources, which a traceback's lines belong to. A file is
-compiled again when its source changed, a .mpy without source is removed, and build/manifest.json
-says what a tree consists of.
+Only reads the firmware's files, never imports them. They are linked first (link.py, inline.py,
+rename.py): what is always needed becomes one unit with short names, because memory is what a
+charger has least of; build/linked/ keeps the linked sources, which a traceback's lines belong to.
+A file is compiled again when its source changed, a .mpy without source is removed, and
+build/manifest.json says what a tree consists of.
 """
 
 import ast
@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from hostsim.setup import BUILD, LIB, ROOT
+from hostsim.setup.inline import inline
 from hostsim.setup.link import Linker, LinkError
 from hostsim.setup.progress import SetupError, run, say
 from hostsim.setup.rename import rename
@@ -159,6 +160,7 @@ def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
         linker = Linker({_module(name): path.read_text() for name, path in own.items()})
         units = linker.units()
         gone = shake(units)
+        inlined = inline(units)
         names = rename(units)
     except (LinkError, SyntaxError) as error:
         raise SetupError(f"the firmware cannot be linked: {error}") from error
@@ -171,6 +173,7 @@ def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
         "files": sorted(modules[unit] for unit in units),
         "names": names,
         "left_out": gone,
+        "inlined": inlined,
     }
     _write(folder / "names.json", json.dumps(kept, indent=1, sort_keys=True).encode())
 

@@ -3,10 +3,11 @@ ever.
 
 An attribute that is defined in our own classes, and by nobody else, can share a short name with
 attributes of classes it never meets: they are coloured like a map. A parameter that nobody gives
-by name becomes a letter. A function of the linked unit gets a short name too. Left alone: what a
-library or MicroPython defines (its stubs are read), what is set from outside its class, what any
-text in the code mentions (getattr, record fields, configuration), and class names, which logs
-show. `names.json` beside the linked sources says what became what.
+by name becomes a letter. A function of the linked unit gets a name that the interpreter has
+anyway (known.py), or a short one. Left alone: what a library or MicroPython defines (its stubs are
+read), what is set from outside its class, what any text in the code mentions (getattr, record
+fields, configuration), and class names, which logs show. `names.json` beside the linked sources
+says what became what.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from hostsim.setup import LIB, TYPINGS
+from hostsim.setup.known import KNOWN
 from hostsim.setup.link import ROOT_MODULE, LinkError
 from hostsim.setup.scopes import (
     COMPREHENSIONS,
@@ -303,10 +305,8 @@ def _functions(units: dict[str, ast.Module], spoken: set[str]) -> dict[str, str]
     imported = imported_here(tree.body)
     classes = {n.name for n in tree.body if isinstance(n, ast.ClassDef)}
     bound = bound_here(tree.body) - imported - classes
-    taken = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {
-        a.arg for n in ast.walk(tree) if isinstance(n, _DEF) for a in arguments(n)
-    }
-    free = (short for short in _shorts() if short not in taken)
+    taken = {name for unit in units.values() for name in _any_names(unit)}
+    free = (short for short in itertools.chain(KNOWN, _shorts()) if short not in taken)
     ours = {name: next(free) for name in sorted(bound) if not name.startswith("__")}
     names = GlobalNames(ours.get, lambda module, name: None)
     tree.body = [names.visit(node) for node in tree.body]
@@ -315,6 +315,20 @@ def _functions(units: dict[str, ast.Module], spoken: set[str]) -> dict[str, str]
         if unit is not tree:
             _private(unit)
     return ours
+
+
+def _any_names(unit: ast.Module) -> Iterator[str]:
+    """What any scope of it may bind: an import must not hide behind a local of the same name."""
+    for n in ast.walk(unit):
+        if isinstance(n, ast.Name):
+            yield n.id
+        elif isinstance(n, _DEF | ast.Lambda):
+            yield from (a.arg for a in arguments(n))
+            yield getattr(n, "name", "")
+        elif isinstance(n, ast.ClassDef | ast.ExceptHandler):
+            yield n.name or ""
+        elif isinstance(n, ast.alias):
+            yield (n.asname or n.name).split(".")[0]
 
 
 def _private(unit: ast.Module) -> None:
