@@ -49,6 +49,7 @@ class App:
         self.board = board
         self.version = VERSION
         self.sync = None
+        self.printed = 0  # lines of the last receipt
         self.config_kept = False  # config.old is the configuration in force
         self.trace = board.trace
         self._logger = logging.getLogger("forecourt")
@@ -73,6 +74,17 @@ class App:
         if self.sync:
             self.sync.wake()
 
+    def print_slip(self) -> None:
+        """What the card terminal printed for the driver, under the receipt."""
+        text = self.terminal.receipt_text
+        begin = 0
+        end = text.find("\n")
+        while end >= 0:
+            self.trace("receipt", {"number": self.printed, "line": text[begin:end]})
+            self.printed += 1
+            begin = end + 1
+            end = text.find("\n", begin)
+
     def print_receipt(self) -> None:
         """The driver's receipt, as soon as the bill is in flash."""
         leave("firmware.session.closing")  # the machine's, who may not; memory is collected
@@ -83,6 +95,7 @@ class App:
             # one at a time: memory is in small pieces
             for number, line in enumerate(lines(self, language)):
                 self.trace("receipt", {"number": number, "line": line})
+                self.printed = number + 1
         except MemoryError as e:
             # the paper is not worth the session: the bill is in flash, the capture comes next
             self.log("warning", "receipt not printed: %s" % e)

@@ -194,6 +194,8 @@ def _terminal(board, cfg, once: dict) -> ZvtTerminal:
 
     profile = load(once["terminal.profile"])
     leave("firmware.terminal.profiles")
+    if not profile.extend:
+        cfg.extend = (0, 0)
     serial = Serial(board.uart("terminal", once["terminal.baud"], 8, None, 2))
     from firmware.usable import currency_number
 
@@ -228,6 +230,7 @@ def _recover(app) -> None:
     opened = app.ledger.books.open
     now_ms = app.board.clock.uptime_ms()
     app.machine.settlement.foreign = recovery.foreign_holds(app.ledger, opened)
+    app.terminal.last_receipt = recovery.last_receipt(app.ledger)
     app.runner.perform(recovery.begin(app.machine, opened, app.prices, now_ms))
     leave("firmware.session.recovery")
     if opened and opened.energising:

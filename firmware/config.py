@@ -4,8 +4,8 @@ the operator's table of the same fields.
 
 A row of FIELDS: path in the file, kind, lowest and highest (numbers: the value; text: its length),
 default. A default of None means the field must be there. What runs all day is an attribute of
-Config, its path with dots as underscores (`refund` is a tuple, in this order); what only start-up
-needs is in the dict `once` by its path.
+Config, its path with dots as underscores (`refund` and `extend` are tuples, in this order); what
+only start-up needs is in the dict `once` by its path.
 """
 
 import json
@@ -23,6 +23,9 @@ FIELDS = (
     ("currency", _TEXT, 3, 3, "EUR"),
     ("hold_minor", _INT, 1, 100000000, 6000),
     ("min_hold_minor", _INT, 0, 100000000, 100),
+    ("extend.step_minor", _INT, 0, 100000000, 0),
+    ("extend.max_minor", _INT, 0, 100000000, 0),
+    ("end_of_day_hour", _INT, -1, 23, -1),
     ("time_zone", _TEXT, 3, 48, "CET-1CEST,M3.5.0,M10.5.0/3"),
     ("languages", _LIST, 1, 3, ("en", "de", "fr")),
     ("max_current_ma", _INT, 6000, 500000, 32000),
@@ -75,6 +78,7 @@ _CHOICES = {
 _ONCE = ("time_zone", "salt")
 _ONCE_GROUPS = ("meter", "terminal", "mqtt", "time_server")
 _KEPT = ("meter.poll_ms",)
+_EXTEND = ("extend.step_minor", "extend.max_minor")
 _REFUND = ("refund.day_minor", "refund.at_terminal", "refund.fault_wh", "refund.fault_s",
            "refund.waive_flat")  # fmt: skip
 
@@ -89,6 +93,7 @@ class Config:
     once: dict
     charger: str
     refund: tuple
+    extend: tuple
     languages: tuple
 
 
@@ -122,6 +127,7 @@ def _config(values: dict) -> Config:
     cfg = Config()
     cfg.once = {}
     cfg.refund = tuple([values.pop(path) for path in _REFUND])
+    cfg.extend = tuple([values.pop(path) for path in _EXTEND])
     for path, value in values.items():
         if path in _ONCE or (path.split(".")[0] in _ONCE_GROUPS and path not in _KEPT):
             cfg.once[path] = value
@@ -175,6 +181,9 @@ def _together(v: dict) -> None:
     if v["min_hold_minor"] > v["hold_minor"]:
         allowed = "must not be above hold_minor (%d)" % v["hold_minor"]
         raise ConfigError("min_hold_minor", allowed, v["min_hold_minor"])
+    if v["extend.step_minor"] and v["extend.max_minor"] <= v["hold_minor"]:
+        allowed = "must be above hold_minor (%d)" % v["hold_minor"]
+        raise ConfigError("extend.max_minor", allowed, v["extend.max_minor"])
     if not (v["terminal.password"].isdigit()):
         raise ConfigError("terminal.password", "must be six digits")
     key = v["mqtt.command_key"]

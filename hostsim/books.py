@@ -69,11 +69,13 @@ def from_records(name: str, records: list[dict[str, Any]]) -> Book:
         sess = fields.get("sess", 0)
         if kind == "hold_asked" and fields["method"] != "card":
             remote.add(sess)
-        elif kind in ("authorised", "extended"):
+        elif kind == "authorised":
             into, key = book.entries, fields["receipt"]
             if sess in remote:
                 into, key = book.elsewhere, sess
             payments[sess] = into.setdefault(key, Entry(open=True))
+            payments[sess].authorised_minor = fields["amount_minor"]
+        elif kind in ("extended", "extend_done") and sess in payments:
             payments[sess].authorised_minor = fields["amount_minor"]
         elif kind in ("captured", "cancelled") and sess in payments:
             entry = payments[sess]

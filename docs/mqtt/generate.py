@@ -35,7 +35,7 @@ _WHAT = {
     "hold_asked": "A hold is about to be asked of the terminal, or was authorised elsewhere or on"
     " account (`method`); opens the session. `remote`: the command `start` named it so.",
     "authorised": "The terminal approved the hold.",
-    "declined": "The terminal declined the hold, or its extension.",
+    "declined": "The terminal declined the hold.",
     "energising": "The contactor is about to close.",
     "checkpoint": "How far a running session is; `state` is the price engine's.",
     "period": "A closed OCPI charging period; times since the session's start; -1 is not known.",
@@ -46,7 +46,8 @@ _WHAT = {
     "cancelled": "The whole hold was given back.",
     "settle_failed": "The terminal refused to capture or cancel; it is tried again.",
     "extend_asked": "A greater hold is about to be asked.",
-    "extended": "The hold after its extension, in all.",
+    "extended": "The terminal approved more; the hold in all. Not certain before extend_done.",
+    "extend_done": "What is held for certain: kept, refused, taken_back, or found at the capture.",
     "refund_requested": "A refund was asked for; `amount_minor` 0: all that is left.",
     "refund_asked": "The charger's rules allow the refund; it is about to be asked for.",
     "refund_sent": "The refund is with the acquirer, or approved by the terminal.",
@@ -56,7 +57,8 @@ _WHAT = {
     "command": "A command was carried out; its counter is used up.",
     "alarm": "Something a technician must look at.",
     "security": "Something that looks like an attack.",
-    "end_of_day": "The terminal's totals beside the ledger's.",
+    "day_asked": "The terminal's day is about to be closed; what the ledger has of it.",
+    "end_of_day": "The terminal's total beside the ledger's: agree, differs, late or unseen.",
 }
 
 

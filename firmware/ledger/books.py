@@ -24,7 +24,7 @@ ELSEWHERE = ("gateway", "app", "account")  # how a capture is not the terminal's
 
 _OF_SESSION = (
     "authorised", "energising", "checkpoint", "period", "power_off", "priced", "captured",
-    "cancelled", "settle_failed", "declined", "extend_asked", "extended",
+    "cancelled", "settle_failed", "declined", "extend_asked", "extended", "extend_done",
 )  # fmt: skip
 _KEPT = ("authorised", "energising", "checkpoint", "power_off", "priced")
 _NUMBERS = (
@@ -44,8 +44,10 @@ class OpenSession:
     kind, None without one.
 
     `seq`: its first record. `last`: kind of its newest record. `amount_minor`: authorised and
-    extended in all. `energised_at`: epoch ms. `extend_minor`: an extension without answer.
-    `attempts`: failed settlements. `periods`, `periods_mwh`: number and energy of closed periods.
+    extended in all. `energised_at`: epoch ms. `extend_minor`: the part of it that is in doubt, an
+    approved extension whose end was not seen.
+    `owed_at`: epoch ms at which the amount was known or the first settlement failed. `attempts`:
+    failed settlements. `periods`, `periods_mwh`: number and energy of closed periods.
     `hold` is None when its beginning is not in flash any more.
     """
 
@@ -55,7 +57,7 @@ class OpenSession:
         self.last = "hold_asked"
         self.hold = hold
         self.authorised = self.energising = self.checkpoint = self.power_off = self.priced = None
-        self.amount_minor = self.energised_at = self.extend_minor = 0
+        self.amount_minor = self.energised_at = self.extend_minor = self.owed_at = 0
         self.attempts = self.periods = self.periods_mwh = 0
 
     def add(self, record: Record) -> None:
@@ -63,7 +65,10 @@ class OpenSession:
         kind = self.last = record.kind
         if kind in _KEPT:
             setattr(self, kind, f)
-        if "amount_minor" in f:  # authorised, extended
+        if "amount_minor" in f:  # authorised, extended, extend_done
+            if kind != "authorised":
+                more = kind == "extended"
+                self.extend_minor = f["amount_minor"] - self.amount_minor if more else 0
             self.amount_minor = f["amount_minor"]
         if kind == "period":
             self.periods += 1
@@ -72,8 +77,8 @@ class OpenSession:
             self.energised_at = record.at
         elif kind == "settle_failed":
             self.attempts += 1
-        elif kind in ("extend_asked", "extended", "declined"):
-            self.extend_minor = f.get("add_minor", 0)
+        if kind in ("priced", "settle_failed") and not self.owed_at:
+            self.owed_at = record.at
 
 
 def _price_fault(o: OpenSession, f: dict) -> str:
@@ -253,7 +258,8 @@ class Books:
             return  # counted when it was handed over
         self._check(record, self.refund_state(refund) != "done", "refunded before")
         self._check(record, not asked or asked[1]["amount_minor"] == amount, "not what was asked")
-        self.eod_refunded += amount
+        if f["way"] not in OUTSIDE:
+            self.eod_refunded += amount
         self._count(record, amount)
 
     def _on_refund_failed(self, record: Record, f: dict, o: "OpenSession | None") -> None:

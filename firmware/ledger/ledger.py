@@ -26,7 +26,7 @@ from firmware.ledger.sector import FIRST, USED
 # then goes on.
 _ROOM = {
     "hold_asked": 6, "extend_asked": 5, "refund_asked": 5, "refund_requested": 5,
-    "command": 4, "end_of_day": 4,
+    "command": 4, "day_asked": 5, "end_of_day": 4,
     "checkpoint": -5, "boot": -4, "tariff": -4, "alarm": -4, "security": -4, "period": -3,
 }  # fmt: skip
 _ACK_STEP = 32  # records acknowledged before that is noted in flash

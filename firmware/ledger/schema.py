@@ -85,6 +85,11 @@ ROWS: "tuple" = (
     ),
     # on its way: handed to the acquirer, or the terminal's approval before it is acknowledged
     (24, "refund_sent", 1, "refund:s sess amount_minor way:s receipt trace"),
+    # what the terminal holds for certain after an extension was asked: kept, refused, taken_back,
+    # or found at the capture. An `extended` without it is in doubt
+    (28, "extend_done", 1, "sess amount_minor how:s code text:s"),
+    # the terminal's day is about to be closed, and what the ledger has of it
+    (29, "day_asked", 1, "count ledger_minor"),
     # own notes, never synced
     (128, "acked", 1, "acked"),
     # at every sector's start: the books as they stood; `needed` is the first record that something

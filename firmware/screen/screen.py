@@ -56,6 +56,7 @@ _LIGHTS = {
     "out_of_service": "red",
     "recovering": "yellow",
     "refunding": "blink-blue",
+    "day_end": "yellow",
     "safe_mode": "blink-red",
 }
 

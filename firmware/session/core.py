@@ -56,6 +56,7 @@ class Core:
         self._meter_ok_at = 0
         self._meter_fails = 0
         self._stopping = ""  # stop asked while the terminal is at work
+        self._late = False  # it was said that the settlement takes too long
 
     # --- what the others ask -------------------------------------------------
 
@@ -104,6 +105,7 @@ class Core:
 
     def _go_idle(self, now_ms: int, message: str = "") -> None:
         self.session = None
+        self._late = False
         if self.contactor.welded:
             self.enter(OUT, now_ms, "contactor_welded")
         else:

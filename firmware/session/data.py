@@ -7,6 +7,11 @@ it started, else "".
 
 
 class Session:
+    unsure_minor = 0  # of an extension that the terminal may have taken back: in doubt
+    more_at = 0  # uptime_ms from which more may be asked for; -1: not any more
+    more_wait_ms = 0
+    owed_at = 0  # epoch ms at which what is to be paid was known, 0 unknown
+
     def __init__(self, number: int, hold_minor: int, method: str, reference: str):
         self.number = number
         self.hold_minor = hold_minor

@@ -10,9 +10,11 @@ RECORD = const(0)  # kind, fields: one ledger record
 # hold_minor, reference: ask the terminal for a hold; answered by on_authorised, on_declined
 AUTHORISE = const(1)
 ABORT = const(2)  # end what the terminal is waiting for
-CAPTURE = const(3)  # receipt, authorised_minor, used_minor; answered by on_capture(outcome)
-CANCEL = const(4)  # receipt; answered by on_cancel(outcome)
+CAPTURE = const(3)  # receipt, authorised_minor, used_minor; answered by on_outcome(outcome)
+CANCEL = const(4)  # receipt; answered by on_outcome(outcome)
 PENDING = const(5)  # ask the terminal for its open holds; answered by on_pending(receipts)
 CONTACTOR = const(6)  # closed: bool
 OFFER = const(7)  # milliamps on the control pilot, 0 for none
 REFUND = const(8)  # work on the refunds that are open (firmware/refunds.py)
+EXTEND = const(9)  # add_minor: ask for more (firmware/session/extension.py)
+DAY = const(10)  # close the terminal's day when it is due (firmware/day.py)

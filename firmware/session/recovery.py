@@ -15,6 +15,7 @@ from firmware.session.delivery import Delivery
 from firmware.session.running import RunningBill
 from firmware.session.settlement import FOREIGN_HOLD
 
+_WITH_RECEIPT = (3, 10, 11, 16, 24)  # kinds of ledger/schema.py that name one
 _ALARMS = const(20)  # how many are looked through for a hold that is not ours
 
 
@@ -67,6 +68,21 @@ def foreign_holds(ledger, opened) -> tuple:
     return ()
 
 
+def last_receipt(ledger) -> int:
+    """The terminal's number of the newest transaction whose end was seen, 0 where that is not
+    known: with another number than its own newest the terminal takes that one back (TLV 1F1F).
+    """
+    books = ledger.books
+    if books.open or books.asked:
+        return 0
+    for found in ledger.scan(_WITH_RECEIPT):
+        for record in reversed(found):
+            f = record.fields
+            if f["receipt"]:
+                return 0 if f.get("how") == "pending_query" else f["receipt"]
+    return 0
+
+
 def session_of(opened) -> Session:
     """What the records say about a session that was not settled."""
     hold = opened.hold
@@ -78,7 +94,8 @@ def session_of(opened) -> Session:
         s.remote = hold["remote"]
     s.start_at = opened.energised_at
     if opened.authorised:
-        s.authorised_minor = opened.amount_minor
+        s.unsure_minor = opened.extend_minor
+        s.authorised_minor = opened.amount_minor - s.unsure_minor
         s.receipt = opened.authorised["receipt"]
         s.pan = opened.authorised["pan"]
         s.card = opened.authorised["card"]
@@ -90,6 +107,7 @@ def session_of(opened) -> Session:
         s.billed_wh = priced["billed_wh"]
         s.elapsed_ms = priced["elapsed_ms"]
         s.reason = priced["reason"]
+    s.owed_at = opened.owed_at
     return s
 
 

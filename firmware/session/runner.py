@@ -14,13 +14,12 @@ from micropython import const
 
 from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
 from firmware.ledger.books import BooksError
-from firmware.paper import leave
 from firmware.session import decisions as do
+from firmware.session import rooms
 from firmware.terminal.base import Outcome
 
 _LOOK_MS = const(20)
 _FLASH_FAULT_PAUSE_MS = const(5000)
-_NO_MEMORY_MS = const(60000)
 _NAMES = {do.CAPTURE: "capture", do.CANCEL: "cancel", do.PENDING: "pending holds"}
 
 
@@ -38,6 +37,8 @@ class Runner:
         self._jobs = []
         self._job_set = asyncio.Event()
         self._emergency = False
+        self.day_tries = 0  # of an end of day that did not come to its end
+        self._day_at = 0  # uptime_ms from which it is looked at whether one is due
         self._committed = None
         self._reading_card = False
         self._holds_known = False  # what the terminal holds for others
@@ -83,6 +84,8 @@ class Runner:
         if kind == "priced":
             self._p.print_receipt()
             self._p.tell_line()
+        elif kind == "captured" and fields["how"] == "direct":
+            self._p.print_slip()
         return True
 
     def fatal(self, code: str, detail: str) -> None:
@@ -249,8 +252,8 @@ class Runner:
             remote = self._p.remote
             if remote.waiting and not self._m.busy:
                 remote.take_in()
-            if self._refund_due(remote):
-                self.perform([(do.REFUND,)])
+            if not (self._jobs or self._m.busy):
+                self._look_rooms(remote)
             await asyncio.sleep_ms(max(clock.real_ms(1000), 50))
 
     def _tend_ledger(self) -> None:
@@ -281,36 +284,37 @@ class Runner:
             return "meter_lost"
         return "" if p.terminal.ready or self._m.busy else "terminal_off"
 
-    def _refund_due(self, remote) -> bool:
-        if not (self._p.ledger.books.asked or remote.settled) or self._jobs or self._m.busy:
-            return False
-        return self._uptime() >= remote.refund_at
+    def _look_rooms(self, remote) -> None:
+        """Between sessions: refunds that are open, and the end of the terminal's day."""
+        now = self._uptime()
+        if (self._p.ledger.books.asked or remote.settled) and now >= remote.refund_at:
+            self.perform([(do.REFUND,)])
+        elif self._p.cfg.end_of_day_hour >= 0 and now >= self._day_at:
+            if self._m.state != "receipt":
+                self.perform([(do.DAY,)])
 
     # --- jobs ----------------------------------------------------------------
 
-    async def _refunds(self) -> None:
-        from firmware.refunds import work
-
+    async def _room(self, job) -> None:
         while self._reading_card:  # watch_lines ends it
             await asyncio.sleep_ms(_LOOK_MS)
+        wait_ms = 0
         try:
-            wait_ms = await work(self._p)
-            self._p.remote.refund_at = self._uptime() + wait_ms
+            wait_ms = await rooms.enter(self._p, job, self._committed)
         except LedgerError as e:
             self._flash_fault(e)
-        except MemoryError as e:  # what is open is in flash: taken up again, as after a power cut
-            self._p.log("warning", "refund: %s" % e)
-            self._p.remote.refund_at = self._uptime() + _NO_MEMORY_MS
-        finally:
-            leave("firmware.refunds", "firmware.refund_card", "firmware.ledger.refunds")
+        if job[0] == do.REFUND:
+            self._p.remote.refund_at = self._uptime() + wait_ms
+        else:
+            self._day_at = self._uptime() + wait_ms
 
     async def _job(self, job) -> None:
         what = job[0]
         if what == do.AUTHORISE:
             await self._authorise(job[1], job[2])
             return
-        if what == do.REFUND:
-            await self._refunds()
+        if what >= do.REFUND:
+            await self._room(job)
             return
         terminal = self._p.terminal
         await self._free_terminal()
@@ -321,7 +325,7 @@ class Runner:
             elif what == do.CANCEL:
                 answer = await terminal.cancel(job[1])
             else:
-                answer = await terminal.capture(job[1], job[2], job[3])
+                answer = await rooms.capture(self._p, job)
         except TerminalError as e:
             self._p.log("warning", "%s: %s" % (_NAMES[what], e))
             if what != do.PENDING:

@@ -14,6 +14,7 @@ from firmware.pricing.engine import Engine
 
 _CONTACTOR_OPEN_MS = const(1500)  # from the decision to open until no current flows, worst case
 _LOOK_MS = const(1000)  # the machine looks once a second, also while no reading comes
+_NEAR_MS = const(300000)  # the terminal may take three minutes to answer
 _NEVER = const(-1)
 
 
@@ -32,6 +33,7 @@ class RunningBill:
         self.start_ms = start_ms
         self._max_power_w = max_power_w
         self.check_at = 0  # the hold is looked at from here on
+        self.near = False  # at full power the hold would be used up within _NEAR_MS
         self._gap_ms = 1000
         if state:
             self.engine = Engine.restore(tariff, tz, state, self._period)
@@ -77,8 +79,16 @@ class RunningBill:
             return True
         if used:
             until = worst_ms * whole // used - worst_ms
+            self.near = until < _NEAR_MS
             self.check_at = now_ms + min(until // 2, 60000)
         return False
+
+    def raise_hold(self, hold_minor: int) -> None:
+        """More is held: the price may go on."""
+        self.hold_minor = hold_minor
+        self.engine.freeze_at(hold_minor)
+        self.check_at = 0
+        self.near = False
 
     def _share(self, ms: int, energy_mwh: int, time_ms: int):
         """The share of what is left that `ms` at full power would use, as a fraction (used,

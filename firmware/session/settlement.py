@@ -94,7 +94,8 @@ class Settlement:
         if self._goal == CANCELLING:
             self._out.append((CANCEL, s.receipt))
         else:
-            self._out.append((CAPTURE, s.receipt, s.authorised_minor, s.total_minor))
+            whole = s.authorised_minor + s.unsure_minor
+            self._out.append((CAPTURE, s.receipt, whole, s.total_minor))
 
     def on_outcome(self, outcome, now_ms: int) -> None:
         """The terminal's answer to CANCEL or CAPTURE. One that seemed done counts only when it
@@ -115,6 +116,9 @@ class Settlement:
             self._refused = outcome.certain
             if not outcome.certain:
                 self._ask()
+            elif self._s.unsure_minor and outcome.text == "amount_refused":
+                self._found(0)
+                self._act()
             else:
                 self._failed(outcome.code, outcome.text, now_ms)
 
@@ -169,8 +173,19 @@ class Settlement:
     def _adopt(self) -> None:
         self._out.append((RECORD, "authorised", approval(self._s)))
 
+    def _found(self, more: int) -> None:
+        """What became of an extension that was in doubt."""
+        s = self._s
+        s.authorised_minor += more
+        s.unsure_minor = 0
+        fields = {"sess": s.number, "amount_minor": s.authorised_minor, "how": "found", "code": 0,
+                  "text": ""}  # fmt: skip
+        self._out.append((RECORD, "extend_done", fields))
+
     def _close(self, receipt: int, trace: int) -> None:
         s = self._s
+        if s.unsure_minor:
+            self._found(s.unsure_minor)
         if self._goal == CANCELLING:
             s.released_minor = s.authorised_minor
             fields = {"sess": s.number, "released_minor": s.released_minor, "receipt": receipt,

@@ -105,7 +105,12 @@ class PaymentTerminal:
         async def extend(self, a: Authorisation, add_minor: int, commit) -> Authorisation: ...
 
         async def capture(
-            self, receipt: int, authorised_minor: int, used_minor: int, reference: str = ""
+            self,
+            receipt: int,
+            authorised_minor: int,
+            used_minor: int,
+            reference: str = "",
+            commit=None,
         ) -> Outcome: ...
 
         async def cancel(self, receipt: int) -> Outcome: ...
@@ -118,4 +123,4 @@ class PaymentTerminal:
 
         async def pending(self) -> "tuple[int, ...]": ...
 
-        async def end_of_day(self) -> DayTotals: ...
+        async def end_of_day(self, commit=None) -> DayTotals: ...

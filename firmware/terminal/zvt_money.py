@@ -68,7 +68,7 @@ class Money(Dialogue):
         trace: "Trace | None",
     ) -> None:
         super().__init__(link, salt, trace)
-        self.last_receipt = 0  # of the last transaction that was acknowledged; set from the books
+        self.last_receipt = 0  # of the last transaction whose end was seen; 0: not known
         self.fault_code = 0
         self._profile = profile
         self._currency = b"\x49" + bcd(currency, 2)
@@ -117,10 +117,16 @@ class Money(Dialogue):
         return await self._authorised(whole, command, commit, add_minor, a.amount_minor)
 
     async def capture(
-        self, receipt: int, authorised_minor: int, used_minor: int, reference: str = ""
+        self,
+        receipt: int,
+        authorised_minor: int,
+        used_minor: int,
+        reference: str = "",
+        commit: "Any" = None,
     ) -> Outcome:
         """Books `used_minor` of a hold and releases the rest, the way the profile says. Nothing
-        used cancels it. TerminalError when more was used than is held: that is never sent.
+        used cancels it. TerminalError when more was used than is held: that is never sent; and
+        when `commit(apdu)` raised, called before the result is acknowledged.
         """
         if not 0 <= used_minor <= authorised_minor:
             raise TerminalError(f"capture of {used_minor} from a hold of {authorised_minor}")
@@ -140,6 +146,7 @@ class Money(Dialogue):
                 _container([_reference(reference)]),
             ),
             used_minor,
+            commit,
         )
 
     async def cancel(self, receipt: int) -> Outcome:
@@ -182,16 +189,25 @@ class Money(Dialogue):
             raise TerminalRefused(answer.code, outcome.text)
         return answer.end.receipts
 
-    async def end_of_day(self) -> DayTotals:
-        """Closes the terminal's day and sends its batch; may take minutes."""
+    async def end_of_day(self, commit: "Any" = None) -> DayTotals:
+        """Closes the terminal's day and sends its batch; may take minutes. `commit(totals)` is
+        called once, before the terminal's figures are acknowledged.
+
+        Raises TerminalError when `commit` raised.
+        """
         totals = DayTotals(False)
-        answer = await self._run(build(_END_OF_DAY, self._password), totals)
-        apdu = answer.result
-        if apdu is not None and apdu.code == 0:
+
+        def told(apdu: "Any") -> None:
             totals.trace = apdu.trace
             _sum_up(totals, apdu.totals)
             if apdu.amount_minor >= 0:
                 totals.amount_minor = apdu.amount_minor
+            if commit is not None:
+                commit(totals)
+
+        answer = await self._run(build(_END_OF_DAY, self._password), totals, told)
+        if answer.veto:
+            raise TerminalError(answer.veto)
         return totals
 
     def _amount(self, minor: int) -> bytes:
@@ -258,6 +274,8 @@ class Money(Dialogue):
                 answer.aborted = True
             except (TerminalTimeout, TerminalGone, FrameError, OSError):
                 self._lost = True
+                if command[1] != _RESERVE & 0xFF:
+                    self.last_receipt = 0  # the terminal may have a later one, rightly
                 # its 040F, if it came, is the word that counts
                 outcome.certain = answer.code > 0
             finally:

@@ -277,6 +277,14 @@ def _extended(books: Books, record: Record, f: Fields) -> None:
     payment.hold_minor = max(payment.hold_minor, f["amount_minor"])
 
 
+def _extend_done(books: Books, record: Record, f: Fields) -> None:
+    """`amount_minor`: what the terminal holds for certain."""
+    payment = _open_session(books, record).payment
+    must(payment.state == "authorised", f"extended while the payment is {payment.state}")
+    must(f["amount_minor"] <= payment.authorised_minor, "more is held than was approved")
+    payment.authorised_minor = f["amount_minor"]
+
+
 def _command(books: Books, record: Record, f: Fields) -> None:
     """The ledger's word on a command, in case its result message was lost."""
     command = books.db.get(Command, f["command"])
@@ -298,6 +306,7 @@ _HANDLERS: dict[str, Callable[[Books, Record, Fields], None]] = {
     "cancelled": _cancelled,
     "settle_failed": _settle_failed,
     "extended": _extended,
+    "extend_done": _extend_done,
     "refund_requested": refund_records.requested,
     "refund_asked": refund_records.asked,
     "refund_sent": refund_records.sent,

@@ -101,7 +101,8 @@ class Follower:
 
     def _taken_since(self, db: Db, record: Record) -> tuple[int, int]:
         """What was captured at the terminal less what was given back there since the last end of
-        day that succeeded, as the records here have it."""
+        day that succeeded, as the records here have it; 0 where more was given back (a terminal's
+        total has no sign)."""
         db.flush()
         last = db.scalar(
             select(func.max(EndOfDay.seq)).where(
@@ -127,7 +128,7 @@ class Follower:
             elif row.payload["how"] not in ELSEWHERE:
                 total += row.payload["captured_minor"]
                 count += 1
-        return total, count
+        return max(total, 0), count
 
     def _tariff(self, db: Db, books: Books, record: Record) -> None:
         """A charger's word on a tariff, by its checksum."""

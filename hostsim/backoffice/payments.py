@@ -34,6 +34,7 @@ _WORDS = {
     "declined": "Declined",
     "extend_asked": "More asked",
     "extended": "Hold extended",
+    "extend_done": "Extension",
     "energising": "Charging began",
     "power_off": "Charging ended",
     "priced": "Priced",
@@ -122,7 +123,8 @@ def _terminals(db: Db) -> list[dict[str, Any]]:
             or_(
                 EndOfDay.terminal_minor != EndOfDay.ledger_minor,
                 EndOfDay.ledger_minor != EndOfDay.books_minor,
-            )
+            ),
+            EndOfDay.result != "late",  # with the day before in it, the charger says
         )
         .order_by(EndOfDay.id.desc())
         .limit(_FAR)
@@ -313,7 +315,7 @@ def _step(row: Record) -> dict[str, Any]:
         details.append(f"receipt {f['receipt']}")
     if f.get("trace"):
         details.append(f"trace {f['trace']}")
-    for name in ("auth_code", "reason", "way", "text"):
+    for name in ("auth_code", "reason", "way", "how", "text"):
         if f.get(name):
             details.append(str(f[name]).replace("_", " "))
     if f.get("code"):

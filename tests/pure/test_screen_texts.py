@@ -8,7 +8,7 @@ from firmware.terminal.results import classify, status_key
 
 STATES = (
     "booting free plugged reading authorising wait_plug starting charging paused finished "
-    "settling receipt declined out_of_service recovering safe_mode refunding"
+    "settling receipt declined out_of_service recovering safe_mode refunding day_end"
 ).split()
 REASONS = (
     "tap button vehicle unplug hold_reached remote fault emergency meter_lost plug_timeout "

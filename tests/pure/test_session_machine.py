@@ -20,6 +20,7 @@ PARKING = (
 class Settings:
     hold_minor = 2000
     refund = (50000, 0, 0, 0, 0)
+    extend = (0, 0)
     min_hold_minor = 100
     connector = 1
     max_power_w = 22000
@@ -624,7 +625,7 @@ class Opened:
     hold = power_off = checkpoint = energising = priced = None
     authorised = {"receipt": 231, "pan": "", "card": "", "auth_code": ""}
     amount_minor = 1500
-    energised_at = 0
+    energised_at = extend_minor = owed_at = 0
 
 
 def test_recovery_without_the_first_record_gives_the_hold_back_or_says_why_not():

@@ -1,0 +1,138 @@
+"""The end of the terminal's day, at the configured hour, when nobody charges and no hold is open.
+Entered when it may be due and left again.
+
+Promise: what the terminal says it took is in flash beside what the ledger has (`end_of_day`)
+before its answer is acknowledged; `day_asked` is there before it is asked. A day that was closed
+without our seeing it, or one that stayed open though we had its totals, is told from a difference.
+Limit: a terminal that closes its day by itself, too, has nothing left to tell (result "differs").
+"""
+
+import asyncio
+import time
+
+from micropython import const
+
+from firmware.errors import TerminalError
+
+_CAPTURED = const(10)
+_END_OF_DAY = const(22)
+_DAY_ASKED = const(29)
+_HOUR_MS = const(3600000)
+_RETRY_MS = const(60000)
+_ROOM = const(6)  # free sectors: a session needs them more
+_DIFFERENT = ("differs", "unseen")
+
+
+async def work(app) -> int:
+    """Closes the day when that is due; milliseconds until it is worth another look."""
+    clock = app.clock
+    if not clock.known or not app.terminal.ready or not _resolved(app.ledger):
+        return _RETRY_MS
+    asked, since, before = await _last(app)
+    if not app.runner.day_tries:
+        wait = due_ms(app.prices.tz, since or clock.epoch_ms(), app.cfg.end_of_day_hour)
+        wait -= clock.epoch_ms()
+        if wait > 0:
+            return min(wait, _HOUR_MS)  # a clock may step
+    app.remote.shown = {"state": "day_end"}
+    app.view.refresh()
+    try:
+        return await _close(app, asked, before)
+    finally:
+        app.remote.shown = None
+
+
+async def _last(app) -> tuple:
+    """(the terminal was asked after it, when, the terminal's figure) of the last end of day;
+    without one, (..., the oldest capture in flash, 0), 0 where there is none.
+    """
+    asked = False
+    since = 0
+    for found in app.ledger.scan((_CAPTURED, _END_OF_DAY, _DAY_ASKED)):
+        for record in reversed(found):
+            if record.kind == "day_asked":
+                asked = True
+            elif record.kind == "captured":
+                since = record.at or 1
+            elif record.fields["result"] != "failed":
+                return asked, record.at, record.fields["terminal_minor"]
+        app.beats["jobs"] = time.ticks_ms()
+        await asyncio.sleep_ms(0)
+    return asked, since, 0
+
+
+def due_ms(tz, since_ms: int, hour: int) -> int:
+    """The first time after `since_ms` (epoch ms) at which the local clock shows `hour`."""
+    day, second = tz.local(since_ms // 1000)
+    local = day * 86400 + hour * 3600
+    if second >= hour * 3600:
+        local += 86400
+    return (local - tz.offset(local - tz.offset(local))) * 1000
+
+
+def _resolved(ledger) -> bool:
+    """No hold is open, and no refund waits that only an open day can reverse."""
+    books = ledger.books
+    if books.open or ledger.free_sectors() < _ROOM:
+        return False
+    for _, f in books.asked.values():
+        if f.get("way", "reversal") == "reversal":
+            return False
+    return True
+
+
+async def _close(app, asked: bool, before: int) -> int:
+    runner = app.runner
+    holds = ()
+    try:
+        holds = await app.terminal.pending()
+    except TerminalError as e:
+        app.log("warning", "end of day: %s" % e)
+        return _RETRY_MS
+    if holds:  # not ours: the terminal would refuse
+        return _failed(app, "holds of others: " + " ".join([str(r) for r in holds]))
+    books = app.ledger.books
+    ours = max(books.eod_captured - books.eod_refunded, 0)
+    if not asked:
+        app.append("day_asked", count=books.eod_count, ledger_minor=ours)
+
+    def commit(totals) -> None:
+        result = compare(totals.amount_minor, ours, before, asked)
+        app.append("end_of_day", count=totals.count, terminal_minor=totals.amount_minor,
+                   ledger_minor=ours, result=result)  # fmt: skip
+        if result in _DIFFERENT:
+            app.append("alarm", code="end_of_day_" + result, sess=0,
+                       detail="terminal %d, ledger %d" % (totals.amount_minor, ours))  # fmt: skip
+
+    try:
+        totals = await app.terminal.end_of_day(commit)
+    except TerminalError as e:
+        return _failed(app, str(e))
+    app.supervisor.measure_heap()
+    if totals.ok and totals.certain:
+        runner.day_tries = 0
+        return _RETRY_MS
+    if totals.certain:
+        return _failed(app, "%02X %s" % (max(totals.code, 0), totals.text))
+    runner.day_tries += 1  # whether it is closed, the next one says
+    return _RETRY_MS
+
+
+def compare(terminal: int, ours: int, before: int, asked: bool) -> str:
+    """What the terminal's total says beside the ledger's. `before`: its total of the day before;
+    `asked`: it was asked already, and its answer is not in flash.
+    """
+    if terminal == ours:
+        return "agree"
+    if terminal == ours + before:
+        return "late"  # the day before had stayed open
+    return "unseen" if asked and not terminal else "differs"
+
+
+def _failed(app, detail: str) -> int:
+    """The terminal would not: said once, tried again until it does."""
+    runner = app.runner
+    if not runner.day_tries:
+        app.append("alarm", code="end_of_day_failed", sess=0, detail=detail[:100])
+    runner.day_tries += 1
+    return min(_RETRY_MS << min(runner.day_tries - 1, 6), _HOUR_MS)
