@@ -74,17 +74,6 @@ class App:
         if self.sync:
             self.sync.wake()
 
-    def print_slip(self) -> None:
-        """What the card terminal printed for the driver, under the receipt."""
-        text = self.terminal.receipt_text
-        begin = 0
-        end = text.find("\n")
-        while end >= 0:
-            self.trace("receipt", {"number": self.printed, "line": text[begin:end]})
-            self.printed += 1
-            begin = end + 1
-            end = text.find("\n", begin)
-
     def print_receipt(self) -> None:
         """The driver's receipt, as soon as the bill is in flash."""
         leave("firmware.session.closing")  # the machine's, who may not; memory is collected

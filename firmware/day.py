@@ -13,6 +13,7 @@ import time
 from micropython import const
 
 from firmware.errors import TerminalError
+from firmware.paper import leave
 
 _CAPTURED = const(10)
 _END_OF_DAY = const(22)
@@ -26,7 +27,9 @@ _DIFFERENT = ("differs", "unseen")
 async def work(app) -> int:
     """Closes the day when that is due; milliseconds until it is worth another look."""
     clock = app.clock
-    if not clock.known or not app.terminal.ready or not _resolved(app.ledger):
+    if app.machine.state == "receipt" or not clock.known:
+        return _RETRY_MS
+    if not app.terminal.ready or not _resolved(app.ledger):
         return _RETRY_MS
     asked, since, before = await _last(app)
     if not app.runner.day_tries:
@@ -109,6 +112,7 @@ async def _close(app, asked: bool, before: int) -> int:
     except TerminalError as e:
         return _failed(app, str(e))
     app.supervisor.measure_heap()
+    leave("firmware.terminal.zvt_day")
     if totals.ok and totals.certain:
         runner.day_tries = 0
         return _RETRY_MS

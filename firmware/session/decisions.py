@@ -16,5 +16,5 @@ PENDING = const(5)  # ask the terminal for its open holds; answered by on_pendin
 CONTACTOR = const(6)  # closed: bool
 OFFER = const(7)  # milliamps on the control pilot, 0 for none
 REFUND = const(8)  # work on the refunds that are open (firmware/refunds.py)
-EXTEND = const(9)  # add_minor: ask for more (firmware/session/extension.py)
+EXTEND = const(9)  # ask for more than is held (firmware/session/extension.py)
 DAY = const(10)  # close the terminal's day when it is due (firmware/day.py)

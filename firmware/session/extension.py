@@ -18,13 +18,13 @@ _AGAIN_MS = 30000
 _AMOUNT = 0xB7
 
 
-async def ask(app, hold, add_minor: int) -> None:
-    """One extension by `add_minor`, from its first record to its last. `hold`: the Authorisation
-    of the session, which names it to the terminal. Raises LedgerError when flash failed.
+async def work(app) -> int:
+    """One extension, from its first record to its last; 0. Raises LedgerError when flash failed.
     """
     m = app.machine
     s = m.session
     before = s.authorised_minor
+    add_minor = min(app.cfg.extend[0], app.cfg.extend[1] - before)
     kept = []
 
     def commit(a) -> None:
@@ -34,11 +34,12 @@ async def ask(app, hold, add_minor: int) -> None:
 
     if m.state != CHARGING or not app.terminal.ready:
         _later(app, s)
-        return
+        return 0
     try:
         app.append("extend_asked", sess=s.number, add_minor=add_minor)
     except LedgerFull:
-        return
+        return 0
+    hold = app.runner.hold  # names it to the terminal
     hold.amount_minor = before
     try:
         a = await app.terminal.extend(hold, add_minor, commit)
@@ -47,7 +48,7 @@ async def ask(app, hold, add_minor: int) -> None:
         app.log("warning", "extension: %s" % e)
     if not a.certain and kept:
         s.unsure_minor = kept[0] - before
-        return
+        return 0
     how = "refused"
     if a.ok:
         how = "kept"
@@ -61,6 +62,7 @@ async def ask(app, hold, add_minor: int) -> None:
         _later(app, s)
     app.append("extend_done", sess=s.number, amount_minor=s.authorised_minor, how=how,
                code=max(a.code, 0), text=a.text)  # fmt: skip
+    return 0
 
 
 def _later(app, s) -> None:

@@ -37,7 +37,7 @@ from firmware.session.delivery import Delivery
 from firmware.session.running import RunningBill
 from firmware.session.settlement import DONE, FOREIGN_HOLD, IDLE, approval
 
-_LATE_MS = const(72000000)  # 20 h: acquirers want it within 24
+_LATE_MS = const(72000000)  # 20 h
 _PASSING = (FREE, PLUGGED, WAIT_PLUG, CHARGING, PAUSED)  # a message is about a card, and passes
 # Stops that are the charger's own fault: the time after them costs nothing.
 _OWN_FAULTS = ("fault", "emergency", "meter_lost", "power_cut")
@@ -285,16 +285,13 @@ class Machine(Core):
         if self.delivery.must_stop(now_ms):
             self._stop(now_ms, "hold_reached" if self.meter_known else "meter_lost")
         elif self.delivery.bill.near and self.state == CHARGING:
-            self._ask_more(now_ms)
-
-    def _ask_more(self, now_ms: int) -> None:
-        """The price nears the hold: more is asked for once, early enough for a slow bank."""
-        s = self.session
-        step, most = self._cfg.extend
-        more = min(step, most - s.authorised_minor)
-        if more > 0 and 0 <= s.more_at <= now_ms and s.method == "card":
-            s.more_at = -1
-            self.out.append((EXTEND, more))
+            # more is asked for once, early enough for a slow bank
+            s = self.session
+            step, most = self._cfg.extend
+            may = step and s.authorised_minor < most and s.method == "card"
+            if may and 0 <= s.more_at <= now_ms:
+                s.more_at = -1
+                self.out.append((EXTEND,))
 
     def _after_final(self, now_ms: int) -> None:
         if self._settle_now():
@@ -369,8 +366,6 @@ class Machine(Core):
         waited = now_ms - self._since
         self.settlement.on_tick(now_ms)
         self._settled(now_ms)  # what is not settled at the terminal gets no answer
-        if self.settlement.state != IDLE:
-            self._look_late(waited)
         self._guard(now_ms)
         if self.state == WAIT_PLUG and waited > cfg.plug_timeout_s * 1000:
             self._give_back(now_ms, "plug_timeout")
@@ -382,17 +377,14 @@ class Machine(Core):
             self._go_idle(now_ms)
         elif self.state in _PASSING and now_ms - self._said_at > cfg.message_show_s * 1000:
             self.message = ""
+        if self.settlement.state != IDLE and not self._late:
+            # what is not captured or given back within 24 hours costs the operator
+            s = self.session
+            now = self._epoch_ms()
+            if waited > _LATE_MS or 0 < s.owed_at < now - _LATE_MS:
+                self._late = True
+                self._alarm("settlement_late", "%d" % s.total_minor)
         return self.take()
-
-    def _look_late(self, waited: int) -> None:
-        """What is not captured or given back within 24 hours costs the operator: said in time."""
-        s = self.session
-        now = self._epoch_ms()
-        if now and s.owed_at:
-            waited = max(waited, now - s.owed_at)
-        if waited > _LATE_MS and not self._late:
-            self._late = True
-            self._alarm("settlement_late", "%d" % s.total_minor)
 
     def _wait_to_settle(self, now_ms: int, waited: int) -> None:
         d = self.delivery

@@ -14,12 +14,13 @@ from micropython import const
 
 from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
 from firmware.ledger.books import BooksError
+from firmware.paper import leave
 from firmware.session import decisions as do
-from firmware.session import rooms
 from firmware.terminal.base import Outcome
 
 _LOOK_MS = const(20)
 _FLASH_FAULT_PAUSE_MS = const(5000)
+_NO_MEMORY_MS = const(60000)
 _NAMES = {do.CAPTURE: "capture", do.CANCEL: "cancel", do.PENDING: "pending holds"}
 
 
@@ -39,7 +40,7 @@ class Runner:
         self._emergency = False
         self.day_tries = 0  # of an end of day that did not come to its end
         self._day_at = 0  # uptime_ms from which it is looked at whether one is due
-        self._committed = None
+        self.hold = None  # the Authorisation of the session that runs
         self._reading_card = False
         self._holds_known = False  # what the terminal holds for others
         self._flash_failed = False
@@ -85,7 +86,10 @@ class Runner:
             self._p.print_receipt()
             self._p.tell_line()
         elif kind == "captured" and fields["how"] == "direct":
-            self._p.print_slip()
+            from firmware.slip import show
+
+            show(self._p)
+            leave("firmware.slip")
         return True
 
     def fatal(self, code: str, detail: str) -> None:
@@ -289,24 +293,44 @@ class Runner:
         now = self._uptime()
         if (self._p.ledger.books.asked or remote.settled) and now >= remote.refund_at:
             self.perform([(do.REFUND,)])
-        elif self._p.cfg.end_of_day_hour >= 0 and now >= self._day_at:
-            if self._m.state != "receipt":
-                self.perform([(do.DAY,)])
+        elif now >= self._day_at and self._p.cfg.end_of_day_hour >= 0:
+            self.perform([(do.DAY,)])
 
     # --- jobs ----------------------------------------------------------------
 
-    async def _room(self, job) -> None:
+    async def _room(self, job):
+        """A job whose code is in memory only while it works; of a CAPTURE its Outcome."""
+        p = self._p
+        what = job[0]
         while self._reading_card:  # watch_lines ends it
             await asyncio.sleep_ms(_LOOK_MS)
-        wait_ms = 0
+        wait_ms = _NO_MEMORY_MS
         try:
-            wait_ms = await rooms.enter(self._p, job, self._committed)
+            if what == do.CAPTURE:
+                from firmware.session.extension import capture
+
+                return await capture(p.terminal, self._m.session, job[1], job[3])
+            if what == do.REFUND:
+                from firmware.refunds import work
+            elif what == do.DAY:
+                from firmware.day import work
+            else:
+                from firmware.session.extension import work
+            wait_ms = await work(p)
         except LedgerError as e:
             self._flash_fault(e)
-        if job[0] == do.REFUND:
-            self._p.remote.refund_at = self._uptime() + wait_ms
-        else:
-            self._day_at = self._uptime() + wait_ms
+        except MemoryError as e:  # what is open is in flash: taken up again, as after a power cut
+            if what == do.CAPTURE:
+                raise TerminalError("no memory")
+            p.log("warning", "no memory: %s" % e)
+        finally:
+            leave("firmware.refunds", "firmware.refund_card", "firmware.ledger.refunds",
+                  "firmware.day", "firmware.session.extension")  # fmt: skip
+        at = self._uptime() + wait_ms
+        if what == do.REFUND:
+            p.remote.refund_at = at
+        elif what == do.DAY:
+            self._day_at = at
 
     async def _job(self, job) -> None:
         what = job[0]
@@ -316,6 +340,7 @@ class Runner:
         if what >= do.REFUND:
             await self._room(job)
             return
+        s = self._m.session
         terminal = self._p.terminal
         await self._free_terminal()
         answer = None
@@ -324,8 +349,10 @@ class Runner:
                 answer = await terminal.pending()
             elif what == do.CANCEL:
                 answer = await terminal.cancel(job[1])
-            else:
-                answer = await rooms.capture(self._p, job)
+            elif s.unsure_minor:
+                answer = await self._room(job)
+            else:  # more may have been approved after the price was known
+                answer = await terminal.capture(job[1], s.authorised_minor, job[3])
         except TerminalError as e:
             self._p.log("warning", "%s: %s" % (_NAMES[what], e))
             if what != do.PENDING:
@@ -348,10 +375,10 @@ class Runner:
             receipt=a.receipt, trace=a.trace, terminal_id=a.terminal_id, vu=a.vu,
             auth_code=a.auth_code, pan=a.pan, card=a.card,
         )  # fmt: skip
-        self._committed = a
+        self.hold = a
 
     async def _authorise(self, hold_minor: int, reference: str) -> None:
-        self._committed = None
+        self.hold = None
         m = self._m
         await self._free_terminal()
         began = time.ticks_ms()
@@ -365,10 +392,10 @@ class Runner:
         if a is not None and a.certain:
             self.perform(m.on_authorised(now, a) if a.ok else self._not_approved(now, a))
         else:
-            self.perform(m.on_hold_unknown(now, self._committed))
+            self.perform(m.on_hold_unknown(now, self.hold))
 
     def _not_approved(self, now: int, a) -> list:
         """Declined; or taken back by the terminal after it was committed here."""
-        if self._committed is not None:
-            return self._m.on_hold_unknown(now, self._committed)
+        if self.hold is not None:
+            return self._m.on_hold_unknown(now, self.hold)
         return self._m.on_declined(now, a)

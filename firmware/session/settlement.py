@@ -91,7 +91,7 @@ class Settlement:
     def _act(self) -> None:
         s = self._s
         self.state = self._goal
-        if self._goal == CANCELLING:
+        if self._goal == CANCELLING and not s.unsure_minor:
             self._out.append((CANCEL, s.receipt))
         else:
             whole = s.authorised_minor + s.unsure_minor

@@ -11,6 +11,8 @@ TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from firmware.terminal.zvt_day import DayTotals
+
 
 class CardResult:
     """A tap without payment. `kind`: "bank", "rfid", "unreadable"; `pan` masked or ""; `uid_hash`
@@ -68,14 +70,6 @@ class Authorisation(Outcome):
     at_ms = 0
 
 
-class DayTotals(Outcome):
-    """End of day: `count` transactions that come to `amount_minor`, receipts `first` to `last`."""
-
-    count = 0
-    first = 0
-    last = 0
-
-
 class PaymentTerminal:
     """The contract. `on_text(key_or_text)` and `on_time(year|None, month, day, hour, minute,
     second)` are attributes the owner may set; they are called from the terminal's task and must
@@ -123,4 +117,4 @@ class PaymentTerminal:
 
         async def pending(self) -> "tuple[int, ...]": ...
 
-        async def end_of_day(self, commit=None) -> DayTotals: ...
+        async def end_of_day(self, commit=None) -> "DayTotals": ...

@@ -51,6 +51,7 @@ def _nothing(*_: object) -> None:
 class Answer:
     """What a conversation has given so far; complete or not, it holds what is known."""
 
+    results = False  # the command has a 040F; one that comes to another is not ours to keep
     result: "Apdu | None" = None  # the last 040F
     end: "Apdu | None" = None  # 060F or 061E
     aborted = False  # it was 061E
@@ -151,7 +152,7 @@ class Dialogue:
 
     async def _handle(self, apdu: Apdu, answer: Answer) -> None:
         kind = apdu.command
-        if kind == _RESULT:
+        if kind == _RESULT and answer.results:
             self._wait_ms = self._t4_ms
             await self._result(apdu, answer)
         elif kind == _COMPLETION or kind == _ABORTED:

@@ -133,6 +133,7 @@ class ZvtTerminal(Money, PaymentTerminal):
             tlv(0x06, tlv(0x1F15, b"\xd0"), tlv(0x1F60, b"\x07")),
         )
         answer = Answer()
+        answer.results = True
         self._busy = True
         self._who = "cards"
         try:

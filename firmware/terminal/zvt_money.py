@@ -14,7 +14,7 @@ from firmware.errors import (
     TerminalTimeout,
 )
 from firmware.terminal import results
-from firmware.terminal.base import Authorisation, DayTotals, Outcome
+from firmware.terminal.base import Authorisation, Outcome
 from firmware.terminal.commands import bcd, build, tlv
 from firmware.terminal.dialogue import Answer, Dialogue
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from firmware.ports import Clock
     from firmware.terminal.dialogue import Trace
     from firmware.terminal.profiles import Profile
+    from firmware.terminal.zvt_day import DayTotals
 
     Commit = Callable[[Authorisation], None]
 
@@ -125,12 +126,13 @@ class Money(Dialogue):
         commit: "Any" = None,
     ) -> Outcome:
         """Books `used_minor` of a hold and releases the rest, the way the profile says. Nothing
-        used cancels it. TerminalError when more was used than is held: that is never sent; and
-        when `commit(apdu)` raised, called before the result is acknowledged.
+        used cancels it (with `commit` the whole is released). TerminalError when more was used
+        than is held: that is never sent; and when `commit(apdu)` raised, called before the result
+        is acknowledged.
         """
         if not 0 <= used_minor <= authorised_minor:
             raise TerminalError(f"capture of {used_minor} from a hold of {authorised_minor}")
-        if not used_minor:
+        if not used_minor and commit is None:
             return await self.cancel(receipt)
         if self._profile.capture == "use":
             kind, amount = _BOOK_TOTAL, used_minor
@@ -189,23 +191,16 @@ class Money(Dialogue):
             raise TerminalRefused(answer.code, outcome.text)
         return answer.end.receipts
 
-    async def end_of_day(self, commit: "Any" = None) -> DayTotals:
+    async def end_of_day(self, commit: "Any" = None) -> "DayTotals":
         """Closes the terminal's day and sends its batch; may take minutes. `commit(totals)` is
         called once, before the terminal's figures are acknowledged.
 
         Raises TerminalError when `commit` raised.
         """
-        totals = DayTotals(False)
+        from firmware.terminal.zvt_day import DayTotals
 
-        def told(apdu: "Any") -> None:
-            totals.trace = apdu.trace
-            _sum_up(totals, apdu.totals)
-            if apdu.amount_minor >= 0:
-                totals.amount_minor = apdu.amount_minor
-            if commit is not None:
-                commit(totals)
-
-        answer = await self._run(build(_END_OF_DAY, self._password), totals, told)
+        totals = DayTotals(commit)
+        answer = await self._run(build(_END_OF_DAY, self._password), totals, totals.told)
         if answer.veto:
             raise TerminalError(answer.veto)
         return totals
@@ -258,6 +253,7 @@ class Money(Dialogue):
     async def _run(self, command: bytes, outcome: Outcome, commit: "Any" = None) -> Answer:
         """Runs one money command alone on the line and says in `outcome` what is known."""
         answer = Answer()
+        answer.results = True
         answer.commit = commit
         self.abort()  # a card that is awaited for nothing gives way
         async with self._lock:
@@ -313,14 +309,3 @@ def _reference(reference: str) -> bytes:
         return b""
     text = reference.encode()
     return tlv(0xE9, tlv(0x1F62, text[:2]), tlv(0x1F63, text[2:]))
-
-
-def _sum_up(totals: DayTotals, data: bytes) -> None:
-    """BMP 60: first and last receipt, then (count, amount) of seven card families."""
-    if not data:
-        return
-    totals.first = int(data[:2].hex())
-    totals.last = int(data[2:4].hex())
-    for at in range(4, len(data) - 6, 7):
-        totals.count += data[at]
-        totals.amount_minor += int(data[at + 1 : at + 7].hex())

@@ -27,15 +27,17 @@ from sqlalchemy.orm import Session as Db
 from board.host_flash import FileFlash
 from hostsim.backoffice.models import Charger, Stream
 from hostsim.powercut.cuts import SELL, Cut, Watch
-from hostsim.powercut.human import Driver, Operator, at_rest
+from hostsim.powercut.human import Driver, Operator, at_rest, day_closed
 from hostsim.powercut.judge import FIGURES, Verdict, judge
 from hostsim.powercut.loop import Stuck, VirtualLoop
+from hostsim.powercut.plan import CHARGER, Plan, write_files
 from hostsim.powercut.worker import Foundry, FoundryError
-from hostsim.powercut.world import CHARGER, SECTORS, Plan, VirtualWorld, write_files
+from hostsim.powercut.world import SECTORS, VirtualWorld
 from hostsim.setup import BUILD, MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
 from hostsim.setup.compile import room_sizes
 
 Progress = Callable[[int, int, dict[str, Any]], None]
+_SMALL_HOLD = 15  # the session costs 18
 _TARIFF = ROOT / "hostsim" / "data" / "tariff.json"
 _LEFT = 600  # bytes in the sector in use: the session goes over its end while it charges
 _OFF_S = (0.3, 1.1, 3.2, 7.5, 16.0)
@@ -47,7 +49,8 @@ _ERASE_STEP = 64  # bytes between second cuts within an erase
 @dataclass
 class Wanted:
     """Which cuts. `sample`: so many of all, 0 for every one; `double`: again during the recovery;
-    `replay`: these cuts one after the other and no others.
+    `replay`: these cuts one after the other and no others. `extend`, `day`: what the session is
+    like, as in world.Plan.
     """
 
     sample: int = 0
@@ -58,6 +61,8 @@ class Wanted:
     jobs: int = 2
     replay: list[Cut] = field(default_factory=list)
     sell_again: bool = False  # of a replay: a second session after the recovery
+    extend: bool = False  # as world.Plan
+    day: bool = False
 
 
 @dataclass
@@ -92,10 +97,12 @@ class Report:
 class Ground:
     """What all runs stand on: files, the flash as it is before, the loaded firmware."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, wanted: Wanted) -> None:
         """Raises FoundryError."""
         room_sizes()  # brings the firmware's modules up to date
-        self.plan = Plan(directory)
+        self.plan = Plan(directory, extend=wanted.extend, day=wanted.day)
+        if wanted.extend:
+            self.plan.hold_minor = _SMALL_HOLD
         write_files(self.plan, _TARIFF.read_text())
         self.epoch, self.acked = self._fill(directory / "flash.bin")
         flash = FileFlash(str(directory / "flash.bin"), SECTORS)
@@ -213,6 +220,8 @@ class Run:
         if state not in ("", "done"):
             self.trouble.append(f"the refund is {state}")
         await self._rest()
+        if self.world.plan.day and not await day_closed(self.world):
+            self.trouble.append(f"the day is not closed: {self.world.log[-4:]}")
         if self.sell_again and not self.trouble:
             self.driver.new_visit()
             await self._visit()

@@ -35,6 +35,12 @@ def powercut(
     ] = False,
     seed: Annotated[int, typer.Option(help="Draws the sample and the lengths of the cuts.")] = 1,
     jobs: Annotated[int, typer.Option(help="Branches at a time.", min=1, max=64)] = 2,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="The hold is too small and is extended.")
+    ] = False,
+    day: Annotated[
+        bool, typer.Option("--day", help="The terminal's day ends after the session.")
+    ] = False,
     replay: Annotated[str, typer.Option(help="One branch by its name, such as c113.7.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
@@ -53,7 +59,7 @@ def powercut(
     except ValueError as e:
         raise _fail(f"--replay: {e}", 2) from e
     again = replay.endswith(SELL)
-    wanted = Wanted(sample, seed, double, not actions, True, jobs, cuts, again)
+    wanted = Wanted(sample, seed, double, not actions, True, jobs, cuts, again, extend, day)
     try:
         with tempfile.TemporaryDirectory(prefix="forecourt-powercut-") as directory:
             done = _replayed(Path(directory), wanted) if cuts else _run(Path(directory), wanted)
@@ -74,7 +80,7 @@ def _fail(text: str, code: int = 1) -> typer.Exit:
 def _run(directory: Path, wanted: Any) -> dict[str, Any]:
     from hostsim.powercut.campaign import Campaign, Ground
 
-    ground = Ground(directory)
+    ground = Ground(directory, wanted)
     try:
         with Progress(console=_err, transient=True) as bar:
             task = bar.add_task("cuts", total=None)
@@ -88,6 +94,7 @@ def _run(directory: Path, wanted: Any) -> dict[str, Any]:
     finally:
         ground.foundry.close()
     options = f" --seed {wanted.seed}" + ("" if wanted.flash else " --actions")
+    options += " --extend" * wanted.extend + " --day" * wanted.day
     for entry in report.failed:
         entry["replay"] = f"python -m hostsim powercut --replay {entry['cut']}{options}"
     return {
@@ -106,7 +113,7 @@ def _run(directory: Path, wanted: Any) -> dict[str, Any]:
 def _replayed(directory: Path, wanted: Any) -> dict[str, Any]:
     from hostsim.powercut.campaign import Ground, replay
 
-    ground = Ground(directory)
+    ground = Ground(directory, wanted)
     try:
         run, verdict = replay(ground, wanted)
     finally:

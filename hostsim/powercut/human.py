@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 
 from hostsim.backoffice.refunds import RefundError
-from hostsim.powercut.world import CHARGER, VirtualWorld
+from hostsim.powercut.plan import CHARGER
+from hostsim.powercut.world import VirtualWorld
 from hostsim.terminal.books import State
 
 REFUND = "R-1"
@@ -20,6 +21,7 @@ _TAP_AGAIN_S = 4.0
 _DARK_S = 1.0
 _SETTLED_S = 0.3
 _AT_REST = ("free", "receipt", "declined")
+_SOLD = (State.CAPTURED, State.REVERSED)
 END_S = 240.0
 
 
@@ -131,6 +133,23 @@ async def at_rest(world: VirtualWorld) -> bool:
         if world.worker.running and world.state in _AT_REST and world.synced:
             await asyncio.sleep(_SETTLED_S)
             if world.state in _AT_REST and world.synced and not world.session_open():
+                return True
+        await asyncio.sleep(_LOOK_S)
+    return False
+
+
+async def day_closed(world: VirtualWorld) -> bool:
+    """Waits until the terminal's day is closed and the back office has heard of it. What was
+    captured after the hour waits for the next day.
+    """
+    end = world.loop.time() + END_S
+    if any(r["kind"] == "captured" and r["at"] >= world.plan.day_ms for r in world.records()):
+        return True
+    while world.loop.time() < end:
+        left = [r for r in world.terminal.books.records if r.state in _SOLD and not r.batch]
+        if not left and world.state in _AT_REST and world.synced:
+            await asyncio.sleep(_SETTLED_S)
+            if world.synced and world.state in _AT_REST:
                 return True
         await asyncio.sleep(_LOOK_S)
     return False

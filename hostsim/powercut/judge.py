@@ -9,10 +9,12 @@ from typing import Any
 
 from hostsim import books
 from hostsim.backoffice import views
-from hostsim.powercut.world import CHARGER, VirtualWorld
+from hostsim.powercut.plan import CHARGER
+from hostsim.powercut.world import VirtualWorld
 from hostsim.terminal.books import Kind, State
 
 FIGURES = ("holds_left_open", "unpaid_wh", "lost_records", "duplicate_effects")
+_HOLDS = ("authorised", "extended", "extend_done")
 _ONCE = ("hold_asked", "energising", "power_off", "priced", "captured", "cancelled", "refunded")
 
 
@@ -39,6 +41,8 @@ def judge(world: VirtualWorld, start_wh: int) -> Verdict:
     _money(v, world, flash, office)
     _energy(v, world, flash, start_wh)
     _delivery(v, world, flash, office)
+    if world.plan.day:
+        _day(v, world, flash)
     if world.state == "out_of_service":
         v.failures.append(f"out of service: {world.view.get('message')}")
     return v
@@ -89,12 +93,21 @@ def _money(
     }
     priced = {r["sess"]: r["total_minor"] for r in flash if r["kind"] == "priced"}
     captured = {r["sess"]: r["captured_minor"] for r in flash if r["kind"] == "captured"}
-    held = {r["sess"]: r["amount_minor"] for r in flash if r["kind"] == "authorised"}
+    held = {r["sess"]: r["amount_minor"] for r in flash if r["kind"] in _HOLDS}
     for sess, total in priced.items():
         if captured.get(sess, 0) != total:
             v.failures.append(f"session {sess}: priced {total}, captured {captured.get(sess)}")
         if total > held.get(sess, 0):
             v.failures.append(f"session {sess}: priced {total} of a hold of {held.get(sess)}")
+
+
+def _day(v: Verdict, world: VirtualWorld, flash: list[dict[str, Any]]) -> None:
+    """Every total of the terminal is in flash, beside the same sum of the ledger's."""
+    days = [r for r in flash if r["kind"] == "end_of_day"]
+    told = [b["total_minor"] for b in world.terminal.books.batches if b["total_minor"]]
+    kept = [r["terminal_minor"] for r in days if r["terminal_minor"]]
+    if any(r["result"] in ("differs", "unseen") for r in days) or set(told) - set(kept):
+        v.failures.append(f"the terminal's days are {told}, the charger's {days}")
 
 
 def _at_the_terminal(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

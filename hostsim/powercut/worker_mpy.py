@@ -24,7 +24,8 @@ _EAGAIN = 11
 # what is entered and left on a charger
 _RARE = (
     "compose", "config", "orders", "tariffs", "receipt", "meter.profiles", "terminal.profiles",
-    "session.recovery", "session.closing", "pricing.receipt", "pricing.words",
+    "session.recovery", "session.closing", "session.extension", "day", "pricing.receipt",
+    "pricing.words",
 )  # fmt: skip
 _COPY = b"\xff\xff\xff\xff"  # in place of a horizon: the rest is a socket's path
 _libc = ffi.open("libc.so.6")

@@ -7,9 +7,7 @@ with its database and the flash are the simulator's real ones; `peers` carries b
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from hostsim.meter.device import MeterDevice
 from hostsim.meter.models import model
 from hostsim.powercut.loop import VirtualClock, VirtualLoop
 from hostsim.powercut.peers import WAY_S, Broker, ModbusSlave, Port
+from hostsim.powercut.plan import COMMAND_KEY, Plan
 from hostsim.powercut.worker import (
     CLOSE,
     DATA,
@@ -44,8 +43,6 @@ from hostsim.vehicle import Vehicle
 
 SAID = 100  # watched: bytes of the terminal
 ARRIVES = 200  # watched: something is about to reach the firmware
-CHARGER = "FC-0001"
-COMMAND_KEY = "5a" * 32
 SECTORS = 12
 METER, TERMINAL = 1, 2
 _PORTS = {"1001": "lines", "1002": "broker", "1003": "time"}
@@ -54,19 +51,7 @@ _TELEMETRY = ("/session", "/log")  # not kept here: nothing rests on it
 _STEP_S = 0.05
 _RESTART_S = 0.5
 _BATCH_S = 0.004
-_START_MS = 1_763_800_000_000  # a Saturday morning
 _START_WH = 1_234_560
-
-
-@dataclass
-class Plan:
-    """How the session is: clock speed, what the vehicle wants, where files are."""
-
-    directory: Path
-    speed: int = 60
-    wanted_wh: int = 300
-    hold_minor: int = 6000
-    seed: int = 1
 
 
 class VirtualEvse(Evse):
@@ -109,7 +94,7 @@ class VirtualWorld:
         self.loop = loop
         self.plan = plan
         self.first_seq = first_seq
-        self.clock = VirtualClock(loop, _START_MS, plan.speed)
+        self.clock = VirtualClock(loop, plan.start_ms, plan.speed)
         self.flash = FileFlash("", SECTORS, seed=plan.seed)
         self.flash.load(*image)
         self.worker = Worker(loop, foundry, self._item, self._arrives)
@@ -380,21 +365,3 @@ class VirtualWorld:
 
 def _nobody(_kind: int, _channel: int, _data: bytes) -> None:
     """Power stays on."""
-
-
-def write_files(plan: Plan, tariff: str) -> None:
-    """What the charger finds beside its flash."""
-    config = {
-        "charger": CHARGER,
-        "currency": json.loads(tariff)["currency"],
-        "hold_minor": plan.hold_minor,
-        "salt": "powercut campaign",
-        "checkpoint_s": 20,
-        "receipt_show_s": 30,
-        "mqtt": {"host": "broker", "port": 1002, "command_key": COMMAND_KEY},
-        "time_server": {"host": "time", "port": 1003},
-    }
-    (plan.directory / "config.json").write_text(json.dumps(config))
-    (plan.directory / "tariff.json").write_text(tariff)
-    for name in ("ca.crt", "charger.crt", "charger.key"):
-        (plan.directory / name).write_text("not used")

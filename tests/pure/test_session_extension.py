@@ -35,6 +35,9 @@ class ExtendBench(Bench):
             Extending(), Prices(ENERGY), Numbers(), lambda: 1700000000000
         )
         self.meter(1000)
+        self.cfg = Extending()
+        self.runner = self
+        self.hold = Hold()
         self.written = []
         self.said = []
 
@@ -65,7 +68,7 @@ class ExtendBench(Bench):
 
     def ask(self, terminal):
         self.terminal = terminal
-        asyncio.run(extension.ask(self, Hold(), self.did(do.EXTEND)[-1][1]))
+        asyncio.run(extension.work(self))
         return [kind for kind, _ in self.written]
 
 
@@ -97,7 +100,7 @@ def test_more_is_asked_for_minutes_before_the_hold_is_used_up_and_only_once():
     assert not b.did(do.EXTEND)
     while not b.did(do.EXTEND):
         b.run_until(b.m.register_wh + 6)
-    assert b.did(do.EXTEND) == [(do.EXTEND, 1000)]
+    assert b.did(do.EXTEND) == [(do.EXTEND,)]
     price = b.m.delivery.bill.engine.price_minor()
     # 22 kW for five minutes is 0.92 of the 20.00
     assert 1890 < price < 1910, price
@@ -126,7 +129,7 @@ def test_what_was_approved_is_the_new_hold_up_to_the_most_that_is_allowed():
     assert b.written[-1][1]["how"] == "kept" and b.written[-1][1]["amount_minor"] == 3000
     assert b.m.session.authorised_minor == b.m.delivery.bill.hold_minor == 3000
     b.run_until(1000 + 59000)
-    assert b.m.state == "charging" and b.did(do.EXTEND)[1:] == [(do.EXTEND, 1000)]
+    assert b.m.state == "charging" and b.did(do.EXTEND)[1:] == [(do.EXTEND,)]
     b.ask(Terminal(Answer(text="approved"), 4000))
     b.run_until(1000 + 90000)
     assert len(b.did(do.EXTEND)) == 2 and b.m.session.reason == "hold_reached"
@@ -295,7 +298,7 @@ class Interrupted:
     sess = 9
     seq = 3
     hold = {"hold_minor": 2000, "method": "card", "reference": "S9", "uid_hash": "u1",
-            "tariff_crc": 7}  # fmt: skip
+            "tariff_crc": 7, "remote": ""}  # fmt: skip
     power_off = checkpoint = None
     energising = {"register_wh": 1000, "serial": ""}
     authorised = {"receipt": 231, "pan": "", "card": "", "auth_code": ""}

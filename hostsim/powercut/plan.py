@@ -1,0 +1,63 @@
+"""What the campaign's session is like, and the files its charger finds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+CHARGER = "FC-0001"
+COMMAND_KEY = "5a" * 32
+_START_MS = 1_763_800_000_000  # a Saturday morning
+_EVENING_MS = 1_763_848_200_000  # 22:50 in Berlin
+_DAY_HOUR = 23
+_STEP_MINOR = 5
+
+
+@dataclass
+class Plan:
+    """How the session is: clock speed, what the vehicle wants, where files are. `extend`: the hold
+    is too small and is extended once; `day`: the terminal's day ends soon after.
+    """
+
+    directory: Path
+    speed: int = 60
+    wanted_wh: int = 300
+    hold_minor: int = 6000
+    seed: int = 1
+    extend: bool = False
+    day: bool = False
+
+    @property
+    def start_ms(self) -> int:
+        """Epoch ms at which everything begins."""
+        return _EVENING_MS if self.day else _START_MS
+
+    @property
+    def day_ms(self) -> int:
+        """Epoch ms of the terminal's end of day."""
+        return _EVENING_MS + 600_000
+
+
+def write_files(plan: Plan, tariff: str) -> None:
+    """What the charger finds beside its flash."""
+    config = {
+        "charger": CHARGER,
+        "currency": json.loads(tariff)["currency"],
+        "hold_minor": plan.hold_minor,
+        "salt": "powercut campaign",
+        "checkpoint_s": 20,
+        "receipt_show_s": 30,
+        "mqtt": {"host": "broker", "port": 1002, "command_key": COMMAND_KEY},
+        "time_server": {"host": "time", "port": 1003},
+    }
+    if plan.extend:
+        most = plan.hold_minor + _STEP_MINOR
+        config["extend"] = {"step_minor": _STEP_MINOR, "max_minor": most}
+        config["min_hold_minor"] = 1
+    if plan.day:
+        config["end_of_day_hour"] = _DAY_HOUR
+    (plan.directory / "config.json").write_text(json.dumps(config))
+    (plan.directory / "tariff.json").write_text(tariff)
+    for name in ("ca.crt", "charger.crt", "charger.key"):
+        (plan.directory / name).write_text("not used")
