@@ -326,11 +326,10 @@ class Runner:
         finally:
             leave("firmware.refunds", "firmware.refund_card", "firmware.ledger.refunds",
                   "firmware.day", "firmware.session.extension")  # fmt: skip
-        at = self._uptime() + wait_ms
         if what == do.REFUND:
-            p.remote.refund_at = at
+            p.remote.refund_at = self._uptime() + wait_ms
         elif what == do.DAY:
-            self._day_at = at
+            self._day_at = self._uptime() + wait_ms
 
     async def _job(self, job) -> None:
         what = job[0]
