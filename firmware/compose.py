@@ -65,7 +65,7 @@ def build(app, reason: str) -> None:
     OSError.
     """
     board = app.board
-    fault = _config(app)
+    fault = stored_config(app)
     cfg = app.cfg
     once = cfg.once
     cfg.once = None
@@ -80,7 +80,7 @@ def build(app, reason: str) -> None:
     app.terminal = _terminal(board, cfg, once)
     app.terminal.beats = app.beats
     app.terminal.on_time = app.remote.on_terminal_time
-    settings = _sync_settings(cfg.charger, once, board.files, app.beats)
+    settings = sync_settings(cfg.charger, once, board.files, app.beats)
     app.sync = Sync(settings, app.ledger, app.clock, board.network, app.remote)
     if said:
         app.log("info", "meter: " + said)
@@ -92,7 +92,7 @@ def build(app, reason: str) -> None:
     app.append("boot", firmware=app.version, reason=reason, safe=0)
 
 
-def _config(app) -> str:
+def stored_config(app) -> str:
     """The stored configuration into `app.cfg`; the one before it where that cannot be used, and
     then why. Raises the first one's ConfigError or OSError when there is none to use.
     """
@@ -205,7 +205,7 @@ def _terminal(board, cfg, once: dict) -> ZvtTerminal:
     return ZvtTerminal(serial, profile, currency, password, once["salt"], board.clock)
 
 
-def _sync_settings(charger: str, once: dict, files: str, beats: dict) -> dict:
+def sync_settings(charger: str, once: dict, files: str, beats: dict) -> dict:
     """The configuration as firmware/sync reads it."""
     return {
         "charger_id": charger,

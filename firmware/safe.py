@@ -55,15 +55,15 @@ class Safe:
 
     async def _words(self) -> None:
         """Its configuration, then words on the screen in the languages it names."""
-        from firmware import compose
+        from firmware.compose import stored_config, sync_settings
         from firmware.errors import ConfigError
         from firmware.paper import leave
         from firmware.screen.screen import Screen
 
         languages = ("en",)
         try:
-            compose._config(self)
-            self._mqtt = compose._sync_settings(
+            stored_config(self)
+            self._mqtt = sync_settings(
                 self.cfg.charger, self.cfg.once, self.board.files, {}
             )["mqtt"]
             languages = self.cfg.languages
@@ -79,16 +79,16 @@ class Safe:
 
     async def _link(self) -> None:
         from firmware.app import VERSION
-        from firmware.sync import messages
         from firmware.sync.link import Link
+        from firmware.sync.messages import PREFIX, dump
 
         if self._mqtt is None:
             return
-        self._dump = messages.dump
+        self._dump = dump
         self._fields = {"online": True, "at": 0, "state": "safe_mode", "reason": self.why,
                         "connector": self.cfg.connector, "version": VERSION}  # fmt: skip
-        prefix = (messages.PREFIX + self.cfg.charger + "/").encode()
-        will = messages.dump({"online": False, "reason": "lost"})
+        prefix = (PREFIX + self.cfg.charger + "/").encode()
+        will = dump({"online": False, "reason": "lost"})
         await Link(self._mqtt, prefix, will, (), self.board.network, self).run()
 
     def feed(self, link) -> bool:

@@ -150,6 +150,16 @@ def test_modules_that_import_each_other_are_refused():
         Linker(circle)
 
 
+def test_a_linked_module_imported_whole_inside_a_function_is_refused():
+    texts = {
+        "firmware.app": "from firmware.a import one\ndef go():\n    return one()\n",
+        "firmware.a": "def one():\n    return 1\n",
+        "firmware.late": "def go():\n    from firmware import a\n    return a.one()\n",
+    }
+    with pytest.raises(LinkError, match="linked module firmware.a inside a function"):
+        Linker(texts).units()
+
+
 def test_nothing_is_renamed_where_the_stubs_are_missing(tmp_path, monkeypatch):
     """Without them names of MicroPython itself, such as readinto, would be taken for ours."""
     rename_module.foreign_names.cache_clear()

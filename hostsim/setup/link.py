@@ -230,6 +230,13 @@ class Linker:
     def _rewire(self, node: ast.stmt) -> ast.stmt:
         """Imports of linked modules inside functions lead to the linked one."""
         for inner in ast.walk(node):
+            if isinstance(inner, ast.ImportFrom):
+                for alias in inner.names:
+                    if f"{inner.module}.{alias.name}" in self._order:
+                        raise LinkError(
+                            f"import of the linked module {inner.module}.{alias.name} inside a "
+                            "function: import what is needed of it"
+                        )
             if isinstance(inner, ast.ImportFrom) and inner.module in self._order:
                 for alias in inner.names:
                     new = self._meaning(inner.module, alias.name)
