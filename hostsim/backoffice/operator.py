@@ -45,6 +45,7 @@ class Operator:
     gateway_url: str = ""
     gateway_acquires: str = ""
     mail_server: str = ""
+    mail_from: str = ""
     pay_hold_minor: int = 6000
     pay_wait_s: int = 120
     pay_patience_s: int = 900
@@ -96,6 +97,12 @@ def _check(o: Operator) -> None:
         ("language", o.language in LANGUAGES, f"must be one of {', '.join(LANGUAGES)}"),
         ("country", bool(re.fullmatch("[A-Z]{2}", o.country)), "must be two capital letters"),
         ("party", bool(re.fullmatch("[A-Z0-9]{3}", o.party)), "must be three capitals or digits"),
+        (
+            "mail_server",
+            not o.mail_server or bool(re.fullmatch(r"[^\s:/]+:[0-9]{1,5}", o.mail_server)),
+            "must be HOST:PORT",
+        ),
+        ("mail_from", not o.mail_server or "@" in o.mail_from, "must be an address"),
         (
             "public_url",
             not o.public_url

@@ -21,6 +21,7 @@ from hostsim.backoffice.models import Charger, Command, Retained, Session, writi
 from hostsim.backoffice.pay_tables import Pay, PayEvent, PayRefund
 from hostsim.backoffice.phone import code, pays
 from hostsim.backoffice.phone.cashier import Cashier, Office
+from hostsim.backoffice.phone.mail import Mail
 from hostsim.backoffice.phone.paybacks import Paybacks
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class PayDesk:
         self.paybacks = Paybacks(
             office.engine, office.operator, gateway, office.refunds, office.now_ms
         )
-        self.cashier.chores.append(self.paybacks.tend)
+        self.mail = Mail(office.engine, office.operator, office.now_ms)
+        self.cashier.chores += [self.paybacks.tend, self.mail.tend]
         self._lock = threading.Lock()
         self._read: dict[int, tuple[str, dict[str, list[str]]]] = {}
 
@@ -144,6 +146,13 @@ class PayDesk:
     ) -> str:
         """A payment of a monthly invoice, captured as soon as it is held; its id, "" when another
         one is under way."""
+        with Db(self.office.engine, expire_on_commit=False) as db:
+            query = select(Pay).where(Pay.kind == "bill", Pay.state == pays.DECLINED)
+            query = query.where(Pay.code.startswith(f"bill-{bill['number']}-"))
+            left = db.scalars(query).first()
+        if left is not None and pays.page_key(token) != left.page:
+            self.stop(left)  # somebody closed that page
+            self.cashier.step(left.id)
         with Db(self.office.engine) as db:
             name = payment_code(db, bill["number"])
         fields = {
@@ -196,6 +205,9 @@ class PayDesk:
 
     def stop(self, pay: Pay) -> None:
         """The driver wants an end: before it began the hold goes back, else the charger stops."""
+        if pay.state == pays.DECLINED and not pay.reference:  # for certain: nothing is held
+            pays.move(self.office.engine, pay, pays.CANCELLED, why="given_up")
+            return
         if pay.state in (pays.DECLINED, pays.ACTION, pays.HELD):
             moved = pays.move(self.office.engine, pay, pays.CANCELLING, why="given_up")
             if moved:

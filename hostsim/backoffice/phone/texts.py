@@ -42,6 +42,12 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "E-Mail für den Beleg (nur wenn gewünscht)",
         "E-mail pour le reçu (facultatif)",
     ),
+    "mail_subject": ("Your receipt", "Ihr Beleg", "Votre reçu"),
+    "mail_text": (
+        "Thank you for charging with us. Your invoice is attached.",
+        "Vielen Dank für Ihren Ladevorgang. Ihre Rechnung liegt bei.",
+        "Merci pour votre recharge. Votre facture est jointe.",
+    ),
     "email_bad": (
         "This is not an e-mail address.", "Das ist keine E-Mail-Adresse.",
         "Ce n'est pas une adresse e-mail.",
