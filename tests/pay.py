@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import stripe
 from fastapi.testclient import TestClient
@@ -254,7 +253,7 @@ class House:
         mac = code.mac_of(self.office.command_key(charger), charger, connector, expiry)
         return f"/pay/{charger}/{connector}/{expiry}/{mac}"
 
-    def pay(self, address: str = "", method: str = GOOD, **more: str) -> httpx.Response:
+    def pay(self, address: str = "", method: str = GOOD, **more: str) -> Any:
         """Scans and pays; the page that comes."""
         address = address or self.address()
         form = self.browser.get(address)

@@ -13,7 +13,7 @@ import pytest
 
 from hostsim.phone import Phone
 from hostsim.world import World
-from tests.worlds import act, run, until_record, until_state
+from tests.worlds import act, agree, run, settled, until_record, until_state
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -40,12 +40,11 @@ def test_without_a_terminal_through_a_power_cut_and_a_restart_the_price_is_taken
             await world.back_office.restart()
             await until_record(world, "captured")
             assert await phone.until("captured") == "captured"
-            await world.until(world.synced, 60, "everything in the back office")
+            await settled(world)
         finally:
             await phone.close()
         price = world.records["priced"]["total_minor"]
-        books = world.compare_books()
-        assert books["agree"], books["differences"]
+        books = agree(world)
         assert books["gateway"]["captured_minor"] == price > 0
         assert books["gateway"]["payments"] == 1 and books["gateway"]["open"] == []
         assert books["terminal"]["payments"] == 0
@@ -66,11 +65,10 @@ def test_somebody_who_taps_first_has_the_charger_and_the_phone_its_money_back() 
             await until_record(world, "checkpoint")
             await act(world, "unplug")
             await until_record(world, "captured")
-            await world.until(world.synced, 60, "everything in the back office")
+            await settled(world)
         finally:
             await phone.close()
-        books = world.compare_books()
-        assert books["agree"], books["differences"]
+        books = agree(world)
         assert books["terminal"]["payments"] == 1 and books["gateway"]["payments"] == 0
 
     run(scenario, gateway=True, config={"plug_timeout_s": 600, "checkpoint_s": 30})
