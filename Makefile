@@ -6,7 +6,7 @@ BOARD ?=
 PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-board powercut check bench build flash provision ledger logs shell doctor soak fuzz lock clean
+.PHONY: help setup run test test-long test-board powercut starve check bench build flash provision ledger logs shell doctor soak fuzz lock clean
 
 help: ## explain every target (this list)
 	@echo 'make <target>; ARGS="..." is handed on to run, test, bench, soak, fuzz, flash and doctor.'
@@ -32,6 +32,9 @@ test-board: ## the tests on an emulated board (not there yet: hostsim/emulator h
 
 powercut: build ## the whole power-cut campaign: every byte of every flash write, every action, again during recovery
 	@$(PY) -m hostsim powercut --every-byte --double $(ARGS)
+
+starve: build ## memory runs out at every line of the firmware that a session runs (hours; ARGS="--sample N")
+	@$(PY) -m hostsim starve $(ARGS)
 
 check: build ## ruff, types of both halves, mpy-cross over firmware and board, house rules, spelling
 	@$(PY) -m hostsim.setup.check

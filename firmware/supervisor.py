@@ -62,17 +62,16 @@ class Supervisor:
                 self._beats[name] = began
             try:
                 await entry[_MAKE]()
-                reason = "ended"
+                reason = None
             except asyncio.CancelledError:
                 raise
             except Exception as e:  # noqa: BLE001 - the one place where a task's death is handled
-                reason = "%s: %s" % (type(e).__name__, e)
-                self._trace(e)
+                reason = e
             self._beats[name] = None
             self.restarts += 1
-            self._report("error", "task %s %s; restarting" % (name, reason))
+            reason = self._tell(name, reason)
             if entry[_CRITICAL]:
-                self._fatal("task_died", "%s: %s" % (name, reason))
+                self._fatal("task_died", reason)
             if time.ticks_diff(time.ticks_ms(), began) > _PAUSE_MAX_MS:
                 pause_ms = 1000
             entry[_LIVES] = False  # the watchdog hungers: a task that will not live resets it
@@ -80,10 +79,21 @@ class Supervisor:
             entry[_LIVES] = True
             pause_ms = min(pause_ms * 2, _PAUSE_MAX_MS)
 
-    def _trace(self, e) -> None:
-        import sys
+    def _tell(self, name: str, e) -> str:
+        """Why a task ended. Where it died for lack of memory there may be none for words: what
+        has to be done is done without them.
+        """
+        try:
+            if e is not None:
+                import sys
 
-        sys.print_exception(e)
+                sys.print_exception(e)
+            reason = "%s: %s" % (type(e).__name__, e) if e is not None else "ended"
+            self._report("error", "task %s %s; restarting" % (name, reason))
+            return "%s: %s" % (name, reason)
+        except MemoryError:
+            gc.collect()
+            return name
 
     def _start(self, entry) -> None:
         entry[_TASK] = asyncio.create_task(self._keep(entry))
@@ -101,7 +111,11 @@ class Supervisor:
             stall = time.ticks_diff(time.ticks_ms(), before) - _FEED_MS
             if stall > self.max_stall_ms:
                 self.max_stall_ms = stall
-            if self._all_well(stall > _STALL_MS):
+            try:
+                well = self._all_well(stall > _STALL_MS)
+            except MemoryError:  # starting a task anew; it is tried again
+                well = False
+            if well:
                 self._watchdog.feed()
                 fed += 1
                 if fed == _UP:

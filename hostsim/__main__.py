@@ -12,6 +12,7 @@ from hostsim.meter import cli as meter
 from hostsim.powercut import cli as powercut
 from hostsim.pricing import cli as pricing
 from hostsim.soak import cli as soak
+from hostsim.starve import cli as starve
 from hostsim.terminal import cli as terminal
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
 _PARTS = (
     commands, refund_cli, command_cli, soak, fuzz, pricing, terminal, meter, backoffice, fleet,
     powercut,
+    starve,
 )  # fmt: skip
 for part in _PARTS:
     part.register(app)

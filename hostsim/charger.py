@@ -42,6 +42,7 @@ class Machine:
     heap_kb: int
     rom: bool
     bits: int
+    beside: str = ""  # a MicroPython module that is loaded before the firmware, to look at it
 
     @classmethod
     def choose(cls, rom: bool = False, bits: int = 32) -> Machine:
@@ -57,7 +58,12 @@ class Machine:
         return cls(path, heap_kb * (2 if bits == 64 else 1), rom, bits)
 
     def command(self) -> list[str]:
-        start = [str(_ROM_START), str(BUILD / "rom.img")] if self.rom else ["-c", _RAM_START]
+        beside = [self.beside] if self.beside else []
+        if self.rom:
+            start = [str(_ROM_START), str(BUILD / "rom.img"), *beside]
+        else:
+            first = "".join(f"exec(open({path!r}).read(), {{}}); " for path in beside)
+            start = ["-c", _RAM_START.replace("import main", first + "import main")]
         return [str(self.interpreter), "-X", f"heapsize={self.heap_kb}k", *start]
 
 

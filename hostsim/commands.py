@@ -231,8 +231,8 @@ def bench(
     only: Annotated[
         str,
         typer.Option(
-            help="Parts with commas between: charger, pricing, modbus, flash, drain. The drain"
-            " alone is of 1,000 sessions (some six minutes), else of 200."
+            help="Parts with commas between: charger, memory, pricing, modbus, flash, drain. The"
+            " drain alone is of 1,000 sessions (some six minutes), else of 200."
         ),
     ] = "",
     as_json: _Json = False,

@@ -3,7 +3,7 @@ from it.
 
 As a board with a ROMFS partition does by itself: bytecode is executed in place and only data takes
 heap (../shared/facts/micropython.md, "The 32-bit build is the memory gate"). Usage: micropython
-rom_start.py IMAGE
+rom_start.py IMAGE [BESIDE]
 """
 
 import gc
@@ -27,5 +27,7 @@ def mount(path: str) -> None:
 mount(sys.argv[1])
 sys.path[:] = ["/rom", ".frozen"]
 del mount, ffi, uctypes, vfs
+if len(sys.argv) > 2:  # a program that looks at the charger from beside
+    exec(open(sys.argv[2]).read(), {})
 gc.collect()
 import main  # noqa: E402, F401

@@ -13,7 +13,7 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Options:
     charger: str = CHARGER_ID
     flash_kib: int = 256
     proxied: bool = False
+    beside: str = ""  # charger.Machine.beside
     gateway: bool = False
     pages_url: str = ""
 
@@ -151,7 +152,7 @@ class World(Waiting):
         o = self.options
         undo = self._started
         commission.check_build(o.rom)
-        machine = Machine.choose(o.rom, o.bits)
+        machine = replace(Machine.choose(o.rom, o.bits), beside=o.beside)
         if machine.bits != o.bits:
             self._printed("no 32-bit MicroPython here: the 64-bit one, with twice the heap")
         undo.callback(self.terminal_line.close)

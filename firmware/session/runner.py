@@ -96,9 +96,9 @@ class Runner:
         """A task that acts on money or power died or hangs: the truth is in flash, so start again
         from there. The operator hears which task it was.
         """
-        self._lines.contactor(False)
-        self._lines.offer(0)
         try:
+            self._lines.contactor(False)
+            self._lines.offer(0)
             number = self._m.session.number if self._m.session else 0
             self._p.append("alarm", code=code, sess=number, detail=detail[:100])
         except LedgerError as e:

@@ -113,11 +113,14 @@ class ZvtTerminal(Money, PaymentTerminal):
         self._reading = True
         self._abort = False
         try:
-            async with self._lock:
+            await self._lock.acquire()
+            try:
                 if not self.ready:
                     await asyncio.sleep(1)
                     return None
                 return None if self._abort else await self._read(min(timeout_s, _MAX_READ_S))
+            finally:
+                self._lock.release()  # needs no memory, unlike async with
         finally:
             self._reading = False
 
@@ -149,7 +152,8 @@ class ZvtTerminal(Money, PaymentTerminal):
         return _card(answer)
 
     async def _come_up(self) -> None:
-        async with self._lock:
+        await self._lock.acquire()
+        try:
             self._state = "registering"
             self._lost = False
             self.fault_code = 0
@@ -169,6 +173,8 @@ class ZvtTerminal(Money, PaymentTerminal):
             if status & _DIAGNOSIS_BIT:
                 await self._maintain(results.NEEDS_DIAGNOSIS)
             await self._enquire()
+        finally:
+            self._lock.release()
 
     async def _register(self, answer: Answer) -> None:
         """A terminal that says it is busy is perhaps in a command from before our reset: that is
@@ -201,13 +207,16 @@ class ZvtTerminal(Money, PaymentTerminal):
             await asyncio.sleep_ms(_IDLE_MS)
             due = time.ticks_diff(time.ticks_ms(), self._enquired) > _ENQUIRY_MS
             if due or not self._lock.locked():
-                async with self._lock:
+                await self._lock.acquire()
+                try:
                     if due:
                         await self._enquire()
                         continue
                     apdu = await self._receive(0)
                     if apdu is not None and apdu.command < 0x8000:
                         await self._other(apdu)
+                finally:
+                    self._lock.release()
         raise TerminalTimeout("the terminal has to register again")
 
     async def _enquire(self) -> None:

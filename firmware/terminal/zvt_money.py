@@ -256,7 +256,8 @@ class Money(Dialogue):
         answer.results = True
         answer.commit = commit
         self.abort()  # a card that is awaited for nothing gives way
-        async with self._lock:
+        await self._lock.acquire()
+        try:
             if not self.ready:
                 outcome.code = self.fault_code or -1
                 outcome.text = "out_of_service" if self.fault_code else "terminal_off"
@@ -277,6 +278,8 @@ class Money(Dialogue):
             finally:
                 self._busy = False
                 self._who = "terminal"
+        finally:
+            self._lock.release()
         self._judge(outcome, answer)
         return answer
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hostsim import bench_flash
-from hostsim.bench import drain, modbus
+from hostsim.bench import drain, memory, modbus
 from hostsim.broker import BrokerError
 from hostsim.charger import Charger, ChargerError, Machine
 from hostsim.pricing import ticks
@@ -57,7 +57,7 @@ asyncio.run(main())
 """
 
 
-PARTS = ("charger", "pricing", "modbus", "flash", "drain")
+PARTS = ("charger", "memory", "pricing", "modbus", "flash", "drain")
 _DRAIN_SESSIONS = 200
 
 
@@ -70,6 +70,8 @@ async def everything(
     found: dict[str, Any] = {"made_with": _machine(rom)}
     if "charger" in only:
         found |= await _charger(rom, progress)
+    if "memory" in only:
+        found["memory"] = found.get("memory", {}) | await memory.measure(progress)
     if "pricing" in only:
         progress("price ticks")
         found["pricing"] = await asyncio.to_thread(ticks.measure)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from hostsim.bench import memory
 from hostsim.setup import BUILD
 
 FILE = BUILD / "bench.json"
@@ -178,10 +179,12 @@ def show(found: dict[str, Any]) -> None:
     table.add_column("")
     table.add_column("measured", justify="right")
     table.add_column("beside")
-    for what, path, unit, beside in [*_ROWS, *_modbus_rows(found)]:
+    for what, path, unit, beside in [*_ROWS, *memory.rows(found), *_modbus_rows(found)]:
         if value(found, path) == "-":
             continue  # not measured this time
-        table.add_row(what, f"{value(found, path)} {unit}".rstrip(), _filled(beside, found))
+        table.add_row(
+            _filled(what, found), f"{value(found, path)} {unit}".rstrip(), _filled(beside, found)
+        )
     console = Console()
     console.print(table)
 

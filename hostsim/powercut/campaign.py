@@ -91,7 +91,8 @@ class Report:
             for name, minor in figures.items():
                 sums[name] = sums.get(name, 0) + minor
         if line["failures"]:
-            self.failed.append({"cut": line["cut"], "failures": line["failures"]})
+            failed = {name: line[name] for name in ("cut", "what", "failures")}
+            self.failed.append(failed)
 
 
 class Ground:
@@ -108,7 +109,10 @@ class Ground:
         flash = FileFlash(str(directory / "flash.bin"), SECTORS)
         self.image = flash.image(), flash.state()
         flash.close()
-        self.foundry = Foundry(directory)
+        self.foundry = self._load(directory)
+
+    def _load(self, directory: Path) -> Foundry:
+        return Foundry(directory)
 
     def _fill(self, path: Path) -> tuple[int, int]:
         interpreter = MICROPYTHON32 if POINTER_BITS32.exists() else MICROPYTHON

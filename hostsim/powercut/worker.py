@@ -20,7 +20,7 @@ from board.host_flash import FileFlash
 from hostsim.powercut.loop import VirtualLoop
 from hostsim.setup import BUILD, MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
 
-UART, OPEN, DATA, CLOSE, DATAGRAM, PROGRAM, ERASE, RESET, START = range(1, 10)
+UART, OPEN, DATA, CLOSE, DATAGRAM, PROGRAM, ERASE, RESET, START, RAN, HUNGER = range(1, 12)
 _HEAD = struct.Struct("<III")
 _ITEM = struct.Struct("<BBI")
 _PR_SET_PDEATHSIG = 1
@@ -30,6 +30,14 @@ _SCRIPT = Path(__file__).with_name("worker_mpy.py")
 Heard = Callable[[int, int, bytes], bool]
 
 
+def _nothing() -> None:
+    pass
+
+
+def _ignored(_data: bytes) -> None:
+    pass
+
+
 class FoundryError(RuntimeError):
     """The firmware cannot be loaded; str() says why."""
 
@@ -37,15 +45,19 @@ class FoundryError(RuntimeError):
 class Foundry:
     """The loaded firmware, waiting to be powered on at `path`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises FoundryError."""
+    def __init__(self, directory: Path, marked: Path | None = None) -> None:
+        """`marked`: a tree of .mpy whose memory can be taken away (hostsim/starve). Raises
+        FoundryError.
+        """
         self.path = directory / "firmware"
         self._log = directory / "firmware.log"
         interpreter = MICROPYTHON32 if POINTER_BITS32.exists() else MICROPYTHON
+        trees = [BUILD / "rooms", ROOT] if marked is None else [marked, BUILD / "rooms", ROOT]
+        hungry = [] if marked is None else [str(_SCRIPT.parents[1] / "starve")]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [str(interpreter), "-X", "heapsize=1500k", str(_SCRIPT), str(self.path)],
-                env={"MICROPYPATH": f"{BUILD / 'rooms'}:{ROOT}:.frozen"},
+                [str(interpreter), "-X", "heapsize=1500k", str(_SCRIPT), str(self.path), *hungry],
+                env={"MICROPYPATH": ":".join(map(str, trees)) + ":.frozen"},
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -86,6 +98,9 @@ class Worker:
         self._boot_ms = 0
         self._booted = False
         self.starts = 0
+        self.before_turn: Callable[[], None] = _nothing
+        self.ran: Callable[[bytes], None] = _ignored  # marks that were passed (hostsim/starve)
+        self.died: Callable[[], None] | None = None  # the process ended by an exception
 
     @property
     def running(self) -> bool:
@@ -148,11 +163,19 @@ class Worker:
             return now_ms
         assert self._socket is not None
         self._booted = True
+        self.before_turn()
         body = b"".join(self._in)
         self._in = []
         boot = self._boot_ms
         self._socket.sendall(_HEAD.pack(len(body), now_ms - boot, horizon_ms - boot) + body)
-        length, stopped, wake = _HEAD.unpack(self._exactly(_HEAD.size))
+        try:
+            length, stopped, wake = _HEAD.unpack(self._exactly(_HEAD.size))
+        except FoundryError:
+            if self.died is None:
+                raise
+            self.power_off()
+            self.died()
+            return now_ms
         said = self._exactly(length)
         self._wake_ms = boot + wake
         self._loop.arrived(boot + stopped)
@@ -160,7 +183,9 @@ class Worker:
         while at < length and self._socket is not None:
             kind, channel, size = _ITEM.unpack_from(said, at)
             at += _ITEM.size
-            if not self._heard(kind, channel, said[at : at + size]):
+            if kind == RAN:
+                self.ran(said[at : at + size])
+            elif not self._heard(kind, channel, said[at : at + size]):
                 self.power_off()
             at += size
         return boot + stopped

@@ -1,6 +1,8 @@
 """Runs the real firmware on the real host board, in virtual time, for hostsim/powercut/worker.py:
 
-    micropython worker_mpy.py SOCKET
+    micropython worker_mpy.py SOCKET [FOLDER]
+
+With the FOLDER of hunger_mpy.py the firmware's memory can be taken away (hostsim/starve).
 
 Loads everything once and waits at the Unix socket SOCKET. Each connection is one power-on: a copy
 of this process (fork) runs firmware.app.start until the connection ends. Only bytes leave and
@@ -19,7 +21,7 @@ import sys
 import ffi
 import loop_mpy  # type: ignore[import-not-found]
 
-_UART, OPEN, DATA, CLOSE, DATAGRAM, PROGRAM, ERASE, RESET, START = range(1, 10)
+_UART, OPEN, DATA, CLOSE, DATAGRAM, PROGRAM, ERASE, RESET, START, _, HUNGER = range(1, 12)
 _EAGAIN = 11
 # what is entered and left on a charger
 _RARE = (
@@ -52,6 +54,8 @@ class Line:
         time.unsent = True
 
     def exchange(self, wake_ms) -> None:
+        if hunger:
+            hunger.sitting()
         body = b"".join(self.out)
         self.out.clear()
         time.unsent = False
@@ -80,6 +84,8 @@ class Line:
             at += size
             if kind == START:
                 self.started = data
+            elif kind == HUNGER:
+                hunger.told(data)
             elif channel in self.streams:
                 self.streams[channel].arrived(kind, data)
 
@@ -97,6 +103,12 @@ def _address(path):
 
 line = Line()
 time.exchange = line.exchange
+hunger = None
+if len(sys.argv) > 2:
+    sys.path.insert(0, sys.argv[2])
+    import hunger_mpy  # type: ignore[import-not-found]
+
+    hunger = hunger_mpy.install(line.put)
 
 
 class Stream:
@@ -267,6 +279,8 @@ def _make_flash(sectors, size, seed, image, state):
 
 def run(connection) -> None:
     """One power-on."""
+    if hunger:
+        hunger.begin()
     line.connection = connection
     line.take()
     given = line.started
@@ -283,10 +297,13 @@ def run(connection) -> None:
     from board.host import Board
     from firmware.app import start
 
+    if hunger:
+        hunger_mpy.spare(type(_nor[0]), "readblocks", "writeblocks", "ioctl")
     try:
         start(Board())
     except SystemExit:
-        pass
+        if hunger:
+            hunger.release()
     line.put(RESET, 0)
     line.exchange(loop_mpy.FOREVER)
 
@@ -319,5 +336,21 @@ import firmware.app  # noqa: E402,F401
 
 for name in _RARE:
     __import__("firmware." + name)
+
+
+def _spare_hardware() -> None:
+    spare = hunger_mpy.spare
+    spare(UART, "write", "any", "init")
+    spare(Stream, "readinto", "readline")
+    spare(Socket, "write", "send", "recv", "connect", "close", "setblocking")
+    spare(loop_mpy.Poll, "register", "unregister", "ipoll")
+    spare(loop_mpy.TaskQueue, "push", "remove")
+    hunger_mpy.ends(loop_mpy.TaskQueue, "pop")
+    spare(board.host.World, "send", "contactor", "offer", "show", "feed")
+    spare(board.host.Board, "trace", "reset")
+
+
+if hunger:
+    _spare_hardware()
 
 serve(sys.argv[1])

@@ -71,12 +71,13 @@ class Manifest:
         """
         sizes: dict[str, int] = {}
         for path, file in self.files.items():
-            room = _room(Path(path))
+            room = room_of(Path(path))
             sizes[room] = sizes.get(room, 0) + file.size
         return dict(sorted(sizes.items()))
 
 
-def _room(path: Path) -> str:
+def room_of(path: Path) -> str:
+    """The room of a path inside the tree."""
     if path.parts[0] == "firmware":
         return path.parts[1] if len(path.parts) > 2 else "firmware"
     if path.parts[0] == "board":
@@ -187,6 +188,12 @@ def _digest(files: list[Path]) -> str:
     for path in files:
         whole.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
     return whole.hexdigest()
+
+
+def resident() -> list[str]:
+    """Modules that are always needed, in an order in which each finds what it needs."""
+    own = {name: path for name, path in sources().items() if not path.is_relative_to(LIB)}
+    return Linker({_module(name): path.read_text() for name, path in own.items()}).order
 
 
 def room_sizes(plain: dict[str, Path] | None = None) -> dict[str, int]:

@@ -38,7 +38,7 @@ class _Known:
     mentions: Counter[str]
     defined: Counter[str]
     stored: set[str]
-    kept: set[str]
+    kept: frozenset[str]
     prefixes: tuple[str, ...]
 
     def once(self, node: _Def) -> bool:

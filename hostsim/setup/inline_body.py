@@ -92,9 +92,9 @@ def _as_expression(
 
     class Replace(ast.NodeTransformer):
         def visit_Call(self, other: ast.Call) -> ast.AST:  # noqa: N802
-            return value if other is call else self.generic_visit(other)  # type: ignore[no-any-return]
+            return value if other is call else self.generic_visit(other)
 
-    return Replace().visit(statement)  # type: ignore[no-any-return]
+    return Replace().visit(statement)
 
 
 def _as_statements(

@@ -142,6 +142,11 @@ class Linker:
         self._used: set[str] = set()
         self._allot()
 
+    @property
+    def order(self) -> list[str]:
+        """The modules that become one, each behind those it needs."""
+        return list(self._order)
+
     def _visit(self, name: str, path: list[str]) -> None:
         if name in path:
             raise LinkError("modules import each other: " + " -> ".join([*path, name]))

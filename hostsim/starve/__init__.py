@@ -1,0 +1,1 @@
+"""Memory runs out at every statement of a session (docs/reliability.md)."""
