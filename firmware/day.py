@@ -8,18 +8,19 @@ Limit: a terminal that closes its day by itself, too, has nothing left to tell (
 """
 
 import asyncio
-import time
 
 from micropython import const
 
 from firmware.errors import TerminalError
 from firmware.paper import leave
 
+_BOOT = const(1)
 _CAPTURED = const(10)
 _END_OF_DAY = const(22)
 _DAY_ASKED = const(29)
 _HOUR_MS = const(3600000)
 _RETRY_MS = const(60000)
+_ALARM = const(2)  # behind an end of day there may be its alarm
 _ROOM = const(6)  # free sectors: a session needs them more
 _DIFFERENT = ("differs", "unseen")
 
@@ -47,20 +48,23 @@ async def work(app) -> int:
 
 async def _last(app) -> tuple:
     """(the terminal was asked after it, when, the terminal's figure) of the last end of day;
-    without one, (..., the oldest capture in flash, 0), 0 where there is none.
+    without one, (..., the oldest capture in flash, 0), 0 where there is none. One right before a
+    start may not have come to its end: that was long ago (1).
     """
     asked = False
-    since = 0
-    for found in app.ledger.scan((_CAPTURED, _END_OF_DAY, _DAY_ASKED)):
+    since = booted = 0
+    for found in app.ledger.scan((_BOOT, _CAPTURED, _END_OF_DAY, _DAY_ASKED)):
         for record in reversed(found):
-            if record.kind == "day_asked":
+            if record.kind == "boot":
+                booted = record.seq
+            elif record.kind == "day_asked":
                 asked = True
             elif record.kind == "captured":
                 since = record.at or 1
             elif record.fields["result"] != "failed":
-                return asked, record.at, record.fields["terminal_minor"]
-        app.beats["jobs"] = time.ticks_ms()
-        await asyncio.sleep_ms(0)
+                cut = 0 < booted <= record.seq + _ALARM
+                return asked, 1 if cut else record.at, record.fields["terminal_minor"]
+        await asyncio.sleep(0)
     return asked, since, 0
 
 

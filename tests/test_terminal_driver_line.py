@@ -484,6 +484,56 @@ out["ready"] = t.ready
     assert (out["next"], out["ready"]) == ("06b000", True)
 
 
+def test_a_result_of_a_command_from_before_our_reset_is_not_kept() -> None:
+    out = play(
+        """
+wire = Wire()
+peer = Peer(wire)
+t = ZvtTerminal(Serial(wire), profiles.load("generic"), 978, "123456", b"salt", Clock())
+task = asyncio.create_task(t.run())
+await peer.take("0600")
+await peer.answer()  # to the command before: its first acknowledgement was lost
+await peer.answer("849c00")
+peer.put(bytes.fromhex(RESULT))
+assert await peer.control() == 6
+await asyncio.sleep_ms(800)
+out["silent"] = not wire.tx
+await peer.say("061e016c")  # the terminal has reversed
+await peer.come_up()
+await until(lambda: t.ready)
+out["ready"] = t.ready
+"""
+    )
+    assert out == {"commits": 0, "silent": True, "ready": True}
+
+
+def test_no_last_receipt_is_named_after_an_answer_was_lost() -> None:
+    out = play(
+        """
+wire, peer, t = await ready()
+t.last_receipt = 230
+ask = asyncio.create_task(t.capture(231, 5000, 700))
+await peer.take("0623")
+await peer.answer()
+wire.closed = True
+out["o"] = view(await ask)
+wire.closed = False
+await peer.take("06b0")
+await peer.answer()
+await peer.come_up()
+await until(lambda: t.ready)
+ask = asyncio.create_task(t.authorise(5000, "FC01", commit))
+out["sent"] = (await peer.take("0622")).hex()
+await peer.answer()
+await peer.say(RESULT)
+await peer.say("060f00")
+await ask
+"""
+    )
+    assert not out["o"]["ok"] and not out["o"]["certain"]
+    assert "1f1f" not in out["sent"]
+
+
 def test_refused_command_is_certain() -> None:
     out = play(
         """

@@ -146,7 +146,8 @@ async def day_closed(world: VirtualWorld) -> bool:
     if any(r["kind"] == "captured" and r["at"] >= world.plan.day_ms for r in world.records()):
         return True
     while world.loop.time() < end:
-        left = [r for r in world.terminal.books.records if r.state in _SOLD and not r.batch]
+        sold = [r for r in world.terminal.books.records if r.state in _SOLD and r.captured_minor]
+        left = [r for r in sold if not r.batch]
         if not left and world.state in _AT_REST and world.synced:
             await asyncio.sleep(_SETTLED_S)
             if world.synced and world.state in _AT_REST:
