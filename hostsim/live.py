@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from rich.console import Console
 
 from hostsim.backoffice.accounts import logins, passwords, people
+from hostsim.backoffice.phone import pays
 from hostsim.backoffice.web import create_app as backoffice_app
 from hostsim.broker import BrokerError
 from hostsim.charger import ChargerError
@@ -64,20 +65,28 @@ async def books_kept(world: World) -> AsyncIterator[None]:
 async def _keep_books(world: World) -> None:
     seen: object = None
     while True:
-        state = (_stamp(world), world.synced())
+        state = (_stamp(world), world.synced(), _being_paid(world))
         if state != seen:
             found = await asyncio.to_thread(world.compare_books)
-            if not found["agree"] and not world.synced():
+            if not found["agree"] and (not world.synced() or _being_paid(world)):
                 found["agree"] = None  # one of them cannot know yet
             seen = state
         await asyncio.sleep(_BOOKS_EVERY_S)
 
 
+def _being_paid(world: World) -> bool:
+    """A payment by phone is not at its end."""
+    assert world.back_office
+    return bool(pays.still_open(world.back_office.engine, world.charger_id))
+
+
 def _stamp(world: World) -> tuple[int, ...]:
-    """Changes whenever one of the three books has."""
+    """Changes whenever one of the books has."""
     assert world.back_office
     flash = world.files / "flash.bin"
+    gateway = world.site.gateway
     return (
+        gateway.faults.asked_for_money if gateway is not None else 0,
         flash.stat().st_mtime_ns if flash.exists() else 0,
         world.back_office.ingest.stored,
         *world.terminal_totals().values(),

@@ -64,10 +64,15 @@ class Site:
         """Starts all of it. Raises BrokerError."""
         undo = self._started
         undo.callback(self.save_clock)
+        opening = None
+        if self._with_gateway:
+            opening = asyncio.create_task(self._start_gateway(progress))
         progress("certificates and broker")
         undo.push_async_callback(asyncio.to_thread, self.broker.stop)
-        await asyncio.to_thread(self.broker.start)
-        gateway = await self._start_gateway(progress) if self._with_gateway else None
+        try:
+            await asyncio.to_thread(self.broker.start)
+        finally:  # what was begun is up before anything is ended
+            gateway = await opening if opening is not None else None
         progress("back office")
         self.back_office = BackOffice(
             f"sqlite:///{self.directory / 'backoffice.db'}",

@@ -38,6 +38,11 @@ class Faults:
         self._on: list[Fault] = []
         self.seen: dict[str, int] = {}
 
+    @property
+    def asked_for_money(self) -> int:
+        """How many requests came that may have moved some."""
+        return sum(count for name, count in self.seen.items() if name != READ)
+
     def add(self, fault: Fault) -> None:
         """From now on."""
         with self._lock:
