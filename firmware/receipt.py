@@ -2,13 +2,18 @@
 facts. Entered once a session and left again.
 """
 
+from micropython import const
+
 from firmware.paper import leave
-from firmware.pricing.receipt import Receipt
 
-_WIDTH = 40
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_WIDTH = const(40)
 
 
-def lines(app, language: str) -> "list[str]":
+def lines(app, language: str) -> "Iterator[str]":
     """The lines of the session that was just priced; `app`: firmware.app.App."""
     cfg = app.cfg
     s = app.machine.session
@@ -30,11 +35,15 @@ def lines(app, language: str) -> "list[str]":
         "method": None if s.method == "card" else s.method,
         "auth_code": s.auth_code or None,
     }
+    # one room after the other: together they are more than a small charger has left
     from firmware.pricing.waiver import waived
 
-    totals = bill.engine.totals()
-    receipt = Receipt(totals, facts, app.prices.tz)
-    receipt.correct(*waived(totals, s.reason, s.billed_wh, s.elapsed_ms, cfg.refund[2:]))
-    waived = totals = facts = None  # what is done with gives its memory back
+    bill = bill.engine.totals()
+    printed = waived(bill, s.reason, s.billed_wh, s.elapsed_ms, cfg.refund[2:])
+    waived = None
     leave("firmware.pricing.waiver")
-    return receipt.text(_WIDTH, language)
+    from firmware.pricing.receipt import Receipt
+
+    receipt = Receipt(bill, facts, app.prices.tz, printed)
+    bill = printed = facts = None  # what is done with gives its memory back
+    yield from receipt.rows(_WIDTH, language)

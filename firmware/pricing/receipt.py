@@ -13,6 +13,7 @@ from firmware.pricing.limits import gross_price
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from firmware.pricing.bill import Bill
@@ -61,22 +62,18 @@ class Receipt:
     max_power_w, card, method (where no card paid: data.Session's) and auth_code.
     """
 
-    def __init__(self, bill: "Bill", facts: "dict[str, Any]", tz: "TimeZone") -> None:
+    def __init__(
+        self, bill: "Bill", facts: "dict[str, Any]", tz: "TimeZone", printed: "Any" = None
+    ) -> None:
+        """`printed`: (lines, VAT groups) instead of the bill's own (pricing/waiver.py)."""
         self.tariff = bill.tariff
         self.facts = facts
         self.tz = tz
-        self.correct(bill.lines(), bill.vat_groups())
+        self.lines, self.vat = printed or (bill.lines(), bill.vat_groups())
         self.per_kwh = bill.per_kwh()
         self.energy_mwh = bill.energy_mwh
-
-    def correct(
-        self, lines: "list[tuple[int, ...]]", vat: "list[tuple[int, int, int, int]]"
-    ) -> None:
-        """Other lines and VAT groups than the bill's own (pricing/waiver.py)."""
-        self.lines = lines
-        self.vat = vat
-        self.gross_minor = sum([line[4] for line in lines])
-        self.net_minor = sum([group[1] for group in vat])
+        self.gross_minor = sum([line[4] for line in self.lines])
+        self.net_minor = sum([group[1] for group in self.vat])
 
     def data(self) -> "dict[str, Any]":
         """Everything as plain values: amounts in minor units, prices and VAT as decimal text."""
@@ -96,23 +93,29 @@ class Receipt:
 
     def text(self, width: int, language: str) -> list[str]:
         """The receipt as lines of at most `width` characters, amounts at the right."""
-        out = self._block(_HEAD, width, language)
-        out.append("-" * width)
+        return list(self.rows(width, language))
+
+    def rows(self, width: int, language: str) -> "Iterator[str]":
+        """The lines of text(), one at a time: all of them are more than a small charger has
+        room for.
+        """
+        yield from self._block(_HEAD, width, language)
+        yield "-" * width
         for line in self.lines:
-            out += _pair(self._what(line, language), self._money(line[4], language), width)
-        out.append("-" * width)
+            yield from _pair(self._what(line, language), self._money(line[4], language), width)
+        yield "-" * width
         total = money.amount(self.gross_minor, self.tariff.currency, language)
-        out += _pair(_label(_LABELS["total"], language), total, width)
+        yield from _pair(_label(_LABELS["total"], language), total, width)
         for vat, net, tax, _ in self.vat:
             if vat >= 0:
                 rate = money.trimmed(vat, 4, 0, money.point(language)) + " %"
                 what = _label(_LABELS["net"], language) + " " + self._money(net, language)
                 name = _label(_LABELS["vat"], language)
-                out += _pair(f"{what}, {name} {rate}", self._money(tax, language), width)
+                yield from _pair(f"{what}, {name} {rate}", self._money(tax, language), width)
         if self.per_kwh >= 0:
             each = words.price(self.per_kwh, self.tariff.currency, language, "/kWh")
-            out += _pair(_label(_LABELS["per_kwh"], language), each, width)
-        return out + self._block(_FOOT, width, language)
+            yield from _pair(_label(_LABELS["per_kwh"], language), each, width)
+        yield from self._block(_FOOT, width, language)
 
     def _tax_known(self) -> bool:
         return self.tariff.tax != 1 or not [
@@ -152,20 +155,21 @@ class Receipt:
         text = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} h"
         return f"{name} {text} x {words.per_time(gross, self.tariff.currency, language)}"
 
-    def _block(self, fields: tuple[tuple[str, str], ...], width: int, language: str) -> list[str]:
-        out = []
+    def _block(
+        self, fields: tuple[tuple[str, str], ...], width: int, language: str
+    ) -> "Iterator[str]":
         for key, label in fields:
             value = self.facts.get(key)
             if value is None:
                 continue
             if isinstance(value, list):
                 for line in value:
-                    out += _wrap(str(line), width)
+                    yield from _wrap(str(line), width)
             elif label:
-                out += _pair(_label(label, language), self._fact(key, value, language), width)
+                value = self._fact(key, value, language)
+                yield from _pair(_label(label, language), value, width)
             else:
-                out += _wrap(str(value), width)
-        return out
+                yield from _wrap(str(value), width)
 
     def _fact(self, key: str, value: "Any", language: str) -> str:
         if key.endswith("_ms"):
