@@ -328,7 +328,7 @@ def test_records_of_the_future_are_kept_and_shown(office: Office) -> None:
     ledger.session(1)
     ledger.put("unknown", payload="00ff")
     ledger.put("lost")
-    ledger.records[1] |= {"version": 7, "new_field": "kept"}
+    ledger.records[1] |= {"version": 7, "remote": "", "new_field": "kept"}
     ledger.records[-2]["version"] = 0
     assert office.take(*ledger.records) == [Ack("CP1", EPOCH, 9)]
     assert office.problems() == [

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hostsim.powercut.campaign import Campaign, Ground, Wanted, replay
+from hostsim.powercut.cuts import parse
 from hostsim.setup import ROOT
 
 pytestmark = pytest.mark.timeout(300)
@@ -42,3 +45,19 @@ def test_a_moment_that_does_not_exist_and_wrong_names_are_refused() -> None:
     powercut("--replay", "c99999.0", code=2)
     powercut("--replay", "x1", code=2)
     powercut("--sample", "3", "--every-byte", code=2)
+
+
+def test_cuts_of_one_erase_that_count_as_the_same_are_the_same_to_the_bit(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    try:
+        everything = Campaign(ground, Wanted()).everything()
+        place = next(cut.place for cut in everything if cut.what == "erase")
+        seen = []
+        for done in (128, 2128):
+            run, verdict = replay(ground, Wanted(replay=parse(f"c{place}.{done}")))
+            world = run.world
+            assert (verdict.failures, world.looked) == ([], 64)  # a sector's header and no more
+            seen.append((world.flash.image(), world.log, world.written, run.loop.now_ms))
+        assert seen[0] == seen[1]
+    finally:
+        ground.foundry.close()

@@ -303,6 +303,7 @@ def test_a_signed_command_is_done_once_and_its_result_comes_back(rig: Rig) -> No
         refused = rig.office.send_command("CP1", "forbidden")
         until(lambda: rig.office.commands()[0]["state"] == "refused")
         until(charger.synced)
+        until(lambda: bool(listener.named("result", id=refused)))
     done = commanded(rig, charger)
     assert [c["id"] for c in done] == [identity]
     assert listener.named("result", id=refused)[0]["field"] == "name"

@@ -4,6 +4,12 @@ How it is made fast: the world is one process in virtual time (loop.py), so a mo
 fork, with everything in it: terminal in the middle of a dialogue, database, meter. The branch
 gets a fresh firmware (worker.py), recovers, is judged (judge.py), and ends. The session itself is
 played once to count its moments and once more to branch at those that were chosen.
+
+Two cuts of one erase leave flashes that differ only behind the byte of the earlier one, and the
+world is the same to the bit. Where a branch was seen to look (read or program) no further into
+that sector before it was erased anew, the later cut with the same length of darkness is the same
+branch: it is counted as cut and as `same`, and not played. The branch that stands for others sells
+a second session and is, with --double, cut again at every moment of its recovery.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ import gc
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import time
@@ -44,6 +51,7 @@ _OFF_S = (0.3, 1.1, 3.2, 7.5, 16.0)
 _SELL_EVERY = 41  # of so many branches one goes on to sell a second session
 _REAL_LIMIT_S = 240
 _ERASE_STEP = 64  # bytes between second cuts within an erase
+_ALONE = 128  # cuts within so many first bytes of an erase are all played
 
 
 @dataclass
@@ -75,6 +83,7 @@ class Report:
     books: dict[str, dict[str, int]] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     second: int = 0
+    same: int = 0
     resold: int = 0
     took_s: float = 0.0
 
@@ -93,6 +102,12 @@ class Report:
         if line["failures"]:
             failed = {name: line[name] for name in ("cut", "what", "failures")}
             self.failed.append(failed)
+
+    def add_same(self, cut: Cut) -> None:
+        """A cut that is the same as one that was played."""
+        self.cuts += 1
+        self.same += 1
+        self.kinds[cut.what] = self.kinds.get(cut.what, 0) + 1
 
 
 class Ground:
@@ -265,6 +280,10 @@ class Campaign:
         self._second = 0  # which of them it is at
         self._width = 300  # how many moments a branch had lately
         self._index = 0
+        self._stands: dict[tuple[int, int], Cut] = {}  # who stands for others
+        self._looked: dict[str, int] = {}
+        self._died: list[str] = []
+        self._every = False  # this branch is cut again at every moment
         self._run: Run | None = None
         self._random = random.Random(wanted.seed)
 
@@ -308,15 +327,32 @@ class Campaign:
 
     def _decide(self, cuts: list[Cut]) -> bool:
         if not self._depth:
-            return str(cuts[-1]) in self._chosen and self._fork(cuts[-1].who)
+            cut = cuts[-1]
+            if str(cut) not in self._chosen or self._is_same(cut):
+                return False
+            return self._fork(cut.who, cut in self._stands.values())
         if self._depth > 1 or not self._wanted.double:
             return False
         if cuts[-1].what == "erase" and cuts[-1].done % _ERASE_STEP:
             return False
         self._moments += 1
-        return self._moments == self._second and self._fork(cuts[-1].who)
+        return (self._every or self._moments == self._second) and self._fork(cuts[-1].who)
 
-    def _fork(self, who: str) -> bool:
+    def _is_same(self, cut: Cut) -> bool:
+        """The cut need not be played: see above."""
+        if cut.what != "erase" or cut.done < _ALONE or self._wanted.sample:
+            return False
+        played = self._stands.setdefault((cut.place, cut.done % len(_OFF_S)), cut)
+        if played is cut:
+            return False
+        while str(played) not in self._looked and self._children:
+            self._reap()
+        if not 0 < self._looked.get(str(played), -1) <= played.done:
+            return False
+        self.report.add_same(cut)
+        return True
+
+    def _fork(self, who: str, stands: bool = False) -> bool:
         """True in the branch. Where only the terminal loses power the firmware is copied, too."""
         assert self._run is not None
         self._index += 1
@@ -331,15 +367,19 @@ class Campaign:
             if copy is not None:
                 copy.close()
             self._children.add(child)
+            if self._every:
+                self._await(child)
             return False
         asyncio._set_running_loop(self._run.loop)
         self._depth += 1
         self._children = set()
+        self._every = stands and self._wanted.double
         gc.disable()
-        signal.alarm(_REAL_LIMIT_S)
+        signal.alarm(_REAL_LIMIT_S * (20 if self._every else 1))
         # the second cuts go through all moments of the recoveries, by the golden section
         self._second = 1 + int(self._index * 0.6180339887 % 1 * self._width)
-        self._run.sell_again = self._depth == 1 and self._index % _SELL_EVERY == 0
+        sells = stands or self._index % _SELL_EVERY == 0
+        self._run.sell_again = self._depth == 1 and sells
         worker.become(copy)
         return True
 
@@ -353,18 +393,22 @@ class Campaign:
             "books": verdict.books,
             "resold": run.resold,
             "moments": self._moments,
+            "looked": -1 if self._depth > 1 else run.world.looked,
         }
-        for child in self._children:
-            _, status = os.waitpid(child, 0)
-            if status:
-                line["failures"].append(f"its second cut died with status {status}")
+        for child in list(self._children):
+            self._await(child)
+        line["failures"] += self._died
         os.write(self._pipe[1], json.dumps(line).encode()[:4000] + b"\n")
         os._exit(0)
 
-    def _reap(self) -> None:
-        """One branch that ended; its line, and its own branch's, are in the pipe."""
-        pid, status = os.waitpid(-1, 0)
-        self._children.discard(pid)
+    def _await(self, child: int) -> None:
+        """The end of this branch's own branch."""
+        _, status = os.waitpid(child, 0)
+        self._children.discard(child)
+        if status:
+            self._died.append(f"its second cut died with status {status}")
+
+    def _hear(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._pipe[0], 1 << 16):
                 self._heard += data
@@ -372,7 +416,20 @@ class Campaign:
         for text in lines:
             line = json.loads(text)
             self._width = line["moments"] or self._width
+            if "/" not in line["cut"]:
+                self._looked[line["cut"].removesuffix(SELL)] = line["looked"]
             self._take(line)
+
+    def _reap(self) -> None:
+        """One branch that ended; its line, and its own branches', are in the pipe."""
+        pid = status = 0
+        while not pid:
+            self._hear()
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                select.select([self._pipe[0]], [], [], 0.01)
+        self._children.discard(pid)
+        self._hear()
         if status:
             died = [f"a branch died with status {status}"]
             nothing: dict[str, Any] = {"what": "?", "figures": {}, "books": {}, "resold": 0}

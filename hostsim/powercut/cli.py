@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 _err = Console(stderr=True)
+_TELL_EVERY_S = 10  # where no bar can be drawn
 
 
 def register(app: typer.Typer) -> None:
@@ -84,9 +86,14 @@ def _run(directory: Path, wanted: Any) -> dict[str, Any]:
     try:
         with Progress(console=_err, transient=True) as bar:
             task = bar.add_task("cuts", total=None)
+            told = time.monotonic()
 
             def tell(done: int, of: int, line: dict[str, Any]) -> None:
+                nonlocal told
                 bar.update(task, completed=done, total=of)
+                if not _err.is_terminal and time.monotonic() - told > _TELL_EVERY_S:
+                    told = time.monotonic()
+                    _err.print(f"powercut: {done} of {of} cuts", highlight=False)
                 if line["failures"]:
                     bar.console.print(f"✘ {line['cut']} {line['failures'][0]}", soft_wrap=True)
 
@@ -102,6 +109,7 @@ def _run(directory: Path, wanted: Any) -> dict[str, Any]:
         "failures": len(report.failed),
         **report.figures,
         "books": report.books,
+        "same": report.same,
         "second_cuts": report.second,
         "sold_again": report.resold,
         "places": report.kinds,

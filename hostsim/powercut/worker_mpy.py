@@ -23,6 +23,7 @@ import loop_mpy  # type: ignore[import-not-found]
 
 _UART, OPEN, DATA, CLOSE, DATAGRAM, PROGRAM, ERASE, RESET, START, _, HUNGER = range(1, 12)
 _EAGAIN = 11
+_UNSTABLE = 2  # board/host_flash.py
 # what is entered and left on a charger
 _RARE = (
     "compose", "config", "orders", "tariffs", "receipt", "meter.profiles", "terminal.profiles",
@@ -261,17 +262,29 @@ def _make_flash(sectors, size, seed, image, state):
     from board.host_flash import FileFlash
 
     class Flash(FileFlash):
-        """Says every program and erase before it does it."""
+        """Says every program and erase before it does it; with an erase how far into the sector
+        was looked while a torn erase had left it unstable.
+        """
+
+        def readblocks(self, n, buf, off=0):
+            self._look(n, off + len(buf))
+            FileFlash.readblocks(self, n, buf, off)
 
         def writeblocks(self, n, buf, off=0):
+            self._look(n, off + len(buf))
             line.put(PROGRAM, 0, struct.pack("<HH", n, off) + bytes(buf))
             FileFlash.writeblocks(self, n, buf, off)
 
         def ioctl(self, op, n):
             if op == 6:
-                line.put(ERASE, 0, struct.pack("<H", n))
+                line.put(ERASE, 0, struct.pack("<HH", n, looked.get(n, 0)))
             return FileFlash.ioctl(self, op, n)
 
+        def _look(self, n, end):
+            if self._state[8 * n + 4] & _UNSTABLE and end > looked.get(n, 0):
+                looked[n] = end
+
+    looked: dict = {}
     flash = Flash("", sectors, size, seed)
     flash.load(image, state)
     return flash

@@ -99,6 +99,9 @@ class VirtualWorld:
         self.flash.load(*image)
         self.worker = Worker(loop, foundry, self._item, self._arrives)
         self.resets = 0
+        self.torn = -1  # the sector whose erase was cut, and in which life of the firmware
+        self._torn_in = 0
+        self.looked = -1  # how far into it was looked until it was erased anew; -1: unknown
         loop.set_partner(self.worker)
         self.watch: Callable[[int, int, bytes], tuple[str, int] | None] = _nobody
         self.cut: Callable[[str], None] = lambda who: None
@@ -236,6 +239,8 @@ class VirtualWorld:
         sector = int.from_bytes(data[:2], "little")
         if until >= 0:
             flash.cut_after_bytes = until
+        if kind == ERASE:
+            self._erasing(sector, int.from_bytes(data[2:4], "little"), until >= 0)
         try:
             if kind == ERASE:
                 flash.ioctl(6, sector)
@@ -244,6 +249,16 @@ class VirtualWorld:
         except PowerCut:
             pass
         flash.power_on()
+
+    def _erasing(self, sector: int, looked: int, cut: bool) -> None:
+        if cut and self.torn < 0:
+            self.torn = sector
+            self._torn_in = self.worker.starts
+        elif sector == self.torn and self.looked < 0 and self._torn_in:
+            # what an earlier life than this one looked at, nobody counted
+            if not cut and self.worker.starts == self._torn_in + 1:
+                self.looked = looked
+            self._torn_in = 0
 
     def _open(self, channel: int, port: str) -> None:
         what = self._sockets[channel] = _PORTS[port]
