@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from hostsim.powercut.campaign import Campaign, Ground, Wanted, replay
+from hostsim.powercut.campaign import Campaign, replay
 from hostsim.powercut.cuts import parse
+from hostsim.powercut.ground import Ground, Wanted
 from hostsim.setup import ROOT
 
 pytestmark = pytest.mark.timeout(300)
@@ -48,7 +49,7 @@ def test_a_moment_that_does_not_exist_and_wrong_names_are_refused() -> None:
 
 
 def test_cuts_of_one_erase_that_count_as_the_same_are_the_same_to_the_bit(tmp_path: Path) -> None:
-    ground = Ground(tmp_path)
+    ground = Ground(tmp_path, Wanted())
     try:
         everything = Campaign(ground, Wanted()).everything()
         place = next(cut.place for cut in everything if cut.what == "erase")

@@ -50,8 +50,8 @@ def powercut(
     between any two actions; after each cut terminal, meter and back office go on with what they
     know and all five invariants are checked. Exit code 0: no failure; 1: failures; 2: wrong usage.
     """
-    from hostsim.powercut.campaign import Wanted
     from hostsim.powercut.cuts import SELL, parse
+    from hostsim.powercut.ground import Wanted
     from hostsim.powercut.worker import FoundryError
 
     if every_byte and sample:
@@ -80,7 +80,8 @@ def _fail(text: str, code: int = 1) -> typer.Exit:
 
 
 def _run(directory: Path, wanted: Any) -> dict[str, Any]:
-    from hostsim.powercut.campaign import Campaign, Ground
+    from hostsim.powercut.campaign import Campaign
+    from hostsim.powercut.ground import Ground
 
     ground = Ground(directory, wanted)
     try:
@@ -119,7 +120,8 @@ def _run(directory: Path, wanted: Any) -> dict[str, Any]:
 
 
 def _replayed(directory: Path, wanted: Any) -> dict[str, Any]:
-    from hostsim.powercut.campaign import Ground, replay
+    from hostsim.powercut.campaign import replay
+    from hostsim.powercut.ground import Ground
 
     ground = Ground(directory, wanted)
     try:

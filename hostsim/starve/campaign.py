@@ -16,8 +16,9 @@ from array import array
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hostsim.powercut.campaign import Campaign, Ground, Progress, Report, Run, Wanted
+from hostsim.powercut.campaign import Campaign, Progress, Run
 from hostsim.powercut.cuts import Cut
+from hostsim.powercut.ground import Ground, Report, Wanted
 from hostsim.powercut.judge import Verdict
 from hostsim.powercut.worker import DATA, HUNGER, Foundry, FoundryError
 from hostsim.starve.instrument import TREE, marked
@@ -61,7 +62,7 @@ class MarkedGround(Ground):
 
     def __init__(self, directory: Path) -> None:
         self.places = marked()
-        super().__init__(directory)
+        super().__init__(directory, Wanted())
 
     def _load(self, directory: Path) -> Foundry:
         return Foundry(directory, TREE / "mpy")

@@ -1,0 +1,133 @@
+"""What a campaign is asked for, what comes of it, and the ground all its runs stand on."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session as Db
+
+from board.host_flash import FileFlash
+from hostsim.backoffice.models import Charger, Stream
+from hostsim.powercut.cuts import Cut
+from hostsim.powercut.judge import FIGURES
+from hostsim.powercut.loop import VirtualLoop
+from hostsim.powercut.plan import CHARGER, Plan, write_files
+from hostsim.powercut.worker import Foundry, FoundryError
+from hostsim.powercut.world import SECTORS, VirtualWorld
+from hostsim.setup import BUILD, MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
+from hostsim.setup.compile import room_sizes
+
+_SMALL_HOLD = 15  # the session costs 18
+_TARIFF = ROOT / "hostsim" / "data" / "tariff.json"
+_LEFT = 600  # bytes in the sector in use: the session goes over its end while it charges
+
+
+@dataclass
+class Wanted:
+    """Which cuts. `sample`: so many of all, 0 for every one; `double`: again during the recovery;
+    `replay`: these cuts one after the other and no others. `extend`, `day`: what the session is
+    like, as in world.Plan.
+    """
+
+    sample: int = 0
+    seed: int = 1
+    double: bool = False
+    flash: bool = True
+    actions: bool = True
+    jobs: int = 2
+    replay: list[Cut] = field(default_factory=list)
+    sell_again: bool = False  # of a replay: a second session after the recovery
+    extend: bool = False  # as world.Plan
+    day: bool = False
+
+
+@dataclass
+class Report:
+    """What came of it; `failed`: one dict a failing branch, with the cuts that replay it."""
+
+    cuts: int = 0
+    figures: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FIGURES, 0))
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    books: dict[str, dict[str, int]] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    second: int = 0
+    same: int = 0
+    resold: int = 0
+    took_s: float = 0.0
+
+    def add(self, line: dict[str, Any]) -> None:
+        """One branch's line."""
+        self.cuts += 1
+        self.second += "/" in line["cut"]
+        self.resold += line["resold"]
+        self.kinds[line["what"]] = self.kinds.get(line["what"], 0) + 1
+        for name in FIGURES:
+            self.figures[name] += line["figures"].get(name, 0)
+        for party, figures in line["books"].items():
+            sums = self.books.setdefault(party, {})
+            for name, minor in figures.items():
+                sums[name] = sums.get(name, 0) + minor
+        if line["failures"]:
+            failed = {name: line[name] for name in ("cut", "what", "failures")}
+            self.failed.append(failed)
+
+    def add_same(self, cut: Cut) -> None:
+        """A cut that is the same as one that was played."""
+        self.cuts += 1
+        self.same += 1
+        self.kinds[cut.what] = self.kinds.get(cut.what, 0) + 1
+
+
+class Ground:
+    """What all runs stand on: files, the flash as it is before, the loaded firmware."""
+
+    def __init__(self, directory: Path, wanted: Wanted) -> None:
+        """Raises FoundryError."""
+        room_sizes()  # brings the firmware's modules up to date
+        self.plan = Plan(directory, extend=wanted.extend, day=wanted.day)
+        if wanted.extend:
+            self.plan.hold_minor = _SMALL_HOLD
+        write_files(self.plan, _TARIFF.read_text())
+        self.epoch, self.acked = self._fill(directory / "flash.bin")
+        flash = FileFlash(str(directory / "flash.bin"), SECTORS)
+        self.image = flash.image(), flash.state()
+        flash.close()
+        self.foundry = self._load(directory)
+
+    def _load(self, directory: Path) -> Foundry:
+        return Foundry(directory)
+
+    def _fill(self, path: Path) -> tuple[int, int]:
+        interpreter = MICROPYTHON32 if POINTER_BITS32.exists() else MICROPYTHON
+        script = Path(__file__).with_name("fill_mpy.py")
+        done = subprocess.run(
+            [
+                str(interpreter),
+                "-X",
+                "heapsize=4m",
+                str(script),
+                str(path),
+                str(SECTORS),
+                str(_LEFT),
+            ],
+            env={"MICROPYPATH": f"{BUILD / 'rooms'}:{ROOT}:.frozen"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise FoundryError(f"no flash could be made: {done.stdout}{done.stderr}")
+        epoch, acked = done.stdout.split()
+        return int(epoch), int(acked)
+
+    def world(self, loop: VirtualLoop) -> VirtualWorld:
+        """A fresh world; its back office has what was acknowledged."""
+        world = VirtualWorld(loop, self.plan, self.foundry.path, self.image, self.acked + 1)
+        with Db(world.engine) as db, db.begin():
+            db.add(Charger(name=CHARGER, epoch=self.epoch, status={}, figures={}))
+            db.flush()
+            db.add(Stream(charger=CHARGER, epoch=self.epoch, committed_seq=self.acked, first_at=0))
+        return world
