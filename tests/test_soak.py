@@ -25,13 +25,15 @@ def soak(*arguments):
 
 
 @pytest.mark.timeout(300)
-def test_a_short_soak_with_every_fault_ends_with_books_that_agree():
-    done = soak("--sessions", "4", "--chargers", "2", "--seed", "5", "--faults", "all", "--json")
+def test_a_short_soak_by_card_and_phone_with_every_fault_ends_with_books_that_agree():
+    done = soak("--sessions", "4", "--chargers", "2", "--seed", "29", "--faults", "all", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert found.keys() >= KEYS
     assert found["sessions"] == 4 and found["faults"] >= 2 and found["books_agree"]
     assert found["captured_minor"] > 0 and found["lost"] == found["duplicated"] == 0
+    by_phone = [one["books"]["gateway"]["captured_minor"] for one in found["chargers"]]
+    assert sum(by_phone) > 0
     net = found["captured_minor"] - found["refunded_minor"]
     assert net == found["backoffice_minor"] == found["terminal_minor"]
     assert "4/4 sessions" in done.stderr
