@@ -49,15 +49,18 @@ def host_types() -> tuple[bool, str]:
 def firmware_types() -> tuple[bool, str]:
     """Types of firmware and board, each board module under the stubs of its own port."""
     boards: dict[str, list[Path]] = {}
+    stages = [ROOT / "boot.py", ROOT / "board" / "root_main.py"]  # before any firmware
     for path in sorted((ROOT / "board").glob("*.py")):
-        boards.setdefault(port_of(path), []).append(path)
-    boards.setdefault("unix", []).extend([ROOT / "firmware", ROOT / "main.py", ROOT / "boot.py"])
+        if path not in stages:
+            boards.setdefault(port_of(path), []).append(path)
+    boards.setdefault("unix", []).extend([ROOT / "firmware", ROOT / "main.py"])
     boards["unix"].extend(scripts_for_micropython())
     results = [_firmware_types(port, paths) for port, paths in boards.items()]
+    results.append(_firmware_types("rp2", stages, "--follow-imports=silent"))
     return all(good for good, _ in results), "\n".join(text for good, text in results if not good)
 
 
-def _firmware_types(port: str, paths: list[Path]) -> tuple[bool, str]:
+def _firmware_types(port: str, paths: list[Path], *options: str) -> tuple[bool, str]:
     stubs = TYPINGS / port
     return _run(
         _tool("mypy"),
@@ -65,6 +68,7 @@ def _firmware_types(port: str, paths: list[Path]) -> tuple[bool, str]:
         ROOT / "firmware" / "mypy.ini",
         "--custom-typeshed-dir",
         stubs,
+        *options,
         *[path for path in paths if path.exists()],
         env={"MYPYPATH": f"{stubs}:{LIB}"},
     )
