@@ -123,6 +123,7 @@ class World:
 
 class Board:
     name = "host"
+    has_network = True
 
     def __init__(self):
         self.files = os.getenv("FORECOURT_DIR")
@@ -148,3 +149,6 @@ class Board:
         sys.exit(3)
 
     again = reset
+
+    def power(self):
+        return 5000, "power_on"

@@ -135,10 +135,22 @@ class Board:
         self.network = network
         self.clock = Clock()
         self.watchdog = Watchdog(data["watchdog_ms"])
+        self.has_network = data["network"] is not None
+        self._supply = data.get("supply")  # (ADC pin, mV at full scale)
         self._light = Light(data["lights"])
         self.screen = self._screen(data)
         self.reset = reset
         self.again = again
+
+    def power(self):
+        """(supply in mV or -1, why the charger started)."""
+        from machine import ADC, PWRON_RESET, reset_cause
+
+        cause = "power_on" if reset_cause() == PWRON_RESET else "restart"
+        if self._supply is None:
+            return -1, cause
+        pin, full_mv = self._supply
+        return ADC(Pin(pin)).read_u16() * full_mv // 65535, cause
 
     def _screen(self, data):
         if not data["screen"]:

@@ -15,6 +15,8 @@ DATA = {
     # lowest ADC reading of 65535 for the states A, B, C, D: 12, 9, 6 and 3 V at 3.0 V full scale
     "pilot": {"pwm": 16, "adc": 26, "levels": (52100, 37200, 22300, 7400)},
     "lights": (18, 19, 20),
+    # GPIO and mV at full scale: VSYS behind a divider of three (Pico datasheet, 4.4)
+    "supply": (29, 9900),
     "screen": None,
     "network": None,
     # MicroPython's storage of 352 sectors: 0 and 1 the first stage (board/rp2_boot.py), then files

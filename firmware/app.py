@@ -50,6 +50,7 @@ class App:
         self.version = VERSION
         self.sync = None
         self.printed = 0  # lines of the last receipt
+        self.supervisor = None
         self.config_kept = False  # config.old is the configuration in force
         self.trace = board.trace
         self._logger = logging.getLogger("forecourt")

@@ -151,6 +151,7 @@ def _meter(app, once: dict) -> str:
     serial = Serial(board.uart("meter", baud, 8, parity, stop))
     bus = ModbusBus(serial, baud, 9 + stop + (parity is not None))
     bus.eager = cfg.meter_poll_ms < 200
+    app.bus = bus
     app.meter = Meter(bus, load(name), unit, board.clock, cfg.max_power_w)
     leave("firmware.meter.profiles")
     return said

@@ -12,7 +12,7 @@ import os
 from firmware.errors import CommandError, ConfigError, ForecourtError, TariffError
 from firmware.paper import leave
 
-_COMMANDS = ("start", "stop", "report", "restart", "refund", "refund_done")
+_COMMANDS = ("start", "stop", "report", "restart", "doctor", "refund", "refund_done")
 
 
 def take_in(app, last_try: bool) -> None:
@@ -92,7 +92,7 @@ def config(app, raw) -> dict:
 
 def command(app, asked: dict) -> dict:
     """A verified command: start (start_order.py), stop (the running session), report, restart
-    (between sessions), refund and refund_done (refund_order.py).
+    and doctor (between sessions), refund and refund_done (refund_order.py).
     """
     name = asked["name"]
     try:
@@ -108,6 +108,8 @@ def command(app, asked: dict) -> dict:
         app.board.reset()
     elif name == "report":
         answer["data"] = _report(app)
+    elif name == "doctor":
+        answer["data"] = {"checks": _doctor(app)}
     return answer
 
 
@@ -120,8 +122,8 @@ def _checked(app, asked: dict, name: str) -> dict:
     """The answer to a command that may be done now. Raises CommandError."""
     if name not in _COMMANDS:
         raise CommandError("name", "must be one of " + ", ".join(_COMMANDS), name)
-    if name == "restart" and app.machine.busy and not app.machine.broken:
-        raise CommandError("name", "restart is refused while a session is open", name)
+    if name in ("restart", "doctor") and app.machine.busy and not app.machine.broken:
+        raise CommandError("name", name + " is refused while a session is open", name)
     if name == "start":
         return _start(app, asked)
     if name == "stop":
@@ -153,6 +155,15 @@ def _refund(app, asked: dict) -> dict:
         return work(app, asked)
     finally:
         leave("firmware.refund_order")
+
+
+def _doctor(app) -> list:
+    from firmware.doctor import examine
+
+    try:
+        return examine(app)
+    finally:
+        leave("firmware.doctor")
 
 
 def _report(app) -> dict:

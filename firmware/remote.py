@@ -2,11 +2,18 @@
 and clocks.
 """
 
+import asyncio
 import binascii
+import time
+
+from micropython import const
 
 from firmware.clock import NETWORK, REFUSED, TERMINAL
 from firmware.paper import leave
 from firmware.pricing.calendar import days_of
+
+_PRESSES = const(5)
+_PRESSES_MS = const(5000)
 
 
 class Remote:
@@ -17,6 +24,9 @@ class Remote:
         self.refund_at = 0  # uptime_ms from which refunds that are open are worked on
         self.shown: "dict" = None  # what the screen shows while a refund waits for its card
         self.settled = []  # the acquirer's answers to refunds (refund_order.close)
+        self.presses = 0  # of Stop, one soon after the other: five call the doctor
+        self._pressed_ms = 0
+        self._doctor = None
         self.waiting = False  # a tariff lies in tariff.in, to be taken in between sessions
 
     def _order(self, kind: str, given) -> dict:
@@ -26,6 +36,35 @@ class Remote:
             return getattr(orders, kind)(self._app, given)
         finally:
             leave("firmware.orders")
+
+    def on_press(self) -> None:
+        """Stop was pressed while nobody charges. Five times within some seconds: the doctor speaks
+        on the screen, until it has said all or Stop is pressed again.
+        """
+        now = time.ticks_ms()
+        if self.shown and self._doctor:
+            self.presses = 0
+            return
+        if time.ticks_diff(now, self._pressed_ms) > _PRESSES_MS:
+            self.presses = 0
+        if not self.presses:
+            self._pressed_ms = now
+        self.presses += 1
+        if self.presses == _PRESSES and not self.shown:
+            self._doctor = asyncio.create_task(self._examine())
+
+    async def _examine(self) -> None:
+        try:
+            from firmware.doctor import show
+
+            await show(self._app)
+        except MemoryError as e:  # the charger goes on, without
+            self._app.log("warning", "doctor: %s" % e)
+            self.shown = None
+        finally:
+            self._doctor = None
+            self.presses = 0
+            leave("firmware.doctor")
 
     def on_tariff(self, raw) -> "dict | None":
         """Put aside until no session is open: a running session keeps its own, and reading one

@@ -37,6 +37,8 @@ _REASONED = (
     "out_of_service",
     "recovering",
     "safe_mode",
+    "doctor",
+    "doctor_bad",
 )
 
 _LIGHTS = {
@@ -58,6 +60,8 @@ _LIGHTS = {
     "refunding": "blink-blue",
     "day_end": "yellow",
     "safe_mode": "blink-red",
+    "doctor": "green",
+    "doctor_bad": "red",
 }
 
 _RUNNING = ("energy", "price", "rate", "time", "power", "hold")

@@ -98,4 +98,8 @@ nothing_charged=Es wurde nichts geladen
 why_jumper=Servicebrücke ist gesteckt
 why_starts=Start ist dreimal misslungen
 why_no_version=Kein vollständiges Programm da
+doctor=Selbsttest: gut
+doctor_bad=Selbsttest: FEHLER
+do_doctor=Stopp beendet den Selbsttest
+do_doctor_bad=Stopp beendet den Selbsttest
 """

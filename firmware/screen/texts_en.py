@@ -98,4 +98,8 @@ nothing_charged=Nothing was charged
 why_jumper=Service jumper is set
 why_starts=Starting failed three times
 why_no_version=No whole program is stored
+doctor=Self-test: good
+doctor_bad=Self-test: FAULT
+do_doctor=Stop: end the self-test
+do_doctor_bad=Stop: end the self-test
 """

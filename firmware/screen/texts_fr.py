@@ -98,4 +98,8 @@ nothing_charged=Rien n'a été chargé
 why_jumper=Cavalier de service en place
 why_starts=Trois démarrages ont échoué
 why_no_version=Aucun programme complet
+doctor=Autotest : bon
+doctor_bad=Autotest : DÉFAUT
+do_doctor=Stop : fin de l'autotest
+do_doctor_bad=Stop : fin de l'autotest
 """

@@ -139,6 +139,8 @@ class Runner:
             if lines.pilot() != m.pilot:
                 self.perform(m.on_pilot(now, lines.pilot()))
             if lines.stop_pressed():
+                if not m.busy:
+                    self._p.remote.on_press()
                 self.perform(m.on_stop(now, "button"))
             was = m.state
             self.perform(m.on_feedback(now, lines.feedback()))

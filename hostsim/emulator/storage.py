@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hostsim.commission import DEFAULT_TARIFF, SUPPLIER
+from hostsim.commission import SUPPLIER
 from hostsim.setup import BUILD, MICROPYTHON, stages
 from hostsim.setup.compile import cross_compile
 
@@ -26,6 +26,24 @@ CONFIG: dict[str, Any] = {
     "mqtt": {"host": "broker.invalid", "command_key": "00" * 32},
     "supplier": SUPPLIER,
 }
+TARIFF: dict[str, Any] = {
+    "country_code": "DE",
+    "party_id": "FCT",
+    "id": "BOARD-1",
+    "currency": "EUR",
+    "type": "AD_HOC_PAYMENT",
+    "tax_included": "YES",
+    "elements": [
+        {
+            "price_components": [
+                {"type": "ENERGY", "price": 0.59, "vat": 19.0, "step_size": 1},
+                {"type": "FLAT", "price": 0.50, "vat": 19.0, "step_size": 1},
+            ]
+        }
+    ],
+    "last_updated": "2026-11-01T00:00:00Z",
+}
+"""Without the time of day, which a board without network does not know."""
 
 
 def make(
@@ -53,7 +71,7 @@ def make(
             (root / letter / "whole").write_text("0.1.0 test\n")
         (root / "slot").write_text(slot)
         (root / "board.txt").write_text(data["name"])
-        (root / "tariff.json").write_text(DEFAULT_TARIFF.read_text())
+        (root / "tariff.json").write_text(json.dumps(TARIFF))
         (root / "config.json").write_text(json.dumps(CONFIG | (config or {})))
         for name, text in (more or {}).items():
             (root / name).write_text(text)

