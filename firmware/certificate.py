@@ -1,5 +1,5 @@
-"""When a certificate ends: the validity of an X.509 certificate in a PEM file (RFC 5280, 4.1.2.5;
-RFC 7468). Nothing is verified here, TLS does that; entered by the doctor and left again.
+"""When a certificate ends: the validity of an X.509 certificate in a DER or PEM file (RFC 5280,
+4.1.2.5; RFC 7468). Nothing is verified here, TLS does that; entered by the doctor and left again.
 """
 
 import binascii
@@ -11,17 +11,18 @@ _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
 
 
-def validity(pem: bytes) -> "tuple[int, int]":
-    """(not before, not after) of the first certificate in the file, epoch seconds. Raises
-    ConfigError for what is none.
+def validity(data: bytes) -> "tuple[int, int]":
+    """(not before, not after) of the (in PEM: first) certificate in the file, epoch seconds.
+    Raises ConfigError for what is none.
     """
-    begin = pem.find(_BEGIN)
-    end = pem.find(_END)
-    if begin < 0 or end < begin:
-        raise ConfigError("certificate", "must be PEM")
     try:
-        der = binascii.a2b_base64(pem[begin + len(_BEGIN) : end])
-        return _validity(der)
+        if data[:1] != b"\x30":
+            begin = data.find(_BEGIN)
+            end = data.find(_END)
+            if begin < 0 or end < begin:
+                raise ValueError("neither DER nor PEM")
+            data = binascii.a2b_base64(data[begin + len(_BEGIN) : end])
+        return _validity(data)
     except (ValueError, IndexError):
         raise ConfigError("certificate", "cannot be read")
 

@@ -32,7 +32,7 @@ def bad(checks: dict[str, dict[str, Any]]) -> set[str]:
 def test_doctor_finds_a_whole_charger_good_and_a_broken_one_by_part() -> None:
     async def scenario(world: World) -> None:
         checks = await asked(world)
-        assert bad(checks) == set(), checks
+        assert bad(checks) == set(), [c for c in checks.values() if not c["ok"]]
         assert list(checks) == [
             "power", "clock", "ledger", "meter", "meter line", "terminal", "end of day", "rfid",
             "contactor", "pilot", "network", "broker", "certificates", "config",
@@ -50,7 +50,7 @@ def test_doctor_finds_a_whole_charger_good_and_a_broken_one_by_part() -> None:
             "meter and terminal to be missed",
         )
         checks = await asked(world)
-        assert bad(checks) == {"meter", "terminal", "rfid", "pilot"}, checks
+        assert bad(checks) == {"meter", "terminal", "rfid", "pilot"}, list(checks.values())
 
     worlds.run(scenario)
 

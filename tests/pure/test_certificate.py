@@ -1,5 +1,7 @@
 """The dates in a certificate: RFC 5280, 4.1.2.5."""
 
+import binascii
+
 from firmware.certificate import validity
 from firmware.errors import ConfigError
 
@@ -28,6 +30,11 @@ pzAEtgIhALp/UgUdVGu7UiiRXSRykg+agkHTv8WUR38Ur/M0Sonj
 def test_dates_are_those_of_the_certificate():
     assert validity(YEARS) == (1767323045, 1830297598)
     assert validity(CENTURIES) == (946598400, 2559009906)
+
+
+def test_file_may_hold_the_plain_bytes():
+    der = binascii.a2b_base64(b"".join(YEARS.split(b"\n")[1:-2]))
+    assert validity(der) == validity(YEARS)
 
 
 def test_text_before_it_is_passed_over():
