@@ -25,10 +25,10 @@ test: build ## all tests: CPython, both MicroPython builds, end to end
 	@$(PY) -m pytest -n 2 $(ARGS)
 
 test-long: build ## the tests marked long as well: every byte of a power cut, long seeds
-	@$(PY) -m pytest -m "long or not long" $(ARGS)
+	@$(PY) -m pytest -m "not board" $(ARGS)
 
-test-board: ## the tests on an emulated board (not there yet: hostsim/emulator has the parts)
-	@echo "make test-board comes with issue 6 of the plan; hostsim/emulator builds the image and runs it." >&2; exit 1
+test-board: build ## the tests on an emulated board: real image, real mpremote, sessions, power cuts
+	@$(PY) -m hostsim.emulator.suite $(ARGS)
 
 powercut: build ## the whole power-cut campaign: every byte of every flash write, every action, again during recovery
 	@$(PY) -m hostsim powercut --every-byte --double $(ARGS)
@@ -63,8 +63,8 @@ logs: setup ## what a charger says while it runs, for the jumpered technician: B
 shell: setup ## MicroPython's prompt on a charger, for the jumpered technician: PORT=y
 	@$(PY) -m mpremote connect "$(or $(PORT),auto)" $(or $(ARGS),repl)
 
-doctor: ## examine a real board and its wiring (not there yet)
-	@echo 'make doctor comes with issue 6 of the plan: there is no board to examine yet.' >&2; exit 1
+doctor: setup ## examine a jumpered charger and its wiring, a row each: PORT=y
+	@$(PY) -m hostsim.technician.doctor "$(PORT)" $(ARGS)
 
 lock: setup ## write the lock files anew from pyproject.toml (needs the network)
 	@UPGRADE="$(UPGRADE)" sh hostsim/setup/lock.sh

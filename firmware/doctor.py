@@ -16,7 +16,6 @@ from firmware.paper import leave
 
 _DAY_S = const(86400)
 _SOON_DAYS = const(30)
-_OLD_MS = const(10000)
 _MANY = const(2000)
 _SHOW = const(40)  # tenths of a second
 
@@ -95,16 +94,15 @@ def _ledger(app):
 def _meter(app):
     meter = app.meter
     if not app.machine.meter_known or meter.state == "silent":
-        todo = "check its supply, A and B, unit, baud rate; mpremote exec 'import probe' tries all"
+        todo = "check its supply, A and B, unit, baud rate (make shell: import probe tries all)"
         return todo, "%s: %s" % (meter.state, meter.problem or "no answer yet")
     reading = meter.reading
     text = "serial %s, %d.%03d kWh, %d W" % (
         meter.serial or "unknown", reading.energy_wh // 1000, reading.energy_wh % 1000,
         reading.power_w)  # fmt: skip
-    age_ms = app.board.clock.uptime_ms() - reading.at_ms
-    if meter.state != "ok" or age_ms > _OLD_MS:
-        return "compare its display with config.json's meter.model", "%s for %d s; %s" % (
-            meter.state, age_ms // 1000, meter.problem)  # fmt: skip
+    if meter.state != "ok":
+        todo = "compare its display with meter.model in config.json"
+        return todo, "%s: %s" % (meter.state, meter.problem)
     return "", text
 
 

@@ -54,7 +54,13 @@ def ensure_image() -> Path:
         folder = BUILD / "emulator"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        archive = _sources(folder)
+        try:
+            archive = _sources(folder)
+        except NoToolchainError:
+            raise
+        except SetupError as error:
+            text = f"the image's sources cannot be had: {error}"
+            raise NoToolchainError(text, *error.advice) from error
         step.result = f"from {archive}"
         image = _build(folder)
         target = _store() / f"rpi_pico-{_key()}.uf2"

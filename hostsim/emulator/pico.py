@@ -46,6 +46,7 @@ class Pico:
         self.dead = False
         self.flash_ops = 0
         self.cut = cut
+        self.tears: Callable[[int], bool] | None = None  # asked with the address of each operation
         self.resets = 0
         self._pio = self.mcu.pio
         self.mcu.pio = []  # nothing of ours uses PIO; asking both at every instruction costs 10 %
@@ -101,7 +102,9 @@ class Pico:
             sent = ssi._tx_buffer
             if sent and sent[0] in (_PROGRAM, *_ERASES) and ssi._write_enabled:
                 self.flash_ops += 1
-                if self.cut and self.flash_ops == self.cut:
+                at = int.from_bytes(bytes(sent[1:4]), "big")
+                torn = self.tears is not None and self.tears(at)
+                if torn or (self.cut and self.flash_ops == self.cut):
                     self._tear(bytes(sent))
                     return
             if not self.dead:

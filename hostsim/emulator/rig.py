@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,14 @@ from hostsim.vehicle import Vehicle
 
 SECTOR = 4096
 _LOOK_S = 0.01
+_UNTIL_S = 0.1
 _VOLTS = {"A": 12, "B": 9, "C": 6, "D": 3, "E": 0, "F": 0}
 _FULL_SCALE_V = 12.9
+_SUPPLY_MV = 5000
+
+
+class PowerCutError(Exception):
+    """The board lost its power in a flash operation while somebody waited for something."""
 
 
 class BoardClock(WorldClock):
@@ -102,6 +109,7 @@ class Rig:
         self.ports = (BoardUart(loop, 0, wires[0]), BoardUart(loop, 1, wires[1]))
         meter_uart, terminal_uart = data["uarts"]["meter"][0], data["uarts"]["terminal"][0]
         self.contactor = False
+        self.jumper = False
         self.meter = MeterSim(
             self.clock, self._power_w, "SDM630", start_wh=1_234_560, port=self.ports[meter_uart]
         )
@@ -111,6 +119,11 @@ class Rig:
         self._terminal_port = self.ports[terminal_uart]
         self._tasks: list[asyncio.Task[Any]] = []
         self._uf2 = uf2
+        self._image = folder / f"ledger-{os.getpid()}.bin"
+
+    def forked(self, folder: Path) -> None:
+        """This process is a copy: its books and files are its own from here on."""
+        self.terminal.books.move(folder / "terminal.json")
         self._image = folder / "ledger.bin"
 
     @property
@@ -142,7 +155,11 @@ class Rig:
             port.attach(board)
         for name in ("feedback", "stop", "emergency", "jumper"):
             pin, active = self.data[name]
-            board.drive(pin, not active)
+            there = name == "jumper" and self.jumper
+            board.drive(pin, bool(active) if there else not active)
+        if "supply" in self.data:
+            pin, full_mv = self.data["supply"]
+            board.analogue(pin - 26, _SUPPLY_MV * 4095 // full_mv)
         self.loop.power_on(board)
         self._wires(board)
         return board
@@ -190,7 +207,34 @@ class Rig:
         return read_image(self._image)
 
     async def until(self, what: Callable[[], bool], limit_s: float = 60.0) -> None:
-        """Until `what()`; TimeoutError after `limit_s` of the board's time."""
+        """Until `what()`; TimeoutError after `limit_s` of the board's time, PowerCutError when it
+        died.
+        """
         async with asyncio.timeout(limit_s):
             while not what():  # noqa: ASYNC110 - the board's memory tells nobody
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(_UNTIL_S)
+                if self.board is not None and self.board.dead:
+                    raise PowerCutError("power was cut")
+
+    def wrote(self, *kinds: str, session: int = 0) -> Callable[[], bool]:
+        """Whether the ledger has one of these kinds (of this session)."""
+
+        def look() -> bool:
+            found = [r for r in self.ledger() if r["kind"] in kinds]
+            return any(not session or r.get("sess") == session for r in found)
+
+        return look
+
+    async def drive_through(self, number: int, card: str = "visa") -> None:
+        """One session from the tap to the capture: the car takes a little and leaves."""
+        await self.until(lambda: self.terminal.reader.awaiting, 60)
+        self.terminal.present_card(card)
+        await self.until(self.wrote("authorised", session=number))
+        self.terminal.remove_card()
+        self.vehicle.plug()
+        await self.until(lambda: self.vehicle.power_w(self.contactor, self.offered_ma()) > 0)
+        before = self.meter.register_wh
+        await self.until(lambda: self.meter.register_wh > before)
+        self.vehicle.unplug()
+        await self.until(self.wrote("captured", "cancelled", session=number))
+

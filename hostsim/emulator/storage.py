@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hostsim.commission import SUPPLIER
-from hostsim.setup import BUILD, MICROPYTHON, stages
+from hostsim.setup import MICROPYTHON, boards, stages
 from hostsim.setup.compile import cross_compile
 
 SECTOR = 4096
@@ -94,5 +94,5 @@ def _filesystem(folder: Path, sectors: int) -> bytes:
 
 
 def tree() -> Path:
-    """The firmware as `make build` left it."""
-    return BUILD / "mpy"
+    """This version as `make build BOARD=pico` leaves it. Raises SetupError."""
+    return boards.build("pico").folder / "mpy"

@@ -132,6 +132,11 @@ class Books:
                 return record
         return None
 
+    def move(self, path: Path) -> None:
+        """Written to another file from now on."""
+        self._path = path
+        self.save()
+
     def pending(self) -> list[Record]:
         """Open holds, oldest first."""
         return [record for record in self.records if record.state is State.PENDING]
