@@ -87,7 +87,9 @@ async def _look(app) -> list:
         await asyncio.sleep_ms(200)
         if _ready(app):
             break
-    return examine(app)
+    findings = []
+    examine(app, findings.append)
+    return findings
 
 
 def run() -> None:

@@ -17,31 +17,29 @@ from firmware.paper import leave
 _DAY_S = const(86400)
 _SOON_DAYS = const(30)
 _MANY = const(2000)
+_LONG = const(120)
 _SHOW = const(40)  # tenths of a second
 
 
-def examine(app, done=None) -> list:
-    """Findings in order, each a dict of name, ok, reason, todo ("" when ok). `done(finding)` hears
-    each one as it is made. Never raises for what it finds.
+def examine(app, done) -> None:
+    """`done(finding)` hears each in order, a dict of name, ok, reason, todo ("" when ok). Never
+    raises for what it finds.
     """
-    findings = []
     for name, look in _LOOKS:
         try:
             todo, reason = look(app)
         except (ForecourtError, OSError, ValueError) as e:
             todo, reason = "see the log", "%s: %s" % (type(e).__name__, e)
-        finding = {"name": name, "ok": not todo, "reason": reason, "todo": todo}
-        findings.append(finding)
-        if done:
-            done(finding)
+        done({"name": name, "ok": not todo, "reason": reason[:_LONG], "todo": todo})
     leave("firmware.certificate")
-    return findings
 
 
 async def show(app) -> None:
     """Each finding on the screen for some seconds; ended by Stop, or when a driver begins."""
     remote = app.remote
-    for finding in examine(app):
+    findings = []
+    examine(app, findings.append)
+    for finding in findings:
         text = "%s: %s" % (finding["name"], finding["reason"])
         if finding["todo"]:
             text += ". To do: " + finding["todo"]

@@ -9,9 +9,12 @@ nothing can be replayed across a restart.
 import binascii
 import os
 
+from micropython import const
+
 from firmware.errors import CommandError, ConfigError, ForecourtError, TariffError
 from firmware.paper import leave
 
+_FINDINGS = const(3)
 _COMMANDS = ("start", "stop", "report", "restart", "doctor", "refund", "refund_done")
 
 
@@ -109,7 +112,7 @@ def command(app, asked: dict) -> dict:
     elif name == "report":
         answer["data"] = _report(app)
     elif name == "doctor":
-        answer["data"] = {"checks": _doctor(app)}
+        answer["data"] = {"checks": _doctor(app, asked["id"])}
     return answer
 
 
@@ -157,13 +160,24 @@ def _refund(app, asked: dict) -> dict:
         leave("firmware.refund_order")
 
 
-def _doctor(app) -> list:
+def _doctor(app, identity: str) -> list:
+    """The last findings; the others go before, a few at a time: no message may be long."""
     from firmware.doctor import examine
 
+    few = []
+
+    def done(finding):
+        if len(few) == _FINDINGS:
+            app.sync.publish_result({"about": "command", "ok": True, "code": "part",
+                                     "id": identity, "data": {"checks": few[:]}})  # fmt: skip
+            few.clear()
+        few.append(finding)
+
     try:
-        return examine(app)
+        examine(app, done)
     finally:
         leave("firmware.doctor")
+    return few
 
 
 def _report(app) -> dict:

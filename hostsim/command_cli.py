@@ -46,9 +46,10 @@ def register(app: typer.Typer) -> None:
         help="Signed commands to a charger. Exit code 0: done; 1: refused or no answer.",
         no_args_is_help=True,
     )
-    for what in (start, stop, report, restart):
+    for what in (start, stop, report, restart, doctor):
         commands.command(what.__name__)(what)
     app.add_typer(commands, name="command")
+    app.command()(doctor)
 
 
 def start(
@@ -110,9 +111,21 @@ def restart(
     _send(directory, charger, "restart", {}, wait, as_json)
 
 
+def doctor(
+    charger: _Charger = CHARGER_ID,
+    directory: _Directory = _RUN,
+    wait: _Wait = 60,
+    as_json: _Json = False,
+) -> None:
+    """Examines a charger: a row for each part, good or bad, why, and what to do."""
+    answer = _send(directory, charger, "doctor", {}, wait, as_json)
+    if not all(check["ok"] for check in answer["data"]["checks"]):
+        raise typer.Exit(1)
+
+
 def _send(
     directory: Path, charger: str, name: str, args: dict[str, Any], wait: int, as_json: bool
-) -> None:
+) -> dict[str, Any]:
     database = directory / "backoffice.db"
     if not database.exists():
         raise fail(f"--dir {directory}: no backoffice.db here; `run` makes one", 2)
@@ -129,6 +142,7 @@ def _send(
     typer.echo(json.dumps(answer) if as_json else _words(name, answer))
     if not answer.get("ok"):
         raise typer.Exit(1)
+    return answer
 
 
 def _now_ms(engine: Engine, charger: str) -> int:
@@ -152,11 +166,18 @@ def _answer(engine: Engine, identity: str, wait: int) -> dict[str, Any]:
         time.sleep(_LOOK_S)
 
 
+def _row(check: dict[str, Any]) -> str:
+    todo = f"\n{'':20}to do: {check['todo']}" if check["todo"] else ""
+    return f"{'good' if check['ok'] else 'BAD ':5} {check['name']:<13} {check['reason']}{todo}"
+
+
 def _words(name: str, answer: dict[str, Any]) -> str:
     if not answer:
         return f"{name}: no answer yet; it is sent again until it expires"
     if answer.get("ok"):
         data = answer.get("data") or {}
+        if "checks" in data:
+            return "\n".join(map(_row, data["checks"]))
         return f"{name}: " + (
             ", ".join(f"{key} {value}" for key, value in data.items()) or answer.get("detail", "")
         )

@@ -105,7 +105,8 @@ def test_version_that_does_not_come_up_gives_way_to_the_one_before(bad: str) -> 
 
 
 def test_version_that_comes_up_stays_after_power_cuts() -> None:
-    bench = Bench(with_slots({"trial": "b 0", "slot": "b"}, a=FALLS % "a", b=WELL.replace("%s", "b")))
+    well = WELL.replace("%s", "b")
+    bench = Bench(with_slots({"trial": "b 0", "slot": "b"}, a=FALLS % "a", b=well))
     bench.switch_on()
     assert bench.says("up")
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""The doctor on a running charger: by the back office's command, and on the charger's own screen."""
+"""The doctor on a running charger: by the back office's command, on the charger's own screen."""
 
 import asyncio
 from typing import Any
@@ -12,12 +12,14 @@ async def asked(world: World) -> dict[str, dict[str, Any]]:
     assert world.back_office
     identity = world.back_office.send_command(CHARGER_ID, "doctor")
 
-    def answer() -> list[dict[str, Any]]:
-        return [r for r in worlds.results(world) if r.get("id") == identity]
+    def answer() -> dict[str, Any]:
+        assert world.back_office
+        found = [c for c in world.back_office.commands(CHARGER_ID) if c["id"] == identity]
+        return dict(found[0]) if found and found[0]["state"] != "sent" else {}
 
     await world.until(lambda: bool(answer()), worlds.STEP_S, "the doctor's result")
-    assert answer()[0]["ok"], answer()
-    checks = answer()[0]["data"]["checks"]
+    assert answer()["state"] == "ok", answer()
+    checks = answer()["result"]["data"]["checks"]
     for check in checks:
         assert set(check) == {"name", "ok", "reason", "todo"}
         assert check["ok"] is (check["todo"] == ""), check

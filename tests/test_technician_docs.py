@@ -16,7 +16,7 @@ from hostsim.technician import drawing
 GUIDE = (ROOT / "docs" / "technician.md").read_text()
 STATES = (
     "free plugged reading authorising wait_plug starting charging paused finished settling "
-    "receipt declined recovering refunding safe_mode day_end"
+    "receipt declined recovering refunding safe_mode day_end doctor doctor_bad"
 )
 FIGURES = "energy power time price rate until left hold paid released refund receipt_no card"
 DRIVERS = (

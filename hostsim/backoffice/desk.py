@@ -170,9 +170,23 @@ def _took_result(db: Db, charger: str, message: dict[str, Any]) -> None:
         return
     if message.get("code") == "not_yet":
         return  # sent again until it expires
+    message = _with_parts(command, message)
+    if message.get("code") == "part":
+        command.result = message
+        return
     if command.state in ("sent", "unanswered") or message["ok"]:
         command.state = "ok" if message["ok"] else message.get("code", "refused")
         command.result = message
+
+
+def _with_parts(command: Command, message: dict[str, Any]) -> dict[str, Any]:
+    """A long answer comes in parts, the doctor's `checks`; the last one has no code `part`."""
+    checks = message.get("data", {}).get("checks")
+    before = (command.result or {}).get("data", {}).get("checks")
+    if not checks or not before or command.result.get("code") != "part":
+        return message
+    named = {check["name"]: check for check in [*before, *checks]}
+    return {**message, "data": {"checks": list(named.values())}}
 
 
 def _ack_message(ack: Ack) -> tuple[str, bytes]:
