@@ -3,6 +3,7 @@ firmware, run from the console as `make logs` does, so that it says how much it 
 """
 
 import ast
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ async def to_console(rig: Rig, source: str) -> None:
     board = rig.board
     assert board
     await rig.until(lambda: board.connected)
+    await asyncio.sleep(0.5)  # main.py closes the keyboard, looks at the jumper, opens it
     board.to_console += b"\r\x03\x03\r\x01"
     await rig.until(lambda: board.console.endswith(b"raw REPL; CTRL-B to exit\r\n>"))
     board.console.clear()

@@ -145,6 +145,7 @@ def test_board_without_a_whole_version_is_in_safe_mode_and_the_jumper_gets_in() 
     bench.switch_off()
     board = bench.switch_on(jumper=True)
     assert board.boot()
+    board.run(lambda: False, 1)
     assert board.exec("print('in')") == ("in\r\n", "")
 
 

@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,7 @@ class Campaign:
         if child:
             self._children.add(child)
             return False
+        asyncio._set_running_loop(self._rig.loop)  # forgotten by a copy
         self._children.clear()
         self._after.clear()
         self.cut = newest
@@ -158,9 +160,13 @@ def main(arguments: list[str]) -> int:
             kinds = [record["kind"] for record in rig.ledger()]
             failed = {"cut_after": campaign.cut, "agree": False, "kinds": kinds, "stuck": True}
             sys.stdout.write(json.dumps(failed) + "\n")
-        sys.stdout.flush()
-        if campaign.cut:
-            os._exit(code)
+        finally:
+            if campaign.cut and sys.exc_info()[0] is not None:
+                traceback.print_exc()
+            if campaign.cut:  # nothing of the original's is ended by a copy
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
         return code if campaign.gather(0) else 1
 
 
