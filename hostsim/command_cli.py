@@ -119,7 +119,7 @@ def doctor(
 ) -> None:
     """Examines a charger: a row for each part, good or bad, why, and what to do."""
     answer = _send(directory, charger, "doctor", {}, wait, as_json)
-    if not all(check["ok"] for check in answer["data"]["checks"]):
+    if not all(check["ok"] for check in (answer.get("data") or {}).get("checks", [])):
         raise typer.Exit(1)
 
 
@@ -134,7 +134,7 @@ def _send(
         key = Pki(directory / "pki").charger(charger).command_key
         expires_at = _now_ms(engine, charger) + _EXPIRES_S * 1000
         identity, _ = signing.issue(engine, key, charger, name, args, expires_at, 0)
-        answer = _answer(engine, identity, wait)
+        answer = _answer(engine, identity, wait, name == "doctor")
     except PkiError as e:
         raise fail(f"--charger {charger}: {e}", 2) from e
     except SQLAlchemyError as e:
@@ -152,15 +152,19 @@ def _now_ms(engine: Engine, charger: str) -> int:
         return max(time.time_ns() // 1_000_000, row.seen_at if row is not None else 0)
 
 
-def _answer(engine: Engine, identity: str, wait: int) -> dict[str, Any]:
-    """The charger's result message; empty when none came in time."""
+def _answer(engine: Engine, identity: str, wait: int, with_data: bool) -> dict[str, Any]:
+    """The charger's result message; empty when none came in time. The ledger's record of the
+    command may be there before it: without its data, which a doctor's has.
+    """
     end = time.monotonic() + wait
     query = select(Command).where(Command.id == identity)
     while True:
         with Db(engine) as db:
             command = db.scalars(query).one()
-            if command.state != "sent" and command.result:
-                return dict(command.result)
+            result = dict(command.result or {})
+            done = result.get("code") != "part" and (not with_data or "data" in result)
+            if command.state != "sent" and result and (done or command.state != "ok"):
+                return result
         if time.monotonic() >= end:
             return {}
         time.sleep(_LOOK_S)

@@ -15,7 +15,9 @@ async def asked(world: World) -> dict[str, dict[str, Any]]:
     def answer() -> dict[str, Any]:
         assert world.back_office
         found = [c for c in world.back_office.commands(CHARGER_ID) if c["id"] == identity]
-        return dict(found[0]) if found and found[0]["state"] != "sent" else {}
+        result = (found[0]["result"] or {}) if found else {}
+        whole = "data" in result and result.get("code") != "part"
+        return dict(found[0]) if whole else {}
 
     await world.until(lambda: bool(answer()), worlds.STEP_S, "the doctor's result")
     assert answer()["state"] == "ok", answer()

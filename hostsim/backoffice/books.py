@@ -290,7 +290,10 @@ def _command(books: Books, record: Record, f: Fields) -> None:
     command = books.db.get(Command, f["command"])
     if command is not None and command.charger == record.charger and command.state == "sent":
         command.state = f["result"]
-        command.result = {"about": "command", "id": f["command"], "detail": f["detail"]}
+        known = command.result or {}  # parts of a long answer may be there already
+        command.result = {
+            **known, "about": "command", "id": f["command"], "detail": f["detail"]
+        }  # fmt: skip
 
 
 _HANDLERS: dict[str, Callable[[Books, Record, Fields], None]] = {
