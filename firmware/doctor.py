@@ -37,7 +37,7 @@ def examine(app, done) -> None:
 async def show(app) -> None:
     """Each finding on the screen for some seconds; ended by Stop, or when a driver begins."""
     remote = app.remote
-    findings = []
+    findings: "list" = []
     examine(app, findings.append)
     for finding in findings:
         text = "%s: %s" % (finding["name"], finding["reason"])

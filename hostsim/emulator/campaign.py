@@ -51,19 +51,37 @@ class Campaign:
         rig = self._rig
         began = rig.loop.time()
         await rig.start()
+        board = rig.power_on()
+        board.tears = self._tears
+        told = asyncio.create_task(self._tell())
         try:
-            board = rig.power_on()
-            board.tears = self._tears
             await rig.until(lambda: rig.terminal.reader.awaiting)
             ready_ms = round((rig.loop.time() - began) * 1000)
             await rig.drive_through(1)
         except PowerCutError:
             ready_ms = 0
             await self._recover()
+        finally:
+            told.cancel()
         result = self._judged()
         result["ready_ms"] = ready_ms
         await rig.stop()
         return result
+
+    async def _tell(self) -> None:
+        """Progress on standard error: what the ledger says, with the board's time."""
+        seen = -1
+        while True:
+            records = self._rig.ledger()
+            if len(records) != seen:
+                seen = len(records)
+                newest = records[-1]["kind"] if records else "-"
+                cut = f"cut after {self.cut}: " if self.cut else ""
+                cpu = time.process_time()
+                line = f"{cut}{self._rig.loop.time():.1f} s board, {cpu:.0f} s cpu: {newest}\n"
+                sys.stderr.write(line)
+                sys.stderr.flush()
+            await asyncio.sleep(1)
 
     async def _recover(self) -> None:
         """The power comes back, the vehicle is still there."""
