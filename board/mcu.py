@@ -116,7 +116,7 @@ def _remove(name: str) -> None:
 
 def again() -> None:
     """Out of safe mode: one more start is tried."""
-    import start  # board/start.py, in the root
+    import start  # type: ignore[import-not-found] # board/start.py, in the root
 
     start.again()
     reset()

@@ -9,7 +9,7 @@ import sys  # noqa: E402
 
 import machine  # noqa: E402
 
-import start  # noqa: E402 - board/start.py
+import start  # type: ignore[import-not-found] # noqa: E402 - board/start.py
 
 JUMPER, SET = 22, 0
 

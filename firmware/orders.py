@@ -164,7 +164,7 @@ def _doctor(app, identity: str) -> list:
     """The last findings; the others go before, a few at a time: no message may be long."""
     from firmware.doctor import examine
 
-    few = []
+    few: "list" = []
 
     def done(finding):
         if len(few) == _FINDINGS:

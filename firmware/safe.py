@@ -13,6 +13,10 @@ import time
 
 from micropython import const
 
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from firmware.config import Config
+
 _AGAIN_MS = const(1800000)
 _STATUS_MS = const(30000)
 _PAUSE_MS = const(5000)
@@ -24,10 +28,11 @@ class Safe:
     def __init__(self, board, why: str):
         self.board = board
         self.why = why
-        self.cfg = None
-        self._mqtt = None
-        self._sent = None
-        self._fields = {}
+        self.cfg: "Config" = None
+        self._mqtt: "dict" = None
+        self._sent: int = None
+        self._dump = None
+        self._fields: "dict" = {}
 
     async def run(self) -> None:
         tasks = [self._words, self._link]

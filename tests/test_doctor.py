@@ -57,7 +57,9 @@ def test_doctor_finds_a_whole_charger_good_and_a_broken_one_by_part() -> None:
             "meter and terminal to be missed",
         )
         checks = await asked(world)
-        assert bad(checks) == {"meter", "terminal", "rfid", "pilot"}, list(checks.values())
+        broken = {"meter", "terminal", "rfid", "pilot"}
+        # the line as well, once one request in a hundred was lost
+        assert broken <= bad(checks) <= {*broken, "meter line"}, list(checks.values())
 
     worlds.run(scenario)
 
