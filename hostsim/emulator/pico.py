@@ -115,8 +115,10 @@ class Pico:
     def _tear(self, sent: bytes) -> None:
         at = int.from_bytes(sent[1:4], "big")
         if sent[0] == _PROGRAM:
-            for i, value in enumerate(sent[4 : 4 + (len(sent) - 4) // 2]):
-                self.mcu.flash[at + i] &= value
+            page = sent[4:]
+            used = [i for i, value in enumerate(page) if value != 0xFF]  # the others clear no bit
+            for i in used[: (len(used) + 1) // 2]:
+                self.mcu.flash[at + i] &= page[i]
         else:
             self.mcu.flash[at : at + 2048] = b"\xff" * 2048
         self.power_off()
