@@ -37,10 +37,16 @@ class Remote:
         finally:
             leave("firmware.orders")
 
-    def on_press(self) -> None:
-        """Stop was pressed while nobody charges. Five times within some seconds: the doctor speaks
-        on the screen, until it has said all or Stop is pressed again.
+    def on_stop(self, now_ms: int) -> list:
+        """Stop was pressed: what the machine decides. Five times within some seconds while nobody
+        charges: the doctor speaks on the screen, until it has said all or Stop is pressed again.
         """
+        m = self._app.machine
+        if not m.busy:
+            self._press()
+        return m.on_stop(now_ms, "button")
+
+    def _press(self) -> None:
         now = time.ticks_ms()
         if self.shown and self._doctor:
             self.presses = 0

@@ -139,9 +139,7 @@ class Runner:
             if lines.pilot() != m.pilot:
                 self.perform(m.on_pilot(now, lines.pilot()))
             if lines.stop_pressed():
-                if not m.busy:
-                    self._p.remote.on_press()
-                self.perform(m.on_stop(now, "button"))
+                self.perform(self._p.remote.on_stop(now))
             was = m.state
             self.perform(m.on_feedback(now, lines.feedback()))
             if self._tapped and was == "starting" and m.state in ("charging", "paused"):
