@@ -42,6 +42,11 @@ def test_between_any_two_actions() -> None:
     assert done["cuts"] == 8 and not {"program", "erase"} & set(done["places"])
 
 
+def test_with_a_hold_that_is_extended_and_the_end_of_the_terminals_day() -> None:
+    done = powercut("--sample", "8", "--seed", "5", "--actions", "--extend", "--day")
+    assert done["cuts"] == 8 and not done["failed"]
+
+
 def test_a_moment_that_does_not_exist_and_wrong_names_are_refused() -> None:
     powercut("--replay", "c99999.0", code=2)
     powercut("--replay", "x1", code=2)
