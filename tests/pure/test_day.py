@@ -76,7 +76,7 @@ class Charger:
         self.day_tries = 0
         self.beats = {}
         self.shown = None
-        self.holds = ()
+        self.holds: "tuple | None" = ()
         self.answers = []
         self.seen = []
 
@@ -111,7 +111,7 @@ class Charger:
         return asyncio.run(day.work(self))
 
     def kinds(self):
-        found = []
+        found: list = []
         for records in self.ledger.scan((20, 22, 29)):
             found = [(r.kind, r.fields) for r in records] + found
         return found

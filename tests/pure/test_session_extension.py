@@ -253,7 +253,7 @@ class CapturingTerminal:
         release = authorised_minor - used_minor
         if release > self.held:
             return Outcome(False, True, 0xB7, "amount_refused")
-        apdu = Answer()
+        apdu = Outcome(True)
         apdu.amount_minor = self.held - release if self.tells else release
         commit(apdu)
         self.captured = self.held - release
@@ -333,7 +333,7 @@ def test_what_is_not_settled_after_20_hours_is_an_alarm_once_whatever_the_power_
     b.later(3600)
     assert b.kinds().count("alarm") == 1 and b.record("alarm")["code"] == "settlement_late"
     opened = Interrupted()
-    opened.owed_at = 1700000000000 - 20 * 3600 * 1000 - 1  # type: ignore[misc]
+    opened.owed_at = 1700000000000 - 20 * 3600 * 1000 - 1
     b = Bench()
     b.do(recovery.begin(b.m, opened, b.m._prices, b.now))
     b.later(1)
