@@ -48,7 +48,7 @@ class App:
     def __init__(self, board):
         self.board = board
         self.version = VERSION
-        self.sync = None
+        self.sync = self.rfid = None
         self.printed = 0  # lines of the last receipt
         self.supervisor = None
         self.config_kept = False  # config.old is the configuration in force

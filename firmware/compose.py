@@ -72,6 +72,8 @@ def build(app, reason: str) -> None:
     app.clock = WallClock(board.clock)
     app.prices = Prices(board.files, once["time_zone"], cfg.currency)
     _tariff(app)
+    if "rfid" in cfg.cards_kinds:
+        _member_tariffs(app)
     app.ledger = Ledger(board.flash, app.clock.epoch_ms)
     app.ledger.mount()
     app.machine = Machine(cfg, app.prices, app.ledger.books, app.clock.epoch_ms)
@@ -81,9 +83,11 @@ def build(app, reason: str) -> None:
     app.terminal.beats = app.beats
     app.terminal.on_time = app.remote.on_terminal_time
     settings = sync_settings(cfg.charger, once, board.files, app.beats)
+    settings["members"] = "rfid" in cfg.cards_kinds
     app.sync = Sync(settings, app.ledger, app.clock, board.network, app.remote)
     if said:
         app.log("info", "meter: " + said)
+    _rfid(app)
     app.runner = Runner(app)
     app.view = View(app)
     if fault:
@@ -206,6 +210,32 @@ def _terminal(board, cfg, once: dict) -> ZvtTerminal:
     return ZvtTerminal(serial, profile, currency, password, once["salt"], board.clock)
 
 
+def _member_tariffs(app) -> None:
+    """Members' own tariffs are made ready while there is memory for it."""
+    from firmware.member_tariff import prepare
+
+    wrong = prepare(app.board.files, app.cfg.currency)
+    leave("firmware.member_tariff")
+    if wrong:
+        app.log("error", wrong)
+
+
+def _rfid(app) -> None:
+    """The RFID reader, where one is configured and the board has a UART for it."""
+    if "rfid" not in app.cfg.cards_kinds:
+        return
+    uart = app.board.uart("rfid", 115200, 8, None, 1)
+    if uart is None:
+        app.log("error", "cards.kinds: this board has no UART for an RFID reader")
+        return
+    from firmware.members import head
+    from firmware.rfid import Rfid
+
+    app.rfid = Rfid(app, Serial(uart))
+    app.rfid.list_version, _, app.rfid.salt = head(app.board.files)
+    leave("firmware.members")
+
+
 def sync_settings(charger: str, once: dict, files: str, beats: dict) -> dict:
     """The configuration as firmware/sync reads it."""
     return {
@@ -250,6 +280,8 @@ def _tasks(app) -> Supervisor:
     for name, make in (("terminal", app.terminal.run), ("view", app.view.run),
                        ("sync", app.sync.run)):  # fmt: skip
         s.add(name, make, 300000)
+    if app.rfid:
+        s.add("rfid", app.rfid.run)
     for name, make in app.board.tasks():
         s.add(name, make)
     return s

@@ -47,6 +47,8 @@ FIELDS = (
     ("meter.parity", _TEXT, 1, 1, "N"),
     ("meter.stop_bits", _INT, 1, 2, 1),
     ("meter.poll_ms", _INT, 0, 60000, 1000),
+    ("cards.kinds", _LIST, 0, 10, ("bank",)),
+    ("cards.member_minor", _INT, 1, 100000000, 20000),
     ("terminal.profile", _TEXT, 1, 24, "cvend"),
     ("terminal.password", _TEXT, 6, 6, "123456"),
     ("terminal.baud", _INT, 9600, 115200, 9600),
@@ -73,6 +75,8 @@ _CHOICES = {
     "terminal.baud": _BAUD,
     "meter.parity": ("N", "E", "O"),
     "languages": ("en", "de", "fr"),
+    "cards.kinds": ("bank", "visa", "mastercard", "maestro", "girocard", "amex", "diners",
+                    "discover", "jcb", "unionpay", "rfid"),
 }
 
 _ONCE = ("time_zone", "salt")
@@ -94,6 +98,7 @@ class Config:
     charger: str
     refund: tuple
     extend: tuple
+    cards_kinds: tuple
     languages: tuple
 
 

@@ -27,7 +27,9 @@ class Prices:
             return -1
 
     def for_crc(self, crc: int):
-        """The tariff with this CRC, in force or the one before; None when it is gone."""
+        """The tariff with this CRC, in force, the one before or a member's own; None when it is
+        gone.
+        """
         if crc == self.crc:
             return self.tariff
         from firmware.tariffs import one_before

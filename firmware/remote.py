@@ -97,6 +97,14 @@ class Remote:
     def on_command(self, command: dict) -> dict:
         return self._order("command", command)
 
+    def on_members(self, message: dict, key: bytes) -> "dict | None":
+        from firmware.member_list import page
+
+        try:
+            return page(self._app, message, key)
+        finally:
+            leave("firmware.member_list", "firmware.members")
+
     def command_counter(self) -> int:
         return self._app.ledger.books.last_counter
 

@@ -64,7 +64,7 @@ def _check_state(app) -> None:
     if m.state not in OPEN_TO_CARDS or app.remote.shown:
         raise CommandError("state", "must be free or plugged", "refunding" if app.remote.shown
                            else m.state)  # fmt: skip
-    if m.blocked not in ("", "terminal_off"):
+    if m.blocked not in ("", "terminal_off", "reader_off"):
         raise CommandError("state", "out of service", m.blocked)
 
 

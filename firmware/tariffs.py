@@ -10,6 +10,7 @@ import binascii
 import os
 
 from firmware.errors import TariffError
+from firmware.paper import leave
 from firmware.pricing.tariff import Tariff
 
 _NOW = "/tariff.json"
@@ -53,12 +54,21 @@ def store(prices, raw: bytes) -> bool:
 
 
 def one_before(prices, crc: int):
-    """The tariff before the one in force, if this is its CRC; else None."""
+    """The tariff before the one in force, or a member's own, if this is its CRC; else None."""
     try:
         raw = _read(prices, _OLD)
+        if binascii.crc32(raw) == crc:
+            return _parse(prices, raw)
     except OSError:
+        pass
+    if "member-%08x.json" % crc not in os.listdir(prices.directory):
         return None
-    return _parse(prices, raw) if binascii.crc32(raw) == crc else None
+    from firmware.member_tariff import load
+
+    try:
+        return load(prices.directory, crc)
+    finally:
+        leave("firmware.member_tariff")
 
 
 def _after_a_cut(directory: str) -> None:

@@ -80,6 +80,9 @@ class View:
             view["message"] = m.blocked
         elif m.message and m.state in ("free", "plugged"):
             view["state"] = "declined" if m.state == "free" else m.state
+        elif self._app.rfid and m.state in ("free", "plugged") and not app.terminal.ready:
+            if app.runner.takes_bank_cards:
+                view["message"] = "members_only"
         if s:
             self._session(view, m, s)
         if app.remote.shown:
@@ -111,6 +114,8 @@ class View:
         view["hold_minor"] = s.authorised_minor or s.hold_minor
         view["card"] = s.pan
         view["stop_reason"] = s.reason
+        view["on_account"] = s.method in ("rfid", "account")
+        view["own_tariff"] = s.crc != self._app.prices.crc
         if m.delivery:
             bill = m.delivery.bill
             view["energy_wh"] = bill.register_wh - bill.start_wh
@@ -139,7 +144,8 @@ class View:
         return "%s%s/%d/%d" % (base, self._app.cfg.charger, s.receipt_no, s.total_minor)
 
     def _price_lines(self, language: str):
-        prices = self._app.prices
+        s = self._app.machine.session
+        prices = s if s and s.tariff else self._app.prices
         if prices.tariff is None:
             return ()
         if self._words_crc != prices.crc:
@@ -180,11 +186,15 @@ class View:
 
     def _publish_status(self, view: dict) -> None:
         app = self._app
-        app.sync.publish_status({
+        status = {
             "state": view["state"], "connector": app.cfg.connector, "version": app.version,
             "reason": view["message"], "tariff": app.prices.tariff.id if app.prices.tariff else "",
             "uptime_ms": app.board.clock.uptime_ms(), "heap_free": gc.mem_free(),
-        })  # fmt: skip
+        }  # fmt: skip
+        if app.rfid:
+            status["members"] = app.rfid.list_version
+            status["reader"] = app.rfid.state
+        app.sync.publish_status(status)
 
     def _trace(self, view: dict) -> None:
         """For the simulator's front: the same figures, and the charger's own measurements."""

@@ -41,6 +41,7 @@ topic write forecourt/v1/+/ack
 topic write forecourt/v1/+/tariff
 topic write forecourt/v1/+/config
 topic write forecourt/v1/+/command
+topic write forecourt/v1/+/members
 
 pattern write forecourt/v1/%u/status
 pattern write forecourt/v1/%u/session
@@ -51,6 +52,7 @@ pattern read forecourt/v1/%u/ack
 pattern read forecourt/v1/%u/tariff
 pattern read forecourt/v1/%u/config
 pattern read forecourt/v1/%u/command
+pattern read forecourt/v1/%u/members
 """
 
 

@@ -113,11 +113,12 @@ def demo(
     end, 2 for a bad option or tariff.
     """
     from hostsim import demo as demo_module
+    from hostsim.rfid import RFID_CARDS
     from hostsim.terminal.cards import CARDS
     from hostsim.world import Options
 
-    if card not in CARDS:
-        raise fail(f"--card {card}: there are {', '.join(CARDS)}", 2)
+    if card not in CARDS and card not in RFID_CARDS:
+        raise fail(f"--card {card}: there are {', '.join([*CARDS, *RFID_CARDS])}", 2)
     if method not in demo_module.METHODS:
         raise fail(f"--method {method}: there are {', '.join(demo_module.METHODS)}", 2)
     try:
@@ -136,6 +137,7 @@ def demo(
             seed=seed,
             start_epoch_ms=start_ms,
             gateway=method == "qr",
+            rfid=card in RFID_CARDS,
         )
         result, receipt = _play(options, card, as_json, refund)
     if as_json:
@@ -190,7 +192,7 @@ def run(
     from hostsim.world import Options
 
     options = Options(
-        directory, rom=rom, speed=speed, hold_minor=hold, tariff=_tariff_text(tariff)
+        directory, rom=rom, speed=speed, hold_minor=hold, tariff=_tariff_text(tariff), rfid=True
     )
     try:
         code = run_to_end(live.serve(options, port, fresh))

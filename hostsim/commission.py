@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hostsim.charger import ChargerError
+from hostsim.rfid import RFID_CARDS
 from hostsim.setup import BUILD
 
 if TYPE_CHECKING:
     from hostsim.world import World
 
+FLEET_TARIFF = Path(__file__).with_name("data") / "fleet-tariff.json"
+_TECHNICIAN = "technician"
 DEFAULT_TARIFF = Path(__file__).with_name("data") / "tariff.json"
 SUPPLIER = {
     "name": "Forecourt demo operator",
@@ -51,6 +54,8 @@ def write_files(world: World) -> None:
     if world.site.gateway is not None:
         config["pay_url"] = world.site.pages_url + "/pay"
         world.back_office.send_tariff(world.charger_id, tariff.read_bytes())  # its price page
+    if o.rfid:
+        config["cards"] = {"kinds": ["bank", "rfid"]}
     config.update(o.config or {})
     (world.files / "config.json").write_text(json.dumps(config, indent=1))
 
@@ -70,7 +75,27 @@ def environment(world: World) -> dict[str, str]:
         "FORECOURT_METER": world.meter.path,
         "FORECOURT_TERMINAL": world.terminal_line.path,
         "FORECOURT_FLASH_KIB": str(world.options.flash_kib),
+        "FORECOURT_RFID": world.reader.path if world.reader is not None else "",
     }
+
+
+def enrol(world: World) -> None:
+    """The members of the cards there are to tap (hostsim.rfid), once."""
+    assert world.back_office
+    members = world.back_office.members
+    if members.listed():
+        return
+    text = FLEET_TARIFF.read_text()
+    members.put_tariff("FLEET", text, "EUR", by=_TECHNICIAN)
+    for card in RFID_CARDS.values():
+        if card.state == "unknown":
+            continue
+        if card.account not in [member["account"] for member in members.listed()]:
+            members.add(card.account, by=_TECHNICIAN, tariff=card.tariff, name=card.account)
+        expires_at = world.clock.now_ms() - 1000 if card.state == "expired" else 0
+        members.add_card(card.account, card.uid, by=_TECHNICIAN, expires_at=expires_at)
+        if card.state == "revoked":
+            members.revoke(card.uid, by=_TECHNICIAN)
 
 
 def _currency_of(tariff: Path) -> str:

@@ -36,6 +36,9 @@ async def play(
     try:
         await world.start()
         await world.until_ready(_READY_S)
+        if options.rfid:
+            progress("the charger gets the members' list")
+            await world.until(world.members_there, _ANSWER_S, "the members' list")
         before_wh = world.meter.register_wh
         play = _by_phone(world, progress) if options.gateway else _session(world, card, progress)
         stop = await play
@@ -57,9 +60,9 @@ async def _session(world: World, card: str, progress: Callable[[str], None]) -> 
         raise WorldError(answer["error"])
     await world.until(lambda: bool(world.cards_read), _ANSWER_S, "the tap to be seen")
     read = world.cards_read[-1]
-    if read["kind"] != "bank":
+    if read["text"] or read["kind"] != "bank" and card in CARDS:
         return read["text"] or "card_not_accepted"
-    slow_s = 30 if CARDS[card].slow else 0
+    slow_s = 30 if card in CARDS and CARDS[card].slow else 0
     await world.until(
         lambda: world.state == "wait_plug" or _has(world, "declined", "cancelled", "captured"),
         _ANSWER_S + slow_s,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from hostsim.errors import WorldError
+from hostsim.rfid import RFID_CARDS
 
 if TYPE_CHECKING:
     from hostsim.world import World
@@ -38,6 +39,7 @@ class Hands:
             "power": world.set_power,
             "meter_fault": self.meter_fault,
             "terminal_fault": world.terminal.set_fault,
+            "reader": self.set_reader,
             "language": world.evse.press_language,
         }
 
@@ -57,19 +59,27 @@ class Hands:
     def tap(self, card: str) -> None:
         """Holds a card to the reader as long as a person does: at most some seconds."""
         self.let_go()
-        self._w.terminal.present_card(card)
+        self._w.terminal.remove_card()
+        if self._w.reader is not None and card in RFID_CARDS:
+            self._w.reader.present(RFID_CARDS[card])
+        else:
+            self._w.terminal.present_card(card)
         self.card = card
         self._holding = asyncio.create_task(self._take_away())
 
     async def _take_away(self) -> None:
         await asyncio.sleep(_CARD_HELD_S)
-        self.card = ""
-        self._w.terminal.remove_card()
+        self._take()
 
     def remove_card(self) -> None:
         self.let_go()
+        self._take()
+
+    def _take(self) -> None:
         self.card = ""
         self._w.terminal.remove_card()
+        if self._w.reader is not None:
+            self._w.reader.remove()
 
     def plug(self) -> None:
         """A vehicle is plugged in that can charge, whatever the last one was told."""
@@ -125,6 +135,14 @@ class Hands:
 
     def set_terminal(self, on: bool) -> None:
         self._w.terminal_line.connected = on
+
+    def set_reader(self, on: bool) -> None:
+        """The RFID reader's plug: pulled it has no power either."""
+        reader = self._w.reader
+        if reader is None:
+            raise WorldError("there is no RFID reader here")
+        reader.line.connected = on
+        reader.set_power(on)
 
     def meter_fault(self, name: str, on: bool) -> None:
         if on:

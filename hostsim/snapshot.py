@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hostsim.meter.faults import FAULTS as METER_FAULTS
+from hostsim.rfid import RFID_CARDS
 from hostsim.terminal.cards import CARDS
 from hostsim.terminal.faults import FAULTS as TERMINAL_FAULTS
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from hostsim.world import World
 
 _CARDS = [{"name": card.name, "help": card.about} for card in CARDS.values()]
+_RFID = [{"name": card.name, "help": f"RFID: {card.about}"} for card in RFID_CARDS.values()]
 
 
 def snapshot(world: World) -> dict[str, Any]:
@@ -44,7 +46,12 @@ def snapshot(world: World) -> dict[str, Any]:
             "pointer_bits": world.hello.get("bits", 0),
             "micropython": world.hello.get("micropython", ""),
         },
-        "cards": _CARDS,
+        "cards": _CARDS + (_RFID if world.reader is not None else []),
+        "reader": {
+            "fitted": world.reader is not None,
+            "connected": world.reader is not None and world.reader.line.connected,
+            "field": world.reader is not None and world.reader.field,
+        },
         "languages": ["en", "de", "fr"],
         "books": world.books_seen,
     }

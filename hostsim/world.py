@@ -29,6 +29,7 @@ from hostsim.hands import Hands
 from hostsim.ledgerimage import read_image
 from hostsim.line import PtyLine
 from hostsim.meter.sim import MeterSim
+from hostsim.rfid import RfidReader
 from hostsim.site import Site
 from hostsim.snapshot import snapshot
 from hostsim.terminal.books import Books
@@ -51,7 +52,8 @@ _EVENT_KINDS = ("zvt", "modbus", "mqtt", "lines", "ledger", "log", "fault")
 class Options:
     """How a world is set up. `directory`: where everything is kept; `flash_kib`: size of the
     ledger's region; `proxied`: the charger reaches the broker through a hostile network (`net`);
-    `gateway`: drivers may pay by phone (`pages_url`: hostsim.site).
+    `gateway`: drivers may pay by phone (`pages_url`: hostsim.site); `rfid`: it has an RFID reader,
+    and the back office members.
     """
 
     directory: Path
@@ -74,6 +76,7 @@ class Options:
     beside: str = ""  # charger.Machine.beside
     gateway: bool = False
     pages_url: str = ""
+    rfid: bool = False
 
 
 class World(Waiting):
@@ -143,6 +146,7 @@ class World(Waiting):
             bank_s=o.bank_s,
         )
         self.terminal_line = PtyLine(baud=9600)
+        self.reader = RfidReader(o.seed) if o.rfid else None
         self.hands = Hands(self)
 
     # --- life ------------------------------------------------------------------------------------
@@ -173,6 +177,10 @@ class World(Waiting):
             asyncio.create_task(self.terminal.serve(self.terminal_line, True), name="terminal")
         )
         self._tasks.append(asyncio.create_task(self._turn(), name="world"))
+        if self.reader is not None:
+            undo.callback(self.reader.close)
+            self._tasks.append(asyncio.create_task(self.reader.serve(), name="RFID reader"))
+            await asyncio.to_thread(commission.enrol, self)
         commission.write_files(self)
         self._progress("charger")
         self.charger = Charger(machine, commission.environment(self), self._printed)
@@ -351,6 +359,14 @@ class World(Waiting):
     def running(self) -> bool:
         """The firmware's process lives and talks."""
         return self.charger is not None and self.charger.running and self.evse.connected.is_set()
+
+    def members_there(self) -> bool:
+        """The charger has the members' list that is in force at the back office."""
+        assert self.back_office
+        for row in self.back_office.chargers():
+            if row["name"] == self.charger_id:
+                return bool(row["status"].get("members") == self.back_office.members.version)
+        return False
 
     @property
     def state(self) -> str:

@@ -1,6 +1,7 @@
 """Members at the back office: accounts, cards, tariffs; what is kept of a card."""
 
 import hashlib
+import json
 
 import pytest
 from sqlalchemy import text
@@ -94,3 +95,31 @@ def test_what_cannot_be_is_refused_by_name(office):
     assert refused(members.revoke, "0badcafe") == "uid"
     assert refused(members.put_tariff, "F", "x" * 9000, "EUR") == "tariff"
     assert members.version == 1
+
+
+def test_members_at_the_command_line(tmp_path):
+    from typer.testing import CliRunner
+
+    from hostsim.__main__ import app
+    from hostsim.commission import FLEET_TARIFF
+
+    def run(*words, code=0):
+        done = CliRunner().invoke(app, ["members", *words, "--db", str(tmp_path / "db")])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    assert "0.39" in run("tariff", "FLEET", str(FLEET_TARIFF))
+    run("add", "ACME-7", "--name", "Acme", "--tariff", "FLEET")
+    run("card", "ACME-7", UID, "--expires", "2020-01-31", "--label", "van")
+    run("card", "ACME-7", "0badcafe")
+    run("revoke", "0badcafe")
+    assert "van              expired" in run("list")
+    found = json.loads(run("list", "--json"))
+    assert [c["state"] for c in found[0]["cards"]] == ["expired", "revoked"]
+    assert found[0]["cards"][0]["expires_at"] == 1580515200000
+    run("stop", "ACME-7")
+    assert "stopped" in run("list")
+    for words in (("add", "ACME-7"), ("card", "NOBODY", UID), ("revoke", "11223344"),
+                  ("card", "ACME-7", UID, "--expires", "31.1.2020"),
+                  ("tariff", "X", str(tmp_path / "none"))):  # fmt: skip
+        run(*words, code=2)

@@ -112,7 +112,8 @@ class Screen:
         tuple), energy_wh, resolution_wh (step of the meter's register), power_w, price_minor,
         currency, hold_minor, elapsed_ms, stop_reason, captured_minor, released_minor and
         refund_minor (None: not known yet), receipt_no, receipt_url, pay_url, card (masked),
-        language ("": none chosen), online, clock (text), and of firmware/ahead.py price_per_kwh,
+        language ("": none chosen), online, clock (text), on_account (nothing is held or paid
+        now), own_tariff (price_lines are a member's own), and of firmware/ahead.py price_per_kwh,
         price_per_hour, change_clock, change_at_wh, hold_left_wh, hold_left_ms.
         """
         state = view["state"]
@@ -190,6 +191,8 @@ class Screen:
             body.extend(_paper(view, words, columns))
         else:
             body.extend(_rows(view, words, columns, _FIGURES.get(state, ())))
+            if state == "wait_plug" and view.get("own_tariff"):
+                body.extend(_tariff(view, words, columns))
         return body, foot
 
 
@@ -208,13 +211,16 @@ def _why(view: dict, words: Words) -> str:
 
 def _offer(view: dict, words: Words, columns: int) -> "list[str]":
     """The tariff in words, then what a tap will hold."""
+    return _tariff(view, words, columns) + _rows(view, words, columns, ("hold",))
+
+
+def _tariff(view: dict, words: Words, columns: int) -> "list[str]":
     lines = view.get("price_lines") or ()
     if callable(lines):
         lines = lines(words.code)
     out = []
     for line in lines:
         out.extend(wrap(line, columns))
-    out.extend(_rows(view, words, columns, ("hold",)))
     return out
 
 
@@ -228,10 +234,11 @@ def _paper(view: dict, words: Words, columns: int) -> "list[str]":
 
 def _rows(view: dict, words: Words, columns: int, keys: "tuple[str, ...]") -> "list[str]":
     out = []
+    on_account = view.get("on_account")
     for key in keys:
         value = _figure(view, key, words.code)
-        if value:
-            name = words.find(key)
+        if value and not (on_account and key == "released"):
+            name = words.find(_ON_ACCOUNT.get(key, key) if on_account else key)
             if key in ("rate", "hold") and "hold_left_ms" in view:
                 more = _until(view, words) if key == "rate" else _left(view, words)
                 if more and len(name) + len(more) + len(value) + 2 <= columns:
@@ -262,6 +269,7 @@ def _left(view: dict, words: Words) -> str:
     return words.find("left").replace("%", text)
 
 
+_ON_ACCOUNT = {"hold": "limit", "paid": "account"}
 _MONEY = {
     "price": "price_minor",
     "hold": "hold_minor",

@@ -60,12 +60,13 @@ class Core:
 
     # --- what the others ask -------------------------------------------------
 
-    @property
-    def wants_card(self) -> bool:
-        """The reader waits for a tap: to start a session, or to stop one's own."""
+    def wants(self, method: str) -> bool:
+        """The reader for this kind of session ("card", "rfid") waits for a tap: to start one, or
+        to stop the one that such a card began. Else no reader is on.
+        """
         if self.state in OPEN_TO_CARDS:
             return not self.blocked
-        return self.state in (WAIT_PLUG, CHARGING, PAUSED, FINISHED)
+        return self.state in (WAIT_PLUG, CHARGING, PAUSED) and self.session.method == method
 
     @property
     def busy(self) -> bool:

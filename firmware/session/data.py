@@ -17,6 +17,8 @@ class Session:
         self.hold_minor = hold_minor
         self.method = method
         self.reference = reference
+        self.tariff = None  # the one it is priced by, and its CRC
+        self.crc = 0
         self.remote = ""
         self.uid_hash = ""
         self.pan = ""

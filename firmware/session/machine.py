@@ -51,25 +51,29 @@ class Machine(Core):
     def on_card(self, now_ms: int, card) -> list:
         """A card was tapped (terminal.base.CardResult)."""
         if card.kind == "unreadable":
-            self._say(now_ms, card.text or "card_unreadable")
+            self.say(now_ms, card.text or "card_unreadable")
         elif self.state in OPEN_TO_CARDS:
             if not self.blocked:
                 self._ask_hold(now_ms, card)
         elif not (self.session and self.session.same_card(card)):
-            self._say(now_ms, "other_card")
+            self.say(now_ms, "other_card")
         elif self.state == WAIT_PLUG:
             self._give_back(now_ms, "tap")
         elif self.state in POWERED:
             self._stop(now_ms, "tap")
         return self.take()
 
-    def _say(self, now_ms: int, text: str) -> None:
+    def say(self, now_ms: int, text: str) -> None:
+        """A word to the driver, for a moment."""
         self.message = text
         self._said_at = now_ms
 
     def _ask_hold(self, now_ms: int, card) -> None:
-        if card.kind != "bank":
-            self._say(now_ms, "card_not_accepted")
+        if card.text or card.kind != "bank":
+            if card.session:
+                self._begin(now_ms, card.session)
+            else:
+                self.say(now_ms, card.text or "card_not_accepted")
             return
         number = self._numbers.next_session
         s = Session(number, self._cfg.hold_minor, "card", "S%d" % number)
@@ -82,10 +86,12 @@ class Machine(Core):
         self.session = s
         self._stopping = ""
         self.enter(AUTHORISING, now_ms)
-        tariff = self._prices.tariff
+        if s.tariff is None:
+            s.tariff = self._prices.tariff
+            s.crc = self._prices.crc
         self._record("hold_asked", {
-            "hold_minor": s.hold_minor, "currency": tariff.currency, "tariff": tariff.id,
-            "tariff_crc": self._prices.crc, "method": s.method, "connector": self._cfg.connector,
+            "hold_minor": s.hold_minor, "currency": s.tariff.currency, "tariff": s.tariff.id,
+            "tariff_crc": s.crc, "method": s.method, "connector": self._cfg.connector,
             "reference": s.reference, "uid_hash": s.uid_hash, "remote": s.remote,
         })  # fmt: skip
 
@@ -93,9 +99,13 @@ class Machine(Core):
         """A session whose amount is good already, by somebody else's word: `s` (its next_session)
         is in flash as asked and authorised before anything comes of it.
         """
+        self._begin(now_ms, s)
+        return self.take()
+
+    def _begin(self, now_ms: int, s: Session) -> None:
         self._open(now_ms, s)
         self.out.append((RECORD, "authorised", approval(s)))
-        return self._held(now_ms)
+        self._held(now_ms)
 
     def on_authorised(self, now_ms: int, a) -> list:
         """The hold is placed; the runner wrote its record to flash at the commit point."""
@@ -105,9 +115,10 @@ class Machine(Core):
         s.pan = a.pan or s.pan
         s.card = a.card
         s.auth_code = a.auth_code
-        return self._held(now_ms)
+        self._held(now_ms)
+        return self.take()
 
-    def _held(self, now_ms: int) -> list:
+    def _held(self, now_ms: int) -> None:
         if self.session.authorised_minor < self._cfg.min_hold_minor:
             self._give_back(now_ms, "hold_too_small")
         elif self._stopping or self.blocked:
@@ -116,7 +127,6 @@ class Machine(Core):
             self._energise(now_ms)
         else:
             self.enter(WAIT_PLUG, now_ms)
-        return self.take()
 
     def on_declined(self, now_ms: int, a) -> list:
         """No hold was placed; `a.text` is for the driver, `a.code` for the operator."""
@@ -153,10 +163,10 @@ class Machine(Core):
         s = self.session
         s.start_at = self._epoch_ms()
         cfg = self._cfg
-        p = self._prices
         wh = self.register_wh
         start_ms = s.start_at or now_ms
-        bill = RunningBill(p.tariff, p.tz, s.authorised_minor, wh, start_ms, cfg.max_power_w)
+        tz = self._prices.tz
+        bill = RunningBill(s.tariff, tz, s.authorised_minor, wh, start_ms, cfg.max_power_w)
         self.delivery = Delivery(self.out, s, bill, now_ms, cfg.checkpoint_s * 1000)
         self._record("energising", {"register_wh": wh, "serial": self.serial})
         self._switch(True)
@@ -302,7 +312,7 @@ class Machine(Core):
         own_fault = self.session.reason in _OWN_FAULTS
         if own_fault or self.state == RECOVERING or self.pilot not in "BCD":
             return True
-        return not self._prices.tariff.has(PARKING) or self.delivery.bill.engine.frozen
+        return not self.session.tariff.has(PARKING) or self.delivery.bill.engine.frozen
 
     def on_meter_failed(self, now_ms: int, swapped: str = "") -> list:
         """One read failed after its retries; a meter silent for a time and some tries is lost,
@@ -324,7 +334,7 @@ class Machine(Core):
     def _price(self, now_ms: int) -> None:
         """Priced in flash, then captured."""
         numbers = self._numbers
-        currency = self._prices.tariff.currency
+        currency = self.session.tariff.currency
         self.delivery.price(numbers.next_receipt, currency, self._cfg.refund[2:])
         self.enter(SETTLING, now_ms, self.session.reason)
         self._late = False
@@ -357,7 +367,7 @@ class Machine(Core):
     def _settled(self, now_ms: int) -> None:
         if self.settlement.state == DONE:
             self.settlement.state = IDLE
-            self.delivery = None
+            self.delivery = self.session.tariff = None
             self.enter(RECEIPT, now_ms, self.session.reason)
 
     def on_tick(self, now_ms: int) -> list:

@@ -36,6 +36,7 @@ def begin(machine, opened, prices, now_ms: int) -> list:
         if tariff is None:
             raise ForecourtError("session %d: its tariff is not stored any more" % s.number)
     machine.session = s
+    s.tariff = tariff
     if opened.priced:  # the bill is in flash; whether it was captured, the terminal knows
         machine.enter(RECOVERING, now_ms, s.reason)
         machine.settlement.capture(s, True)

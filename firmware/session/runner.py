@@ -46,6 +46,9 @@ class Runner:
         self._flash_failed = False
         self._meter_ok_at = self._uptime()
         self._proved = -1  # for whom the meter gave its serial number last, see _whose
+        kinds = parts.cfg.cards_kinds
+        self.takes_bank_cards = kinds not in ((), ("rfid",))
+        self._chosen = self.takes_bank_cards and "bank" not in kinds  # only some of them
         self._tapped = False
         self._tapped_ms = 0  # real time, as the next two
         self.tap_to_power_ms = 0
@@ -145,7 +148,7 @@ class Runner:
             if self._tapped and was == "starting" and m.state in ("charging", "paused"):
                 self.tap_to_power_ms = time.ticks_diff(time.ticks_ms(), self._tapped_ms)
                 self._tapped = False
-            if self._reading_card and (self._jobs or not m.wants_card):
+            if self._reading_card and (self._jobs or not m.wants("card")):
                 # a read nobody wants any more; money commands need not wait for it
                 self._p.terminal.abort()
             if self._flash_failed:
@@ -210,7 +213,8 @@ class Runner:
             self._p.beats["cards"] = time.ticks_ms()
             if self._m.busy or not terminal.ready:
                 self._holds_known = False
-            if self._jobs or not self._m.wants_card or not terminal.ready:
+            wanted = self.takes_bank_cards and self._m.wants("card")
+            if self._jobs or not (wanted and terminal.ready):
                 await asyncio.sleep_ms(50)
                 continue
             card = None
@@ -227,12 +231,20 @@ class Runner:
             finally:
                 self._reading_card = False
             if card is not None:
-                now = self._uptime()
-                self._p.trace("card", {"kind": card.kind, "pan": card.pan, "text": card.text})
-                if self._m.state in ("free", "plugged", "receipt"):
-                    self._tapped = True
-                    self._tapped_ms = time.ticks_ms()
-                self.perform(self._m.on_card(now, card))
+                if self._chosen and card.kind == "bank":
+                    from firmware.cards import refusal
+
+                    card.text = refusal(self._p.cfg.cards_kinds, card)
+                    leave("firmware.cards")
+                self.card_read(card)
+
+    def card_read(self, card) -> None:
+        """A tap, at the terminal or at the RFID reader."""
+        self._p.trace("card", {"kind": card.kind, "pan": card.pan, "text": card.text})
+        if self._m.state in ("free", "plugged", "receipt"):
+            self._tapped = True
+            self._tapped_ms = time.ticks_ms()
+        self.perform(self._m.on_card(self._uptime(), card))
 
     async def do_jobs(self) -> None:
         """The terminal's money commands, one after the other."""
@@ -286,7 +298,17 @@ class Runner:
             return "no_tariff"
         if not self._m.meter_known:
             return "meter_lost"
-        return "" if p.terminal.ready or self._m.busy else "terminal_off"
+        return "" if self._m.busy else self._no_reader()
+
+    def _no_reader(self) -> str:
+        """Why nobody could begin a session with a card; "" when somebody can."""
+        p = self._p
+        if self._m.pilot in "EF":
+            return "vehicle_fault"
+        ready = p.terminal.ready if self.takes_bank_cards else not p.cfg.cards_kinds
+        if ready or p.rfid and p.rfid.state == "ready":
+            return ""
+        return "terminal_off" if self.takes_bank_cards else "reader_off"
 
     def _look_rooms(self, remote) -> None:
         """Between sessions: refunds that are open, and the end of the terminal's day."""

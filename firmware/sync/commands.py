@@ -76,7 +76,7 @@ def _verified(message: dict, device: str, key: bytes, last_counter: int, now_ms:
         raise FieldError("args", "must be text", args)
     if message["device"] != device:
         raise FieldError("device", f"must be {device}", message["device"])
-    _check_mac(message.get("mac"), key, signed_bytes(message))
+    check_mac(message.get("mac"), key, signed_bytes(message))
     if counter <= last_counter:
         raise FieldError("counter", f"must be above {last_counter}", counter)
     if not now_ms:
@@ -87,8 +87,10 @@ def _verified(message: dict, device: str, key: bytes, last_counter: int, now_ms:
     return message
 
 
-def _check_mac(mac, key: bytes, data: bytes) -> None:
-    """Compares in a time that does not depend on where the two differ."""
+def check_mac(mac, key: bytes, data: bytes) -> None:
+    """FieldError unless `mac` is that of the data. Compares in a time that does not depend on
+    where the two differ.
+    """
     wanted = binascii.hexlify(hmac_sha256(key, data)).decode()
     wrong: int = not isinstance(mac, str) or len(mac) != len(wanted) or len(key) < _MIN_KEY
     if not wrong:

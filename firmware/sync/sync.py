@@ -7,7 +7,8 @@ result that does not fit any more is counted, and the command's record in the le
 `handlers` (none may block): on_tariff(bytes) and on_config(bytes) -> answer dict;
 on_command(command dict) -> answer dict, which records the command's counter with its effect;
 command_counter() -> the last one recorded; on_time(epoch_ms); on_security(code, detail), at most
-once a minute. An answer has ok, id, code, detail, data, as far as they apply. They raise
+once a minute; on_members(message dict, command key) -> answer dict or None, where RFID cards are
+configured. An answer has ok, id, code, detail, data, as far as they apply. They raise
 ForecourtError for what they refuse.
 """
 
@@ -47,6 +48,8 @@ class Sync:
         self._name_at = len(prefix)
         will = messages.dump({"online": False, "reason": "lost"})
         self._names = (b"ack", b"tariff", b"config", b"command")
+        if config.get("members"):
+            self._names += (b"members",)
         self.link = Link(config["mqtt"], prefix, will, self._names, network, self)
         self.wake = self.link.wake  # the ledger has a new record
         self._outbox = Outbox(ledger)
@@ -197,6 +200,10 @@ class Sync:
                 self._outbox.on_ack(messages.parse(payload))
             elif name == "command":
                 self._command(messages.parse(payload))
+            elif name == "members":
+                answer = self._handlers.on_members(messages.parse(payload), self._key)
+                if answer is not None:
+                    self._answer(name, answer)
             elif self._is_new(name, payload):
                 handler = (
                     self._handlers.on_tariff if name == "tariff" else self._handlers.on_config

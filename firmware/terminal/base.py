@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 class CardResult:
     """A tap without payment. `kind`: "bank", "rfid", "unreadable"; `pan` masked or ""; `uid_hash`
-    "" or 16 hex digits, the same for the same card.
+    "" or 16 hex digits, the same for the same card. `text` says why a bank or RFID card is not
+    taken, "" when it is; `session`: what a member's card begins (session.data.Session).
     """
+
+    session: object = None
 
     def __init__(
         self,

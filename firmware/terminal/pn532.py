@@ -70,7 +70,7 @@ def _bad(used: int) -> FrameError:
 
 
 def uid_of(answer: bytes) -> bytes:
-    """The UID in the answer to ONE_CARD, b"" when no card was there. FrameError: another answer."""
+    """The UID in the answer to ONE_CARD, b"" without a card. FrameError: another answer."""
     if len(answer) < 2 or answer[0] != ONE_CARD[0] + 1:
         raise _bad(0)
     if answer[1] == 0:

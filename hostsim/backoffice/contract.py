@@ -18,7 +18,7 @@ import jsonschema
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "mqtt" / "schemas"
 PREFIX = "forecourt/v1/"
 OUTGOING = ("status", "session", "records", "result", "log")
-INCOMING = ("ack", "tariff", "config", "command")
+INCOMING = ("ack", "tariff", "config", "command", "members")
 MAX_INT = 2**63 - 1
 _NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 

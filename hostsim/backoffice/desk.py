@@ -43,6 +43,7 @@ class Desk:
         self.ingest = ingest
         self.logs: deque[dict[str, Any]] = deque(maxlen=_LOG_LINES)
         self.chores: list[Callable[[], object]] = []  # done before the reminders, each time
+        self.hearers: list[Callable[[str, dict[str, Any]], None]] = []  # of results
         self._now_ms = now_ms
         self._send = send
         self._last_again: dict[str, float] = {}
@@ -146,6 +147,9 @@ class Desk:
             else:
                 self.logs.append({"charger": charger, **message})
                 fleet_view.keep_line(db, charger, message, self._now_ms())
+        if name == "result":
+            for hear in self.hearers:
+                hear(charger, message)
 
     def _took_status(self, db: Db, row: Charger, message: dict[str, Any], retained: bool) -> None:
         """A charger that does not know how far its records are here is told. A retained status is

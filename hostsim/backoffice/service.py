@@ -25,6 +25,8 @@ from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.gateways.base import Gateway
 from hostsim.backoffice.ingest import Ack, Ingest, known_charger
 from hostsim.backoffice.invoices import issue
+from hostsim.backoffice.member_sync import MemberSync
+from hostsim.backoffice.members import Members
 from hostsim.backoffice.models import Problem, Stream, open_database, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.phone.desk import PayDesk
@@ -75,6 +77,12 @@ class BackOffice:
         self.bills = Bills(self.engine, self.operator, self._now_ms)
         self._desk.chores.append(self.bills.tend)
         self.phone = PayDesk(self, gateway) if gateway is not None and leads else None
+        self.members = Members(self.engine, self._now_ms)
+        sync = MemberSync(
+            self.engine, self.command_key, self._connection.send, self.ingest.report
+        )
+        self._desk.chores.append(sync.tend)
+        self._desk.hearers.append(sync.heard)
         self._desk.chores.append(lambda: roll.catch_up(self.engine, self.operator.zone, 4))
 
     # -- life

@@ -17,6 +17,7 @@ ACTS: dict[str, dict[str, type]] = {
     "network": {"on": bool},
     "meter": {"on": bool},
     "terminal": {"on": bool},
+    "reader": {"on": bool},
     "power": {"on": bool},
     "meter_fault": {"name": str, "on": bool},
     "terminal_fault": {"name": str, "on": bool},

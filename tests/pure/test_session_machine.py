@@ -58,6 +58,7 @@ class Card:
         self.uid_hash = uid
         self.card = "VISA"
         self.text = ""
+        self.session = None
 
 
 class Hold:
@@ -437,7 +438,7 @@ def test_partial_approval_is_the_hold_and_too_little_is_given_back():
 def test_blocked_charger_takes_no_card():
     b = Bench()
     b.m.blocked = "ledger_full"
-    assert not b.m.wants_card
+    assert not b.m.wants("card")
     assert b.do(b.m.on_card(b.now, Card())) == []
 
 
@@ -655,4 +656,4 @@ def test_a_charger_that_gave_up_stays_out_of_service():
     b.do(b.m.on_pilot(b.now, "A"))
     b.do(b.m.on_stop(b.now, "button"))
     assert (b.m.state, b.m.message) == ("out_of_service", "ledger_fault")
-    assert len(b.all) == decided and b.m.busy and not b.m.wants_card
+    assert len(b.all) == decided and b.m.busy and not b.m.wants("card")
