@@ -1,9 +1,16 @@
 """Which bank cards may pay here (cards.kinds). Entered for one tap and left again, before any
 money is held.
 
-The scheme is told by the first digits of the number (ISO/IEC 7812; a masked number has six of
-them), and where the terminal gives none by the name it gives the card.
+The scheme is told by the application the terminal chose on the card (its AID begins with the
+scheme's RID, ISO/IEC 7816-5), else by the first digits of the number (ISO/IEC 7812; a masked
+number has six of them), and where the terminal gives neither by the name it gives the card.
 """
+
+_AIDS = (
+    ("a000000003", "visa"), ("a0000000043060", "maestro"), ("a000000004", "mastercard"),
+    ("a000000359", "girocard"), ("a000000025", "amex"), ("a000000065", "jcb"),
+    ("a0000001523010", "discover"), ("a000000152", "diners"), ("a000000333", "unionpay"),
+)  # fmt: skip
 
 # from, to (first four digits): as schemes publish their ranges; the first that fits
 _RANGES = (
@@ -23,10 +30,13 @@ _NAMES = (
 )  # fmt: skip
 
 
-def scheme(pan: str, name: str) -> str:
+def scheme(pan: str, name: str, aid: bytes = b"") -> str:
     """The scheme of a card, "" when it cannot be told. A girocard has a second scheme in its
-    number's range: the name says which one the terminal has chosen.
+    number's range: AID or name say which one the terminal has chosen.
     """
+    for rid, found in _AIDS:
+        if aid.hex().startswith(rid):
+            return found
     low = name.lower()
     if "girocard" in low:
         return "girocard"
@@ -43,6 +53,6 @@ def scheme(pan: str, name: str) -> str:
 
 def refusal(kinds, card) -> str:
     """Why a bank card (terminal.base.CardResult) may not pay here; "" when it may."""
-    if "bank" in kinds or scheme(card.pan, card.card) in kinds:
+    if "bank" in kinds or scheme(card.pan, card.card, card.aid) in kinds:
         return ""
     return "scheme_not_accepted"

@@ -72,7 +72,7 @@ class Apdu:
     card = ""
     uid_hash = ""  # of the card that answered, masking.card_hash
     has_uid = False
-    aid = False  # a payment application answered
+    aid = b""  # of the payment application that answered, a scheme's own first bytes at most
     receipt_type = 0  # print block: 1 merchant, 2 customer, 3 administration
     totals = b""  # 60
     lines: "tuple[str, ...]" = ()  # texts: print lines, display texts
@@ -235,7 +235,8 @@ class _Reader(Walker):
             a.has_uid = True
             masking.wipe(view, 0xEE)
         elif q - p > _SHORT:
-            a.aid = a.aid or tag == 0x43
+            if tag == 0x43:  # registered application providers begin so (ISO/IEC 7816-5)
+                a.aid = a.aid or (bytes(view[:7]) if view[:3] == b"\xa0\0\0" else b"\0")
             masking.wipe(view)
         elif tag == 0x08 and q - p == 2:
             self.receipt(p)

@@ -21,6 +21,7 @@ class CardResult:
     """
 
     session: object = None
+    aid = b""  # first bytes of the application chosen on a bank card
 
     def __init__(
         self,

@@ -260,7 +260,9 @@ def _card(answer: Answer) -> "CardResult | None":
         return None
     if code == 0 and apdu is not None:
         if apdu.aid or apdu.pan:
-            return CardResult("bank", apdu.pan, apdu.uid_hash, apdu.card)
+            card = CardResult("bank", apdu.pan, apdu.uid_hash, apdu.card)
+            card.aid = apdu.aid
+            return card
         if apdu.has_uid:
             return CardResult("rfid", "", apdu.uid_hash)
     text = results.classify(code)[0] if code else "card_unreadable"

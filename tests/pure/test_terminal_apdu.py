@@ -47,7 +47,7 @@ def test_captured_read_card_is_built():
 
 def test_captured_read_card_answer():
     a = _parse(READ_ANSWER)
-    assert (a.command, a.code, a.aid, a.has_uid, a.pan) == (0x040F, 0, True, True, "")
+    assert (a.command, a.code, bool(a.aid), a.has_uid, a.pan) == (0x040F, 0, True, True, "")
     assert len(a.uid_hash) == 16
 
 
