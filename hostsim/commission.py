@@ -55,6 +55,7 @@ def write_files(world: World) -> None:
         config["pay_url"] = world.site.pages_url + "/pay"
         world.back_office.send_tariff(world.charger_id, tariff.read_bytes())  # its price page
     if o.rfid:
+        enrol(world)
         config["cards"] = {"kinds": ["bank", "rfid"]}
     config.update(o.config or {})
     (world.files / "config.json").write_text(json.dumps(config, indent=1))

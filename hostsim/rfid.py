@@ -93,6 +93,7 @@ class RfidReader:
         self._buffer = bytearray()
         self._last = b""
         self._job: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
 
     @property
     def path(self) -> str:
@@ -115,6 +116,11 @@ class RfidReader:
         self._awake = self._ready = self.field = False
         self._tries = 0xFF
 
+    def begin(self) -> Callable[[], None]:
+        """Serves in the background; gives what ends that."""
+        self._serving = asyncio.get_running_loop().create_task(self.serve(), name="RFID reader")
+        return self.close
+
     async def serve(self) -> None:
         """Until cancelled, or the line is closed."""
         with contextlib.suppress(LineClosed):
@@ -126,6 +132,8 @@ class RfidReader:
     def close(self) -> None:
         """Ends it."""
         self._end_job()
+        if self._serving is not None:
+            self._serving.cancel()
         self.line.close()
 
     # -- frames

@@ -40,6 +40,13 @@ class Waiting:
         @property
         def running(self) -> bool: ...
 
+    def members_there(self) -> bool:
+        """The charger has the members' list that is in force at the back office."""
+        assert self.back_office
+        wanted = self.back_office.members.version
+        found = [row for row in self.back_office.chargers() if row["name"] == self.charger_id]
+        return bool(found) and found[0]["status"].get("members") == wanted
+
     async def until(self, what: Callable[[], bool], timeout_s: float, why: str) -> None:
         """Waits until `what()`; WorldError with the reason after `timeout_s` real seconds, and at
         once when the charger cannot even start.

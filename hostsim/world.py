@@ -52,10 +52,8 @@ _EVENT_KINDS = ("zvt", "modbus", "mqtt", "lines", "ledger", "log", "fault")
 class Options:
     """How a world is set up. `directory`: where everything is kept; `flash_kib`: size of the
     ledger's region; `proxied`: the charger reaches the broker through a hostile network (`net`);
-    `gateway`: drivers may pay by phone (`pages_url`: hostsim.site); `rfid`: it has an RFID reader,
-    and the back office members.
+    `gateway`: drivers may pay by phone (`pages_url`: hostsim.site); `rfid`: members may tap.
     """
-
     directory: Path
     rom: bool = False
     bits: int = 32
@@ -178,9 +176,7 @@ class World(Waiting):
         )
         self._tasks.append(asyncio.create_task(self._turn(), name="world"))
         if self.reader is not None:
-            undo.callback(self.reader.close)
-            self._tasks.append(asyncio.create_task(self.reader.serve(), name="RFID reader"))
-            await asyncio.to_thread(commission.enrol, self)
+            undo.callback(self.reader.begin())
         commission.write_files(self)
         self._progress("charger")
         self.charger = Charger(machine, commission.environment(self), self._printed)
@@ -188,7 +184,7 @@ class World(Waiting):
         await self.charger.power_on()
 
     async def stop(self) -> None:
-        """Ends everything that was started, the charger first; no process is left behind."""
+        """Ends everything that was started, the charger first."""
         await self._started.aclose()
 
     async def _end_tasks(self) -> None:
@@ -359,14 +355,6 @@ class World(Waiting):
     def running(self) -> bool:
         """The firmware's process lives and talks."""
         return self.charger is not None and self.charger.running and self.evse.connected.is_set()
-
-    def members_there(self) -> bool:
-        """The charger has the members' list that is in force at the back office."""
-        assert self.back_office
-        for row in self.back_office.chargers():
-            if row["name"] == self.charger_id:
-                return bool(row["status"].get("members") == self.back_office.members.version)
-        return False
 
     @property
     def state(self) -> str:

@@ -6,7 +6,7 @@ from firmware.session.contactor import ContactorWatch
 from firmware.session.data import Session
 from firmware.session.decisions import RECORD
 from firmware.session.delivery import Delivery
-from firmware.session.settlement import IDLE, Settlement
+from firmware.session.settlement import FOREIGN_HOLD, IDLE, Settlement
 
 FREE = "free"
 PLUGGED = "plugged"
@@ -81,6 +81,22 @@ class Core:
         self.state = state
         self.message = message
         self._since = self._said_at = now_ms
+
+    def say(self, now_ms: int, text: str) -> None:
+        """A word to the driver, for a moment."""
+        self.message = text
+        self._said_at = now_ms
+
+    def on_open_holds(self, receipts) -> list:
+        """What the terminal holds while no session is open here (receipt numbers): not ours.
+        Left alone, and said once; a later recovery does not touch it either.
+        """
+        if receipts != self.settlement.foreign:
+            self.settlement.foreign = receipts
+            if receipts:
+                detail = " ".join([str(r) for r in receipts])
+                self._record("alarm", {"code": FOREIGN_HOLD, "detail": detail})
+        return self.take()
 
     def give_up(self, now_ms: int, why: str) -> None:
         """Out of service until somebody acts: what was open stays open in flash."""

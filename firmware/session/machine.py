@@ -35,7 +35,7 @@ from firmware.session.data import Session
 from firmware.session.decisions import ABORT, AUTHORISE, CONTACTOR, EXTEND, OFFER, RECORD
 from firmware.session.delivery import Delivery
 from firmware.session.running import RunningBill
-from firmware.session.settlement import DONE, FOREIGN_HOLD, IDLE, approval
+from firmware.session.settlement import DONE, IDLE, approval
 
 _LATE_MS = const(72000000)  # 20 h
 _PASSING = (FREE, PLUGGED, WAIT_PLUG, CHARGING, PAUSED)  # a message is about a card, and passes
@@ -62,11 +62,6 @@ class Machine(Core):
         elif self.state in POWERED:
             self._stop(now_ms, "tap")
         return self.take()
-
-    def say(self, now_ms: int, text: str) -> None:
-        """A word to the driver, for a moment."""
-        self.message = text
-        self._said_at = now_ms
 
     def _ask_hold(self, now_ms: int, card) -> None:
         if card.text or card.kind != "bank":
@@ -351,17 +346,6 @@ class Machine(Core):
         """The terminal's open holds (receipt numbers), None when it could not say."""
         self.settlement.on_pending(receipts, now_ms)
         self._settled(now_ms)
-        return self.take()
-
-    def on_open_holds(self, receipts) -> list:
-        """What the terminal holds while no session is open here (receipt numbers): not ours.
-        Left alone, and said once; a later recovery does not touch it either.
-        """
-        if receipts != self.settlement.foreign:
-            self.settlement.foreign = receipts
-            if receipts:
-                detail = " ".join([str(r) for r in receipts])
-                self._record("alarm", {"code": FOREIGN_HOLD, "detail": detail})
         return self.take()
 
     def _settled(self, now_ms: int) -> None:

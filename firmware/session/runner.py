@@ -16,6 +16,7 @@ from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
 from firmware.ledger.books import BooksError
 from firmware.paper import leave
 from firmware.session import decisions as do
+from firmware.session.blocked import why_blocked
 from firmware.terminal.base import Outcome
 
 _LOOK_MS = const(20)
@@ -263,7 +264,9 @@ class Runner:
         while True:
             self._p.beats["ticks"] = time.ticks_ms()
             self.perform(self._m.on_tick(self._uptime()))
-            self._m.blocked = self._why_blocked()
+            failed = "ledger_fault" if self._flash_failed else ""
+            failed = failed or ("emergency" if self._emergency else "")
+            self._m.blocked = why_blocked(self._p, self._m.broken or failed, self.takes_bank_cards)
             self._tend_ledger()
             remote = self._p.remote
             if remote.waiting and not self._m.busy:
@@ -279,36 +282,6 @@ class Runner:
             self._p.ledger.idle()
         except LedgerError as e:
             self._p.log("error", "ledger: %s" % e)
-
-    def _why_blocked(self) -> str:
-        p = self._p
-        if self._m.contactor.leaking:
-            return "contactor_welded"
-        if self._flash_failed or self._m.broken:
-            return self._m.broken or "ledger_fault"
-        if self._emergency:
-            return "emergency"
-        if not p.ledger.room_for_session():
-            return "ledger_full"
-        if p.prices.tariff is None:
-            return "no_tariff"
-        if p.prices.tariff.time_dependent and not p.clock.known:
-            return "clock_unknown"
-        if p.clock.known and not p.prices.tariff.valid_at(p.clock.epoch_ms() // 1000):
-            return "no_tariff"
-        if not self._m.meter_known:
-            return "meter_lost"
-        return "" if self._m.busy else self._no_reader()
-
-    def _no_reader(self) -> str:
-        """Why nobody could begin a session with a card; "" when somebody can."""
-        p = self._p
-        if self._m.pilot in "EF":
-            return "vehicle_fault"
-        ready = p.terminal.ready if self.takes_bank_cards else not p.cfg.cards_kinds
-        if ready or p.rfid and p.rfid.state == "ready":
-            return ""
-        return "terminal_off" if self.takes_bank_cards else "reader_off"
 
     def _look_rooms(self, remote) -> None:
         """Between sessions: refunds that are open, and the end of the terminal's day."""
