@@ -72,6 +72,9 @@ def page(app, message: dict, key: bytes) -> "dict | None":
         rfid.coming = coming
         return _answer(version, coming.next, "page %d of %d" % (number, coming.pages))
     _finish(app, coming)
+    if rfid.list_version != version:  # its tariffs are read by the next start
+        return {"ok": False, "code": "not_yet", "reason": "restarting to read tariffs",
+                "data": {"version": version}}  # fmt: skip
     return _answer(version, coming.pages, "members list %d: %d cards" % (version, coming.count))
 
 
@@ -140,18 +143,18 @@ def _finish(app, coming: Coming) -> None:
     if os.stat(files + _NEW)[6] != HEAD + ROW * coming.count:
         raise CommandError("rows", "were not all written")
     os.rename(files + _NEW, files + "/members.bin")
-    app.rfid.list_version = coming.version
     app.rfid.salt = coming.salt
     for name in os.listdir(files):
         if name[:7] == "member-" and name[:15] not in coming.tariffs:
             os.remove(files + "/" + name)
     app.log("info", "members list %d: %d cards" % (coming.version, coming.count))
-    _prepare(app)
+    if _prepare(app):
+        app.rfid.list_version = coming.version
 
 
-def _prepare(app) -> None:
+def _prepare(app) -> bool:
     """Own tariffs are made ready; where memory is too short for that the charger restarts, as soon
-    as this page is answered, and does it first.
+    as this page is answered, and does it first: then it says that it has the list.
     """
     from firmware.member_tariff import prepare
 
@@ -159,8 +162,10 @@ def _prepare(app) -> None:
         wrong = prepare(app.board.files, app.prices.currency)
         if wrong:
             app.log("error", wrong)
+        return True
     except MemoryError:
         app.rfid.restart_ms = app.board.clock.uptime_ms() + _RESTART_MS
         app.log("warning", "restarting to read members' tariffs: memory is short")
+        return False
     finally:
         leave("firmware.member_tariff")

@@ -180,6 +180,9 @@ def run(
     tariff: _Tariff = None,
     hold: _Hold = 6000,
     rom: _Rom = False,
+    rfid: Annotated[
+        bool, typer.Option("--rfid", help="With an RFID reader and members' cards to tap.")
+    ] = False,
     directory: Annotated[
         Path, typer.Option("--dir", help="Where ledger, books and database are kept.")
     ] = BUILD / "run",
@@ -192,7 +195,7 @@ def run(
     from hostsim.world import Options
 
     options = Options(
-        directory, rom=rom, speed=speed, hold_minor=hold, tariff=_tariff_text(tariff), rfid=True
+        directory, rom=rom, speed=speed, hold_minor=hold, tariff=_tariff_text(tariff), rfid=rfid
     )
     try:
         code = run_to_end(live.serve(options, port, fresh))

@@ -44,6 +44,7 @@ async def play(
         stop = await play
         progress("the back office takes the records")
         await world.until(world.synced, _MONEY_S, "the back office to acknowledge everything")
+        await world.until(lambda: _delivered(world), _MONEY_S, "the back office to have it all")
         if refund >= 0 and "captured" in world.records:
             progress("an operator refunds")
             await _refund(world, refund)
@@ -129,6 +130,12 @@ async def _refund(world: World, amount_minor: int) -> None:
         raise WorldError(f"refund: {e}") from e
     finally:
         paying.cancel()
+
+
+def _delivered(world: World) -> bool:
+    """All that is in flash is in the back office (the charger's own view is a moment old)."""
+    assert world.back_office
+    return len(world.back_office.records(CHARGER_ID)) == len(world.charger_records())
 
 
 def _has(world: World, *kinds: str) -> bool:

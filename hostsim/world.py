@@ -221,8 +221,7 @@ class World(Waiting):
         """The charger's supply: off is a cut between any two instructions."""
         assert self.charger
         if on:
-            await self.charger.power_on()
-            return
+            return await self.charger.power_on()
         await self.charger.power_off()
         self.view = {}
         self._event("fault", {"name": "power", "on": True})

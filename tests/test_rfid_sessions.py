@@ -127,7 +127,7 @@ def test_a_member_with_an_own_tariff_is_shown_it_and_priced_by_it_through_a_powe
         await until_state(world, "free", "plugged")
         await world.until(lambda: "0.59" in screen(world), 60, "the charger's price")
 
-    run(scenario, wanted_wh=20000, rfid=True)
+    run(scenario, wanted_wh=20000, rfid=True, rom=True)
 
 
 def test_cards_that_may_not_are_told_why_and_nothing_is_recorded():
@@ -159,7 +159,7 @@ def test_cards_that_may_not_are_told_why_and_nothing_is_recorded():
         await delivered(world)
         agree(world)
 
-    run(scenario, rfid=True, config={"message_show_s": 300})
+    run(scenario, rfid=True, rom=True, config={"message_show_s": 300})
 
 
 def test_no_reader_is_on_while_no_tap_could_do_anything():
@@ -193,7 +193,7 @@ def test_no_reader_is_on_while_no_tap_could_do_anything():
         await delivered(world)
         agree(world)
 
-    run(scenario, wanted_wh=20000, rfid=True)
+    run(scenario, wanted_wh=20000, rfid=True, rom=True)
 
 
 def test_only_the_kinds_of_cards_that_are_configured_may_pay():
@@ -233,4 +233,4 @@ def test_a_list_that_was_tampered_with_is_refused_and_said():
         says = [json.loads(m["payload"]) for m in world.mqtt if m["topic"].endswith("/result")]
         assert [r["field"] for r in says if r["about"] == "members" and not r["ok"]] == ["mac"]
 
-    run(scenario, rfid=True)
+    run(scenario, rfid=True, rom=True)
