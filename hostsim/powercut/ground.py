@@ -84,9 +84,8 @@ class Report:
 class Ground:
     """What all runs stand on: files, the flash as it is before, the loaded firmware."""
 
-    def __init__(self, directory: Path, wanted: Wanted | None = None) -> None:
+    def __init__(self, directory: Path, wanted: Wanted) -> None:
         """Raises FoundryError."""
-        wanted = wanted or Wanted()
         room_sizes()  # brings the firmware's modules up to date
         self.plan = Plan(directory, extend=wanted.extend, day=wanted.day)
         if wanted.extend:
