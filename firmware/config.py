@@ -96,6 +96,7 @@ class Config:
 
     once: dict
     charger: str
+    connector: int
     refund: tuple
     extend: tuple
     cards_kinds: tuple

@@ -15,6 +15,8 @@ from micropython import const
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firmware.config import Config
 
 _AGAIN_MS = const(1800000)
@@ -31,7 +33,7 @@ class Safe:
         self.cfg: "Config" = None
         self._mqtt: "dict" = None
         self._sent: int = None
-        self._dump = None
+        self._dump: "Callable[[dict], bytes]" = None
         self._fields: "dict" = {}
 
     async def run(self) -> None:
