@@ -27,6 +27,11 @@ def kinds(world, *wanted):
     return [r["kind"] for r in world.charger_records() if r["kind"] in wanted]
 
 
+def days_there(world):
+    """Ends of day at the back office."""
+    return [r for r in world.back_office.records(CHARGER_ID) if r["type"] == "end_of_day"]
+
+
 def test_a_hold_is_extended_while_it_charges_and_the_day_is_closed_after_it():
     async def scenario(world):
         await charging(world)
@@ -103,11 +108,11 @@ def test_a_difference_at_the_end_of_day_is_an_alarm_at_the_back_office():
         record = world.terminal.books.records[-1]
         record.captured_minor += 3  # the terminal's own mistake
         await until_record(world, "end_of_day", timeout_s=120)
-        await world.until(world.synced, 60, "the back office to have everything")
+        await world.until(lambda: days_there(world), 60, "the back office to have it")
         last = {r["kind"]: r for r in world.charger_records()}
         assert last["end_of_day"]["result"] == "differs"
         assert last["alarm"]["code"] == "end_of_day_differs"
-        there = [r for r in world.back_office.records(CHARGER_ID) if r["type"] == "end_of_day"]
+        there = days_there(world)
         assert there[0]["terminal_minor"] == there[0]["ledger_minor"] + 3
 
     run(scenario, config=DAY, wanted_wh=30000, start_epoch_ms=start_ms(1, "02:45"))
