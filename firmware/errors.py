@@ -50,7 +50,11 @@ class PricingError(ForecourtError):
 
 
 class FrameError(ForecourtError):
-    """A frame on a wire was refused: length, check sum or escaping."""
+    """A frame on a wire was refused: length, check sum or escaping. `used`: bytes that are done
+    with, where a codec says so.
+    """
+
+    used = 0
 
 
 class ModbusError(ForecourtError):

@@ -40,7 +40,7 @@ class Coming:
         self.next = 1
         self.rows = 0
         self.last = b""
-        self.tariffs = []
+        self.tariffs: "list[str]" = []
         self.hash = hashlib.sha256()
 
 

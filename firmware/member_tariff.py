@@ -28,11 +28,11 @@ def load(files: str, crc: int) -> "Tariff | None":
     (t.id, t.currency, t.type, t.tax, t.components, t.rules, t.min_price, t.max_price, t.start_ms,
      t.end_ms, t.free_mwh, t.free_ms, t.grace_ms, t.sleep, t.caps, t.cut_minutes, t.cut_ms,
      t.cut_mwh, t.cut_ma, t.cut_w, t.time_dependent, t.needs_power) = json.loads(text)  # fmt: skip
-    for rows in (t.components, t.rules, t.caps):
-        for i in range(len(rows)):
-            rows[i] = tuple(rows[i])
-    t.min_price = tuple(t.min_price)
-    t.max_price = tuple(t.max_price)
+    t.components = [tuple(row) for row in t.components]
+    t.rules = [tuple(row) for row in t.rules]
+    t.caps = [(row[0], row[1]) for row in t.caps]
+    t.min_price = (t.min_price[0], t.min_price[1])
+    t.max_price = (t.max_price[0], t.max_price[1])
     return t
 
 

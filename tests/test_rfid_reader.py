@@ -96,7 +96,7 @@ def play(scene, *faults):
             talk.say("end")
             await talk.process.stdin.drain()
             while not talk.lines or not talk.lines[-1].startswith("OUT"):
-                raw = await asyncio.wait_for(process.stdout.readline(), 10)
+                raw = await asyncio.wait_for(talk.process.stdout.readline(), 10)
                 assert raw, talk.lines
                 talk.lines.append(raw.decode().strip())
         finally:

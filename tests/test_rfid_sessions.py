@@ -50,8 +50,7 @@ async def delivered(world):
     )
 
 
-@pytest.mark.parametrize("rom", [False, True], ids=["192k-ram", "96k-romfs"])
-def test_a_member_charges_on_account_and_stops_with_the_same_card(rom):
+def test_a_member_charges_on_account_and_stops_with_the_same_card():
     async def scenario(world):
         await listed(world)
         assert (await tapped(world, "member-card"))["kind"] == "rfid"
@@ -91,7 +90,7 @@ def test_a_member_charges_on_account_and_stops_with_the_same_card(rom):
         assert bytes.fromhex(uid) not in flash and uid.encode() not in flash
         assert not any(uid in text.lower() for text in texts), "a UID left the charger"
 
-    run(scenario, wanted_wh=20000, rom=rom, rfid=True)
+    run(scenario, wanted_wh=20000, rfid=True)
 
 
 def test_a_member_with_an_own_tariff_is_shown_it_and_priced_by_it_through_a_power_cut():
@@ -127,7 +126,7 @@ def test_a_member_with_an_own_tariff_is_shown_it_and_priced_by_it_through_a_powe
         await until_state(world, "free", "plugged")
         await world.until(lambda: "0.59" in screen(world), 60, "the charger's price")
 
-    run(scenario, wanted_wh=20000, rfid=True, rom=True)
+    run(scenario, wanted_wh=20000, rfid=True)
 
 
 def test_cards_that_may_not_are_told_why_and_nothing_is_recorded():
@@ -159,7 +158,7 @@ def test_cards_that_may_not_are_told_why_and_nothing_is_recorded():
         await delivered(world)
         agree(world)
 
-    run(scenario, rfid=True, rom=True, config={"message_show_s": 300})
+    run(scenario, rfid=True, config={"message_show_s": 300})
 
 
 def test_no_reader_is_on_while_no_tap_could_do_anything():
@@ -193,7 +192,7 @@ def test_no_reader_is_on_while_no_tap_could_do_anything():
         await delivered(world)
         agree(world)
 
-    run(scenario, wanted_wh=20000, rfid=True, rom=True)
+    run(scenario, wanted_wh=20000, rfid=True)
 
 
 def test_only_the_kinds_of_cards_that_are_configured_may_pay():
@@ -216,12 +215,12 @@ def test_a_list_that_was_tampered_with_is_refused_and_said():
     async def scenario(world):
         await listed(world)
         office = world.back_office
-        office.members.add_card("ACME-7", "0102030405060a", by="anna")
         stolen = world.pki.charger("FC-0002").command_key
         original = office.command_key
         sync = next(c for c in office._desk.chores if getattr(c, "__name__", "") == "tend"
                     and hasattr(c.__self__, "_made")).__self__  # fmt: skip
         sync._key = lambda charger: bytes.fromhex(stolen)
+        office.members.add_card("ACME-7", "0102030405060a", by="anna")
         await world.until(
             lambda: any(p["code"] == "members_refused" for p in office.problems(CHARGER_ID)),
             60,
@@ -233,4 +232,4 @@ def test_a_list_that_was_tampered_with_is_refused_and_said():
         says = [json.loads(m["payload"]) for m in world.mqtt if m["topic"].endswith("/result")]
         assert [r["field"] for r in says if r["about"] == "members" and not r["ok"]] == ["mac"]
 
-    run(scenario, rfid=True, rom=True)
+    run(scenario, rfid=True)

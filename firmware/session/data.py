@@ -6,6 +6,13 @@ it started, else "".
 """
 
 
+from micropython import const
+
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from firmware.pricing.tariff import Tariff
+
+
 class Session:
     unsure_minor = 0  # of an extension that the terminal may have taken back: in doubt
     more_at = 0  # uptime_ms from which more may be asked for; -1: not any more
@@ -17,7 +24,7 @@ class Session:
         self.hold_minor = hold_minor
         self.method = method
         self.reference = reference
-        self.tariff = None  # the one it is priced by, and its CRC
+        self.tariff: "Tariff" = None  # the one it is priced by, and its CRC
         self.crc = 0
         self.remote = ""
         self.uid_hash = ""

@@ -47,7 +47,7 @@ class Sync:
         prefix = (messages.PREFIX + self._id + "/").encode()
         self._name_at = len(prefix)
         will = messages.dump({"online": False, "reason": "lost"})
-        self._names = (b"ack", b"tariff", b"config", b"command")
+        self._names: "tuple[bytes, ...]" = (b"ack", b"tariff", b"config", b"command")
         if config.get("members"):
             self._names += (b"members",)
         self.link = Link(config["mqtt"], prefix, will, self._names, network, self)

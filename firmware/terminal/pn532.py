@@ -65,7 +65,7 @@ def take(buf, n: int) -> tuple:
 
 def _bad(used: int) -> FrameError:
     error = FrameError("not a frame of the reader")
-    error.used = used  # type: ignore[attr-defined]
+    error.used = used
     return error
 
 

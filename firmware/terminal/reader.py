@@ -145,7 +145,7 @@ class Reader:
             try:
                 used, answer = pn532.take(self._buf, self._have)
             except FrameError as e:
-                self._drop(e.used)  # type: ignore[attr-defined]
+                self._drop(e.used)
                 raise
             self._drop(used)
             if answer is not None:

@@ -8,7 +8,7 @@ import os
 import struct
 
 from firmware import member_list, members
-from firmware.errors import ForecourtError, RecordError
+from firmware.errors import FieldError, RecordError
 from firmware.sync.commands import hmac_sha256
 from firmware.terminal.base import CardResult
 
@@ -25,6 +25,10 @@ NIGHT = TARIFF.replace(
 
 class Thing:
     """A part of an App: attributes only."""
+
+    log: object
+    said: "list[str]"
+    rfid: "Thing"
 
     def __init__(self, **attributes):
         for name in attributes:
@@ -114,7 +118,7 @@ def send(app, messages):
 def refused(app, messages):
     try:
         send(app, messages)
-    except ForecourtError as e:
+    except FieldError as e:
         return e.field
     raise AssertionError("not refused")
 
