@@ -43,6 +43,7 @@ class App:
 
     cfg: "Config"
     ledger: Ledger
+    meter: Meter
     view: View
 
     def __init__(self, board):

@@ -69,9 +69,9 @@ class Supervisor:
                 reason = e
             self._beats[name] = None
             self.restarts += 1
-            reason = self._tell(name, reason)
+            told = self._tell(name, reason)
             if entry[_CRITICAL]:
-                self._fatal("task_died", reason)
+                self._fatal("task_died", told)
             if time.ticks_diff(time.ticks_ms(), began) > _PAUSE_MAX_MS:
                 pause_ms = 1000
             entry[_LIVES] = False  # the watchdog hungers: a task that will not live resets it

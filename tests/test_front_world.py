@@ -207,7 +207,7 @@ class FakeWorld:
         book = {"sessions": 1 if self.paid else 0, "captured_minor": self.paid, "currency": "EUR"}
         other = dict(book, captured_minor=self.paid + 1) if self.agree is False else book
         differences = ["receipt 231: terminal 6.05 EUR, back office 6.06 EUR"]
-        books = {
+        books: dict[str, Any] = {
             "charger": book | {"elsewhere": self.by_phone},
             "terminal": book | {"elsewhere": {"captured_minor": 0, "payments": 0}},
             "backoffice": other | {"elsewhere": self.by_phone},

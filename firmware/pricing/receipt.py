@@ -69,7 +69,8 @@ class Receipt:
         self.tariff = bill.tariff
         self.facts = facts
         self.tz = tz
-        self.lines, self.vat = printed or (bill.lines(), bill.vat_groups())
+        self.lines: list = printed[0] if printed else bill.lines()
+        self.vat: list = printed[1] if printed else bill.vat_groups()
         self.per_kwh = bill.per_kwh()
         self.energy_mwh = bill.energy_mwh
         self.gross_minor = sum([line[4] for line in self.lines])

@@ -6,6 +6,11 @@ import asyncio
 import gc
 
 import micropython
+from micropython import const
+
+TYPE_CHECKING = const(0)
+if TYPE_CHECKING:
+    from typing import Any
 
 _run = asyncio.run
 
@@ -18,7 +23,7 @@ async def _watch() -> None:
         micropython.qstr_info()
 
 
-def run(coro):
+def run(coro: "Any", *, debug: "bool | None" = None) -> "Any":
     async def both() -> None:
         asyncio.create_task(_watch())
         await coro

@@ -181,7 +181,7 @@ def test_it_knows_rate_next_change_and_what_is_left():
 
 
 def test_a_change_that_is_due_at_this_very_reading_is_said_and_moves_no_energy():
-    periods = []
+    periods: list = []
     for rule, ms, mwh in (("max_kwh", HOUR, KWH), ("max_duration", HOUR, 2 * KWH)):
         periods.clear()
         made = engine(
