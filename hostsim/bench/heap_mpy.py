@@ -23,7 +23,7 @@ async def _watch() -> None:
         micropython.qstr_info()
 
 
-def run(coro: "Any", *, debug: "bool | None" = None) -> "Any":
+def run(coro: "Any") -> "Any":
     async def both() -> None:
         asyncio.create_task(_watch())
         await coro
@@ -31,4 +31,4 @@ def run(coro: "Any", *, debug: "bool | None" = None) -> "Any":
     return _run(both())
 
 
-asyncio.run = run
+setattr(asyncio, "run", run)  # noqa: B010 - a function of another shape, on purpose
