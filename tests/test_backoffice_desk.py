@@ -98,6 +98,20 @@ def test_a_payment_has_its_whole_life(office: BackOffice) -> None:
     assert "receipt 1, trace 9, A1" in page and "register 1000 Wh" in page
 
 
+@pytest.mark.parametrize("how", ["gateway", "app", "account"])
+def test_what_is_paid_elsewhere_is_not_settled_by_the_terminals_day(
+    office: BackOffice, how: str
+) -> None:
+    ledger = paid(2)
+    next(r for r in ledger.records if r["type"] == "captured")["how"] = how
+    ledger.put("end_of_day", count=1, terminal_minor=119, ledger_minor=119, result="agree")
+    fill(office, ledger)
+    viewer = Visitor(office).log_in("viewer")
+    assert "Settled by end of day" not in viewer.get("/sessions/1").text
+    assert "Settled by end of day" in viewer.get("/sessions/2").text
+    assert "Nothing is wrong" in viewer.get("/payments").text
+
+
 @pytest.mark.parametrize("find", ["A1", "1234", "9", "CP1-2"])
 def test_payments_are_found_by_what_a_caller_can_say(office: BackOffice, find: str) -> None:
     fill(office, paid(2))
@@ -168,6 +182,33 @@ def test_above_the_limit_somebody_else_must_approve(office: BackOffice) -> None:
     assert command_of(office, "refund")["amount_minor"] == 119
     log = text_of(other.get("/audit?subject=order-1").text)
     assert "refund asked" in log and "ann" in log and "bert" in log
+
+
+def test_a_used_form_approves_nothing_whatever_it_says_now(office: BackOffice) -> None:
+    fill(office, paid(2))
+    support = Visitor(office).log_in("support")
+    assert "waits for somebody else" in ask(support, what="part", amount="1.00")
+    assert "waits for somebody else" in ask(support, what="part", amount="0.01")
+    fields = {"what": "part", "amount": "0.01", "reason": "goodwill", "once": "order-1"}
+    shown = support.submit("/sessions/2/refund", "/sessions/2/refund", **fields)
+    assert "used for another order" in shown and support.status == 422
+    other = Visitor(office).log_in("support", "eve")
+    assert "used for another order" in ask(other, what="part", amount="0.01")
+    assert office.refunds.follow("order-1")["state"] == "requested"
+    assert office.commands("CP1") == []
+    assert (
+        len(text_of(Visitor(office).log_in("finance").get("/audit").text).split("refund ask")) == 2
+    )
+
+
+def test_parts_below_the_limit_count_together(office: BackOffice) -> None:
+    fill(office, paid())
+    support = Visitor(office).log_in("support")
+    assert "approved and on its way" in ask(support, what="part", amount="0.50")
+    assert "waits" in ask(support, what="part", amount="0.01", once="order-2")
+    finance = Visitor(office).log_in("finance")
+    finance.submit("/refunds/order-2", "/refunds/order-2/approve")
+    assert office.refunds.follow("order-2")["state"] == "approved"
 
 
 def test_a_refusal_sends_nothing(office: BackOffice) -> None:
@@ -282,6 +323,52 @@ def test_a_doctors_report_is_asked_for_and_shown(office: BackOffice) -> None:
     viewer = Visitor(office).log_in("viewer")
     viewer.submit("/", "/fleet/CP1/restart")
     assert viewer.status == 403
+
+
+def test_the_doctors_findings_are_read_at_the_desk(office: BackOffice) -> None:
+    fill(office, ledger := paid())
+    support = Visitor(office).log_in("support")
+    assert "The doctor was asked for" in support.submit("/fleet/CP1", "/fleet/CP1/doctor")
+    answer = {"about": "command", "id": command_of(office, "doctor")["id"], "ok": True}
+    power = {"name": "power", "ok": True, "reason": "5.02 V", "todo": ""}
+    meter = {"name": "meter", "ok": False, "reason": "no answer <b>", "todo": "A and B"}
+    clock = {"name": "clock", "ok": True, "reason": "network", "todo": ""}
+    say(office, "result", **answer, code="part", data={"checks": [power, meter]})
+    assert "doctor: arriving" in text_of(support.get("/fleet/CP1").text)
+    ledger.put("command", command=answer["id"], counter=1, name="doctor", result="ok", detail="")
+    fill(office, ledger)  # the ledger's word is here before the last part
+    say(office, "result", **answer, data={"checks": [clock]})
+    html = support.get("/fleet/CP1").text
+    page = text_of(html)
+    assert "doctor: ok, 1 to do" in page and "no answer <b>" not in html
+    assert "meter: bad no answer <b> To do: A and B power: good 5.02 V clock: good" in page
+    viewer = Visitor(office).log_in("viewer")
+    viewer.submit("/", "/fleet/CP1/doctor")
+    assert viewer.status == 403
+
+
+@pytest.mark.parametrize("checks", ["x", 5, [5, "x", None], {"a": 1}, [{"ok": 1, "name": [1]}]])
+def test_findings_of_no_shape_end_nothing(office: BackOffice, checks: Any) -> None:
+    fill(office, paid())
+    support = Visitor(office).log_in("support")
+    support.submit("/fleet/CP1", "/fleet/CP1/doctor")
+    identity = command_of(office, "doctor")["id"]
+    good = {"name": "power", "ok": True, "reason": "", "todo": ""}
+    for code, said in (("part", [good]), ("part", checks), ("", [good]), ("", checks)):
+        say(office, "result", about="command", id=identity, ok=True, code=code,
+            data={"checks": said})  # fmt: skip
+    assert support.get("/fleet/CP1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/sessions/{n}", "/sessions?before={n}", "/payments?before={n}", "/tariffs/{n}",
+     "/r/CP1/{n}/1", "/r/CP1/1/{n}", "/sessions/{n}/refund", "/invoices?before={n}", "/audit?before={n}"],
+)  # fmt: skip
+def test_a_number_no_database_holds_is_refused(office: BackOffice, address: str) -> None:
+    admin = Visitor(office).log_in("admin")
+    assert admin.get(address.format(n=2**63)).status_code == 422
+    assert admin.get(address.format(n=2**63 - 1)).status_code in (200, 404)
 
 
 # -- tariffs

@@ -263,6 +263,51 @@ def test_ocpi_gives_all_cdrs_in_pages_to_who_has_a_token(office: BackOffice) -> 
     assert times == sorted(times)
 
 
+@pytest.mark.parametrize(
+    ("method", "how", "auth", "kind"),
+    [
+        ("bank", "", "COMMAND", "AD_HOC_USER"),
+        ("gateway", "gateway", "COMMAND", "AD_HOC_USER"),
+        ("app", "app", "COMMAND", "APP_USER"),
+        ("account", "account", "COMMAND", "OTHER"),
+        ("rfid", "account", "WHITELIST", "RFID"),
+    ],
+)
+def test_every_method_is_in_books_reports_invoice_and_cdr(
+    office: BackOffice, method: str, how: str, auth: str, kind: str
+) -> None:
+    ledger = Ledger()
+    ledger.session(1)
+    by_type = {record["type"]: record for record in ledger.records}
+    by_type["hold_asked"] |= {"method": method, "reference": "ACME-7"}
+    if method == "rfid":
+        by_type["hold_asked"]["uid_hash"] = "ab" * 32
+    by_type["captured"]["how"] = how
+    if how:
+        by_type["authorised"] |= dict.fromkeys(
+            ("terminal_id", "vu", "auth_code", "pan", "card"), ""
+        ) | {"receipt": 0, "trace": 0}
+    ledger.put("end_of_day", count=0 if how else 1, terminal_minor=0 if how else 119,
+               ledger_minor=0 if how else 119, result="agree")  # fmt: skip
+    send(office, "CP1", ledger.records)
+    visitor = Visitor(office).log_in("viewer")
+    cdr = visitor.get("/sessions/1/cdr.json").json()
+    assert (cdr["auth_method"], cdr["cdr_token"]["type"]) == (auth, kind)
+    assert cdr["cdr_token"]["contract_id"] == "ACME-7"
+    assert cdr["cdr_token"]["uid"] == (("ab" * 32)[:36] if method == "rfid" else "ACME-7")
+    roll.catch_up(office.engine, BERLIN)
+    january = period.Days(datetime.date(2026, 1, 1), datetime.date(2026, 1, 31))
+    report = query.read(office.engine, BERLIN, january)
+    assert report.total["gross_minor"] == sum(r["gross_minor"] for r in report.vat) == 119
+    assert [row["agree"] for row in report.terminals] == [True]
+    document = re.sub(r"<[^>]+>", " ", visitor.get("/invoices/CP1-I000001?lang=en").text)
+    pdf = PdfReader(io.BytesIO(visitor.get("/invoices/CP1-I000001.pdf?lang=en").content))
+    words = {"": "Visa", "gateway": "online", "app": "app", "account": "on account"}[how]
+    assert words in document and words in pdf.pages[0].extract_text()
+    page = visitor.get("/sessions/1").text
+    assert ("Paid by" in page) == bool(how)
+
+
 def test_ocpi_keeps_to_its_dates(office: BackOffice) -> None:
     month(office)
     visitor, headers = Visitor(office), {"Authorization": f"Token {token(office)}"}
@@ -271,8 +316,16 @@ def test_ocpi_keeps_to_its_dates(office: BackOffice) -> None:
         headers=headers,
     ).json()["data"]
     assert part and all("2026-05-10" <= one["last_updated"] < "2026-05-20" for one in part)
-    for bad in ("date_from=x", "offset=-1", "limit=x"):
-        assert visitor.get(f"/ocpi/2.2.1/cdrs?{bad}", headers=headers).status_code == 400
+    for bad in (
+        "date_from=x",
+        "offset=-1",
+        "limit=x",
+        "limit=1234567890123",
+        "date_to=" + "1" * 41,
+    ):
+        answer = visitor.get(f"/ocpi/2.2.1/cdrs?{bad}", headers=headers)
+        assert answer.status_code == 400 and answer.json()["status_code"] == 2001, bad
+        assert bad.partition("=")[0] in answer.json()["status_message"]
 
 
 def test_ocpi_without_a_valid_token_gives_nothing(office: BackOffice) -> None:
@@ -282,6 +335,7 @@ def test_ocpi_without_a_valid_token_gives_nothing(office: BackOffice) -> None:
     for headers in ({}, {"Authorization": "Token x"}, {"Authorization": f"Bearer {key}"}):
         answer = visitor.get("/ocpi/2.2.1/cdrs", headers=headers)
         assert answer.status_code == 401 and "FL-" not in answer.text
+        assert answer.json()["status_code"] == 2000 and answer.headers["WWW-Authenticate"]
     admin = Visitor(office).log_in("admin")
     admin.submit("/people", "/people/tokens/1/end")
     headers = {"Authorization": f"Token {key}"}

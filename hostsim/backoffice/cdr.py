@@ -15,6 +15,8 @@ from typing import Any
 from hostsim.backoffice import figures
 
 _PLACES = Decimal("1e-10")
+_TOKENS = {"rfid": "RFID", "app": "APP_USER", "account": "OTHER"}
+"""OCPI 2.2.1, mod_tokens, TokenType; cards and the gateway are ad hoc."""
 _FINISHED = ("priced", "captured")
 
 
@@ -134,7 +136,7 @@ def _token(session: dict[str, Any], country: str, party: str) -> dict[str, str]:
         "country_code": country,
         "party_id": party,
         "uid": (session["uid_hash"] if member else session["reference"])[:36],
-        "type": "RFID" if member else "AD_HOC_USER",
+        "type": _TOKENS.get(session["method"], "AD_HOC_USER"),
         "contract_id": session["reference"][:36],
     }
 

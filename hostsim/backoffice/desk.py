@@ -185,9 +185,10 @@ def _took_result(db: Db, charger: str, message: dict[str, Any]) -> None:
 
 def _with_parts(command: Command, message: dict[str, Any]) -> dict[str, Any]:
     """A long answer comes in parts, the doctor's `checks`; the last one has no code `part`."""
-    checks = message.get("data", {}).get("checks")
-    before = (command.result or {}).get("data", {}).get("checks")
-    if not checks or not before or command.result.get("code") != "part":
+    known = command.result or {}
+    checks = fleet_view.findings(message.get("data"))
+    before = fleet_view.findings(known.get("data"))
+    if not checks or not before or known.get("code") != "part":
         return message
     named = {check["name"]: check for check in [*before, *checks]}
     return {**message, "data": {"checks": list(named.values())}}

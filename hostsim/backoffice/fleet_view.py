@@ -12,6 +12,7 @@ from hostsim.backoffice.tables import LogLine
 
 _KEPT = 300
 _PRUNE_EVERY = 50
+_FINDING = ("name", "reason", "todo")
 FAULTY = ("out_of_service", "fault")
 
 
@@ -44,7 +45,7 @@ def one(engine: Engine, name: str) -> dict[str, Any] | None:
         )
         reports = db.scalars(
             select(Command)
-            .where(Command.charger == name, Command.name == "report")
+            .where(Command.charger == name, Command.name.in_(("report", "doctor")))
             .order_by(Command.counter.desc())
             .limit(5)
         )
@@ -55,8 +56,36 @@ def one(engine: Engine, name: str) -> dict[str, Any] | None:
                 {"id": x.id, "code": x.code, "detail": x.detail, "at": x.at, "count": x.count}
                 for x in problems
             ],
-            "reports": [{"at": x.sent_at, "state": x.state, "result": x.result} for x in reports],
+            "reports": [_report(x) for x in reports],
         }
+
+
+def _report(command: Command) -> dict[str, Any]:
+    """at, name, state, `checks` (the doctor's: name, ok, reason, todo), `facts`: name, value."""
+    result = {name: x for name, x in (command.result or {}).items() if name not in ("id", "about")}
+    data = result.pop("data", {})
+    data = data if isinstance(data, dict) else {"data": data}
+    checks = findings(data)
+    facts = result | {name: value for name, value in data.items() if name != "checks"}
+    return {
+        "at": command.sent_at,
+        "name": command.name,
+        "state": "arriving" if result.get("code") == "part" else command.state,
+        "checks": checks,
+        "facts": [] if checks else list(facts.items()),
+    }
+
+
+def findings(data: Any) -> list[dict[str, Any]]:
+    """The doctor's, of a result's `data`: name, ok, reason, todo; what is none is left out."""
+    listed = data.get("checks") if isinstance(data, dict) else None
+    if not isinstance(listed, list):
+        return []
+    return [
+        {"ok": x.get("ok") is True} | {name: str(x.get(name, "")) for name in _FINDING}
+        for x in listed
+        if isinstance(x, dict)
+    ]
 
 
 def keep_line(db: Db, charger: str, message: dict[str, Any], now_ms: int) -> None:

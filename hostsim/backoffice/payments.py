@@ -23,6 +23,7 @@ from hostsim.backoffice.models import (
 )
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.phone import views as phone
+from hostsim.backoffice.rules import ELSEWHERE
 from hostsim.backoffice.tables import Dispute, EndOfDay
 
 _HOUR_MS = 3_600_000
@@ -272,7 +273,7 @@ def life(engine: Engine, session: dict[str, Any]) -> list[dict[str, Any]]:
         )
         rows = list(db.scalars(query))
         steps = [_step(row) for row in rows]
-        captured = next((row.seq for row in rows if row.type == "captured"), 0)
+        captured = next((row.seq for row in rows if _by_terminal(row)), 0)
         if captured:
             steps += _end_of_day(db, charger, epoch, captured)
         for order in db.scalars(
@@ -292,6 +293,11 @@ def life(engine: Engine, session: dict[str, Any]) -> list[dict[str, Any]]:
                 steps.append(_plain(f"Dispute {dispute.state}", dispute.closed_at, None, ""))
     order_of = sorted(range(len(steps)), key=lambda n: (steps[n]["at"] or 0, n))
     return [steps[n] for n in order_of]
+
+
+def _by_terminal(row: Record) -> bool:
+    """A capture that the terminal's end of day has in it."""
+    return row.type == "captured" and row.payload["how"] not in ELSEWHERE
 
 
 def _end_of_day(db: Db, charger: str, epoch: int, captured: int) -> list[dict[str, Any]]:
@@ -366,7 +372,9 @@ def close_dispute(engine: Engine, by: str, identity: int, won: bool, now_ms: int
         if row is None or row.state != "open":
             raise PaymentError("dispute", "is not open")
         row.state, row.closed_at = "won" if won else "lost", now_ms
-        audit.note(db, now_ms, by, f"dispute {row.state}", str(row.session_id), row.reference)
+        session = db.get_one(Session, row.session_id)
+        what = f"{session.charger}-{session.receipt_no}"
+        audit.note(db, now_ms, by, f"dispute {row.state}", what, row.reference)
         return row.session_id
 
 

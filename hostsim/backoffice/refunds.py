@@ -265,18 +265,20 @@ class Refunds:
         return [order for order in found if state is None or order["state"] == state]
 
     def acquirer_request(self, refund: str) -> dict[str, Any]:
-        """What the acquirer needs for a referenced refund: terminal_id, vu, trace, receipt,
+        """What the acquirer (or whoever took the money of an app's session: `payment` is its
+        reference) needs for a referenced refund: terminal_id, vu, trace, receipt,
         auth_code, card (masked), authorised_at, captured_minor, amount_minor, currency, reason.
         Raises RefundError when it is not the acquirer's turn."""
         with Db(self._engine) as db:
             order = _order(db, refund)
             word = _word(db, order)
-            if word is None or word.way != "acquirer" or word.state not in ("sent", "done"):
-                raise RefundError(f"refund: {refund} is not with the acquirer")
             session = db.get_one(Session, order.session_id)
+            if word is None or not _by_hand(word, session) or word.state not in ("sent", "done"):
+                raise RefundError(f"refund: {refund} is not with the acquirer")
             payment = session.payment
             return {
                 "request": refund,
+                "payment": session.reference if word.way == "gateway" else "",
                 "terminal_id": payment.terminal_id,
                 "vu": payment.vu,
                 "trace": payment.trace,
@@ -370,6 +372,12 @@ def _word(db: Db, order: RefundOrder) -> Refund | None:
         Refund.refund == order.refund, Refund.session_id == order.session_id
     )
     return db.scalars(query).first()
+
+
+def _by_hand(word: Refund, session: Session) -> bool:
+    """A refund that no program pays: the acquirer's, and of an app's sessions, whose money is
+    somewhere else. The gateway's own are phone/paybacks.py's."""
+    return word.way == "acquirer" or (word.way == "gateway" and session.method != "gateway")
 
 
 def _command_state(db: Db, identity: str) -> str:

@@ -59,13 +59,20 @@ def create_app(office: BackOffice) -> FastAPI:
     return app
 
 
+def _is_ocpi(request: Request) -> bool:
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    return path.startswith("/ocpi/")
+
+
 def _explain_errors(app: FastAPI, shell: Shell) -> None:
     """Pages say what is wrong as a page; what machines read, as JSON."""
 
     @app.exception_handler(HTTPException)
     async def explain(request: Request, exc: HTTPException) -> Response:
-        if exc.status_code < 400 or "/ocpi/" in request.url.path:
+        if exc.status_code < 400:
             return await http_exception_handler(request, exc)
+        if _is_ocpi(request):
+            return ocpi.refused(exc.status_code, str(exc.detail), exc.headers)
         title = _TITLES.get(exc.status_code, "That did not work")
         context = {"status": exc.status_code, "title": title, "detail": exc.detail}
         return shell.page(request, "error.html", None, context, exc.status_code)
@@ -73,6 +80,8 @@ def _explain_errors(app: FastAPI, shell: Shell) -> None:
     @app.exception_handler(RequestValidationError)
     async def refuse(request: Request, exc: RequestValidationError) -> Response:
         first = exc.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        context = {"status": 422, "title": "Not understood", "detail": f"{where}: {first['msg']}"}
+        detail = f"{'.'.join(str(part) for part in first['loc'][1:])}: {first['msg']}"
+        if _is_ocpi(request):
+            return ocpi.refused(400, detail)
+        context = {"status": 422, "title": "Not understood", "detail": detail}
         return shell.page(request, "error.html", None, context, 422)

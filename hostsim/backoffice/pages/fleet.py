@@ -13,8 +13,8 @@ from hostsim.backoffice.reports import query, roll
 
 routes = APIRouter()
 _NEWEST = 15
-_COMMANDS = {"report": "A report was asked for.", "stop": "Stop was sent.",
-             "restart": "Restart was sent."}  # fmt: skip
+_COMMANDS = {"report": "A report was asked for.", "doctor": "The doctor was asked for.",
+             "stop": "Stop was sent.", "restart": "Restart was sent."}  # fmt: skip
 
 
 @routes.get("/fleet")

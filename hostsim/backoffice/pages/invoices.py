@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from hostsim.backoffice.invoices import find, sheet, texts, verify
 from hostsim.backoffice.pages.public import link_of, pdf_answer, qr_svg
-from hostsim.backoffice.pages.shell import Desk, Finance, Shell, Viewer
+from hostsim.backoffice.pages.shell import Before, Desk, Finance, Shell, Viewer
 
 _PAGE = 50
 
@@ -33,7 +33,7 @@ def invoices(
     request: Request,
     shell: Desk,
     caller: Viewer,
-    before: int = Query(0, ge=0),
+    before: Before = 0,
     charger: str = Query("", max_length=32),
     number: str = Query("", max_length=48),
 ) -> Response:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import datetime
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -109,11 +110,23 @@ def _natural(name: str, text: str, default: int) -> int:
     return int(text)
 
 
+def refused(status: int, why: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An error as OCPI says it: 2001 for what was asked wrongly, 2000 and 3000 for the others."""
+    code = 2001 if status in (400, 422) else 2000 if status < 500 else 3000
+    return _message({"status_code": code, "status_message": why}, headers, status)
+
+
 def _answer(data: Any, headers: dict[str, str] | None = None) -> Response:
+    return _message({"data": data, "status_code": 1000, "status_message": "Success"}, headers)
+
+
+def _message(
+    body: dict[str, Any], headers: Mapping[str, str] | None, status: int = 200
+) -> Response:
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    body = {"data": data, "status_code": 1000, "status_message": "Success", "timestamp": now}
     return Response(
-        cdr.to_json(body),
+        cdr.to_json(body | {"timestamp": now}),
+        status,
         media_type="application/json",
         headers={"Cache-Control": "no-store", **(headers or {})},
     )

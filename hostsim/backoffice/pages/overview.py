@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from hostsim.backoffice import views
-from hostsim.backoffice.pages.shell import Desk, SupportForm, Viewer, back
+from hostsim.backoffice.pages.shell import Desk, Id, SupportForm, Viewer, back
 from hostsim.backoffice.reports import query, roll
 
 _NEWEST = 12
@@ -37,6 +37,6 @@ def overview(request: Request, shell: Desk, caller: Viewer) -> Response:
 
 
 @routes.post("/problems/{identity}/close")
-def close(request: Request, shell: Desk, form: SupportForm, identity: int) -> Response:
+def close(request: Request, shell: Desk, form: SupportForm, identity: Id) -> Response:
     shell.office.close_problem(identity, form.caller.name)
     return back(request, "", "Closed.")

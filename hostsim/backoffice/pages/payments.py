@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from hostsim.backoffice import payments
 from hostsim.backoffice.invoices.find import parse_amount
-from hostsim.backoffice.pages.shell import Desk, FinanceForm, Viewer, back
+from hostsim.backoffice.pages.shell import Before, Desk, FinanceForm, Id, Viewer, back
 
 routes = APIRouter()
 _PAGE = 50
@@ -18,7 +18,7 @@ def listed(
     request: Request,
     shell: Desk,
     caller: Viewer,
-    before: int = Query(0, ge=0),
+    before: Before = 0,
     state: str = Query("", max_length=12),
     charger: str = Query("", max_length=32),
     find: str = Query("", max_length=60),
@@ -37,7 +37,7 @@ def listed(
 
 
 @routes.post("/sessions/{identity}/disputes")
-def dispute(request: Request, shell: Desk, form: FinanceForm, identity: int) -> Response:
+def dispute(request: Request, shell: Desk, form: FinanceForm, identity: Id) -> Response:
     amount = parse_amount(form.text("amount"))
     try:
         payments.dispute(
@@ -50,7 +50,7 @@ def dispute(request: Request, shell: Desk, form: FinanceForm, identity: int) -> 
 
 
 @routes.post("/disputes/{identity}/close")
-def close(request: Request, shell: Desk, form: FinanceForm, identity: int) -> Response:
+def close(request: Request, shell: Desk, form: FinanceForm, identity: Id) -> Response:
     won = form.text("outcome") == "won"
     try:
         session = payments.close_dispute(

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from hostsim.backoffice import audit
 from hostsim.backoffice.accounts import people, tokens
 from hostsim.backoffice.accounts.logins import Caller, now_ms
-from hostsim.backoffice.pages.shell import Admin, AdminForm, Desk, Finance, Shell, back
+from hostsim.backoffice.pages.shell import Admin, AdminForm, Before, Desk, Finance, Id, Shell, back
 
 _PAGE = 100
 
@@ -64,7 +64,7 @@ def new_token(request: Request, shell: Desk, form: AdminForm) -> Response:
 
 
 @routes.post("/people/tokens/{identity}/end")
-def end_token(request: Request, shell: Desk, form: AdminForm, identity: int) -> Response:
+def end_token(request: Request, shell: Desk, form: AdminForm, identity: Id) -> Response:
     tokens.end(shell.office.engine, form.caller.name, identity, now_ms())
     return back(request, "people", "The token is of no use any more.")
 
@@ -87,7 +87,7 @@ def log(
     request: Request,
     shell: Desk,
     caller: Finance,
-    before: int = Query(0, ge=0),
+    before: Before = 0,
     subject: str = Query("", max_length=80),
 ) -> Response:
     rows = audit.entries(shell.office.engine, before, subject.strip(), _PAGE + 1)

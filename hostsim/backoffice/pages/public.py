@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from hostsim.backoffice import views
 from hostsim.backoffice.invoices import find, pdf, sheet, texts
-from hostsim.backoffice.pages.shell import HEADERS, Desk, Shell, back
+from hostsim.backoffice.pages.shell import HEADERS, Desk, Id, Shell, back
 
 _Family = list[dict[str, Any]]
 
@@ -78,8 +78,8 @@ def invoice(
     request: Request,
     shell: Desk,
     charger: str,
-    receipt_no: int,
-    total_minor: int,
+    receipt_no: Id,
+    total_minor: Id,
     lang: str = Query("", max_length=8),
 ) -> Response:
     code = _language(request, shell, lang)
@@ -103,8 +103,8 @@ def as_pdf(
     request: Request,
     shell: Desk,
     charger: str,
-    receipt_no: int,
-    total_minor: int,
+    receipt_no: Id,
+    total_minor: Id,
     number: str,
     lang: str = Query("", max_length=8),
 ) -> Response:

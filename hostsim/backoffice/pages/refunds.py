@@ -14,6 +14,7 @@ from hostsim.backoffice.invoices.find import parse_amount
 from hostsim.backoffice.pages.shell import (
     Desk,
     FinanceForm,
+    Id,
     Shell,
     Support,
     SupportForm,
@@ -50,7 +51,7 @@ def listed(
 
 
 @routes.get("/sessions/{identity}/refund")
-def ask(request: Request, shell: Desk, caller: Support, identity: int) -> Response:
+def ask(request: Request, shell: Desk, caller: Support, identity: Id) -> Response:
     return _asking(request, shell, caller, identity)
 
 
@@ -77,8 +78,8 @@ def _asking(
 
 
 @routes.post("/sessions/{identity}/refund")
-def asked(request: Request, shell: Desk, form: SupportForm, identity: int) -> Response:
-    lines = [int(text) for text in form.many("line") if text.isdecimal()]
+def asked(request: Request, shell: Desk, form: SupportForm, identity: Id) -> Response:
+    lines = [int(text) for text in form.many("line") if text.isdecimal() and len(text) < 6]
     try:
         refund, waits = RefundDesk(shell.office).ask(
             form.caller, identity, form.text("what"), parse_amount(form.text("amount")), lines,

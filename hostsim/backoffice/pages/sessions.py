@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from hostsim.backoffice import cdr, figures, payments, views
 from hostsim.backoffice.invoices import find
-from hostsim.backoffice.pages.shell import HEADERS, Desk, Shell, Viewer
+from hostsim.backoffice.pages.shell import HEADERS, Before, Desk, Id, Shell, Viewer
 from hostsim.backoffice.refund_desk import RefundDesk
 
 _PAGE = 50
@@ -30,7 +30,7 @@ def sessions(
     request: Request,
     shell: Desk,
     caller: Viewer,
-    before: int = Query(0, ge=0),
+    before: Before = 0,
     charger: str = Query("", max_length=32),
 ) -> Response:
     rows = views.sessions(shell.office.engine, charger or None, _PAGE + 1, before)
@@ -43,7 +43,7 @@ def sessions(
 
 
 @routes.get("/sessions/{identity}")
-def session(request: Request, shell: Desk, caller: Viewer, identity: int) -> Response:
+def session(request: Request, shell: Desk, caller: Viewer, identity: Id) -> Response:
     one = _found(shell, identity)
     context = {
         "s": one,
@@ -59,7 +59,7 @@ def session(request: Request, shell: Desk, caller: Viewer, identity: int) -> Res
 
 
 @routes.get("/sessions/{identity}/cdr.json")
-def cdr_of(shell: Desk, caller: Viewer, identity: int) -> Response:
+def cdr_of(shell: Desk, caller: Viewer, identity: Id) -> Response:
     try:
         text = cdr.to_json(
             cdr.compose(_found(shell, identity), shell.operator.country, shell.operator.party)

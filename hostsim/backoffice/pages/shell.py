@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Query, Request
+from fastapi import Path as InAddress
 from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import pass_context
@@ -195,6 +196,12 @@ def _form(role: str) -> Callable[[Request], Any]:
 
     return dependency
 
+
+_HIGHEST = 2**63 - 1
+Id = Annotated[int, InAddress(ge=0, le=_HIGHEST)]
+"""A number in an address, such as a database can have."""
+Before = Annotated[int, Query(ge=0, le=_HIGHEST)]
+"""The last row's number of the page before; 0: the first page."""
 
 Desk = Annotated[Shell, Depends(_shell)]
 Viewer = Annotated[Caller, Depends(_needs("viewer"))]

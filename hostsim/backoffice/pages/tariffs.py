@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from hostsim.backoffice import tariffs, views
 from hostsim.backoffice.accounts.logins import Caller
-from hostsim.backoffice.pages.shell import AdminForm, Desk, Shell, Viewer, back
+from hostsim.backoffice.pages.shell import AdminForm, Before, Desk, Id, Shell, Viewer, back
 from hostsim.backoffice.tariffs import TariffRefused
 from hostsim.pricing.cli import PriceError
 
@@ -41,7 +41,7 @@ def listed(request: Request, shell: Desk, caller: Viewer) -> Response:
 
 
 @routes.get("/tariffs/new")
-def new(request: Request, shell: Desk, caller: Viewer, of: int = 0) -> Response:
+def new(request: Request, shell: Desk, caller: Viewer, of: Before = 0) -> Response:
     known = tariffs.version(shell.office.engine, of) if of else None
     text = known["payload"] if known else json.dumps(_START, indent=1)
     return _editor(request, shell, caller, text)
@@ -78,7 +78,7 @@ def write(request: Request, shell: Desk, form: AdminForm) -> Response:
 
 
 @routes.get("/tariffs/{identity}")
-def one(request: Request, shell: Desk, caller: Viewer, identity: int) -> Response:
+def one(request: Request, shell: Desk, caller: Viewer, identity: Id) -> Response:
     engine = shell.office.engine
     found = tariffs.version(engine, identity)
     if found is None:
@@ -97,7 +97,7 @@ def one(request: Request, shell: Desk, caller: Viewer, identity: int) -> Respons
 
 
 @routes.post("/tariffs/{identity}/roll-out")
-def roll_out(request: Request, shell: Desk, form: AdminForm, identity: int) -> Response:
+def roll_out(request: Request, shell: Desk, form: AdminForm, identity: Id) -> Response:
     if tariffs.version(shell.office.engine, identity) is None:
         raise HTTPException(404, "There is no such version.")
     count = tariffs.roll_out(shell.office, form.caller.name, identity, form.many("charger"))
