@@ -211,6 +211,30 @@ def test_parts_below_the_limit_count_together(office: BackOffice) -> None:
     assert office.refunds.follow("order-2")["state"] == "approved"
 
 
+@pytest.mark.parametrize(("method", "by_hand"), [("app", True), ("gateway", False)])
+def test_a_refund_that_no_program_pays_is_filed_and_answered_by_a_person(
+    office: BackOffice, method: str, by_hand: bool
+) -> None:
+    ledger = paid()
+    by_type = {record["type"]: record for record in ledger.records}
+    by_type["hold_asked"] |= {"method": method, "reference": "APP-77"}
+    by_type["captured"]["how"] = method
+    fill(office, ledger)
+    finance = Visitor(office).log_in("finance")
+    ask(finance, what="part", amount="0.40")
+    ledger.refund_asked("order-1", 1, 40)
+    ledger.records[-1]["way"] = "gateway"
+    ledger.put("refund_sent", refund="order-1", sess=1, amount_minor=40, way="gateway",
+               receipt=0, trace=0)  # fmt: skip
+    fill(office, ledger)
+    page = text_of(finance.get("/refunds/order-1").text)
+    assert ("payment APP-77" in page and "It was paid back" in page) == by_hand
+    if by_hand:
+        finance.submit("/refunds/order-1", "/refunds/order-1/accepted", note="APP-R1")
+        assert command_of(office, "refund_done")["ok"] is True
+        assert "acquirer accepted" in text_of(finance.get("/audit?subject=order-1").text)
+
+
 def test_a_refusal_sends_nothing(office: BackOffice) -> None:
     fill(office, paid())
     ask(Visitor(office).log_in("finance", "ann"))
@@ -363,7 +387,8 @@ def test_findings_of_no_shape_end_nothing(office: BackOffice, checks: Any) -> No
 @pytest.mark.parametrize(
     "address",
     ["/sessions/{n}", "/sessions?before={n}", "/payments?before={n}", "/tariffs/{n}",
-     "/r/CP1/{n}/1", "/r/CP1/1/{n}", "/sessions/{n}/refund", "/invoices?before={n}", "/audit?before={n}"],
+     "/r/CP1/{n}/1", "/r/CP1/1/{n}", "/sessions/{n}/refund", "/invoices?before={n}",
+     "/audit?before={n}"],
 )  # fmt: skip
 def test_a_number_no_database_holds_is_refused(office: BackOffice, address: str) -> None:
     admin = Visitor(office).log_in("admin")

@@ -94,10 +94,16 @@ def test_failures_are_forgotten_after_their_time() -> None:
 
 def test_each_role_may_what_it_may(office: BackOffice) -> None:
     wanted = {
-        "viewer": {"/": 200, "/invoices/check": 403, "/audit": 403, "/people": 403},
-        "support": {"/": 200, "/invoices/check": 403, "/people": 403},
-        "finance": {"/": 200, "/invoices/check": 200, "/audit": 200, "/people": 403},
-        "admin": {"/": 200, "/invoices/check": 200, "/audit": 200, "/people": 200},
+        "viewer": {"/": 200, "/bills": 403, "/invoices/check": 403, "/audit": 403, "/people": 403},
+        "support": {"/": 200, "/bills": 403, "/invoices/check": 403, "/people": 403},
+        "finance": {
+            "/": 200,
+            "/bills": 200,
+            "/invoices/check": 200,
+            "/audit": 200,
+            "/people": 403,
+        },
+        "admin": {"/": 200, "/bills": 200, "/invoices/check": 200, "/audit": 200, "/people": 200},
     }
     for role, pages in wanted.items():
         visitor = Visitor(office).log_in(role)
