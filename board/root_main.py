@@ -6,11 +6,13 @@ import micropython
 micropython.kbd_intr(-1)  # MicroPython opened the keyboard again when it entered this file
 import gc  # noqa: E402
 import sys  # noqa: E402
+import time  # noqa: E402
 
 import machine  # noqa: E402
 
 import start  # type: ignore[import-not-found] # noqa: E402 - board/start.py
 
+CONTACTOR, CLOSED = 15, 1
 JUMPER, SET = 22, 0
 
 jumper = machine.Pin(JUMPER, machine.Pin.IN, machine.Pin.PULL_DOWN if SET else machine.Pin.PULL_UP)
@@ -27,4 +29,7 @@ except BaseException as e:  # noqa: BLE001 - whatever it was: here ends what run
     sys.print_exception(e)
     if jumper.value() == SET:
         raise
+    if safe:  # not even safe mode runs: no need to hurry
+        machine.Pin(CONTACTOR, machine.Pin.OUT, value=1 - CLOSED)
+        time.sleep(30)
 machine.reset()
