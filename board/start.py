@@ -101,7 +101,10 @@ def begin(jumper: bool, power_on: bool) -> str:
             _keep("/slot", slot)
         _keep("/trial", "%s %d" % (slot, tried) if tried >= 0 else "")
         _keep("/starts", str(count) if count else "")
-    sys.path.insert(0, "/" + slot)
+    if slot:
+        sys.path.insert(0, "/" + slot)
+    else:
+        sys.path[:] = [".frozen"]  # /main.py would find itself
     return safe
 
 
