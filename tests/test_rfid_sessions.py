@@ -9,6 +9,7 @@ import pytest
 
 from hostsim.backoffice.invoices import find as invoices
 from hostsim.backoffice.invoices.sheet import sheet
+from hostsim.backoffice.member_sync import MemberSync
 from hostsim.rfid import RFID_CARDS
 from hostsim.world import CHARGER_ID
 from tests.worlds import (
@@ -217,8 +218,11 @@ def test_a_list_that_was_tampered_with_is_refused_and_said():
         office = world.back_office
         stolen = world.pki.charger("FC-0002").command_key
         original = office.command_key
-        sync = next(c for c in office._desk.chores if getattr(c, "__name__", "") == "tend"
-                    and hasattr(c.__self__, "_made")).__self__  # fmt: skip
+        sync = next(
+            chore.__self__
+            for chore in office._desk.chores
+            if isinstance(getattr(chore, "__self__", None), MemberSync)
+        )
         sync._key = lambda charger: bytes.fromhex(stolen)
         office.members.add_card("ACME-7", "0102030405060a", by="anna")
         await world.until(
@@ -230,6 +234,7 @@ def test_a_list_that_was_tampered_with_is_refused_and_said():
         sync._key, sync._refused = original, {}
         await listed(world)
         says = [json.loads(m["payload"]) for m in world.mqtt if m["topic"].endswith("/result")]
-        assert [r["field"] for r in says if r["about"] == "members" and not r["ok"]] == ["mac"]
+        refused = [r for r in says if r["about"] == "members" and r.get("code") == "refused"]
+        assert [r["field"] for r in refused] == ["mac"]
 
     run(scenario, rfid=True)
