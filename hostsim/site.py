@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hostsim.backoffice import contract
+from hostsim.backoffice.locations import DEMO
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice
 from hostsim.broker import Broker
@@ -80,7 +81,7 @@ class Site:
             self.pki,
             self.clock.now_ms,
             self._heard,
-            self._operator() if gateway else None,
+            self._operator() if gateway else Operator(location=DEMO),
             gateway=gateway,
         )
         undo.push_async_callback(asyncio.to_thread, self.back_office.close)
@@ -108,6 +109,7 @@ class Site:
         more_s = 20 * (self._speed - 1)
         return Operator(
             gateway="stripe",
+            location=DEMO,
             pay_wait_s=120 + more_s,
             pay_confirm_s=900 + more_s,
             pay_give_up_s=60 + more_s,

@@ -1,51 +1,63 @@
 """A finished session as an OCPI 2.2.1 CDR, from its hold_asked, period and priced records.
 
-Source: OCPI 2.2.1, mod_cdrs, "CDR Object", "ChargingPeriod", "CdrDimensionType" (ENERGY kWh, TIME
-and PARKING_TIME hours, currents A, powers kW). Decimals are exact: mWh / 10^6 has six of them; ms
-/ 3.6 * 10^6 is given with ten, from which the milliseconds come back by rounding.
+Source: OCPI 2.2.1, mod_cdrs, "CDR Object", "CdrToken", "ChargingPeriod", "CdrDimensionType"
+(ENERGY kWh, TIME and PARKING_TIME hours, currents A, powers kW). Decimals are exact: mWh / 10^6
+has six of them; ms / 3.6 * 10^6 is given with ten, from which the milliseconds come back by
+rounding.
 """
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 from decimal import Decimal
 from typing import Any
 
 from hostsim.backoffice import figures
+from hostsim.backoffice.locations import Location, cdr_location
+from hostsim.backoffice.operator import Operator
 
 _PLACES = Decimal("1e-10")
 _TOKENS = {"rfid": "RFID", "app": "APP_USER", "account": "OTHER"}
 """OCPI 2.2.1, mod_tokens, TokenType; cards and the gateway are ad hoc."""
 _FINISHED = ("priced", "captured")
+_ID = 36
+_REMARK = 255
+_NO_LOCATION = "cdr_location: placeholders, the operator gave none"
 
 
 class NotFinished(LookupError):
     """The session has no bill yet, so there is no CDR of it."""
 
 
-def compose(session: dict[str, Any], country: str = "DE", party: str = "FCT") -> dict[str, Any]:
-    """The CDR of one of views.session's dicts; numbers are Decimal. Raises NotFinished."""
+def compose(session: dict[str, Any], operator: Operator | None = None) -> dict[str, Any]:
+    """The CDR of one of views.session's dicts, the demo operator's when none is given; numbers
+    are Decimal. Raises NotFinished."""
     if session["state"] not in _FINISHED:
         raise NotFinished(
             f"session {session['sess']} of {session['charger']} is {session['state']}"
         )
+    operator = operator or Operator()
+    country, party = operator.country, operator.party
+    location = operator.location_of(session["charger"])
     currency = session["currency"]
     parking_ms = sum(period["parking_ms"] for period in session["periods"])
     cdr = {
         "country_code": country,
         "party_id": party,
-        "id": f"{session['charger']}-{session['epoch']}-{session['sess']}",
+        "id": _id(session),
         "start_date_time": _time(session["start_at"]),
         "end_date_time": _time(session["end_at"]),
-        "session_id": str(session["sess"]),
+        "session_id": _id(session),
         "cdr_token": _token(session, country, party),
         "auth_method": "WHITELIST" if session["method"] == "rfid" else "COMMAND",
-        "authorization_reference": session["reference"][:36],
-        "cdr_location": _location(session),
+        "cdr_location": cdr_location(
+            location, session["charger"], session["connector"], country, party
+        ),
         "meter_id": session["meter_serial"],
         "currency": currency,
-        "charging_periods": [_period(session, period) for period in session["periods"]],
+        "charging_periods": _periods(session),
         "total_cost": _both(
             figures.amount(session["net_minor"], currency), session["total_minor"], currency
         ),
@@ -53,9 +65,11 @@ def compose(session: dict[str, Any], country: str = "DE", party: str = "FCT") ->
         "total_time": _hours(session["elapsed_ms"]),
         "total_parking_time": _hours(parking_ms),
         "invoice_reference_id": str(session["receipt_no"]),
-        "remark": session["stop_reason"],
+        "remark": _remark(session, location),
         "last_updated": _time(session["settled_at"] or session["end_at"]),
     }
+    if session["reference"]:
+        cdr["authorization_reference"] = session["reference"][:_ID]
     return cdr | _part_costs(session)
 
 
@@ -72,6 +86,30 @@ def to_json(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(to_json(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _id(session: dict[str, Any]) -> str:
+    """Of at most 36 characters: a credit CDR's may have three more."""
+    found = f"{session['charger']}-{session['epoch']}-{session['sess']}"
+    return found if len(found) <= _ID else hashlib.sha256(found.encode()).hexdigest()[:_ID]
+
+
+def _remark(session: dict[str, Any], location: Location) -> str:
+    parts = [session["stop_reason"], "" if location.given else _NO_LOCATION]
+    return "; ".join(part for part in parts if part)[:_REMARK]
+
+
+def _periods(session: dict[str, Any]) -> list[dict[str, Any]]:
+    """OCPI wants one at least: a session without any has one of no energy."""
+    if session["periods"]:
+        return [_period(session, period) for period in session["periods"]]
+    return [
+        {
+            "start_date_time": _time(session["start_at"]),
+            "dimensions": [{"type": "ENERGY", "volume": Decimal(0)}],
+            "tariff_id": session["tariff"],
+        }
+    ]
 
 
 def _period(session: dict[str, Any], period: dict[str, Any]) -> dict[str, Any]:
@@ -131,20 +169,13 @@ def _time(epoch_ms: int) -> str:
 
 
 def _token(session: dict[str, Any], country: str, party: str) -> dict[str, str]:
-    member = session["method"] == "rfid"
+    """A bank card has no reference: its token is good for this session only, and named so."""
+    contract = session["reference"][:_ID] or _id(session)
+    hashed = session["uid_hash"] if session["method"] == "rfid" else ""
     return {
         "country_code": country,
         "party_id": party,
-        "uid": (session["uid_hash"] if member else session["reference"])[:36],
+        "uid": hashed[:_ID] or contract,
         "type": _TOKENS.get(session["method"], "AD_HOC_USER"),
-        "contract_id": session["reference"][:36],
-    }
-
-
-def _location(session: dict[str, Any]) -> dict[str, str]:
-    return {
-        "id": session["charger"],
-        "evse_uid": session["charger"],
-        "evse_id": session["charger"],
-        "connector_id": str(session["connector"]),
+        "contract_id": contract,
     }

@@ -48,4 +48,4 @@ def page(
             .options(selectinload(Session.periods), selectinload(Session.refunds))
         )
         found = {row.id: views.session_with_periods(row) for row in db.scalars(query)}
-    return [cdr.compose(found[one], operator.country, operator.party) for one in ids]
+    return [cdr.compose(found[one], operator) for one in ids]

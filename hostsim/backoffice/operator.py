@@ -7,14 +7,19 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hostsim.backoffice import locations
+from hostsim.backoffice.locations import Location
+
 LANGUAGES = ("en", "de", "fr")
 _MAX_TEXT = 200
 _MAX_NUMBER = 10**9
+_TABLES = ("location", "chargers")
 
 
 class OperatorError(ValueError):
@@ -54,11 +59,17 @@ class Operator:
     pay_alarm_tries: int = 4
     hold_days: int = 7
     hold_alarm_h: int = 24
+    location: Location | None = None
+    chargers: Mapping[str, Location] = field(default_factory=dict, hash=False)
 
     @property
     def zone(self) -> ZoneInfo:
         """The time zone days and months are counted in."""
         return ZoneInfo(self.time_zone)
+
+    def location_of(self, charger: str) -> Location:
+        """Its own, else the default, else locations.NOT_GIVEN."""
+        return self.chargers.get(charger) or self.location or locations.NOT_GIVEN
 
 
 def read(path: Path) -> Operator:
@@ -72,16 +83,22 @@ def read(path: Path) -> Operator:
 
 def of(fields: dict[str, Any]) -> Operator:
     """The operator these fields describe. Raises OperatorError."""
-    known = {field.name: field for field in dataclasses.fields(Operator)}
+    known = {one.name: one for one in dataclasses.fields(Operator)}
     for name, value in fields.items():
         if name not in known:
             raise OperatorError(f"{name}: is not a field; there are {', '.join(known)}")
+        if name in _TABLES:
+            continue
         if isinstance(known[name].default, int):
             if type(value) is not int or not 0 < value <= _MAX_NUMBER:
                 raise OperatorError(f"{name}: must be a whole number above 0 (given {value!r})")
         elif not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
             raise OperatorError(f"{name}: must be text of at most {_MAX_TEXT} (given {value!r})")
-    operator = Operator(**fields)
+    try:
+        default, own = locations.read(*(fields.get(name, {}) for name in _TABLES))
+    except locations.LocationError as exc:
+        raise OperatorError(str(exc)) from exc
+    operator = Operator(**(fields | {"location": default, "chargers": own}))
     _check(operator)
     return operator
 

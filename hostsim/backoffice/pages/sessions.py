@@ -61,9 +61,7 @@ def session(request: Request, shell: Desk, caller: Viewer, identity: Id) -> Resp
 @routes.get("/sessions/{identity}/cdr.json")
 def cdr_of(shell: Desk, caller: Viewer, identity: Id) -> Response:
     try:
-        text = cdr.to_json(
-            cdr.compose(_found(shell, identity), shell.operator.country, shell.operator.party)
-        )
+        text = cdr.to_json(cdr.compose(_found(shell, identity), shell.operator))
     except cdr.NotFinished as exc:
         raise HTTPException(409, str(exc)) from exc
     return PlainTextResponse(text, media_type="application/json", headers=HEADERS)
