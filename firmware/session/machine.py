@@ -251,7 +251,10 @@ class Machine(Core):
         return self.take()
 
     def on_emergency(self, now_ms: int) -> list:
-        """Emergency stop pressed: power off first, then the record."""
+        """Emergency stop pressed: power off first, then the record. From now on nothing starts,
+        also before the next look at what blocks (blocked.py), which is when it may again.
+        """
+        self.blocked = "emergency"
         if self.state in POWERED:
             self._stop(now_ms, "emergency")
             self._alarm("emergency_stop")

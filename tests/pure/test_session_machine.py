@@ -5,6 +5,7 @@ from firmware.pricing.calendar import TimeZone
 from firmware.pricing.tariff import Tariff
 from firmware.session import decisions as do
 from firmware.session import recovery
+from firmware.session.data import Session
 from firmware.session.machine import Machine
 
 ENERGY = (
@@ -273,6 +274,25 @@ def test_button_emergency_and_vehicle_fault_stop_power():
         b.do(event(b.m, b.now))
         assert b.did(do.CONTACTOR)[-1] == (do.CONTACTOR, False), reason
         assert b.m.session.reason == reason
+
+
+def test_nothing_starts_from_the_moment_the_emergency_stop_is_pressed():
+    """Also before the next look at what blocks, once a second."""
+    b = Bench()
+    b.do(b.m.on_pilot(b.now, "B"))
+    b.do(b.m.on_emergency(b.now))
+    b.do(b.m.on_card(b.now, Card()))
+    assert b.m.state == "plugged" and not b.did(do.AUTHORISE)
+    member = Session(1, 2000, "rfid", "M1")
+    b.do(b.m.begin(b.now, member))  # a member's tap that was on its way
+    assert not b.did(do.CONTACTOR) and b.record("cancelled")["reason"] == "emergency"
+    b = Bench()
+    b.do(b.m.on_pilot(b.now, "B"))
+    b.do(b.m.on_card(b.now, Card()))
+    b.do(b.m.on_emergency(b.now))
+    b.m.blocked = ""
+    b.do(b.m.on_authorised(b.now, Hold()))
+    assert not b.did(do.CONTACTOR) and b.did(do.CANCEL)
 
 
 def test_standing_costs_only_while_plugged_and_freezes_at_the_hold():
