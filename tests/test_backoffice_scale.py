@@ -7,6 +7,8 @@ import gzip
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 
 from hostsim.backoffice import backup, schema, views
+from hostsim.backoffice.bill_tables import AccountTerms
+from hostsim.backoffice.bills.desk import touched
 from hostsim.backoffice.ingest import Ingest
 from hostsim.backoffice.invoices import find, verify
-from hostsim.backoffice.models import Base, open_database
+from hostsim.backoffice.models import Base, Payment, Session, open_database, writing
+from hostsim.backoffice.pay_tables import Pay
+from hostsim.backoffice.phone import pays
 from hostsim.backoffice.reports import query, roll
 from hostsim.fleet.records import VirtualLedger
 from tests import desk, postgres
@@ -301,3 +307,36 @@ def test_two_workers_share_a_fleets_sessions_exactly_once_in_postgresql(empty: s
         "--database", empty,
     )  # fmt: skip
     assert result["exactly_once"] and result["sessions"] >= 35
+
+
+def test_two_processes_on_one_payment_or_account_lose_nothing_of_each_other(empty: str) -> None:
+    engine = open_database(empty)
+    with writing(engine) as db:
+        db.add(
+            Pay(
+                id="p1", page="p", code="c", charger="FL-000", gateway="till", currency="EUR",
+                amount_minor=6000, state=pays.STARTING,
+            )
+        )  # fmt: skip
+        db.add(AccountTerms(account="ACME", look=True))
+    session = Session(id=7, sess=1, charger="FL-000", remote="p1", reference="ACME")
+    session.payment = Payment(how="account")
+
+    def record() -> None:  # as the process that takes the charger's records
+        with writing(engine) as db, db.no_autoflush:
+            pays.heard(db, session, "hold_asked", {}, MAY_1)
+            touched(db, session)
+
+    with writing(engine) as db:  # as the leading process: gives the hold back, judges the account
+        db.get_one(Pay, "p1", with_for_update=True).state = pays.CANCELLING
+        db.get_one(AccountTerms, "ACME", with_for_update=True).look = False
+        db.flush()
+        other = threading.Thread(target=record)
+        other.start()
+        time.sleep(0.5)
+    other.join(10)
+    with writing(engine) as db:
+        pay = db.get_one(Pay, "p1")
+        assert (pay.state, pay.session_id) == (pays.CANCELLING, 7)
+        assert db.get_one(AccountTerms, "ACME").look
+    engine.dispose()

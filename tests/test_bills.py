@@ -228,6 +228,45 @@ def test_an_overdue_bill_stops_an_account_and_what_an_operator_stopped_stays_sto
     assert not account(house, "OTHER-1")["active"]
 
 
+def test_what_an_operator_stops_after_billing_did_is_not_undone_by_a_payment(
+    house: House,
+) -> None:
+    session(house, 500)
+    next_month(house)
+    house.ms += 15 * DAY_MS
+    house.office.bills.work()
+    assert account(house)["blocked"] == "overdue"
+    Members(house.office.engine, lambda: 0).change(ACCOUNT, by="anna", active=False)
+    bill = house.office.bills.listed()[0]
+    house.browser.post(
+        f"/bill/{bill['number']}/{bill['check']}", data={"token": "H" * 43, "method": "coin"}
+    )
+    house.turn()
+    house.office.bills.work()
+    house.office.bills.work()
+    assert house.office.bills.listed()[0]["state"] == "paid"
+    assert not account(house)["active"]
+
+
+def test_what_was_given_back_counts_against_the_limit_before_it_is_on_a_bill(
+    house: House,
+) -> None:
+    house.office.bills.set_terms(ACCOUNT, 700, 14, "anna")
+    session(house, 800)
+    house.office.bills.work()
+    assert account(house)["blocked"] == "limit"
+    identity = house.office.refunds.request(
+        CHARGER, receipt=1, amount_minor=300, reason="goodwill", operator="anna"
+    )
+    house.office.refunds.approve(identity, "bert")
+    house.station.obey()
+    house.office.refunds.tend()
+    house.station.obey()
+    house.office.bills.work()
+    assert account(house)["owed_minor"] == 500
+    assert account(house)["blocked"] == "" and account(house)["active"]
+
+
 def test_terms_are_for_finance_to_change(house: House) -> None:
     with pytest.raises(BillError, match="no NOBODY"):
         house.office.bills.set_terms("NOBODY", 1, 14, "anna")

@@ -115,6 +115,25 @@ def test_a_refund_whose_answer_is_lost_is_found_in_the_gateways_list(
     assert house.differences() == []
 
 
+@pytest.mark.parametrize("status", [409, 500])
+def test_a_refund_that_may_still_be_under_way_is_not_asked_with_another_key(
+    house: House, proxy: Proxy, status: int
+) -> None:
+    house.started(500)
+    proxy.faults.add(Fault("error", "refund", status=status))  # 409: the key is in use just now
+    refund = house.ask_refund(200)
+    house.turn(2)
+    house.pass_s(3, 1)
+    assert house.payback(refund).tries > 1 and house.payback(refund).turn == 0
+    house.pass_s(60)
+    assert (house.payback(refund).turn > 0) == (status == 500)
+    proxy.faults.clear()
+    house.pass_s(600, 60)
+    finish(house)
+    assert refund_of(house, refund) == "done"
+    assert house.phone.gateway.look_up(house.now().reference).refunded_minor == 200
+
+
 def test_a_refund_is_found_again_when_the_gateway_has_forgotten_its_key(
     house: House, proxy: Proxy
 ) -> None:

@@ -4,15 +4,19 @@ way it can go wrong; each ends with the books.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
+from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import payments, views
+from hostsim.backoffice.gateways.base import Refused
 from hostsim.backoffice.operator import Operator
-from hostsim.backoffice.phone import code
+from hostsim.backoffice.phone import code, pays
 from hostsim.gateway.faults import Fault
 from hostsim.gateway.proxy import Proxy
 from hostsim.phone import CONFIRM, DECLINED, GOOD
@@ -280,6 +284,24 @@ def test_a_start_whose_answer_is_lost_is_waited_for_and_its_records_count(house:
     assert house.differences() == []
 
 
+def test_a_charger_that_lost_power_before_its_answer_keeps_its_hold(house: House) -> None:
+    house.pay()
+    house.turn()
+    house.station.obey(answer=False)  # started, in flash; then power is lost
+    start = next(c for c in house.office.commands() if c["name"] == "start")
+    house.station.say(
+        "result", about="command", id=start["id"], ok=False, code="replayed",
+        reason="counter: must be above 7",
+    )  # fmt: skip
+    house.ms += 5000
+    house.turn()
+    assert house.now().state == "starting"  # its records are not here yet
+    house.station.charge(250)
+    house.turn()
+    assert house.now().state == "captured" and house.now().captured_minor == 250
+    assert house.differences() == []
+
+
 def test_what_was_delivered_after_the_hold_went_back_is_an_alarm_and_not_forgotten(
     house: House,
 ) -> None:
@@ -354,6 +376,59 @@ def test_a_500_that_the_gateway_keeps_for_the_key_is_got_over(house: House, prox
     assert house.now().state == "capturing"
     house.pass_s(60)
     assert house.now().state == "captured" and house.differences() == []
+
+
+@pytest.mark.parametrize("step", ["capture", "cancel"])
+def test_a_refusal_that_the_gateway_keeps_for_the_key_is_got_over(
+    house: House, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    gateway = house.phone.gateway
+    real = getattr(gateway, step)
+
+    def asked(reference: str, *rest: int | str) -> object:
+        if str(rest[-1]).endswith("-0"):  # the first key's answer, whenever it is asked
+            raise Refused("another request is at work on this payment")
+        return real(reference, *rest)
+
+    monkeypatch.setattr(gateway, step, asked)
+    house.started()
+    if step == "capture":
+        house.station.charge(321)
+    else:
+        house.station.give_up()
+    house.turn()
+    assert house.now().state in ("capturing", "cancelling")
+    house.pass_s(30)
+    assert house.now().state == ("captured" if step == "capture" else "cancelled")
+    assert house.differences() == []
+
+
+def test_the_button_pressed_twice_at_one_moment_is_one_payment_and_no_used_code(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = {
+        "code": "c" * 20, "charger": CHARGER, "gateway": "stripe", "amount_minor": 6000,
+        "currency": "EUR",
+    }  # fmt: skip
+    first: list[str] = []
+    real = pays.writing
+
+    @contextlib.contextmanager
+    def late(engine: Engine) -> Iterator[Db]:
+        """As in PostgreSQL, where the other one's row comes after this one has looked."""
+        monkeypatch.setattr(pays, "writing", real)
+        with Db(engine, autoflush=False) as db, db.begin():
+
+            @event.listens_for(db, "before_flush", once=True)
+            def _other(*_: object) -> None:
+                first.append(pays.new(engine, "T" * 43, fields, house.ms))
+
+            yield db
+
+    monkeypatch.setattr(pays, "writing", late)
+    assert [pays.new(house.office.engine, "T" * 43, fields, house.ms)] == first
+    with pytest.raises(pays.CodeUsed):
+        pays.new(house.office.engine, "U" * 43, fields, house.ms)
 
 
 def test_a_hold_whose_key_is_stuck_is_given_up_and_nothing_is_held(

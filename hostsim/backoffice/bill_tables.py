@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from hostsim.backoffice.models import Base
 
+BY = "billing"
+"""Who stops and starts accounts here, in the audit log."""
+
 
 class Bill(Base):
     """One monthly invoice, never changed but in `state` (open, paid) and `paid_at`. `document` is

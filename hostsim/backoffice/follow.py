@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session as Db
 from hostsim.backoffice.bills.desk import touched
 from hostsim.backoffice.books import Books
 from hostsim.backoffice.invoices import issue
-from hostsim.backoffice.models import Record, Refund
+from hostsim.backoffice.models import Record, Refund, Session
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.phone import pays
 from hostsim.backoffice.rules import ELSEWHERE, OUTSIDE
@@ -79,6 +79,8 @@ class Follower:
     def refund_done(self, db: Db, refund: Refund) -> None:
         """A refund came to its end, at the terminal or at the acquirer."""
         issue.issue_credit_note(db, refund, self.operator, self._now_ms())
+        if refund.way == "account":
+            touched(db, db.get_one(Session, refund.session_id))
         db.add(Todo(kind="refund", ref=refund.id))
 
     def _end_of_day(self, db: Db, books: Books, record: Record) -> None:

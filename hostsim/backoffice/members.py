@@ -23,6 +23,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit
+from hostsim.backoffice.bill_tables import BY, AccountTerms
 from hostsim.backoffice.member_tables import Member, MemberCard, MemberList, MemberTariff
 from hostsim.backoffice.models import writing
 
@@ -144,6 +145,9 @@ class Members:
                 _own_tariff(db, tariff)
                 member.tariff = tariff
             member.active = member.active if active is None else active
+            terms = db.get(AccountTerms, account, with_for_update=True)
+            if terms is not None and active is False and by != BY:
+                terms.blocked = ""  # an operator's word: no payment undoes it
             current(db, change=True)
             state = "active" if member.active else "stopped"
             self._note(db, by, "member changed", account, f"{state} {member.tariff}".strip())

@@ -16,16 +16,15 @@ from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit
-from hostsim.backoffice.bill_tables import AccountTerms, Bill, BillItem
+from hostsim.backoffice.bill_tables import BY, AccountTerms, Bill, BillItem
 from hostsim.backoffice.bills import make
 from hostsim.backoffice.member_tables import Member
 from hostsim.backoffice.members import Members
-from hostsim.backoffice.models import Payment, Session, writing
+from hostsim.backoffice.models import Payment, Refund, Session, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import pays
 
-BY = "billing"
 _EVERY_S = 2.0
 _DEAD = (pays.CANCELLED, pays.LOST)
 
@@ -128,7 +127,7 @@ class Bills:
             self._members.change(account, by=BY, active=True)
 
     def _owed(self, db: Db, account: str) -> int:
-        """Delivered and not paid."""
+        """Delivered and not paid, less what was given back on no bill yet."""
         unbilled = (
             select(func.coalesce(func.sum(Payment.captured_minor), 0))
             .join(Session, Session.id == Payment.session_id)
@@ -140,10 +139,20 @@ class Bills:
                 Payment.state == "captured", BillItem.ref.is_(None),
             )
         )  # fmt: skip
+        back = (
+            select(func.coalesce(func.sum(Refund.amount_minor), 0))
+            .join(Session, Session.id == Refund.session_id)
+            .outerjoin(BillItem, (BillItem.kind == make.REFUND) & (BillItem.ref == Refund.id))
+            .where(
+                Session.reference == account, Refund.way == "account", Refund.state == "done",
+                BillItem.ref.is_(None),
+            )
+        )  # fmt: skip
         billed = select(func.coalesce(func.sum(Bill.total_minor), 0)).where(
             Bill.account == account, Bill.state == "open"
         )
-        return int(db.scalar(unbilled) or 0) + int(db.scalar(billed) or 0)
+        owed = int(db.scalar(unbilled) or 0) + int(db.scalar(billed) or 0)
+        return owed - int(db.scalar(back) or 0)
 
     # -- operators
 
@@ -197,7 +206,7 @@ class Bills:
 
 
 def touched(db: Db, session: Session) -> None:
-    """Something was delivered on account, in the transaction of its record."""
+    """Something was delivered or given back on account, in the transaction of its record."""
     if session.payment.how == "account":
         _terms(db, session.reference[:32]).look = True
 
@@ -212,7 +221,8 @@ def payment_code(db: Db, number: str) -> str:
 
 
 def _terms(db: Db, account: str) -> AccountTerms:
-    row = db.get(AccountTerms, account)
+    """Locked, so that no `look` of another worker's is lost while an account is judged."""
+    row = db.get(AccountTerms, account, with_for_update=True)
     if row is None:
         row = AccountTerms(account=account, limit_minor=0, pay_days=14, blocked="", look=False)
         db.add(row)

@@ -290,7 +290,9 @@ class Stripe(Gateway):
             raise Refused(_line(exc), exc.code or f"http_{exc.http_status}") from exc
         except stripe.APIConnectionError as exc:
             raise Unanswered("no answer from the gateway", "connection") from exc
-        except stripe.StripeError as exc:  # 5xx: it may have been done
+        except stripe.StripeError as exc:  # it may have been done
+            if (exc.http_status or 0) < 500:  # 409: this key's first request is still under way
+                raise Unanswered(_line(exc), f"http_{exc.http_status}") from exc
             raise Failed(_line(exc), f"http_{exc.http_status}") from exc
 
 

@@ -21,7 +21,6 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.gateways import base
 from hostsim.backoffice.gateways.base import (
-    Busy,
     Declined,
     Failed,
     Gateway,
@@ -43,6 +42,9 @@ _LONGEST_MS = 600_000
 _LOOK_MS = 5_000
 _NOTED_MS = 5_000
 _DAY_MS = 86_400_000
+_UNCERTAIN = ("unanswered", "replayed", "expired")
+"""A charger that started and lost power before its answer calls the same command replayed."""
+
 _LIST_S = 8 * 86_400  # a hold does not last longer
 
 Send = Callable[..., str]
@@ -223,7 +225,7 @@ class Cashier:
             self._move(pay, pays.STARTED, session_id=begun or 0)
         elif state == "" and now < self._start_by(pay):
             self._move(pay, pays.HELD)
-        elif state in ("", "unanswered"):
+        elif state in ("", *_UNCERTAIN):
             # nobody knows whether it started: its records get some more time, then it goes back
             patience = self._office.operator.pay_patience_s * 1000
             if now > self._start_by(pay) + patience:
@@ -249,7 +251,7 @@ class Cashier:
         except Refused as exc:
             found = self.gateway.look_up(pay.reference)
             if found.state == base.HELD:
-                raise Busy(str(exc), exc.code) from exc
+                raise Failed(str(exc), exc.code) from exc  # kept for the key as well
         self._taken(pay, found, wanted)
 
     def _taken(self, pay: Pay, found: Payment, wanted: int) -> None:
@@ -286,7 +288,7 @@ class Cashier:
             if self._move(pay, pays.LOST, captured_minor=found.captured_minor, fault=detail):
                 self._alarm(pay, "gateway_lost", detail)
         else:
-            raise Busy(f"cancel: the payment is {found.state}")
+            raise Failed(f"cancel: the payment is {found.state}")  # kept for the key as well
 
     def _sought(self, pay: Pay) -> Payment | None:
         """The hold of a request whose answer never came; None when there is none, for certain."""

@@ -28,6 +28,7 @@ OPERATOR = "gateway"
 _FIRST_MS = 2_000
 _LONGEST_MS = 600_000
 _ALARM_TRIES = 6
+_SAME_KEY = 2  # a 5xx may come before the refund is in the list: not another key at once
 _SALES_S = 400 * 86_400
 
 
@@ -120,7 +121,7 @@ class Paybacks:
             pause = min(_FIRST_MS * 2 ** min(row.tries, 16), _LONGEST_MS)
             self._keep(
                 row, tries=row.tries + 1, next_at=self._now_ms() + pause, fault=str(exc)[:200],
-                turn=row.turn + isinstance(exc, Failed),
+                turn=row.turn + (isinstance(exc, Failed) and row.tries >= _SAME_KEY),
             )  # fmt: skip
             if row.tries + 1 >= _ALARM_TRIES:
                 self._alarm(row, "gateway_refund", f"refund {refund} of {row.payment} fails")

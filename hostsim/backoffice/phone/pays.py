@@ -66,7 +66,10 @@ def new(engine: Engine, token: str, fields: dict[str, Any], now_ms: int) -> str:
                 setattr(row, name, value)
             db.add(row)
             return row.id
-    except IntegrityError as exc:  # the other one was faster
+    except IntegrityError as exc:  # the other one was faster: the same page, pressed twice?
+        known = by_page(engine, token)
+        if known is not None:
+            return known.id
         raise CodeUsed from exc
 
 
@@ -171,8 +174,9 @@ def heard(db: Db, session: Session, kind: str, payload: dict[str, Any], now_ms: 
 def _of(db: Db, session: Session) -> Pay | None:
     db.flush()
     if session.remote:
-        return db.get(Pay, session.remote)
-    return db.scalars(select(Pay).where(Pay.reference == session.reference)).first()
+        return db.get(Pay, session.remote, with_for_update=True)
+    query = select(Pay).where(Pay.reference == session.reference).with_for_update()
+    return db.scalars(query.execution_options(populate_existing=True)).first()
 
 
 def _into(pay: Pay, state: str) -> None:
