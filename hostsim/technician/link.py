@@ -108,11 +108,14 @@ class Link:
         self._open(False)
 
     def _enter(self, fresh: bool) -> None:
-        try:
-            self._transport.enter_raw_repl(soft_reset=fresh)
-        except TransportError:
-            self._transport.serial.write(b"\x03\x03")
-            self._transport.enter_raw_repl(soft_reset=fresh)
+        """An emulated board (socket://) lives slower than a real one: it is asked more often."""
+        for _ in range(4 if self.port.startswith("socket:") else 1):
+            try:
+                self._transport.enter_raw_repl(soft_reset=fresh)
+                return
+            except TransportError:
+                self._transport.serial.write(b"\x03\x03")
+        self._transport.enter_raw_repl(soft_reset=fresh)
 
     def run(self, code: str, timeout_s: float = _LONG_S) -> str:
         """What the code printed. Raises TechnicianError with the board's own words."""
