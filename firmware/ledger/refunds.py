@@ -120,6 +120,9 @@ def find(sale: dict, books, amount: int, card: int) -> str:
     if sale["how"] in ELSEWHERE:
         return "account" if sale["how"] == "account" else "gateway"
     captured = books.settled(sale["sess"])
-    if amount == captured[1] and not captured[2] and not sale["closed"]:
+    whole = amount == captured[1] and not captured[2]
+    # a capture whose answer was lost left only the hold's receipt, which a reversal may not name:
+    # "already reversed" (B4) would then be said of the hold
+    if whole and not sale["closed"] and sale["how"] != "pending_query":
         return _REVERSAL
     return _CARD if card else ACQUIRER

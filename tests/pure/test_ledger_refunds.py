@@ -79,6 +79,18 @@ def test_a_reversal_is_for_the_whole_sale_before_the_end_of_day():
     assert refunds.find(looked(ledger), ledger.books, 441, 0) == "acquirer"
 
 
+def test_a_reversal_is_not_for_a_capture_whose_own_receipt_was_never_seen():
+    ledger = Ledger(FileFlash(sectors=12), lambda: NOW)
+    ledger.mount()
+    for kind, fields in script(1):
+        if kind[:6] != "refund":
+            if kind == "captured":
+                fields = dict(fields)
+                fields["how"] = "pending_query"
+            ledger.append(kind, **fields)
+    assert refunds.find(looked(ledger), ledger.books, 441, 0) == "acquirer"
+
+
 def test_a_reversal_is_not_for_a_sale_of_which_a_part_went_back():
     ledger = sold()
     assert refunds.find(looked(ledger), ledger.books, 341, 0) == "acquirer"
