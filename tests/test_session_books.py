@@ -37,6 +37,9 @@ class Board:
 class Parts:
     """What a runner is made of, here without terminal and meter."""
 
+    class cfg:  # noqa: N801 - an attribute of the parts
+        cards_kinds = ("bank",)
+
     def __init__(self, path: Path) -> None:
         self.board = Board()
         self.machine = Bench().m

@@ -24,7 +24,7 @@ DRIVERS = (
     "try_another_card pin_needed cancelled card_unreadable no_card amount_refused "
     "already_reversed insert_card remove_card please_wait enter_pin approved hold_reached "
     "plug_timeout other_card refund_paid refund_card card_not_accepted hold_too_small "
-    "nothing_charged"
+    "nothing_charged scheme_not_accepted account limit"
 )
 """Nothing a technician could mend: how far a session is, figures, what a driver or his bank did. A
 new text belongs here or into the guide's table."""
@@ -52,13 +52,18 @@ def test_fault_table_has_every_text_that_is_not_only_the_drivers() -> None:
     assert [text for text in faults.values() if text not in told()] == []
 
 
+_WHY = ("why_blocked", "_no_reader")
+
+
 def reasons() -> set[str]:
     """Every reason for which the firmware sells nothing, from its own code."""
     found: set[str] = set()
     for path in (ROOT / "firmware").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef) and node.name == "_why_blocked":
-                found |= _texts(node)
+            if isinstance(node, ast.FunctionDef) and node.name in _WHY:
+                for end in ast.walk(node):
+                    if isinstance(end, ast.Return) and end.value:
+                        found |= _texts(end.value)
             if isinstance(node, ast.Assign) and any(
                 isinstance(t, ast.Attribute) and t.attr in ("broken", "blocked")
                 for t in node.targets
