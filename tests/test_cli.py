@@ -30,8 +30,8 @@ from tests.worlds import started
 
 pytestmark = pytest.mark.timeout(240)
 COMMANDS = {"run", "demo", "reconcile", "bench", "price", "terminal", "meter", "backoffice"}
-COMMANDS |= {"invoices", "people", "database", "fleet", "fleet-pages", "command", "members", "starve"}
-COMMANDS |= {"powercut", "soak", "fuzz", "zvt", "meters", "probe", "refund"}
+COMMANDS |= {"invoices", "people", "database", "fleet", "fleet-pages", "command", "members"}
+COMMANDS |= {"starve", "doctor", "powercut", "soak", "fuzz", "zvt", "meters", "probe", "refund"}
 KEYS = set(
     "authorised_minor captured_minor released_minor priced_minor currency billed_wh meter_wh"
     " books_agree records_sent records_acked heap_bytes peak_heap_bytes pointer_bits micropython"
