@@ -58,7 +58,9 @@ def test_a_session_from_start_to_refund_with_the_terminal_away_and_a_power_cut(r
         await act(world, "plug")
         identity = start(world)
         said = await answer(world, identity)
-        assert said["ok"] and said["data"] == {"session": "A7", "sess": 1, "state": "starting"}
+        # the command may come before the charger has looked at the plug
+        assert said["ok"] and said["data"].pop("state") in ("wait_plug", "starting")
+        assert said["data"] == {"session": "A7", "sess": 1}
         await until_state(world, "charging")
         await energy(world, 100)
         message = recorded(world, identity)

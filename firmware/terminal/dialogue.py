@@ -26,6 +26,7 @@ _PRINT_BLOCK = const(0x06D3)
 
 _T3_MS = const(5000)
 _T4_MS = const(180000)
+QUERY_MS = const(30000)  # T4 of what a terminal answers out of its own memory
 _BUSY_TRIES = const(5)
 _BUSY_MS = const(1000)
 _SLICE_MS = const(100)  # how soon an abort is noticed
@@ -51,6 +52,7 @@ def _nothing(*_: object) -> None:
 class Answer:
     """What a conversation has given so far; complete or not, it holds what is known."""
 
+    t4_ms = _T4_MS  # how long the command may take between two signs of it
     results = False  # the command has a 040F; one that comes to another is not ours to keep
     result: "Apdu | None" = None  # the last 040F
     end: "Apdu | None" = None  # 060F or 061E
@@ -94,7 +96,7 @@ class Dialogue:
         self.receipt_text = ""
         self._open = True
         await self._command(command, tries)
-        self._wait_ms = self._t4_ms = reading_ms or _T4_MS
+        self._wait_ms = self._t4_ms = reading_ms or answer.t4_ms
         while answer.end is None:
             # one abort: a terminal that was reset meanwhile takes it and has nothing to end
             apdu = await self._heard(reading_ms > 0 and self._wait_ms != _ABORT_MS)

@@ -15,7 +15,7 @@ from firmware.errors import ForecourtError, FrameError, TerminalRefused, Termina
 from firmware.terminal import results
 from firmware.terminal.base import CardResult, PaymentTerminal
 from firmware.terminal.commands import build, tlv
-from firmware.terminal.dialogue import Answer
+from firmware.terminal.dialogue import QUERY_MS, Answer
 from firmware.terminal.link import CAPACITY, SerialLink
 from firmware.terminal.zvt_money import Money
 
@@ -89,7 +89,9 @@ class ZvtTerminal(Money, PaymentTerminal):
     @property
     def state(self) -> str:
         """ "off", "registering", "ready", "busy", "fault" (then `fault_code` says why)."""
-        return "busy" if self._busy and self._state == "ready" else self._state
+        if self._state != "ready":
+            return self._state
+        return "off" if self._lost else "busy" if self._busy else "ready"
 
     async def run(self) -> None:
         """The owner's task: never returns."""
@@ -209,6 +211,8 @@ class ZvtTerminal(Money, PaymentTerminal):
             if due or not self._lock.locked():
                 await self._lock.acquire()
                 try:
+                    if self._lost:
+                        break  # whoever had the line found nobody there
                     if due:
                         await self._enquire()
                         continue
@@ -233,6 +237,7 @@ class ZvtTerminal(Money, PaymentTerminal):
     async def _condition(self) -> int:
         """The terminal's status code; 0 well, -1 when it does not say."""
         answer = Answer()
+        answer.t4_ms = QUERY_MS
         try:
             await self._converse(build(_ENQUIRY), answer)
         except TerminalRefused as exc:

@@ -16,7 +16,7 @@ from firmware.errors import (
 from firmware.terminal import results
 from firmware.terminal.base import Authorisation, Outcome
 from firmware.terminal.commands import bcd, build, tlv
-from firmware.terminal.dialogue import Answer, Dialogue
+from firmware.terminal.dialogue import QUERY_MS, Answer, Dialogue
 
 # commands and answers by class and instruction
 _RESERVE = const(0x0622)
@@ -184,7 +184,7 @@ class Money(Dialogue):
     async def pending(self) -> "tuple[int, ...]":
         """Receipt numbers of the open reservations; TerminalError when they were not learnt."""
         outcome = Outcome(False)
-        answer = await self._run(build(_RELEASE, b"\x87\xff\xff"), outcome)
+        answer = await self._run(build(_RELEASE, b"\x87\xff\xff"), outcome, None, QUERY_MS)
         if answer.end is None:
             raise TerminalTimeout("pending reservations not learnt: " + outcome.text)
         if answer.aborted and answer.code != results.PENDING_LIST:
@@ -250,11 +250,14 @@ class Money(Dialogue):
                 outcome.trace = answer.result.trace
         return outcome
 
-    async def _run(self, command: bytes, outcome: Outcome, commit: "Any" = None) -> Answer:
+    async def _run(
+        self, command: bytes, outcome: Outcome, commit: "Any" = None, t4_ms: int = 0
+    ) -> Answer:
         """Runs one money command alone on the line and says in `outcome` what is known."""
         answer = Answer()
         answer.results = True
         answer.commit = commit
+        answer.t4_ms = t4_ms or answer.t4_ms
         self.abort()  # a card that is awaited for nothing gives way
         await self._lock.acquire()
         try:
