@@ -7,7 +7,7 @@ every difference, receipt by receipt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,11 +45,17 @@ class Book:
     charger.
     """
 
-    def totals(self) -> dict[str, Any]:
-        totals: dict[str, Any] = {
-            name: sum(getattr(e, name) for e in self.entries.values()) for name in FIGURES
-        }
-        totals["payments"] = len(self.entries)
+    def totals(self, voided: Set[int] = frozenset()) -> dict[str, Any]:
+        """Without the holds that the terminal took back by itself (`voided`) and of which nothing
+        was taken here: the terminal's own totals have none of them.
+        """
+        entries = [
+            e
+            for receipt, e in self.entries.items()
+            if receipt not in voided or e.open or e.captured_minor
+        ]
+        totals: dict[str, Any] = {name: sum(getattr(e, name) for e in entries) for name in FIGURES}
+        totals["payments"] = len(entries)
         totals["elsewhere"] = {
             name: sum(getattr(e, name) for e in self.elsewhere.values()) for name in FIGURES
         } | {"payments": len(self.elsewhere)}
@@ -218,9 +224,9 @@ def compare(charger: Book, terminal: Book, back: Book) -> dict[str, Any]:
     """The three totals, whether they agree, and every difference."""
     found = differences([terminal, charger, back])
     return {
-        "charger": charger.totals(),
+        "charger": charger.totals(terminal.voided),
         "terminal": terminal.totals(),
-        "backoffice": back.totals(),
+        "backoffice": back.totals(terminal.voided),
         "agree": not found,
         "differences": found,
     }
