@@ -2,8 +2,10 @@
 Entered when it may be due and left again.
 
 Promise: what the terminal says it took is in flash beside what the ledger has (`end_of_day`)
-before its answer is acknowledged; `day_asked` is there before it is asked. A day that was closed
-without our seeing it, or one that stayed open though we had its totals, is told from a difference.
+before its answer is acknowledged; `day_asked` is there before it is asked, `day_closed` when its
+end was seen. A day that was closed without our seeing it, or one that stayed open though we had
+its totals, is told from a difference. Captures whose answer was lost ("pending_query") are proven
+by a total that agrees; by another one they are not, and an alarm names them.
 Limit: a terminal that closes its day by itself, too, has nothing left to tell (result "differs").
 """
 
@@ -17,10 +19,11 @@ from firmware.paper import leave
 _BOOT = const(1)
 _CAPTURED = const(10)
 _END_OF_DAY = const(22)
+_DAY_CLOSED = const(25)
 _DAY_ASKED = const(29)
 _HOUR_MS = const(3600000)
 _RETRY_MS = const(60000)
-_ALARM = const(2)  # behind an end of day there may be its alarm
+_ALARMS = const(3)  # behind an end of day there may be its two alarms
 _ROOM = const(6)  # free sectors: a session needs them more
 _DIFFERENT = ("differs", "unseen")
 
@@ -32,7 +35,7 @@ async def work(app) -> int:
         return _RETRY_MS
     if not app.terminal.ready or not _resolved(app.ledger):
         return _RETRY_MS
-    asked, since, before = await _last(app)
+    asked, since, before, unproven = await _last(app)
     if not app.runner.day_tries:
         wait = due_ms(app.prices.tz, since or clock.epoch_ms(), app.cfg.end_of_day_hour)
         wait -= clock.epoch_ms()
@@ -41,31 +44,38 @@ async def work(app) -> int:
     app.remote.shown = {"state": "day_end"}
     app.view.refresh()
     try:
-        return await _close(app, asked, before)
+        return await _close(app, asked, before, unproven)
     finally:
         app.remote.shown = None
 
 
 async def _last(app) -> tuple:
-    """(the terminal was asked after it, when, the terminal's figure) of the last end of day;
-    without one, (..., the oldest capture in flash, 0), 0 where there is none. One right before a
-    start may not have come to its end: that was long ago (1).
+    """(the terminal was asked after it, when, the terminal's figure, captures since that are not
+    proven) of the last end of day; without one, (..., the oldest capture in flash, 0, ...), 0
+    where there is none. One whose end was not seen right before a start: that was long ago (1).
     """
-    asked = False
+    asked = closed = False
     since = booted = 0
-    for found in app.ledger.scan((_BOOT, _CAPTURED, _END_OF_DAY, _DAY_ASKED)):
+    unproven = []
+    for found in app.ledger.scan((_BOOT, _CAPTURED, _END_OF_DAY, _DAY_CLOSED, _DAY_ASKED)):
         for record in reversed(found):
             if record.kind == "boot":
                 booted = record.seq
             elif record.kind == "day_asked":
                 asked = True
+            elif record.kind == "day_closed":
+                closed = True
             elif record.kind == "captured":
                 since = record.at or 1
+                f = record.fields
+                if f["how"] == "pending_query":
+                    unproven.append("session %d: %d" % (f["sess"], f["captured_minor"]))
             elif record.fields["result"] != "failed":
-                cut = 0 < booted <= record.seq + _ALARM
-                return asked, 1 if cut else record.at, record.fields["terminal_minor"]
+                cut = not closed and 0 < booted <= record.seq + _ALARMS
+                since = 1 if cut else record.at
+                return asked, since, record.fields["terminal_minor"], unproven
         await asyncio.sleep(0)
-    return asked, since, 0
+    return asked, since, 0, unproven
 
 
 def due_ms(tz, since_ms: int, hour: int) -> int:
@@ -88,7 +98,7 @@ def _resolved(ledger) -> bool:
     return True
 
 
-async def _close(app, asked: bool, before: int) -> int:
+async def _close(app, asked: bool, before: int, unproven: list) -> int:
     runner = app.runner
     holds = ()
     try:
@@ -110,6 +120,9 @@ async def _close(app, asked: bool, before: int) -> int:
         if result in _DIFFERENT:
             app.append("alarm", code="end_of_day_" + result, sess=0,
                        detail="terminal %d, ledger %d" % (totals.amount_minor, ours))  # fmt: skip
+            if unproven:
+                app.append("alarm", code="capture_unproven", sess=0,
+                           detail=", ".join(unproven)[:200])  # fmt: skip
 
     try:
         totals = await app.terminal.end_of_day(commit)
@@ -119,6 +132,7 @@ async def _close(app, asked: bool, before: int) -> int:
     leave("firmware.terminal.zvt_day")
     if totals.ok and totals.certain:
         runner.day_tries = 0
+        app.append("day_closed", count=totals.count)
         return _RETRY_MS
     if totals.certain:
         return _failed(app, "%02X %s" % (max(totals.code, 0), totals.text))

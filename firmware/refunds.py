@@ -130,11 +130,15 @@ async def _reverse(app, f: dict, sale: dict) -> int:
         return unsure(app, f)
     outcome = await app.terminal.reverse(sale["receipt"])
     app.supervisor.measure_heap()
-    if outcome.certain and outcome.ok or outcome.code == _ALREADY:
+    if outcome.certain and outcome.ok or (outcome.code == _ALREADY and before):
         done(app, f, sale, outcome)
         return _RETRY_MAX_MS
     if outcome.certain:
         f["unsure"] = before
+        if outcome.code == _ALREADY:  # by somebody else, then: not ours to book, nor to pay again
+            app.append("alarm", code="reversed_before", sess=f["sess"], detail=f["refund"])
+            failed(app, f, outcome.code, outcome.text, "failed")
+            return _RETRY_MAX_MS
         if outcome.code > 0 and results.classify(outcome.code)[1] == results.REFUSED:
             return unsure(app, f) if before else _another_way(app, f)
         if attempt > _TRIES and not before:

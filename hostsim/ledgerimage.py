@@ -148,6 +148,7 @@ _TABLE = """
 22 end_of_day 1 count:u terminal_minor:u ledger_minor:u result:s
 23 refund_requested 1 refund:s receipt_no:u amount_minor:u reason:s operator:s command:s card:u
 24 refund_sent 1 refund:s sess:u amount_minor:u way:s receipt:u trace:u
+25 day_closed 1 count:u
 28 extend_done 1 sess:u amount_minor:u how:s code:u text:s
 29 day_asked 1 count:u ledger_minor:u
 """

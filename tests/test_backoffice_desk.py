@@ -112,6 +112,40 @@ def test_what_is_paid_elsewhere_is_not_settled_by_the_terminals_day(
     assert "Nothing is wrong" in viewer.get("/payments").text
 
 
+@pytest.mark.parametrize(
+    ("result", "terminal", "word", "wrong"),
+    [
+        ("", 0, "Not proven until the end of day", 0),
+        ("agree", 238, "Settled by end of day", 0),
+        ("late", 300, "Settled by end of day", 0),
+        ("differs", 119, "Not proven by the end of day", 1),
+        ("unseen", 0, "Not proven by the end of day", 1),
+    ],
+)
+def test_a_capture_whose_answer_was_lost_is_proven_by_the_end_of_day_only(
+    office: BackOffice, result: str, terminal: int, word: str, wrong: int
+) -> None:
+    ledger = paid(2)
+    lost = next(r for r in ledger.records if r["type"] == "captured")
+    lost["how"] = "pending_query"
+    if result:
+        ledger.put("end_of_day", count=2, terminal_minor=terminal, ledger_minor=238, result=result)
+        ledger.session(3)  # of the next day
+        ledger.put("end_of_day", count=1, terminal_minor=9, ledger_minor=119, result="differs")
+    fill(office, ledger)
+    viewer = Visitor(office).log_in("viewer")
+    assert word in viewer.get("/sessions/1").text
+    other = viewer.get("/sessions/2").text
+    assert "Not proven" not in other and ("Settled by end of day" in other) is bool(result)
+    found = [
+        (row["session"], row["amount_minor"])
+        for row in payments.wrong(office.engine, Operator(), NOW_MS)
+        if row["code"] == "capture not proven"
+    ]
+    assert found == [(1, 119)] * wrong
+    assert ("capture not proven" in viewer.get("/payments").text) is bool(wrong)
+
+
 @pytest.mark.parametrize("find", ["A1", "1234", "9", "CP1-2"])
 def test_payments_are_found_by_what_a_caller_can_say(office: BackOffice, find: str) -> None:
     fill(office, paid(2))

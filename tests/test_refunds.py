@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from hostsim.__main__ import app
 from hostsim.acquirer import Acquirer, answer
+from hostsim.terminal.books import State
 from hostsim.world import CHARGER_ID
 from tests.worlds import (
     act,
@@ -147,6 +148,23 @@ def test_power_cut_with_the_reversals_answer_lost_reverses_once():
         assert agree(world)["terminal"]["refunded_minor"] == bill["total_minor"]
         kinds = [r["kind"] for r in world.charger_records()]
         assert kinds.count("refunded") == 1
+
+    run(scenario, wanted_wh=20000)
+
+
+def test_a_sale_that_somebody_else_reversed_is_not_booked_as_ours_nor_paid_again():
+    async def scenario(world):
+        bill = await sold(world)
+        sale = world.terminal.books.records[-1]
+        sale.state, sale.returned_minor = State.REVERSED, bill["total_minor"]  # by hand, there
+        refund = order(world, bill)
+        word = await until_refund(world, refund, "failed")
+        assert word["text"] == "already_reversed"
+        alarm = world.records["alarm"]
+        assert (alarm["code"], alarm["detail"]) == ("reversed_before", refund)
+        books = world.compare_books()
+        assert books["charger"]["refunded_minor"] == books["backoffice"]["refunded_minor"] == 0
+        assert books["terminal"]["refunded_minor"] == bill["total_minor"]
 
     run(scenario, wanted_wh=20000)
 

@@ -11,6 +11,9 @@ from hostsim.backoffice.invoices import find as invoices
 from hostsim.backoffice.invoices.sheet import sheet
 from hostsim.backoffice.member_sync import MemberSync
 from hostsim.rfid import RFID_CARDS
+from hostsim.terminal import money
+from hostsim.terminal.books import State
+from hostsim.terminal.cards import CARDS
 from hostsim.world import CHARGER_ID
 from tests.worlds import (
     act,
@@ -210,6 +213,28 @@ def test_only_the_kinds_of_cards_that_are_configured_may_pay():
         agree(world)
 
     run(scenario, config={"cards": {"kinds": ["visa", "girocard"]}})
+
+
+def test_a_card_of_another_kind_than_the_one_that_was_read_is_not_kept(monkeypatch):
+    """The driver taps a card that may pay, and holds another one to the terminal for the hold."""
+
+    async def swapped(dialogue):
+        dialogue.sim.reader.remove()
+        return CARDS["mastercard"]
+
+    async def scenario(world):
+        monkeypatch.setattr(money, "_card", swapped)
+        await tap(world, "visa")
+        await until_record(world, "cancelled", timeout_s=90)
+        assert "authorised" not in world.records
+        assert world.records["cancelled"]["reason"] == "scheme_not_accepted"
+        await world.until(lambda: "kind of card" in screen(world), 10, "the words")
+        await settled(world)
+        await delivered(world)
+        assert not agree(world)["terminal"]["authorised_minor"]
+        assert [r.state for r in world.terminal.books.records] == [State.AUTO_REVERSED]
+
+    run(scenario, config={"cards": {"kinds": ["visa"]}, "receipt_show_s": 600})
 
 
 def test_a_list_that_was_tampered_with_is_refused_and_said():

@@ -660,3 +660,42 @@ out["b"] = view(await b)
         "0625081940870001490978", "0625081940870002490978",
     ]  # fmt: skip
     assert out["a"]["ok"] and not out["b"]["ok"] and out["b"]["code"] == 5
+
+
+@pytest.mark.parametrize(
+    ("told", "amount"), [("2000", 7000), ("7000", 7000), ("", 7000), ("1500", 0), ("6500", 0)]
+)
+def test_of_an_extension_only_the_step_or_the_new_sum_is_understood(
+    told: str, amount: int
+) -> None:
+    """A part was not asked for, and could be read both ways: not acknowledged, so not kept."""
+    out = play(
+        AUTHORISE
+        + f"""
+await peer.say(RESULT)
+await peer.say("060f00")
+a = await ask
+out["commits"] = 0
+ask = asyncio.create_task(t.extend(a, 2000, commit))
+await peer.take("0622")
+await peer.answer()
+TOLD, AMOUNT = {told!r}, {amount}
+bmp = "04%012d" % int(TOLD) if TOLD else ""
+apdu = "2700" + bmp + "49097887023129525235350b000976"
+text = "040f%02x" % (len(apdu) // 2) + apdu
+if AMOUNT:
+    await peer.say(text)
+    await peer.say("060f00")
+else:
+    peer.put(bytes.fromhex(text))
+    assert await peer.control() == 6
+    await peer.answer("061e016c")  # silence of ours: it takes it back
+try:
+    out["amount"] = (await ask).amount_minor
+except TerminalError as e:
+    out["amount"] = 0
+    out["why"] = str(e)
+"""
+    )
+    assert (out["amount"], out["commits"]) == (amount, 1 if amount else 0)
+    assert amount or told in out["why"]

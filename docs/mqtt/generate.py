@@ -57,6 +57,7 @@ _WHAT = {
     "command": "A command was carried out; its counter is used up.",
     "alarm": "Something a technician must look at.",
     "security": "Something that looks like an attack.",
+    "day_closed": "The end of the newest end of day was seen: the terminal's day is closed.",
     "day_asked": "The terminal's day is about to be closed; what the ledger has of it.",
     "end_of_day": "The terminal's total beside the ledger's: agree, differs, late or unseen.",
 }

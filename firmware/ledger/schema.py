@@ -85,6 +85,8 @@ ROWS: "tuple" = (
     ),
     # on its way: handed to the acquirer, or the terminal's approval before it is acknowledged
     (24, "refund_sent", 1, "refund:s sess amount_minor way:s receipt trace"),
+    # the end of the newest end_of_day was seen: the terminal's day is closed
+    (25, "day_closed", 1, "count"),
     # what the terminal holds for certain after an extension was asked: kept, refused, taken_back,
     # or found at the capture. An `extended` without it is in doubt
     (28, "extend_done", 1, "sess amount_minor how:s code text:s"),

@@ -1,4 +1,6 @@
-"""Why no new session may start here. Asked once a second."""
+"""Why no new session may start here (asked once a second), or not with this card."""
+
+from firmware.paper import leave
 
 
 def why_blocked(p, known: str, takes_bank_cards: bool) -> str:
@@ -32,3 +34,16 @@ def _no_reader(p, m, takes_bank_cards: bool) -> str:
     if ready or p.rfid and p.rfid.state == "ready":
         return ""
     return "terminal_off" if takes_bank_cards else "reader_off"
+
+
+def not_taken(kinds, card) -> str:
+    """Why a bank card (terminal.base.CardResult or Authorisation) may not pay here, by the kinds
+    in the configuration (cards.kinds); "" when it may, or when the terminal tells nothing of it.
+    """
+    if "bank" in kinds or not (card.pan or card.card or card.aid):
+        return ""
+    from firmware.cards import refusal
+
+    text = refusal(kinds, card)
+    leave("firmware.cards")
+    return text

@@ -55,7 +55,7 @@ class Core:
         self._said_at = 0  # when the message was
         self._meter_ok_at = 0
         self._meter_fails = 0
-        self._stopping = ""  # stop asked while the terminal is at work
+        self.stopping = ""  # stop asked while the terminal is at work
         self._late = False  # it was said that the settlement takes too long
 
     # --- what the others ask -------------------------------------------------

@@ -43,7 +43,15 @@ class Session:
         self.elapsed_ms = 0
 
     def same_card(self, card) -> bool:
-        """Whether `card` (terminal.base.CardResult) is the one this session began with."""
-        if self.uid_hash and card.uid_hash:
-            return self.uid_hash == card.uid_hash
-        return bool(self.pan) and self.pan == card.pan
+        """Whether `card` (terminal.base.CardResult) is the one that pays this session: by its
+        number, of which the terminal may hide more at one time than at another, else by its UID.
+        """
+        pan = card.pan
+        if not (pan and self.pan):
+            return bool(card.uid_hash) and self.uid_hash == card.uid_hash
+        if len(pan) != len(self.pan) or pan[-4:] != self.pan[-4:] or "*" in pan[-4:]:
+            return False
+        for i in range(len(pan)):
+            if pan[i] != self.pan[i] and "*" not in pan[i] + self.pan[i]:
+                return False
+        return True

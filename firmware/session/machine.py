@@ -79,7 +79,7 @@ class Machine(Core):
 
     def _open(self, now_ms: int, s: Session) -> None:
         self.session = s
-        self._stopping = ""
+        self.stopping = ""
         self.enter(AUTHORISING, now_ms)
         if s.tariff is None:
             s.tariff = self._prices.tariff
@@ -107,7 +107,9 @@ class Machine(Core):
         s = self.session
         s.authorised_minor = a.amount_minor
         s.receipt = a.receipt
-        s.pan = a.pan or s.pan
+        if a.uid_hash and not a.pan:
+            s.uid_hash = a.uid_hash
+        s.pan = a.pan or s.pan  # the card that pays may be another than the one that was read
         s.card = a.card
         s.auth_code = a.auth_code
         self._held(now_ms)
@@ -116,8 +118,8 @@ class Machine(Core):
     def _held(self, now_ms: int) -> None:
         if self.session.authorised_minor < self._cfg.min_hold_minor:
             self._give_back(now_ms, "hold_too_small")
-        elif self._stopping or self.blocked:
-            self._give_back(now_ms, self._stopping or self.blocked)
+        elif self.stopping or self.blocked:
+            self._give_back(now_ms, self.stopping or self.blocked)
         elif self.pilot in "BCD":
             self._energise(now_ms)
         else:
@@ -129,16 +131,18 @@ class Machine(Core):
         self._go_idle(now_ms, a.text)
         return self.take()
 
-    def on_hold_unknown(self, now_ms: int, a=None) -> list:
-        """The terminal went away while a hold was asked, or took it back after the commit (`a`):
-        when it is there again, what it still holds is given back.
+    def on_hold_unknown(self, now_ms: int, a=None, why: str = "") -> list:
+        """The terminal went away while a hold was asked, or took it back after the commit (`a`),
+        or was left without its acknowledgement (`why`): when it is there again, what it still
+        holds is given back.
         """
+        why = why or "terminal_off"
         if a is not None:
             self.session.authorised_minor = a.amount_minor
             self.session.receipt = a.receipt
-        self.session.reason = "terminal_off"
-        self.enter(SETTLING, now_ms, "terminal_off")
-        self.settlement.cancel(self.session, "terminal_off", True)
+        self.session.reason = why
+        self.enter(SETTLING, now_ms, why)
+        self.settlement.cancel(self.session, why, True)
         return self.take()
 
     def _give_back(self, now_ms: int, reason: str) -> None:
@@ -244,7 +248,7 @@ class Machine(Core):
         elif self.state == WAIT_PLUG:
             self._give_back(now_ms, reason)
         elif self.state == AUTHORISING:
-            self._stopping = reason
+            self.stopping = reason
             self.out.append((ABORT,))
         elif self.state == RECEIPT:
             self._go_idle(now_ms)
@@ -261,7 +265,7 @@ class Machine(Core):
         elif self.state == WAIT_PLUG:
             self._give_back(now_ms, "emergency")
         elif self.state == AUTHORISING:
-            self._stopping = "emergency"
+            self.stopping = "emergency"
             self.out.append((ABORT,))
         return self.take()
 

@@ -16,18 +16,18 @@ from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
 from firmware.ledger.books import BooksError
 from firmware.paper import leave
 from firmware.session import decisions as do
-from firmware.session.blocked import why_blocked
+from firmware.session.blocked import not_taken, why_blocked
 from firmware.terminal.base import Outcome
 
 _LOOK_MS = const(20)
 _FLASH_FAULT_PAUSE_MS = const(5000)
 _NO_MEMORY_MS = const(60000)
+_HOLD_MS = const(20000)  # real time a tapped card waits for a terminal that went away
 _NAMES = {do.CAPTURE: "capture", do.CANCEL: "cancel", do.PENDING: "pending holds"}
 
 
 class Runner:
-    """`parts`: app.Parts: board, cfg, ledger, terminal, meter, machine, log(level, text),
-    trace(kind, fields).
+    """`parts`: app.Parts: board, cfg, ledger, terminal, meter, machine, log(level, text), trace.
     """
 
     def __init__(self, parts):
@@ -49,7 +49,6 @@ class Runner:
         self._proved = -1  # for whom the meter gave its serial number last, see _whose
         kinds = parts.cfg.cards_kinds
         self.takes_bank_cards = kinds not in ((), ("rfid",))
-        self._chosen = self.takes_bank_cards and "bank" not in kinds  # only some of them
         self._tapped = False
         self._tapped_ms = 0  # real time, as the next two
         self.tap_to_power_ms = 0
@@ -232,11 +231,8 @@ class Runner:
             finally:
                 self._reading_card = False
             if card is not None:
-                if self._chosen and card.kind == "bank":
-                    from firmware.cards import refusal
-
-                    card.text = refusal(self._p.cfg.cards_kinds, card)
-                    leave("firmware.cards")
+                if card.kind == "bank":
+                    card.text = not_taken(self._p.cfg.cards_kinds, card)
                 self.card_read(card)
 
     def card_read(self, card) -> None:
@@ -356,14 +352,25 @@ class Runner:
         else:
             self.perform(self._m.on_outcome(self._uptime(), answer))
 
-    async def _free_terminal(self) -> None:
-        """Waits until the terminal is there and no card read is open."""
+    async def _free_terminal(self, limit_ms: int = 0) -> bool:
+        """Waits until the terminal is there and no card read is open. With a limit (real time)
+        not for ever, nor when somebody stops: False.
+        """
+        began = time.ticks_ms()
         while self._reading_card or not self._p.terminal.ready:
-            self._p.beats["jobs"] = time.ticks_ms()
+            now = self._p.beats["jobs"] = time.ticks_ms()
+            if limit_ms and (self._m.stopping or time.ticks_diff(now, began) > limit_ms):
+                return False
             await asyncio.sleep_ms(20)
+        return True
 
     def _commit(self, a) -> None:
-        """The commit point: the approval is in flash before the terminal hears that we have it."""
+        """The commit point: the approval is in flash before the terminal hears that we have it. Of
+        a card whose kind may not pay it hears nothing, and takes the hold back.
+        """
+        self._refused = not_taken(self._p.cfg.cards_kinds, a)
+        if self._refused:
+            raise TerminalError(self._refused)
         self._p.append(
             "authorised", sess=self._m.session.number, amount_minor=a.amount_minor,
             receipt=a.receipt, trace=a.trace, terminal_id=a.terminal_id, vu=a.vu,
@@ -373,8 +380,11 @@ class Runner:
 
     async def _authorise(self, hold_minor: int, reference: str) -> None:
         self.hold = None
+        self._refused = ""
         m = self._m
-        await self._free_terminal()
+        if not await self._free_terminal(_HOLD_MS):  # nothing was asked of it, and nothing will be
+            self.perform(m.on_declined(self._uptime(), Outcome(False, True, 0, "terminal_off")))
+            return
         began = time.ticks_ms()
         try:
             a = await self._p.terminal.authorise(hold_minor, reference, self._commit)
@@ -383,13 +393,8 @@ class Runner:
             a = None
         self.terminal_ms = time.ticks_diff(time.ticks_ms(), began)
         now = self._uptime()
-        if a is not None and a.certain:
-            self.perform(m.on_authorised(now, a) if a.ok else self._not_approved(now, a))
+        if a is None or not a.certain or self.hold is not None and not a.ok:
+            decided = m.on_hold_unknown(now, self.hold, self._refused)
         else:
-            self.perform(m.on_hold_unknown(now, self.hold))
-
-    def _not_approved(self, now: int, a) -> list:
-        """Declined; or taken back by the terminal after it was committed here."""
-        if self.hold is not None:
-            return self._m.on_hold_unknown(now, self.hold)
-        return self._m.on_declined(now, a)
+            decided = m.on_authorised(now, a) if a.ok else m.on_declined(now, a)
+        self.perform(decided)

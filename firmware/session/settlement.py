@@ -133,7 +133,7 @@ class Settlement:
             self._unseen([r for r in receipts if r not in self.foreign])
         elif s.receipt in receipts:
             self._act()
-        elif self._refused and self._goal == CAPTURING:
+        elif self._refused:
             self._lost()
         else:
             self._how = "pending_query"
@@ -161,13 +161,14 @@ class Settlement:
         self._out.append((RECORD, "alarm", fields))
 
     def _lost(self) -> None:
-        """The terminal refused the capture and holds nothing any more: nobody paid. Said as it is,
-        never booked as paid.
+        """The terminal refused the capture or the cancellation and holds nothing any more, by
+        nobody's doing here: nobody paid. Said as it is, never booked as paid.
         """
         s = self._s
         self._alarm("hold_lost", s.total_minor)
-        self._goal = CANCELLING
-        self._reason = "hold_lost"
+        if self._goal == CAPTURING:
+            self._goal = CANCELLING
+            self._reason = "hold_lost"
         self._close(s.receipt, 0)
 
     def _adopt(self) -> None:

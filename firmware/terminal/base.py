@@ -71,6 +71,7 @@ class Authorisation(Outcome):
     pan = ""
     card = ""
     uid_hash = ""
+    aid = b""
     at_ms = 0
 
 

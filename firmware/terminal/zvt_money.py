@@ -31,7 +31,7 @@ _RESERVED = b"\x19\x40"  # payment type of a reservation, as captured terminals 
 _PRIMARY = b"\x02"
 _EXTENSION = b"\x03"
 # what is taken over from an approval
-_TAKEN = "receipt trace terminal_id vu auth_code pan card uid_hash"
+_TAKEN = "receipt trace terminal_id vu auth_code pan card uid_hash aid"
 _WAITING_FOR_CARD = (-1, 0x0A)  # no 04FF yet, or "insert card"
 
 
@@ -218,8 +218,13 @@ class Money(Dialogue):
     ) -> Authorisation:
         def approve(apdu: "Any") -> None:
             approved = apdu.amount_minor if apdu.amount_minor >= 0 else asked_minor
-            # of an extension some tell what was added, some the new sum
-            a.amount_minor = approved + (before_minor if approved <= asked_minor else 0)
+            a.amount_minor = approved
+            if before_minor:
+                # some tell what was added, some the new sum; a part was not asked for (1F70), and
+                # its figure could be read both ways: not ours to keep
+                if approved not in (asked_minor, before_minor + asked_minor):
+                    raise TerminalError("extension by %d not understood" % approved)
+                a.amount_minor = before_minor + asked_minor
             for key in _TAKEN.split(" "):
                 value = getattr(apdu, key)
                 if value:

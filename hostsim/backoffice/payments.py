@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
 from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import selectinload
 
-from hostsim.backoffice import audit, views
+from hostsim.backoffice import audit, unproven, views
 from hostsim.backoffice.models import (
     Payment,
     Problem,
@@ -68,6 +68,7 @@ def wrong(engine: Engine, operator: Operator, now_ms: int) -> list[dict[str, Any
     with Db(engine) as db:
         found = [
             *_terminals(db),
+            *unproven.wrong(db),
             *_sessions(db, "capture failing", _failing(), "the terminal refused {failures} times"),
             *phone.wrong(db),
             *_contradictions(db),
@@ -273,9 +274,9 @@ def life(engine: Engine, session: dict[str, Any]) -> list[dict[str, Any]]:
         )
         rows = list(db.scalars(query))
         steps = [_step(row) for row in rows]
-        captured = next((row.seq for row in rows if _by_terminal(row)), 0)
+        captured = next((row for row in rows if _by_terminal(row)), None)
         if captured:
-            steps += _end_of_day(db, charger, epoch, captured)
+            steps += _end_of_day(db, captured)
         for order in db.scalars(
             select(RefundOrder).where(RefundOrder.session_id == session["id"])
         ):
@@ -300,18 +301,24 @@ def _by_terminal(row: Record) -> bool:
     return row.type == "captured" and row.payload["how"] not in ELSEWHERE
 
 
-def _end_of_day(db: Db, charger: str, epoch: int, captured: int) -> list[dict[str, Any]]:
+def _end_of_day(db: Db, captured: Record) -> list[dict[str, Any]]:
     row = db.scalars(
         select(EndOfDay)
         .where(
-            EndOfDay.charger == charger,
-            EndOfDay.epoch == epoch,
-            EndOfDay.seq > captured,
+            EndOfDay.charger == captured.charger,
+            EndOfDay.epoch == captured.epoch,
+            EndOfDay.seq > captured.seq,
             EndOfDay.result != "failed",
         )
         .order_by(EndOfDay.seq)
     ).first()
-    return [_plain("Settled by end of day", row.at, None, row.result)] if row else []
+    lost = unproven.lost_answer(captured)
+    if row is None:
+        detail = "the terminal's answer was lost, it lists the hold no more"
+        return [_plain("Not proven until the end of day", captured.at, None, detail)] * lost
+    if lost and row.result in unproven.NOT_PROVEN:
+        return [_plain("Not proven by the end of day", row.at, None, row.result, "bad")]
+    return [_plain("Settled by end of day", row.at, None, row.result)]
 
 
 def _step(row: Record) -> dict[str, Any]:

@@ -58,6 +58,9 @@ class Totals:
         self.text = text
 
 
+CUT = "power cut"
+
+
 class Charger:
     """An app whose terminal gives the ends of day that it is given, one a call."""
 
@@ -104,6 +107,8 @@ class Charger:
         told, end = self.answers.pop(0)
         if told is not None:
             commit(told)
+        if end == CUT:
+            raise OSError("power cut")
         return end or told
 
     def look(self, hours=0):
@@ -112,7 +117,7 @@ class Charger:
 
     def kinds(self):
         found: list = []
-        for records in self.ledger.scan((20, 22, 29)):
+        for records in self.ledger.scan((20, 22, 25, 29)):
             found = [(r.kind, r.fields) for r in records] + found
         return found
 
@@ -122,16 +127,32 @@ def test_it_is_closed_once_at_the_hour_and_the_figures_are_in_flash():
     assert c.look() == HOUR_MS and not c.kinds()
     c.answers = [(Totals(341), None)]
     c.look(11)
-    asked, closed = c.kinds()
+    asked, closed, end = c.kinds()
+    assert end == ("day_closed", {"count": 1})
     assert asked == ("day_asked", {"count": 1, "ledger_minor": 341})
     assert closed[1] == {"count": 1, "terminal_minor": 341, "ledger_minor": 341, "result": "agree"}
     assert c.shown is None and c.seen == [{"state": "day_end"}]
     for _ in range(20):
         c.look(1)
-    assert len(c.kinds()) == 2
+    assert len(c.kinds()) == 3
     c.answers = [(Totals(0), None)]
     c.look(4)
-    assert c.kinds()[-1][1]["result"] == "agree" and len(c.kinds()) == 4
+    assert c.kinds()[-2][1]["result"] == "agree" and len(c.kinds()) == 6
+
+
+def test_a_restart_soon_after_the_end_of_day_does_not_repeat_it():
+    for total in (341, 340):
+        c = Charger()
+        c.answers = [(Totals(total), None)]
+        c.look(12)
+        seen = c.kinds()
+        for _ in range(3):
+            c.append("boot", firmware="0.1.0", reason="power_on", safe=0)
+            c.look()
+        assert c.kinds() == seen
+        c.answers = [(Totals(0), None)]
+        c.look(24)
+        assert c.kinds()[-2][1]["result"] == "agree"
 
 
 def test_a_difference_is_kept_and_said():
@@ -174,7 +195,7 @@ def test_holds_of_others_and_refusals_are_one_alarm_and_tried_again():
     assert c.look() == 120000
     assert c.look() == 60000 and c.day_tries == 0
     kinds = [kind for kind, _ in c.kinds()]
-    assert kinds == ["alarm", "day_asked", "end_of_day"]
+    assert kinds == ["alarm", "day_asked", "end_of_day", "day_closed"]
 
 
 def test_an_answer_lost_behind_the_totals_is_asked_for_again_and_is_no_difference():
@@ -198,21 +219,53 @@ def test_a_power_cut_before_the_totals_came_is_told_from_a_difference():
     c.day_tries = 0  # not in flash
     c.answers = [(Totals(0), None)]
     c.look()
-    assert [kind for kind, _ in c.kinds()] == ["day_asked", "end_of_day", "alarm"]
+    assert [kind for kind, _ in c.kinds()] == ["day_asked", "end_of_day", "alarm", "day_closed"]
     assert c.kinds()[1][1]["result"] == "unseen"
 
 
 def test_a_power_cut_behind_the_totals_closes_the_day_again_and_is_no_difference():
     for closed, result in ((True, "agree"), (False, "late")):
         c = Charger()
-        c.answers = [(Totals(341), None)]
-        c.look(12)
+        c.answers = [(Totals(341), CUT)]
+        try:
+            c.look(12)
+        except OSError:
+            pass
         c.append("boot", firmware="0.1.0", reason="power_on", safe=0)
         c.answers = [(Totals(0 if closed else 341), None)]
         c.look()
-        assert c.kinds()[-1][1]["result"] == result
+        assert c.kinds()[-2][1]["result"] == result
         c.look(1)
-        assert len(c.kinds()) == 4
+        assert len(c.kinds()) == 5
+
+
+def captured(c, sess, minor, how):
+    """One more session, priced and captured."""
+    for kind, fields in script(sess)[:8]:
+        f = dict(fields)
+        if kind == "priced":
+            f.update(total_minor=minor, net_minor=minor, vat_minor=0)
+        elif kind == "captured":
+            f.update(captured_minor=minor, released_minor=5000 - minor, how=how)
+        c.ledger.append(kind, **f)
+
+
+def test_captures_that_are_not_proven_are_named_where_the_totals_differ():
+    for total, codes in (
+        (341 + 200 + 50, []),  # they agree: proven
+        (341 + 50, ["end_of_day_differs", "capture_unproven"]),
+    ):
+        c = Charger()
+        captured(c, 2, 200, "pending_query")
+        captured(c, 3, 50, "direct")
+        c.answers = [(Totals(total), None), (Totals(7), None)]
+        c.look(12)
+        alarms = [f for kind, f in c.kinds() if kind == "alarm"]
+        assert [f["code"] for f in alarms] == codes
+        if codes:
+            assert alarms[1]["detail"] == "session 2: 200"
+            c.look(24)  # a day later there is nothing left to prove
+            assert [f["code"] for k, f in c.kinds() if k == "alarm"][2:] == ["end_of_day_differs"]
 
 
 def test_the_last_receipt_is_the_newest_whose_end_was_seen():

@@ -55,7 +55,8 @@ class Numbers:
 class Card:
     def __init__(self, uid="u1", kind="bank"):
         self.kind = kind
-        self.pan = "411111******1111"
+        self.pan = "411111******1111" if uid == "u1" else "555555******4444"
+        self.aid = b""
         self.uid_hash = uid
         self.card = "VISA"
         self.text = ""
@@ -259,6 +260,49 @@ def test_same_card_stops_and_another_does_not():
     assert b.m.state == "charging" and b.m.message == "other_card"
     b.do(b.m.on_card(b.now, Card("u1")))
     assert b.m.state == "finished" and b.m.session.reason == "tap"
+
+
+def test_the_card_that_pays_stops_the_session_not_the_one_that_was_read():
+    paying = Card("u2")
+    for read_pan, paid_pan, paid_uid, stops, stops_not in (
+        # a number at both: the one of the payment
+        ("411111******1111", "555555******4444", "u2", (paying,), (Card(),)),
+        # the terminal hides more at one time than at another
+        ("411111******1111", "************1111", "u3", (Card(),), (paying,)),
+        # nothing told at the payment: the card that was read
+        ("411111******1111", "", "", (Card(),), (paying,)),
+        # UIDs only: the one of the payment
+        ("", "", "u2", (bare("u2"),), (bare("u1"),)),
+        # a UID at the tap, a number at the payment, as captured: both
+        ("", "411111******1111", "u3", (bare("u1"), Card()), (bare("u2"), paying)),
+        # nothing but stars names nobody
+        ("", "****************", "u3", (bare("u1"),), (Card(), paying, stars())),
+    ):
+        for card, stopped in [(c, True) for c in stops] + [(c, False) for c in stops_not]:
+            b = Bench()
+            first = Card()
+            first.pan = read_pan
+            b.do(b.m.on_card(b.now, first))
+            hold = Hold(2000, paid_uid)
+            hold.pan = paid_pan
+            b.do(b.m.on_authorised(b.now, hold))
+            b.do(b.m.on_pilot(b.now, "B"))
+            b.do(b.m.on_card(b.now, card))
+            said = (read_pan, paid_pan, card.uid_hash, card.pan)
+            assert (b.m.state == "finished") is stopped, said
+
+
+def bare(uid):
+    """A card that tells no number."""
+    card = Card(uid)
+    card.pan = ""
+    return card
+
+
+def stars():
+    card = Card("u3")
+    card.pan = "****************"
+    return card
 
 
 def test_button_emergency_and_vehicle_fault_stop_power():
@@ -514,7 +558,25 @@ def test_a_capture_refused_for_certain_whose_hold_is_gone_is_never_booked_as_pai
     b.do(b.m.on_pending(b.now, ()))
     assert "captured" not in b.kinds()
     assert b.record("alarm")["code"] == "hold_lost" and b.record("alarm")["detail"] == "5"
-    assert b.record("cancelled")["released_minor"] == 2000
+    cancelled = b.record("cancelled")
+    assert (cancelled["released_minor"], cancelled["reason"]) == (2000, "hold_lost")
+
+
+def test_a_cancellation_refused_at_its_first_try_is_an_alarm_when_the_hold_is_gone():
+    for lost, alarms in ((False, 1), (True, 0)):
+        b = Bench()
+        b.do(b.m.on_card(b.now, Card()))
+        b.do(b.m.on_authorised(b.now, Hold()))
+        b.do(b.m.on_stop(b.now, "button"))
+        if lost:  # an earlier try may have done it
+            b.do(b.m.on_outcome(b.now, Answer(False, False)))
+        else:
+            b.do(b.m.on_outcome(b.now, Answer(False, True, 0xB4, "already_reversed")))
+            b.later(6)
+        b.do(b.m.on_pending(b.now, ()))
+        assert b.kinds().count("alarm") == alarms
+        assert not alarms or b.record("alarm")["code"] == "hold_lost"
+        assert b.record("cancelled")["reason"] == "button"
 
 
 def test_a_hold_taken_back_after_its_commit_delivers_nothing():
