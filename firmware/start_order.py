@@ -17,8 +17,9 @@ _HOLD_ASKED = 2  # schema.py
 
 
 def start(app, args: dict) -> dict:
-    """Command `start`: session (id), method, amount_minor, connector, reference. Gives the answer,
-    with the session in flash as asked and authorised; CommandError names what was refused.
+    """Command `start`: session (id), method, amount_minor, connector, reference; tariff_crc (of
+    the tariff that was shown) may be there. Gives the answer, with the session in flash as asked
+    and authorised; CommandError names what was refused.
     """
     try:
         remote = messages.text(args, "session")
@@ -35,6 +36,8 @@ def start(app, args: dict) -> dict:
     if known:
         return _answer(app, known, remote)
     _check(app, args.get("method"), amount, connector, args.get("tariff"))
+    if args.get("tariff_crc", app.prices.crc) != app.prices.crc:
+        raise CommandError("tariff_crc", "must be the one in force", args["tariff_crc"])
     _check_state(app)
     m = app.machine
     s = Session(app.ledger.books.next_session, amount, args["method"], reference)

@@ -45,7 +45,9 @@ class Phone:
         token = re.search(r'name="token" value="([^"]+)"', self.text)
         if token is None:
             return "refused"
+        tariff = re.search(r'name="tariff" value="(\d+)"', self.text)
         fields = {"token": token[1], "method": method, "lang": language}
+        fields["tariff"] = tariff[1] if tariff else ""
         await self._show(await self._client.post(address, data=fields))
         if self.said:
             return "refused"

@@ -10,6 +10,7 @@ import re
 import secrets
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,6 @@ from hostsim.backoffice.service import BackOffice, sqlite_url
 from hostsim.backoffice.web import create_app
 from hostsim.gateway import book
 from hostsim.gateway.proxy import Proxy
-from hostsim.phone import GOOD
 from hostsim.pki import Pki
 from hostsim.world import DEFAULT_TARIFF
 from tests.desk import NOW_MS, Nowhere
@@ -39,6 +39,7 @@ from tests.test_backoffice_ingest import Ledger
 
 CHARGER = "CP1"
 TARIFF = json.loads(DEFAULT_TARIFF.read_text())["id"]
+CRC = zlib.crc32(DEFAULT_TARIFF.read_bytes())
 HOLD = 6000
 
 
@@ -58,6 +59,7 @@ class Station(Ledger):
         self.done: set[str] = set()
         self.starts: list[dict[str, Any]] = []
         self.refunds: dict[str, dict[str, Any]] = {}
+        self.crc = CRC  # of the tariff in force here
         self.status()
 
     def say(self, topic: str, **message: Any) -> None:
@@ -100,10 +102,13 @@ class Station(Ledger):
             self.done.add(identity)
             reason = getattr(self, f"_do_{name}")(json.loads(message["args"]))
             if answer:
-                good = {"about": "command", "id": identity, "ok": not reason}
-                self.say(
-                    "result", **good, **({"code": "refused", "reason": reason} if reason else {})
-                )
+                said: dict[str, Any] = {"about": "command", "id": identity, "ok": not reason}
+                if reason:  # as firmware's sync.refuse says it
+                    name, _, rest = reason.partition(": ")
+                    allowed, _, given = rest.partition(" (given ")
+                    said |= {"code": "refused", "field": name, "reason": allowed}
+                    said |= {"given": given.rstrip(")")} if given else {}
+                self.say("result", **said)
         if answer:
             self.hand_over()
 
@@ -113,6 +118,8 @@ class Station(Ledger):
             return ""
         if self.state not in ("free", "plugged"):
             return f"state: must be free or plugged (given {self.state})"
+        if args.get("tariff_crc", self.crc) != self.crc:
+            return f"tariff_crc: must be the one in force (given {args['tariff_crc']})"
         self.begin(args["method"], args["reference"], args["amount_minor"], args["session"])
         return ""
 
@@ -122,7 +129,7 @@ class Station(Ledger):
         self.state = "wait_plug"
         self.put(
             "hold_asked", sess=self.sess, hold_minor=amount, currency="EUR", tariff=TARIFF,
-            tariff_crc=5, method=method, connector=1, reference=reference, uid_hash="",
+            tariff_crc=self.crc, method=method, connector=1, reference=reference, uid_hash="",
             remote=remote, version=2,
         )  # fmt: skip
         card = method == "card"
@@ -253,15 +260,18 @@ class House:
         mac = code.mac_of(self.office.command_key(charger), charger, connector, expiry)
         return f"/pay/{charger}/{connector}/{expiry}/{mac}"
 
-    def pay(self, address: str = "", method: str = GOOD, **more: str) -> Any:
-        """Scans and pays; the page that comes."""
+    def pay(self, address: str = "", method: str = "", **more: str) -> Any:
+        """Scans and pays, with what pays when nothing else is said; the page that comes."""
+        method = method or self.phone.gateway.test_methods[0][0]
         address = address or self.address()
         form = self.browser.get(address)
         token = re.search(r'name="token" value="([^"]+)"', form.text)
         if token is None:
             return form
         self.page = f"/pay/p/{token[1]}"
-        return self.browser.post(address, data={"token": token[1], "method": method, **more})
+        shown = re.search(r'name="tariff" value="(\d+)"', form.text)
+        fields = {"token": token[1], "method": method, "tariff": shown[1] if shown else ""}
+        return self.browser.post(address, data=fields | more)
 
     def started(self, total: int = 0) -> Pay:
         """Paid, started; charged and captured with a total."""

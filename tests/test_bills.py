@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 from pypdf import PdfReader
+from sqlalchemy.exc import OperationalError
 
 from hostsim.backoffice.bills import make
 from hostsim.backoffice.bills.desk import BillError
-from hostsim.backoffice.gateways.base import Settings
+from hostsim.backoffice.gateways.base import Refunded, Refused, Settings
+from hostsim.backoffice.invoices import find, verify
 from hostsim.backoffice.members import Members
+from hostsim.backoffice.reports import roll
 from tests import desk
 from tests.pay import CHARGER, House
 
@@ -150,7 +153,7 @@ def test_a_member_reads_and_pays_the_bill_without_a_log_in(house: House) -> None
     bill = house.office.bills.listed(ACCOUNT)[0]
     address = f"/bill/{bill['number']}/{bill['check']}"
     page = house.browser.get(address, params={"lang": "en"})
-    assert "8.69 €" in page.text and "Acme fleet" in page.text and "CP1-I000002" in page.text
+    assert "8.69 €" in page.text and "Acme fleet" in page.text and "CP1-S000002" in page.text
     pdf = house.browser.get(f"{address}/{bill['number']}.pdf").content
     text = PdfReader(io.BytesIO(pdf)).pages[0].extract_text()
     assert "A-000001" in text and "8.69" in text and "Hafen 1" in text
@@ -271,17 +274,164 @@ def test_terms_are_for_finance_to_change(house: House) -> None:
     with pytest.raises(BillError, match="no NOBODY"):
         house.office.bills.set_terms("NOBODY", 1, 14, "anna")
     visitor = desk.Visitor(house.office).log_in("finance")
-    visitor.submit("/bills", "/bills/terms", account=ACCOUNT, limit_minor="900", pay_days="30")
+    visitor.submit("/bills", "/bills/terms", account=ACCOUNT, limit="9,00", pay_days="30")
     assert (account(house)["limit_minor"], account(house)["pay_days"]) == (900, 30)
+    page = visitor.get("/bills").text
+    assert 'value="9.00 €"' in page and "minor units" not in page
+    visitor.submit("/bills", "/bills/terms", account=ACCOUNT, limit="much", pay_days="30")
+    assert account(house)["limit_minor"] == 900
     outsider = desk.Visitor(house.office).log_in("viewer")
     assert outsider.get("/bills").status_code == 403
 
 
-def test_a_members_session_document_says_that_the_monthly_invoice_follows(house: House) -> None:
+def test_only_the_monthly_invoice_shows_the_vat_of_a_session_on_account(house: House) -> None:
     session(house, 500)
+    refund(house, 200)
+    house.station.begin("card", "S1", 6000)
+    house.station.charge(119)
+    engine = house.office.engine
+    numbers = {d["number"].removeprefix(f"{CHARGER}-") for d in find.newest(engine, 9)}
+    assert numbers == {"I000001", "S000001", "A000001"}  # no gap in any series
     text = house.browser.get(f"/r/{CHARGER}/1/500", params={"lang": "en"}).text
     assert "Session statement (monthly invoice follows)" in text and "on account" in text
-    assert "Paid by card" not in text
+    assert "Paid by card" not in text and "VAT number" not in text and "19 %" not in text
+    pdf = house.browser.get(f"/r/{CHARGER}/1/500/{CHARGER}-S000001.pdf").content
+    paper = PdfReader(io.BytesIO(pdf)).pages[0].extract_text()
+    assert "5.00" in paper and "VAT number" not in paper and "Net" not in paper
+    assert "19 %" in house.browser.get(f"/r/{CHARGER}/2/119", params={"lang": "en"}).text
+    next_month(house)
+    assert [b["total_minor"] for b in house.office.bills.listed(ACCOUNT)] == [300]
+    assert verify.verify(engine).good
+    for _ in range(2):  # as it was added, and made again from the books
+        rows = vat(house)
+        assert {(r["kind"], r["documents"], r["gross_minor"]) for r in rows} == {
+            ("invoice", 1, 119), ("invoice", 1, 300),
+        }  # fmt: skip
+        assert sum(r["gross_minor"] for r in rows) == 419
+        roll.rebuild(engine, house.office.operator.zone)
+    with engine.begin() as db:
+        db.exec_driver_sql("DELETE FROM invoices WHERE kind = 'statement'")
+    assert any("has no invoice" in fault for fault in verify.verify(engine).faults)
+
+
+def vat(house: House) -> list[dict[str, Any]]:
+    """What the tax office is told of the whole time."""
+    roll.catch_up(house.office.engine, house.office.operator.zone)
+    with house.office.engine.connect() as db:
+        query = "SELECT kind, documents, gross_minor, tax_minor FROM stat_vat"
+        return [dict(row._mapping) for row in db.exec_driver_sql(query)]
+
+
+def refund(house: House, amount: int, receipt: int = 1) -> None:
+    """Given back on account."""
+    identity = house.office.refunds.request(
+        CHARGER, receipt=receipt, amount_minor=amount, reason="goodwill", operator="anna"
+    )
+    house.office.refunds.approve(identity, "bert")
+    house.station.obey()
+    house.office.refunds.tend()
+    house.station.obey()
+    assert house.office.refunds.follow(identity)["state"] == "done"
+
+
+def paid(house: House, token: str = "P") -> dict[str, Any]:
+    """The newest bill, paid by its member."""
+    bill = house.office.bills.listed(ACCOUNT)[0]
+    address = f"/bill/{bill['number']}/{bill['check']}"
+    house.browser.post(address, data={"token": token * 43, "method": "coin"})
+    house.turn()
+    house.office.bills.work()
+    return house.office.bills.listed(ACCOUNT)[0]
+
+
+def test_what_is_given_back_of_a_paid_bill_is_paid_out_at_the_gateway(house: House) -> None:
+    session(house, 500)
+    next_month(house)
+    assert paid(house)["state"] == "paid"
+    refund(house, 200)
+    house.ms += 31 * DAY_MS
+    house.office.bills.work()
+    credit = house.office.bills.listed(ACCOUNT)[0]
+    assert (credit["total_minor"], credit["state"]) == (-200, "credit")
+    page = house.browser.get(f"/bill/{credit['number']}/{credit['check']}", params={"lang": "en"})
+    assert "Monthly credit note" in page.text and "being paid out" in page.text
+    assert 'name="token"' not in page.text  # nothing to pay
+    house.turn()
+    house.office.bills.work()
+    assert house.office.bills.listed(ACCOUNT)[0]["state"] == "paid"
+    assert [p.refunded_minor for p in house.phone.gateway.listed(0)] == [200]
+    assert make.verify(house.office.engine) == [] and account(house)["owed_minor"] == 0
+
+
+def test_a_credit_is_not_paid_out_twice_nor_beyond_what_was_paid(house: House) -> None:
+    session(house, 500)
+    session(house, 100)
+    next_month(house)
+    paid(house)
+    refund(house, 500)
+    house.ms += 31 * DAY_MS
+    for _ in range(3):
+        house.office.bills.work()
+        house.turn()
+    refund(house, 100, receipt=2)
+    house.ms += 31 * DAY_MS
+    house.office.bills.work()
+    house.turn()
+    assert [b["total_minor"] for b in house.office.bills.listed()] == [-100, -500, 600]
+    assert [p.refunded_minor for p in house.phone.gateway.listed(0)] == [600]
+
+
+def test_a_credit_of_an_account_with_an_open_bill_is_on_the_next_one(house: House) -> None:
+    session(house, 500)
+    next_month(house)
+    paid(house)
+    session(house, 300)
+    house.ms += 31 * DAY_MS
+    house.office.bills.work()  # open
+    refund(house, 200)
+    house.ms += 31 * DAY_MS
+    house.office.bills.work()
+    house.turn()
+    assert [b["total_minor"] for b in house.office.bills.listed()] == [300, 500]
+    assert [p.refunded_minor for p in house.phone.gateway.listed(0)] == [0]
+
+
+def test_a_credit_that_the_gateway_refuses_is_an_alarm(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session(house, 500)
+    next_month(house)
+    paid(house)
+    refund(house, 200)
+
+    def refused(*args: Any) -> Refunded:
+        raise Refused("closed account")
+
+    monkeypatch.setattr(house.phone.gateway, "refund", refused)
+    house.ms += 31 * DAY_MS
+    house.office.bills.work()
+    house.turn()
+    assert "gateway_refund" in house.problems()
+    assert house.office.bills.listed(ACCOUNT)[0]["state"] == "credit"
+
+
+def test_a_crash_while_an_account_is_stopped_leaves_it_to_be_stopped(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.office.bills.set_terms(ACCOUNT, 400, 14, "anna")
+    session(house, 500)
+    real = Members.change_in
+
+    def crash(*args: Any, **named: Any) -> None:
+        raise OperationalError("power", None, Exception())
+
+    monkeypatch.setattr(Members, "change_in", crash)
+    with pytest.raises(OperationalError):
+        house.office.bills.work()
+    assert account(house)["blocked"] == "" and account(house)["active"]
+    monkeypatch.setattr(Members, "change_in", real)
+    house.office.bills.work()
+    assert account(house)["blocked"] == "limit" and not account(house)["active"]
 
 
 def test_months_begin_and_end_where_the_operator_is() -> None:

@@ -20,8 +20,10 @@ from hostsim.backoffice.phone import code, pays
 from hostsim.gateway.faults import Fault
 from hostsim.gateway.proxy import Proxy
 from hostsim.phone import CONFIRM, DECLINED, GOOD
-from tests.pay import CHARGER, House, running_proxy, stripe_at
+from tests.pay import CHARGER, CRC, House, running_proxy, stripe_at
 from tests.test_backoffice_desk import needs_micropython
+
+FORM = {"method": GOOD, "tariff": str(CRC)}
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
 
@@ -60,7 +62,7 @@ def test_from_the_code_to_the_receipt(house: House) -> None:
     assert pay.state == "started"
     assert house.station.starts == [
         {"session": pay.id, "method": "gateway", "amount_minor": 6000, "connector": 1,
-         "reference": pay.reference}
+         "reference": pay.reference, "tariff_crc": CRC}
     ]  # fmt: skip
     assert "Now plug in the cable" in house.shown()
     house.station.state = "charging"
@@ -167,9 +169,9 @@ def test_a_code_works_once(house: House) -> None:
     tokens = [re.search(r'name="token" value="([^"]+)"', t) for t in (first, other)]
     assert tokens[0] and tokens[1]
     for token in (tokens[0], tokens[0]):  # the button is pressed twice
-        answer = house.browser.post(address, data={"token": token[1], "method": GOOD})
+        answer = house.browser.post(address, data=FORM | {"token": token[1]})
         assert 'data-state="held"' in answer.text
-    late = house.browser.post(address, data={"token": tokens[1][1], "method": GOOD})
+    late = house.browser.post(address, data=FORM | {"token": tokens[1][1]})
     assert late.status_code == 409 and "used already" in late.text
     assert "No money was taken" in late.text
     mine = [p for p in house.phone.gateway.listed(0) if p.order == house.now().id]
@@ -195,7 +197,7 @@ def test_a_bad_code_is_refused_in_clear_words(
     house.office.send_tariff("CP2", "{}")  # CP2 is a charger of ours as well
     for answer in (
         house.browser.get(address),
-        house.browser.post(address, data={"token": "A" * 43, "method": GOOD}),
+        house.browser.post(address, data=FORM | {"token": "A" * 43}),
     ):
         assert answer.status_code == status and words in answer.text
         assert "No money was taken" in answer.text
@@ -211,9 +213,9 @@ def test_guessing_codes_is_slowed_down(house: House) -> None:
 def test_forms_from_elsewhere_and_made_up_ones_are_refused(house: House) -> None:
     address = house.address()
     elsewhere = {"Origin": "http://evil.example"}
-    fields = {"token": "A" * 43, "method": GOOD}
+    fields = FORM | {"token": "A" * 43}
     assert house.browser.post(address, data=fields, headers=elsewhere).status_code == 403
-    assert house.browser.post(address, data={"token": "x", "method": GOOD}).status_code == 403
+    assert house.browser.post(address, data=fields | {"token": "x"}).status_code == 403
     assert house.browser.post(address, data=fields | {"method": "pm_other"}).status_code == 422
     house.started()
     stop = house.browser.post(house.page + "/stop", headers=elsewhere)

@@ -4,6 +4,7 @@ no terminal. Each ends with the books.
 
 import asyncio
 import json
+import zlib
 
 import pytest
 from typer.testing import CliRunner
@@ -12,7 +13,7 @@ from hostsim.__main__ import app
 from hostsim.backoffice import signing
 from hostsim.backoffice.invoices import find as invoices
 from hostsim.backoffice.invoices.sheet import sheet
-from hostsim.world import CHARGER_ID
+from hostsim.world import CHARGER_ID, DEFAULT_TARIFF
 from tests.test_commands_hostile import answered, publish, recorded
 from tests.worlds import (
     act,
@@ -129,7 +130,10 @@ def test_stop_by_id_and_what_is_forged_expired_or_not_its_turn_does_nothing():
         await publish(world, json.dumps(raised))
         await answered(world, "m", "forged")
         assert world.state == "free" and "hold_asked" not in world.records
-        said = await answer(world, start(world, "A1", method="app"))
+        dearer = await answer(world, start(world, "A0", method="app", tariff_crc=77))
+        assert not dearer["ok"] and dearer["field"] == "tariff_crc" and world.state == "free"
+        crc = zlib.crc32(DEFAULT_TARIFF.read_bytes())
+        said = await answer(world, start(world, "A1", method="app", tariff_crc=crc))
         assert said["data"]["state"] == "wait_plug"
         await act(world, "plug")
         await until_state(world, "charging")

@@ -12,10 +12,13 @@ from hostsim.backoffice.models import Base
 BY = "billing"
 """Who stops and starts accounts here, in the audit log."""
 
+CREDIT = "credit"
+
 
 class Bill(Base):
-    """One monthly invoice, never changed but in `state` (open, paid) and `paid_at`. `document` is
-    the canonical JSON `hash` is the SHA-256 of; it names the hash of the bill before."""
+    """One monthly invoice, never changed but in `state` (open, paid; credit: below zero, being
+    paid out) and `paid_at`. `document` is the canonical JSON `hash` is the SHA-256 of; it names
+    the hash of the bill before."""
 
     __tablename__ = "bills"
     number: Mapped[str] = mapped_column(String(16), primary_key=True)

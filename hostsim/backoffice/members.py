@@ -138,19 +138,26 @@ class Members:
     ) -> None:
         """An account's cards stop (`active` False) or work again; or it gets another tariff."""
         with writing(self._engine) as db:
-            member = db.get(Member, account)
-            if member is None:
-                raise MemberError("account", f"there is no {account}")
-            if tariff is not None:
-                _own_tariff(db, tariff)
-                member.tariff = tariff
-            member.active = member.active if active is None else active
-            terms = db.get(AccountTerms, account, with_for_update=True)
-            if terms is not None and active is False and by != BY:
-                terms.blocked = ""  # an operator's word: no payment undoes it
-            current(db, change=True)
-            state = "active" if member.active else "stopped"
-            self._note(db, by, "member changed", account, f"{state} {member.tariff}".strip())
+            self.change_in(db, account, by=by, active=active, tariff=tariff)
+
+    def change_in(
+        self, db: Db, account: str, *, by: str, active: bool | None = None,
+        tariff: str | None = None,
+    ) -> None:  # fmt: skip
+        """`change`, in the caller's transaction."""
+        member = db.get(Member, account)
+        if member is None:
+            raise MemberError("account", f"there is no {account}")
+        if tariff is not None:
+            _own_tariff(db, tariff)
+            member.tariff = tariff
+        member.active = member.active if active is None else active
+        terms = db.get(AccountTerms, account, with_for_update=True)
+        if terms is not None and active is False and by != BY:
+            terms.blocked = ""  # an operator's word: no payment undoes it
+        current(db, change=True)
+        state = "active" if member.active else "stopped"
+        self._note(db, by, "member changed", account, f"{state} {member.tariff}".strip())
 
     def put_tariff(self, name: str, text: str, currency: str, *, by: str) -> None:
         """A tariff of members' own (OCPI JSON that the firmware's reader took), new or instead of

@@ -56,6 +56,7 @@ class Operator:
     pay_patience_s: int = 900
     pay_confirm_s: int = 900
     pay_give_up_s: int = 60
+    pay_silent_s: int = 1800
     pay_alarm_tries: int = 4
     hold_days: int = 7
     hold_alarm_h: int = 24

@@ -18,7 +18,8 @@ class Pay(Base):
     starting, started, capturing, captured, cancelling, cancelled, lost. `why`: a word for the
     driver, `fault`: one for the operator. `attempt` counts cards, `tries` the requests of the
     state it is in, `turn` the answers by which the gateway failed by its own fault (it may keep
-    such an answer for a key); `next_at`: no request before.
+    such an answer for a key); `next_at`: no request before. `tariff_crc`: of the tariff the page
+    showed.
     """
 
     __tablename__ = "pays"
@@ -37,6 +38,7 @@ class Pay(Base):
     method: Mapped[str] = mapped_column(String(64), default="")
     language: Mapped[str] = mapped_column(String(2), default="en")
     email: Mapped[str] = mapped_column(String(120), default="")
+    tariff_crc: Mapped[int] = mapped_column(default=0)
     why: Mapped[str] = mapped_column(String(24), default="")
     fault: Mapped[str] = mapped_column(String(200), default="")
     attempt: Mapped[int] = mapped_column(default=1)

@@ -18,19 +18,22 @@ from hostsim.backoffice.models import Base, big_integer
 
 
 class InvoiceChain(Base):
-    """Where a charger's chain of documents ends. `invoices` and `credit_notes` count them."""
+    """Where a charger's chain of documents ends, and how many of each kind it has."""
 
     __tablename__ = "invoice_chains"
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), primary_key=True)
     position: Mapped[int] = mapped_column(default=0)
     invoices: Mapped[int] = mapped_column(default=0)
     credit_notes: Mapped[int] = mapped_column(default=0)
+    statements: Mapped[int] = mapped_column(default=0)
+    adjustments: Mapped[int] = mapped_column(default=0)
     head: Mapped[str] = mapped_column(String(64), default="")
 
 
 class Invoice(Base):
-    """One invoice or credit note (`kind`), never changed. `document` is the canonical JSON `hash`
-    is the SHA-256 of; it names the hash before it. Totals of a credit note are negative."""
+    """One document (`kind`: invoice, credit_note, statement, adjustment), never changed.
+    `document` is the canonical JSON `hash` is the SHA-256 of; it names the hash before it. Totals
+    of a credit note are negative."""
 
     __tablename__ = "invoices"
     __table_args__ = (
@@ -190,7 +193,9 @@ class Rollout(Base):
 
 class Todo(Base):
     """Something that is in the books and not in the sums yet. `kind`: session or refund, each with
-    its document; or unbilled, a session of before there were invoices."""
+    its document; or unbilled, a session of before there were invoices; or stop, a session paid by
+    phone that the charger is to be told to stop (phone/strays.py); or bill, a monthly invoice (by
+    the number in its name), whose VAT is reported with it."""
 
     __tablename__ = "stat_todo"
     id: Mapped[int] = mapped_column(big_integer, primary_key=True)

@@ -16,13 +16,13 @@ from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit
-from hostsim.backoffice.bill_tables import BY, AccountTerms, Bill, BillItem
+from hostsim.backoffice.bill_tables import BY, CREDIT, AccountTerms, Bill, BillItem
 from hostsim.backoffice.bills import make
 from hostsim.backoffice.member_tables import Member
 from hostsim.backoffice.members import Members
 from hostsim.backoffice.models import Payment, Refund, Session, writing
 from hostsim.backoffice.operator import Operator
-from hostsim.backoffice.pay_tables import Pay
+from hostsim.backoffice.pay_tables import Pay, PayRefund
 from hostsim.backoffice.phone import pays
 
 _EVERY_S = 2.0
@@ -61,6 +61,7 @@ class Bills:
             self.make(month, BY)
             self._made = month
         self._take_paid()
+        self._take_paid_out()
         for account in self._to_look_at():
             self._judge(account)
 
@@ -88,6 +89,16 @@ class Bills:
                     bill.state, bill.paid_at = "paid", pay.settled_at
                     _terms(db, bill.account).look = True
 
+    def _take_paid_out(self) -> None:
+        """Monthly credits whose every part the gateway has paid."""
+        with writing(self._engine) as db:
+            for bill in db.scalars(select(Bill).where(Bill.state == CREDIT)):
+                parts = list(db.scalars(select(PayRefund).where(
+                    PayRefund.refund.startswith(f"{bill.number}-")
+                )))  # fmt: skip
+                if parts and all(part.state == "done" for part in parts):
+                    bill.state, bill.paid_at = "paid", max(part.done_at for part in parts)
+
     def _to_look_at(self) -> list[str]:
         now = self._now_ms()
         with Db(self._engine) as db:
@@ -104,7 +115,7 @@ class Bills:
             return sorted(known | set(db.scalars(without)))
 
     def _judge(self, account: str) -> None:
-        """Stops an account's cards, or lets them work again."""
+        """Stops an account's cards, or lets them work again; with why, in one transaction."""
         now = self._now_ms()
         with writing(self._engine) as db:
             terms = _terms(db, account)
@@ -120,11 +131,10 @@ class Bills:
             active = member is not None and member.active
             if member is None or (not active and not was):
                 terms.blocked = ""  # an operator stopped it: not ours to undo
-                return
-        if active and why:
-            self._members.change(account, by=BY, active=False)
-        elif not active and was and not why:
-            self._members.change(account, by=BY, active=True)
+            elif active and why:
+                self._members.change_in(db, account, by=BY, active=False)
+            elif not active and was and not why:
+                self._members.change_in(db, account, by=BY, active=True)
 
     def _owed(self, db: Db, account: str) -> int:
         """Delivered and not paid, less what was given back on no bill yet."""
@@ -178,6 +188,7 @@ class Bills:
                 terms = db.get(AccountTerms, member.account)
                 found.append(
                     {
+                        "currency": _currency(db, member.account),
                         "account": member.account, "name": member.name, "active": member.active,
                         "owed_minor": self._owed(db, member.account),
                         "limit_minor": terms.limit_minor if terms else 0,
@@ -218,6 +229,13 @@ def payment_code(db: Db, number: str) -> str:
     )
     dead = sum(pay.state in _DEAD for pay in found)
     return f"bill-{number}-{dead + 1}"
+
+
+def _currency(db: Db, account: str) -> str:
+    """Of what an account has last charged for; of the newest session of all before it has."""
+    query = select(Session.currency).order_by(Session.id.desc()).limit(1)
+    mine = db.scalars(query.where(Session.reference == account)).first()
+    return mine or db.scalars(query).first() or "EUR"
 
 
 def _terms(db: Db, account: str) -> AccountTerms:

@@ -3,7 +3,9 @@ is on no bill yet, one bill an account and currency.
 
 A bill is written in one transaction with the items it collects, and an item can be on one bill
 only: whatever is repeated, nothing is billed twice and nothing left out. Refunds are lines below
-zero; what does not come to an amount above zero waits for the next month.
+zero. What comes to less than zero is paid out at the gateway, to the cards that paid the account's
+newest bills, when they have paid that much and no bill is open; else, and at zero, it waits for
+the next month.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice.bill_tables import AccountTerms, Bill, BillItem
+from hostsim.backoffice.bill_tables import CREDIT, AccountTerms, Bill, BillItem
 from hostsim.backoffice.invoices import document as documents
 from hostsim.backoffice.member_tables import Member
 from hostsim.backoffice.models import Payment, Refund, Session, writing
 from hostsim.backoffice.operator import Operator
-from hostsim.backoffice.tables import Invoice
+from hostsim.backoffice.pay_tables import Pay, PayRefund
+from hostsim.backoffice.phone import pays
+from hostsim.backoffice.tables import Invoice, Todo
 
 _DAY_MS = 86_400_000
 SESSION, REFUND = "session", "refund"
@@ -54,16 +58,46 @@ def make(engine: Engine, operator: Operator, month: int, now_ms: int) -> list[st
             found.setdefault((item["account"], item["currency"]), []).append(item)
         numbers = []
         for (account, currency), items in sorted(found.items()):
-            if sum(item["gross"] for item in items) > 0:
-                numbers.append(_issue(db, operator, account, currency, month, items, now_ms))
+            total = sum(item["gross"] for item in items)
+            parts = _paid_with(db, account, currency, -total) if total < 0 else []
+            if total > 0 or parts:
+                number = _issue(db, operator, account, currency, month, items, now_ms)
+                numbers.append(number)
+                for count, (payment, amount) in enumerate(parts, 1):
+                    db.add(PayRefund(
+                        refund=f"{number}-{count}", session_id=0, payment=payment, told=True,
+                        amount_minor=amount, state="asked", asked_at=now_ms,
+                    ))  # fmt: skip
         return numbers
+
+
+def _paid_with(db: Db, account: str, currency: str, wanted: int) -> list[tuple[str, int]]:
+    """(payment, amount): captured payments of the account's bills that can give back so much, the
+    newest first; [] when they cannot, or while a bill is to be paid: the next one is less."""
+    due = select(Bill.number).where(Bill.account == account, Bill.state == "open")
+    if db.scalars(due).first() is not None:
+        return []
+    query = select(Pay).where(
+        Pay.kind == "bill", Pay.charger == account[:32], Pay.currency == currency,
+        Pay.state == pays.CAPTURED,
+    )  # fmt: skip
+    found = []
+    for pay in db.scalars(query.order_by(Pay.settled_at.desc())):
+        given = select(func.coalesce(func.sum(PayRefund.amount_minor), 0)).where(
+            PayRefund.payment == pay.reference, PayRefund.state != "failed"
+        )
+        amount = min(wanted, pay.captured_minor - int(db.scalar(given) or 0))
+        if amount > 0:
+            found.append((pay.reference, amount))
+            wanted -= amount
+    return found if wanted == 0 else []
 
 
 def _sessions(db: Db, end_ms: int) -> list[dict[str, Any]]:
     query = (
         select(Session, Payment, Invoice)
         .join(Payment, Payment.session_id == Session.id)
-        .join(Invoice, (Invoice.session_id == Session.id) & (Invoice.kind == documents.INVOICE))
+        .join(Invoice, (Invoice.session_id == Session.id) & Invoice.kind.in_(documents.SETTLES))
         .outerjoin(BillItem, (BillItem.kind == SESSION) & (BillItem.ref == Session.id))
         .where(
             Payment.state == "captured",
@@ -108,6 +142,7 @@ def _item(kind: str, ref: int, session: Session, invoice: Invoice) -> dict[str, 
         "account": session.reference,
         "currency": session.currency,
         "number": invoice.number,
+        "document": invoice.kind,
         "charger": session.charger,
         "card": session.uid_hash[-4:],
         "start_at": session.start_at,
@@ -128,6 +163,7 @@ def _issue(
     count = db.scalar(select(func.count()).select_from(Bill)) or 0
     last = db.scalars(select(Bill).order_by(Bill.number.desc()).limit(1)).first()
     number = f"A-{count + 1:06}"
+    total = sum(item["gross"] for item in items)
     member = db.get(Member, account)
     terms = db.get(AccountTerms, account)
     due_at = now_ms + (terms.pay_days if terms is not None else 14) * _DAY_MS
@@ -152,18 +188,19 @@ def _issue(
             "vat": _vat(items),
             "net_minor": sum(item["net"] for item in items),
             "vat_minor": sum(item["tax"] for item in items),
-            "total_minor": sum(item["gross"] for item in items),
+            "total_minor": total,
         }
     )  # fmt: skip
     db.add(
         Bill(
             number=number, account=account, month=month, currency=currency,
-            total_minor=sum(item["gross"] for item in items), state="open", issued_at=now_ms,
+            total_minor=total, state="open" if total > 0 else CREDIT, issued_at=now_ms,
             due_at=due_at, document=text, hash=documents.digest(text),
         )
     )  # fmt: skip
     for position, item in enumerate(items):
         db.add(BillItem(kind=item["kind"], ref=item["ref"], bill=number, position=position))
+    db.add(Todo(kind="bill", ref=count + 1))
     return number
 
 

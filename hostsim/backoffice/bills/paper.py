@@ -16,12 +16,14 @@ from hostsim.backoffice.invoices import pdf, texts
 _WIDTHS = (30, 38, 46, 20, 18, 22)
 WORDS = {
     "bill": ("Monthly invoice", "Monatsrechnung", "Facture mensuelle"),
+    "credit": ("Monthly credit note", "Monatsgutschrift", "Avoir mensuel"),
     "for": ("Customer", "Kunde", "Client"),
     "account": ("Account", "Konto", "Compte"),
     "month": ("Month", "Monat", "Mois"),
     "due": ("To be paid by", "Zahlbar bis", "À payer avant le"),
     "state_open": ("open", "offen", "à payer"),
     "state_paid": ("paid", "bezahlt", "payée"),
+    "state_credit": ("being paid out", "wird ausgezahlt", "remboursement en cours"),
     "session": ("Session", "Ladevorgang", "Recharge"),
     "pay": ("Pay now", "Jetzt bezahlen", "Payer maintenant"),
     "sum": ("Total, VAT included", "Gesamt inkl. USt", "Total TTC"),
@@ -61,7 +63,7 @@ def sheet(document: dict[str, Any], language: str) -> BillSheet:
         return word(key, language)
 
     supplier, customer = document["supplier"], document["customer"]
-    month = document["month"]
+    month, credit = document["month"], document["total_minor"] < 0
     facts = [
         (say("number"), document["number"]),
         (say("date"), texts.moment(document["issued_at"], document["zone"], language)),
@@ -70,10 +72,11 @@ def sheet(document: dict[str, Any], language: str) -> BillSheet:
         (say("account"), document["account"]),
         (say("vat_id"), customer["vat_id"]),
         (say("month"), f"{month % 100:02}/{month // 100}"),
-        (say("due"), _day(document["due_at"], document["zone"])),
     ]
+    if not credit:
+        facts.append((say("due"), _day(document["due_at"], document["zone"])))
     return BillSheet(
-        title=say("bill"),
+        title=say("credit" if credit else "bill"),
         number=document["number"],
         supplier=supplier["name"],
         address=tuple(part.strip() for part in supplier["address"].split("/") if part.strip()),

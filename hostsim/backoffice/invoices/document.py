@@ -3,6 +3,10 @@
 Source of what it must hold: Directive 2006/112/EC, art. 226b (simplified invoice: date, supplier,
 goods, tax or what it is computed from; a credit note names the invoice it changes), and the German
 practice of § 33 UStDV (supplier's address, quantity, gross amount and rate).
+
+A session on account is on the monthly invoice (bills/), the only document that shows its VAT: who
+shows VAT twice owes it twice (art. 203; § 14c UStG). Its own document is a statement in a series
+of its own, and so is what is given back of it.
 """
 
 from __future__ import annotations
@@ -19,7 +23,18 @@ from hostsim.backoffice.rules import ELSEWHERE
 
 INVOICE = "invoice"
 CREDIT_NOTE = "credit_note"
-_LETTER = {INVOICE: "I", CREDIT_NOTE: "C"}
+STATEMENT = "statement"
+ADJUSTMENT = "adjustment"
+SETTLES = (INVOICE, STATEMENT)
+"""A captured session has one of these."""
+
+BACK = (CREDIT_NOTE, ADJUSTMENT)
+"""A finished refund has one of these."""
+
+NO_TAX = (STATEMENT, ADJUSTMENT)
+"""No tax documents: the monthly invoice is."""
+
+_LETTER = {INVOICE: "I", CREDIT_NOTE: "C", STATEMENT: "S", ADJUSTMENT: "A"}
 _SESSION = (
     "charger epoch sess connector receipt_no meter_serial start_at end_at elapsed_ms start_wh"
     " end_wh billed_wh currency lines"
@@ -38,16 +53,17 @@ def digest(text: str) -> str:
 
 
 def number(charger: str, kind: str, count: int) -> str:
-    """FC-0001-I000012 (invoice) or FC-0001-C000001 (credit note)."""
+    """FC-0001-I000012 (invoice), -C000001 (credit note), -S000001 (statement), -A000001."""
     return f"{charger}-{_LETTER[kind]}{count:06}"
 
 
 def invoice(session: Session, operator: Operator, issued_at: int) -> dict[str, Any]:
-    """The invoice of a captured session; number, position and previous hash are the chain's."""
+    """The invoice of a captured session, or its statement when it is on account; number, position
+    and previous hash are the chain's."""
     fields = {name: getattr(session, name) for name in _SESSION}
     return {
         "version": 1,
-        "kind": INVOICE,
+        "kind": STATEMENT if session.payment.how == "account" else INVOICE,
         "issued_at": issued_at,
         "zone": operator.time_zone,
         "supplier": _supplier(operator),
@@ -64,12 +80,12 @@ def invoice(session: Session, operator: Operator, issued_at: int) -> dict[str, A
 def credit_note(
     original: dict[str, Any], refund: Refund, operator: Operator, issued_at: int
 ) -> dict[str, Any]:
-    """The credit note of a refund that was done; amounts are negative, VAT is split as it was on
-    the invoice."""
+    """The credit note of a refund that was done (of a statement: its adjustment); amounts are
+    negative, VAT is split as it was on the invoice."""
     vat = _given_back(refund) or split(original["vat"], refund.amount_minor)
     return {
         "version": 1,
-        "kind": CREDIT_NOTE,
+        "kind": ADJUSTMENT if original["kind"] == STATEMENT else CREDIT_NOTE,
         "issued_at": issued_at,
         "zone": operator.time_zone,
         "supplier": _supplier(operator),

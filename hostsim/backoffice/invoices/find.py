@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import figures
-from hostsim.backoffice.invoices.document import INVOICE
+from hostsim.backoffice.invoices.document import SETTLES
 from hostsim.backoffice.tables import Invoice
 
 _AMOUNT = re.compile(r"\s*[A-Za-z€$£]{0,4}\s*(\d[\d.,]*)\s*[A-Za-z€$£]{0,4}\s*")
@@ -24,7 +24,7 @@ def receipt(charger: str, receipt_no: int, total_minor: int) -> tuple[Any, ...]:
         Invoice.charger == charger,
         Invoice.receipt_no == receipt_no,
         Invoice.total_minor == total_minor,
-        Invoice.kind == INVOICE,
+        Invoice.kind.in_(SETTLES),
     )
 
 

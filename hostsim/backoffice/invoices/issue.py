@@ -11,10 +11,21 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.invoices import document
-from hostsim.backoffice.invoices.document import CREDIT_NOTE, INVOICE
+from hostsim.backoffice.invoices.document import (
+    ADJUSTMENT,
+    CREDIT_NOTE,
+    INVOICE,
+    SETTLES,
+    STATEMENT,
+)
 from hostsim.backoffice.models import Refund, Session, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.tables import Invoice, InvoiceChain, Todo
+
+_COUNTS = {
+    INVOICE: "invoices", CREDIT_NOTE: "credit_notes", STATEMENT: "statements",
+    ADJUSTMENT: "adjustments",
+}  # fmt: skip
 
 
 def issue_invoice(db: Db, session: Session, operator: Operator, now_ms: int) -> Invoice | None:
@@ -62,20 +73,17 @@ def issue_credit_note(db: Db, refund: Refund, operator: Operator, now_ms: int) -
 
 
 def find(db: Db, session_id: int) -> Invoice | None:
-    """The session's invoice."""
+    """The session's invoice or statement."""
     return db.scalars(
-        select(Invoice).where(Invoice.session_id == session_id, Invoice.kind == INVOICE)
+        select(Invoice).where(Invoice.session_id == session_id, Invoice.kind.in_(SETTLES))
     ).first()
 
 
 def _append(db: Db, session: Session, fields: dict[str, Any], refund_id: int = 0) -> Invoice:
     chain = _chain(db, session.charger)
     kind = fields["kind"]
-    if kind == CREDIT_NOTE:
-        chain.credit_notes += 1
-    else:
-        chain.invoices += 1
-    count = chain.credit_notes if kind == CREDIT_NOTE else chain.invoices
+    count = getattr(chain, _COUNTS[kind]) + 1
+    setattr(chain, _COUNTS[kind], count)
     chain.position += 1
     fields |= {
         "number": document.number(session.charger, kind, count),
@@ -102,7 +110,8 @@ def _chain(db: Db, charger: str) -> InvoiceChain:
     kept: dict[str, InvoiceChain] = db.info.setdefault("chains", {})  # of this transaction
     chain = kept.get(charger) or db.get(InvoiceChain, charger, with_for_update=True)
     if chain is None:
-        chain = InvoiceChain(charger=charger, position=0, invoices=0, credit_notes=0, head="")
+        none = dict.fromkeys(_COUNTS.values(), 0)
+        chain = InvoiceChain(charger=charger, position=0, head="", **none)
         db.add(chain)
         db.flush()
     kept[charger] = chain

@@ -10,7 +10,7 @@ from typing import Any
 
 from hostsim.backoffice import figures
 from hostsim.backoffice.invoices import texts
-from hostsim.backoffice.invoices.document import CREDIT_NOTE
+from hostsim.backoffice.invoices.document import BACK, NO_TAX
 
 Row = tuple[str, ...]
 
@@ -45,26 +45,39 @@ def sheet(document: dict[str, Any], language: str) -> Sheet:
     def money(minor: int) -> str:
         return texts.money(minor, document["currency"], language)
 
-    back = document["kind"] == CREDIT_NOTE
+    back = document["kind"] in BACK
     supplier = document["supplier"]
-    on_account = document.get("method") in ("rfid", "account")  # the monthly invoice is the bill
+    taxed = document["kind"] not in NO_TAX  # the monthly invoice shows the VAT, once
+    on_account = not taxed or document.get("method") in ("rfid", "account")  # of before statements
     return Sheet(
         language=language,
-        title=say(document["kind"] + ("_on_account" if on_account else "")),
+        title=say(
+            ("credit_note" if back else "invoice") + ("_on_account" if on_account else "")
+        ),
         number=document["number"],
         supplier=supplier["name"],
         address=tuple(part.strip() for part in supplier["address"].split("/") if part.strip()),
         supplier_facts=_named(
-            language, ("vat_id", supplier["vat_id"]), ("helpline", supplier["helpline"])
+            language,
+            ("vat_id", supplier["vat_id"] if taxed else ""),
+            ("helpline", supplier["helpline"]),
         ),
         facts=_facts(document, language),
-        line_heads=tuple(map(say, ("what", "quantity", "price", "vat", "amount"))),
-        lines=tuple(_line(line, document["currency"], language) for line in _lines(document)),
-        total=(say("total_back" if back else "total"), money(document["total_minor"])),
+        line_heads=tuple(
+            say(key) if taxed or key != "vat" else ""
+            for key in ("what", "quantity", "price", "vat", "amount")
+        ),
+        lines=tuple(
+            _line(line, document["currency"], language, taxed) for line in _lines(document)
+        ),
+        total=(
+            say(("total_back" if back else "total") + ("" if taxed else "_on_account")),
+            money(document["total_minor"]),
+        ),
         vat_heads=tuple(map(say, ("rate", "net", "tax", "gross"))),
         vat=tuple(
             (_rate(vat_e4, language), money(net), money(tax), money(gross))
-            for vat_e4, net, tax, gross in document["vat"]
+            for vat_e4, net, tax, gross in (document["vat"] if taxed else ())
         ),
         payment=_payment(document, language),
         paid=say("paid_by" if "method" in document else "paid"),
@@ -81,8 +94,9 @@ def _facts(d: dict[str, Any], language: str) -> tuple[Row, ...]:
 
     connector = texts.word("connector", language)
     rows = [("number", d["number"]), ("date", at(d["issued_at"]))]
-    if d["kind"] == CREDIT_NOTE:
-        rows += [("original", d["original"]), ("reason", d["reason"]), ("way", d["way"])]
+    if d["kind"] in BACK:
+        original = "original_on_account" if d["kind"] in NO_TAX else "original"
+        rows += [(original, d["original"]), ("reason", d["reason"]), ("way", d["way"])]
     rows += [
         ("receipt", f"{d['charger']}-{d['receipt_no']}"),
         ("charger", f"{d['charger']}, {connector} {d['connector']}"),
@@ -116,14 +130,14 @@ def _lines(d: dict[str, Any]) -> list[list[int]]:
     return [numbers[at : at + 5] for at in range(0, len(numbers) - 4, 5)]
 
 
-def _line(line: list[int], currency: str, language: str) -> Row:
+def _line(line: list[int], currency: str, language: str, taxed: bool) -> Row:
     number, quantity, price_e4, vat_e4, gross = line
     kind = figures.KINDS[number] if 0 <= number < len(figures.KINDS) else f"kind {number}"
     return (
         texts.word(kind, language),
         _quantity(kind, quantity, language),
         _price(kind, price_e4, currency, language),
-        _rate(vat_e4, language),
+        _rate(vat_e4, language) if taxed else "",
         texts.money(gross, currency, language),
     )
 

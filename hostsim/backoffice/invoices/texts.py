@@ -43,6 +43,15 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "amount": ("Amount", "Betrag", "Montant"),
     "total": ("Total, VAT included", "Gesamt inkl. USt", "Total TTC"),
     "total_back": ("Given back, VAT included", "Erstattet inkl. USt", "Remboursé TTC"),
+    "total_on_account": (
+        "On account (VAT: monthly invoice)", "Auf Rechnung (USt: Monatsrechnung)",
+        "Sur compte (TVA : facture mensuelle)",
+    ),
+    "total_back_on_account": (
+        "Credited (VAT: monthly invoice)", "Gutgeschrieben (USt: Monatsrechnung)",
+        "Crédité (TVA : facture mensuelle)",
+    ),
+    "original_on_account": ("To statement", "Zu Ladebeleg", "Sur le relevé"),
     "net": ("Net", "Netto", "HT"),
     "tax": ("VAT", "USt", "TVA"),
     "gross": ("Gross", "Brutto", "TTC"),

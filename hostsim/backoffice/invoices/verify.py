@@ -54,7 +54,8 @@ def verify(engine: Engine, saved: dict[str, list[Any]] | None = None) -> Verdict
 
 def _verify_chain(db: Db, chain: InvoiceChain, verdict: Verdict, saved: list[Any] | None) -> None:
     position, head = 0, ""
-    counts = {document.INVOICE: 0, document.CREDIT_NOTE: 0}
+    kinds = (document.INVOICE, document.CREDIT_NOTE, document.STATEMENT, document.ADJUSTMENT)
+    counts = dict.fromkeys(kinds, 0)
     seen_saved = saved is None or saved[0] == 0
     for row, total in _rows(db, chain.charger):
         verdict.documents += 1
@@ -70,7 +71,10 @@ def _verify_chain(db: Db, chain: InvoiceChain, verdict: Verdict, saved: list[Any
         verdict.faults.append(
             f"{chain.charger}: documents up to {saved[0] if saved else 0} are gone"
         )
-    ends = (chain.position, chain.head, chain.invoices, chain.credit_notes)
+    ends = (
+        chain.position, chain.head, chain.invoices, chain.credit_notes, chain.statements,
+        chain.adjustments,
+    )  # fmt: skip
     if ends != (position, head, *counts.values()):
         verdict.faults.append(f"{chain.charger}: the chain ends elsewhere than its documents")
     verdict.heads[chain.charger] = [position, head]
@@ -109,7 +113,7 @@ def _faults(
     counts[row.kind] = counts.get(row.kind, 0) + 1
     if row.number != document.number(row.charger, row.kind, counts[row.kind]):
         yield f"the number should be {document.number(row.charger, row.kind, counts[row.kind])}"
-    if row.kind == document.INVOICE and total != row.total_minor:
+    if row.kind in document.SETTLES and total != row.total_minor:
         yield f"says {row.total_minor}, the books say {total}"
 
 
@@ -118,7 +122,8 @@ def _unbilled(db: Db) -> list[str]:
         select(Session.charger, Session.receipt_no)
         .join(Payment, Payment.session_id == Session.id)
         .outerjoin(
-            Invoice, (Invoice.session_id == Session.id) & (Invoice.kind == document.INVOICE)
+            Invoice,
+            (Invoice.session_id == Session.id) & Invoice.kind.in_(document.SETTLES),
         )
         .where(Payment.state == "captured", Session.receipt_no > 0, Invoice.id.is_(None))
         .limit(20)

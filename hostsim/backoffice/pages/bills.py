@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from hostsim.backoffice.bills import paper
 from hostsim.backoffice.bills.desk import BillError
+from hostsim.backoffice.invoices import find
 from hostsim.backoffice.invoices import texts as formats
 from hostsim.backoffice.pages.pay import in_words, method_of, to_page
 from hostsim.backoffice.pages.shell import (
@@ -42,12 +43,17 @@ def listed(request: Request, shell: Desk, caller: Finance) -> Response:
 def terms(request: Request, shell: Desk, form: FinanceForm) -> Response:
     account = form.text("account", 1, 32)
     try:
-        limit, days = (int(form.text(name, 1, 12)) for name in ("limit_minor", "pay_days"))
+        known = next((a for a in shell.office.bills.accounts() if a["account"] == account), None)
+        currency = known["currency"] if known is not None else "EUR"
+        limit = find.parse_amount(form.text("limit", 1, 20), currency)
+        days = int(form.text("pay_days", 1, 12))
+        if limit is None:
+            return back(request, "bills", "limit: must be an amount, 0 for none")
         shell.office.bills.set_terms(account, limit, days, form.caller.name)
     except BillError as exc:
         return back(request, "bills", str(exc))
     except ValueError:
-        return back(request, "bills", "limit and days must be whole numbers")
+        return back(request, "bills", "days must be a whole number")
     return back(request, "bills", f"The terms of {account} are kept.")
 
 

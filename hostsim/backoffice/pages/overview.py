@@ -23,8 +23,10 @@ def overview(request: Request, shell: Desk, caller: Viewer) -> Response:
     chargers = shell.office.chargers()
     roll.catch_up(shell.office.engine, shell.operator.zone, 1)
     problems = shell.office.problems()
+    phone = shell.office.phone
     context: dict[str, Any] = {
         "here": "overview",
+        "cashier": phone.cashier.keeper if phone is not None else None,
         "chargers": chargers,
         "today": query.today(shell.office.engine, shell.now().date()),
         "online": sum(1 for charger in chargers if charger["online"]),

@@ -34,6 +34,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _MOST_EVENT = 400_000
 _RENEW_S = 3
 _COOKIE = "forecourt_pay"
+_FIELDS = ("token", "method", "email", "lang", "tariff")
 _STATUS = {"code_old": 410, "code_used": 409, "someone_else": 409, "code_wrong": 404}
 
 
@@ -99,7 +100,7 @@ def _opened(
 
 def _form(
     request: Request, shell: Shell, code: str, offer: Offer, path: str, token: str,
-    errors: dict[str, str], values: dict[str, str] | None = None,
+    errors: dict[str, str], values: dict[str, str] | None = None, moved: bool = False,
 ) -> Response:  # fmt: skip
     phone = _phone(shell, code)
     context = in_words(
@@ -112,8 +113,10 @@ def _form(
         methods=phone.gateway.test_methods,
         errors=errors,
         values=values or {},
+        moved=moved,
     )
-    return shell.page(request, "pay.html", None, context, 422 if errors else 200)
+    status = 409 if moved else 422 if errors else 200
+    return shell.page(request, "pay.html", None, context, status)
 
 
 @routes.post("/pay/{charger}/{connector}/{expiry}/{mac}")
@@ -121,7 +124,7 @@ async def begin(
     request: Request, shell: Desk, charger: str, connector: int, expiry: int, mac: str
 ) -> Response:
     fields = await read_form(request)
-    given = {k: str(fields.get(k, ""))[:200] for k in ("token", "method", "email", "lang")}
+    given = {k: str(fields.get(k, ""))[:200] for k in _FIELDS}
     code = _language(request, shell, given["lang"])
     path = f"pay/{charger}/{connector}/{expiry}/{mac}"
     if not _TOKEN.fullmatch(given["token"]):
@@ -144,6 +147,8 @@ def _begin(
         if email and not _EMAIL.fullmatch(email):
             errors = {"email": texts.word("email_bad", code)}
             return _form(request, shell, code, offer, path, given["token"], errors, given)
+        if given["tariff"] != str(offer.tariff_crc):  # another price than the one that was shown
+            return _form(request, shell, code, offer, path, given["token"], {}, given, True)
         phone = _phone(shell, code)
         method = method_of(phone, method)
         if not shell.pay_holds.allowed(shell.address(request)):
@@ -224,6 +229,8 @@ def follow(
 def _shown(pay: Pay, found: dict[str, Any]) -> str:
     """The word of what is happening."""
     session = found["session"]
+    if found["stopping"]:
+        return "stopping"
     if pay.state == pays.STARTED:
         state = (found["figures"] or {}).get("state", "")
         if session and session["state"] in ("delivered", "priced"):

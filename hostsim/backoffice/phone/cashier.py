@@ -12,10 +12,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Db
 
@@ -29,10 +28,11 @@ from hostsim.backoffice.gateways.base import (
     Refused,
 )
 from hostsim.backoffice.gateways.base import GatewayError as Failure
-from hostsim.backoffice.models import Charger, Command, Session, writing
-from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.models import Charger, Command, Problem, Session, writing
 from hostsim.backoffice.pay_tables import Pay
-from hostsim.backoffice.phone import pays
+from hostsim.backoffice.phone import pays, strays
+from hostsim.backoffice.phone.keeper import Keeper
+from hostsim.backoffice.phone.office import Office
 
 _log = logging.getLogger(__name__)
 
@@ -46,18 +46,7 @@ _UNCERTAIN = ("unanswered", "replayed", "expired")
 """A charger that started and lost power before its answer calls the same command replayed."""
 
 _LIST_S = 8 * 86_400  # a hold does not last longer
-
-Send = Callable[..., str]
-
-
-@dataclass(frozen=True)
-class Office:
-    """What of the back office the cashier works with."""
-
-    engine: Engine
-    operator: Operator
-    now_ms: Callable[[], int]
-    send: Send
+_WATCH_MS = 60_000
 
 
 class Cashier:
@@ -67,15 +56,16 @@ class Cashier:
         """Nothing runs yet."""
         self._office = office
         self.gateway = gateway
-        self.chores: list[Callable[[], object]] = []
-        self._stop = threading.Event()
+        self.chores: list[Callable[[], object]] = [lambda: strays.tend(office.engine, office.send)]
+        self.keeper = Keeper(self._run, self._fell)
         self._wake = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._at = ""  # the payment that is worked on
         self._steps: dict[str, Callable[[Pay], None]] = {
             pays.HOLDING: self._hold,
             pays.ACTION: self._action,
             pays.HELD: self._start,
             pays.STARTING: self._starting,
+            pays.STARTED: self._watch,
             pays.CAPTURING: self._capture,
             pays.CANCELLING: self._cancel,
         }
@@ -84,27 +74,23 @@ class Cashier:
 
     def begin(self) -> None:
         """In a thread of its own."""
-        if self._thread is None:
-            self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="cashier", daemon=True)
-            self._thread.start()
+        self.keeper.begin()
 
     def end(self) -> None:
         """After the request that is under way."""
-        self._stop.set()
+        self.keeper.stopping.set()
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(30)
-            self._thread = None
+        self.keeper.end()
 
     def wake(self) -> None:
         """There is something to do."""
         self._wake.set()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self.keeper.stopping.is_set():
             self._wake.wait(EVERY_S)
             self._wake.clear()
+            self.keeper.beat()
             try:
                 self.turn()
             except SQLAlchemyError as exc:  # the database is away: nothing was lost, go on later
@@ -113,11 +99,38 @@ class Cashier:
     def turn(self) -> None:
         """All that is due now."""
         for identity in pays.due(self._office.engine, self._now()):
-            if self._stop.is_set():
+            if self.keeper.stopping.is_set():
                 return
+            self.keeper.beat()
+            self._at = identity
             self.step(identity)
+        self._at = ""
         for chore in self.chores:
             chore()
+
+    def _fell(self, error: Exception) -> None:
+        """A fault of this program: seen at the desk, and what it happened at waits, so that other
+        payments go on."""
+        now, at = self._now(), self._at
+        detail = f"{type(error).__name__} at payment {at}" if at else type(error).__name__
+        try:
+            with writing(self._office.engine) as db:
+                pay = db.get(Pay, at) if at else None
+                if pay is not None:
+                    pay.next_at = now + min(_FIRST_MS * 2 ** min(pay.tries, 16), _LONGEST_MS)
+                    pay.tries += 1
+                row = db.scalars(select(Problem).where(
+                    Problem.code == "gateway_cashier", Problem.detail == detail, Problem.open
+                )).first()  # fmt: skip
+                if row is None:
+                    db.add(Problem(
+                        charger=pay.charger if pay is not None else "", at=now,
+                        code="gateway_cashier", detail=detail, payload=str(error)[:500],
+                    ))  # fmt: skip
+                else:
+                    row.count, row.at = row.count + 1, now
+        except SQLAlchemyError as exc:
+            _log.warning("cashier: database: %s", exc)
 
     def step(self, identity: str) -> None:
         """One payment's next step."""
@@ -149,31 +162,30 @@ class Cashier:
         except Refused as exc:
             self._move(pay, pays.DECLINED, why="gateway_refused", fault=_fault(exc))
             return
-        self._seen(pay, found)
+        if not self._seen(pay, found):  # given up meanwhile: now it is known what to give back
+            pays.refer(self._office.engine, pay.id, found.reference)
 
-    def _seen(self, pay: Pay, found: Payment) -> None:
-        """What the gateway says of a payment that is not held yet."""
+    def _seen(self, pay: Pay, found: Payment) -> bool:
+        """What the gateway says of a payment that is not held yet; False: it has moved on."""
         known = {"reference": found.reference}
         if found.state == base.HELD:
-            self._held(pay, found)
-        elif found.state == base.CANCELLED:
-            self._move(pay, pays.CANCELLED, why="given_up", **known)
-        elif pay.method and found.state in (base.FAILED, base.NEW):
-            self._move(pay, pays.DECLINED, why="declined", fault=found.code[:200], **known)
-        else:
-            self._move(pay, pays.ACTION, next_at=self._now() + _LOOK_MS, **known)
+            return self._held(pay, found)
+        if found.state == base.CANCELLED:
+            return self._move(pay, pays.CANCELLED, why="given_up", **known)
+        if pay.method and found.state in (base.FAILED, base.NEW):
+            return self._move(pay, pays.DECLINED, why="declined", fault=found.code[:200], **known)
+        return self._move(pay, pays.ACTION, next_at=self._now() + _LOOK_MS, **known)
 
-    def _held(self, pay: Pay, found: Payment) -> None:
+    def _held(self, pay: Pay, found: Payment) -> bool:
         now = self._now()
         known: dict[str, Any] = {"reference": found.reference, "held_at": now}
         if found.authorised_minor != pay.amount_minor or found.currency != pay.currency:
             detail = f"held {found.authorised_minor} {found.currency}"
-            self._move(pay, pays.CANCELLING, why="gateway_refused", fault=detail, **known)
-            return
+            return self._move(pay, pays.CANCELLING, why="gateway_refused", fault=detail, **known)
         days = self._office.operator.hold_days
         until = found.until * 1000 or now + days * _DAY_MS
         state = pays.HELD if pay.kind == "session" else pays.CAPTURING
-        self._move(pay, state, hold_until=until, **known)
+        return self._move(pay, state, hold_until=until, **known)
 
     def _action(self, pay: Pay) -> None:
         found = self.gateway.look_up(pay.reference)
@@ -190,6 +202,9 @@ class Cashier:
     def _start(self, pay: Pay) -> None:
         """The charger is told; not before it is there, and not for ever."""
         left_ms = self._start_by(pay) - self._now()
+        if pay.why == pays.GIVEN_UP:
+            self._move(pay, pays.CANCELLING)
+            return
         if left_ms <= 0:
             self._move(pay, pays.CANCELLING, why="charger_offline")
             return
@@ -204,6 +219,7 @@ class Cashier:
         command = self._office.send(
             pay.charger, "start", expires_in_s=left_ms / 1000, session=pay.id, method=pays.METHOD,
             amount_minor=pay.amount_minor, connector=pay.connector, reference=pay.reference[:48],
+            tariff_crc=pay.tariff_crc,
         )  # fmt: skip
         with writing(self._office.engine) as db:
             row = db.get_one(Pay, pay.id)
@@ -218,10 +234,12 @@ class Cashier:
             query = query.where(Command.message.contains(pay.id)).order_by(Command.counter)
             command = db.get(Command, pay.command) if pay.command else db.scalars(query).first()
             state = command.state if command is not None else ""
-            reason = str(command.result.get("reason", "")) if command is not None else ""
+            reason = _said(command.result) if command is not None else ""
             begun = db.scalars(select(Session.id).where(Session.remote == pay.id)).first()
         now = self._now()
         if begun is not None or state == "ok":
+            if pay.why == pays.GIVEN_UP:  # the driver pressed Stop before this answer
+                strays.stop(self._office.engine, self._office.send, pay.charger, pay.id)
             self._move(pay, pays.STARTED, session_id=begun or 0)
         elif state == "" and now < self._start_by(pay):
             self._move(pay, pays.HELD)
@@ -240,6 +258,20 @@ class Cashier:
     def _start_by(self, pay: Pay) -> int:
         return pay.held_at + self._office.operator.pay_wait_s * 1000
 
+    def _watch(self, pay: Pay) -> None:
+        """A session is the charger's; here is only seen whether it is heard in time."""
+        now, operator = self._now(), self._office.operator
+        with Db(self._office.engine) as db:
+            charger = db.get_one(Charger, pay.charger)
+            silent = not charger.online and now - charger.seen_at > operator.pay_silent_s * 1000
+        if now > pay.hold_until - operator.hold_alarm_h * 3_600_000:
+            detail = f"{pay.reference}: the session has no end and its hold ends soon"
+            self._alarm(pay, "gateway_started", detail)
+        elif silent:
+            detail = f"{pay.reference}: the charger is not heard during the session"
+            self._alarm(pay, "gateway_started", detail)
+        self._move(pay, pays.STARTED, next_at=now + _WATCH_MS)
+
     def _capture(self, pay: Pay) -> None:
         wanted = pay.capture_minor if pay.kind == "session" else pay.amount_minor
         if not wanted:
@@ -248,7 +280,7 @@ class Cashier:
         try:
             key = f"capture-{pay.id}-{pay.turn}"  # a hold is captured once, whatever the key
             found = self.gateway.capture(pay.reference, wanted, key)
-        except Refused as exc:
+        except (Refused, Declined) as exc:
             found = self.gateway.look_up(pay.reference)
             if found.state == base.HELD:
                 raise Failed(str(exc), exc.code) from exc  # kept for the key as well
@@ -275,7 +307,7 @@ class Cashier:
         try:
             key = f"cancel-{pay.id}-{pay.attempt}-{pay.turn}"
             found = self.gateway.cancel(reference, key)
-        except Refused:
+        except (Refused, Declined):
             found = self.gateway.look_up(reference)
         now = self._now()
         if found.state == base.CANCELLED:
@@ -334,10 +366,19 @@ def _fault(exc: Failure) -> str:
     return f"{exc} ({exc.code})"[:200] if exc.code else str(exc)[:200]
 
 
+def _said(result: dict[str, Any]) -> str:
+    """The reason in a charger's answer, or in its record when that came first, after its field."""
+    if "field" in result:
+        return f"{result['field']}: {result.get('reason', '')} (given {result.get('given', '')})"
+    return str(result.get("reason") or result.get("detail") or "")
+
+
 def _why_not(reason: str) -> str:
-    """A charger's refusal of `start` as a word for the driver."""
+    """A charger's refusal of `start` (`field: what is allowed`) as a word for the driver."""
     if "out of service" in reason:
         return "out_of_service"
     if reason.startswith("state"):
         return "someone_else"
+    if reason.startswith("tariff_crc"):
+        return "price_moved"
     return "not_started"

@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.bills.desk import payment_code
 from hostsim.backoffice.gateways.base import Event, Gateway
-from hostsim.backoffice.models import Charger, Command, Retained, Session, writing
+from hostsim.backoffice.models import Charger, Retained, Session, writing
 from hostsim.backoffice.pay_tables import Pay, PayEvent, PayRefund
-from hostsim.backoffice.phone import code, pays
-from hostsim.backoffice.phone.cashier import Cashier, Office
+from hostsim.backoffice.phone import code, pays, strays
+from hostsim.backoffice.phone.cashier import Cashier
 from hostsim.backoffice.phone.mail import Mail
+from hostsim.backoffice.phone.office import Office
 from hostsim.backoffice.phone.paybacks import Paybacks
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 _READY = ("free", "plugged", "declined")
 _EVENTS_KEPT_MS = 30 * 86_400_000
 _TARIFFS = 64
+_PRICE_MS = 300_000
+_STOPS = 5
 
 
 class NotForSale(Exception):
@@ -43,13 +46,15 @@ class NotForSale(Exception):
 
 @dataclass(frozen=True)
 class Offer:
-    """What a driver may buy now. `words`: language -> the tariff's lines in the legal order."""
+    """What a driver may buy now. `words`: language -> the tariff's lines in the legal order;
+    `tariff_crc`: CRC-32 of the tariff's text, by which the charger knows it."""
 
     charger: str
     connector: int
     currency: str
     hold_minor: int
     words: dict[str, list[str]]
+    tariff_crc: int
 
 
 class PayDesk:
@@ -102,8 +107,17 @@ class PayDesk:
             if state not in (*_READY, "out_of_service"):
                 raise NotForSale("someone_else")
             tariff, text = row.status.get("tariff", ""), kept.payload if kept else ""
+            crc = zlib.crc32(text.encode())
+            # the charger has just said that it sells by another one (not taken in yet, refused)
+            query = select(Pay.id).where(
+                Pay.charger == charger, Pay.why == "price_moved", Pay.tariff_crc == crc,
+                Pay.created_at > self.office.now_ms() - _PRICE_MS,
+            )  # fmt: skip
+            if db.scalars(query).first() is not None:
+                raise NotForSale("no_price")
         currency, words = self._tariff(text, tariff)
-        return Offer(charger, connector, currency, self.office.operator.pay_hold_minor, words)
+        hold = self.office.operator.pay_hold_minor
+        return Offer(charger, connector, currency, hold, words, crc)
 
     def _tariff(self, text: str, tariff: str) -> tuple[str, dict[str, list[str]]]:
         """Currency and words of the tariff the charger says it sells by: no price, no sale."""
@@ -134,7 +148,7 @@ class PayDesk:
             "code": mac, "charger": offer.charger, "connector": offer.connector,
             "gateway": self.gateway.name, "amount_minor": offer.hold_minor,
             "currency": offer.currency, "method": method, "language": language, "email": email,
-            "back": back,
+            "back": back, "tariff_crc": offer.tariff_crc,
         }  # fmt: skip
         identity = pays.new(self.office.engine, token, fields, self.office.now_ms())
         self.cashier.step(identity)
@@ -174,7 +188,9 @@ class PayDesk:
         if self.office.now_ms() - pay.created_at > late_ms:
             raise NotForSale("code_old")  # whoever scanned it may be elsewhere by now
         if pay.kind == "session":
-            self.offer(pay.charger, pay.connector)
+            offer = self.offer(pay.charger, pay.connector)
+            if offer.tariff_crc != pay.tariff_crc:
+                raise NotForSale("price_moved")
         if pays.again(self.office.engine, pay, method, self.office.now_ms()):
             self.cashier.step(pay.id)
             self.cashier.wake()
@@ -188,6 +204,11 @@ class PayDesk:
         if pay is None:
             return None
         found: dict[str, Any] = {"pay": pay, "figures": None, "invoice": None, "session": None}
+        asked = pay.state == pays.STARTING and pay.why == pays.GIVEN_UP
+        found["stopping"] = asked or (
+            pay.state == pays.STARTED
+            and strays.last_stop(self.office.engine, pay.charger, pay.id) in ("sent", "ok")
+        )
         with Db(self.office.engine) as db:
             session = db.get(Session, pay.session_id) if pay.session_id else None
             charger = db.get(Charger, pay.charger)
@@ -204,24 +225,27 @@ class PayDesk:
         return found
 
     def stop(self, pay: Pay) -> None:
-        """The driver wants an end: before it began the hold goes back, else the charger stops."""
-        if pay.state == pays.DECLINED and not pay.reference:  # for certain: nothing is held
-            pays.move(self.office.engine, pay, pays.CANCELLED, why="given_up")
-            return
-        if pay.state in (pays.DECLINED, pays.ACTION, pays.HELD):
-            moved = pays.move(self.office.engine, pay, pays.CANCELLING, why="given_up")
-            if moved:
-                self.cashier.wake()
+        """The driver wants an end: before the charger was told the hold goes back, afterwards the
+        charger stops. While its answer to `start` is awaited the wish is kept: a `stop` that came
+        before the `start` would stop nothing."""
+        for _ in range(_STOPS):  # the cashier may move it on at this very moment
+            if self._stopped(pay):
                 return
-        if pay.state in (pays.STARTING, pays.STARTED):
-            with Db(self.office.engine) as db:
-                query = select(Command).where(
-                    Command.charger == pay.charger, Command.name == "stop",
-                    Command.state == "sent", Command.message.contains(pay.id),
-                )  # fmt: skip
-                if db.scalars(query).first() is not None:
-                    return  # on its way already
-            self.office.send_command(pay.charger, "stop", expires_in_s=300, session=pay.id)
+            pay = pays.get(self.office.engine, pay.id) or pay
+
+    def _stopped(self, pay: Pay) -> bool:
+        """False when it is not any more what it was."""
+        if pay.state == pays.DECLINED and not pay.reference:  # for certain: nothing is held
+            return pays.move(self.office.engine, pay, pays.CANCELLED, why=pays.GIVEN_UP)
+        if pay.state in (pays.HOLDING, pays.DECLINED, pays.ACTION, pays.HELD):
+            moved = pays.move(self.office.engine, pay, pays.CANCELLING, why=pays.GIVEN_UP)
+            self.cashier.wake()
+            return moved
+        if pay.state == pays.STARTING:
+            return pays.move(self.office.engine, pay, pays.STARTING, why=pays.GIVEN_UP)
+        if pay.state == pays.STARTED:
+            strays.stop(self.office.engine, self.office.send_command, pay.charger, pay.id)
+        return True
 
     # -- the gateway's events
 

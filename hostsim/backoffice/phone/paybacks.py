@@ -18,7 +18,15 @@ from sqlalchemy import Engine, and_, func, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.gateways import base
-from hostsim.backoffice.gateways.base import Failed, Gateway, GatewayError, Refunded, Refused
+from hostsim.backoffice.gateways.base import (
+    Declined,
+    Failed,
+    Gateway,
+    GatewayError,
+    Refunded,
+    Refused,
+    Unanswered,
+)
 from hostsim.backoffice.models import Problem, Refund, RefundOrder, Session, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.pay_tables import Pay, PayRefund
@@ -114,7 +122,7 @@ class Paybacks:
         try:
             if row.state == "asked" or row.state == "pending" or row.look:
                 row = self._ask(row)
-        except Refused as exc:
+        except (Refused, Declined) as exc:
             self._keep(row, state="failed", fault=f"{exc} ({exc.code})"[:200], look=False)
             row.state = "failed"
         except GatewayError as exc:
@@ -128,23 +136,34 @@ class Paybacks:
             return
         if row.state in ("done", "failed") and not row.told:
             self._tell(row)
+        elif row.state == "failed" and not row.session_id:
+            self._alarm(row, "gateway_refund", f"monthly credit {refund} of {row.payment} failed")
 
     def _ask(self, row: PayRefund) -> PayRefund:
         """Asked, or looked up; the row as it is then."""
         found = None
         if row.tries or row.state != "asked":
-            mine = [r for r in self._gateway.refunds(row.payment) if r.refund == row.refund]
-            found = mine[0] if mine else None
+            found = self._listed(row)
         if found is None and row.state == "asked":
             self._keep(row, tries=row.tries + 1)  # noted first: from now on it is looked for
             found = self._gateway.refund(
                 row.payment, row.amount_minor, row.refund, f"refund-{row.refund}-{row.turn}"
             )
         if found is None:
-            self._keep(row, look=False)
+            pause = min(_FIRST_MS * 2 ** min(row.tries, 16), _LONGEST_MS)
+            late = {"next_at": self._now_ms() + pause, "tries": row.tries + 1}
+            self._keep(row, look=False, **late)
             self._alarm(row, "gateway_refund", f"refund {row.refund} is not at the gateway")
             return row
         return self._became(row, found)
+
+    def _listed(self, row: PayRefund) -> Refunded | None:
+        """In the payment's own list. A list that is refused says nothing about the refund."""
+        try:
+            mine = [r for r in self._gateway.refunds(row.payment) if r.refund == row.refund]
+        except (Refused, Declined) as exc:
+            raise Unanswered(f"no list of refunds: {exc}", exc.code) from exc
+        return mine[0] if mine else None
 
     def _became(self, row: PayRefund, found: Refunded) -> PayRefund:
         state = {base.DONE: "done", base.FAILED: "failed"}.get(found.state, "pending")
@@ -187,14 +206,15 @@ class Paybacks:
 
     def _alarm(self, row: PayRefund, code: str, detail: str) -> None:
         with writing(self._engine) as db:
-            session = db.get_one(Session, row.session_id)
+            session = db.get(Session, row.session_id)  # none: of a monthly invoice
+            charger = session.charger if session is not None else ""
             known = select(Problem).where(
-                Problem.charger == session.charger, Problem.code == code, Problem.detail == detail
+                Problem.charger == charger, Problem.code == code, Problem.detail == detail
             )
             if db.scalars(known).first() is None:
                 db.add(
                     Problem(
-                        charger=session.charger, epoch=0, seq=0, code=code, detail=detail[:500],
+                        charger=charger, epoch=0, seq=0, code=code, detail=detail[:500],
                         payload=f"payment {row.payment}", at=self._now_ms(),
                     )
                 )  # fmt: skip

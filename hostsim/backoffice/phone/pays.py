@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.models import Problem, Session, writing
 from hostsim.backoffice.pay_tables import Pay
+from hostsim.backoffice.tables import Todo
 
 HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED = (
     "holding", "action", "declined", "held", "starting", "started",
@@ -32,10 +33,16 @@ HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED = (
 CAPTURING, CAPTURED, CANCELLING, CANCELLED, LOST = (
     "capturing", "captured", "cancelling", "cancelled", "lost",
 )  # fmt: skip
-WORK = (HOLDING, ACTION, HELD, STARTING, CAPTURING, CANCELLING)
+WORK = (HOLDING, ACTION, HELD, STARTING, STARTED, CAPTURING, CANCELLING)
 """States in which the cashier has something to do."""
 
 OPEN = (HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED, CAPTURING, CANCELLING)
+GIVEN_UP = "given_up"
+"""`why` of a payment whose driver wants an end, also while that cannot be done yet."""
+
+STOP = "stop"
+"""Todo.kind: a session that the charger is to be told to stop (strays.py)."""
+
 METHOD = "gateway"
 """How the charger's records call such a session's way of paying."""
 
@@ -120,6 +127,13 @@ def move(engine: Engine, pay: Pay, state: str, **fields: Any) -> bool:
         return True
 
 
+def refer(engine: Engine, identity: str, reference: str) -> None:
+    """The gateway's name of a payment that was given up while its hold was being asked for."""
+    with writing(engine) as db:
+        row = db.get_one(Pay, identity, with_for_update=True)
+        row.reference = row.reference or reference
+
+
 def again(engine: Engine, pay: Pay, method: str, now_ms: int) -> bool:
     """Another card after one that was declined; False when that is not the case any more."""
     return move(
@@ -151,13 +165,13 @@ def heard(db: Db, session: Session, kind: str, payload: dict[str, Any], now_ms: 
     if pay is None:
         if kind == "captured":
             detail = f"session {session.sess} was paid at a gateway by nobody we know"
-            stranger = Pay(id=session.remote, charger=session.charger, reference=session.reference)
-            alarm(db, stranger, "gateway_uncovered", detail, now_ms)
+            _alarm_at(db, session, "gateway_uncovered", detail, now_ms)
+        return
+    if _not_its_own(db, pay, session, kind, now_ms):
         return
     pay.session_id = session.id
     if kind == "hold_asked":
-        if pay.state in (HELD, STARTING):
-            _into(pay, STARTED)
+        _began(db, pay, session, payload, now_ms)
     elif kind == "captured":
         pay.capture_minor = payload["captured_minor"]
         if pay.state == CAPTURED or pay.state == CAPTURING:
@@ -169,6 +183,50 @@ def heard(db: Db, session: Session, kind: str, payload: dict[str, Any], now_ms: 
     elif kind in ("cancelled", "declined") and pay.state in OPEN:
         pay.why = pay.why or payload.get("reason", "") or "not_started"
         _into(pay, CANCELLING)
+
+
+def _not_its_own(db: Db, pay: Pay, session: Session, kind: str, now_ms: int) -> bool:
+    """Whether the payment is another session's: an alarm, a stop, and nothing of it is taken."""
+    if pay.charger != session.charger:
+        code, why = "gateway_foreign", f"is of {pay.charger}"
+    elif pay.session_id not in (0, session.id):
+        code, why = "gateway_twice", "has a session already, which counts"
+    else:
+        return False
+    if kind == "hold_asked":
+        _stop(db, session)
+    if kind in ("hold_asked", "captured"):
+        name = f"session {session.sess} (flash {session.epoch})"
+        _alarm_at(db, session, code, f"{name} names payment {pay.id}, which {why}", now_ms)
+    return True
+
+
+def _began(
+    db: Db, pay: Pay, session: Session, payload: dict[str, Any], now_ms: int
+) -> None:  # fmt: skip
+    if pay.state in (HELD, STARTING):
+        _into(pay, STARTED)
+    if pay.state in (CANCELLING, CANCELLED, LOST):
+        detail = f"session {session.sess} began after its hold was given up; it is told to stop"
+        alarm(db, pay, "gateway_uncovered", detail, now_ms)
+        _stop(db, session)
+    elif pay.why == GIVEN_UP:
+        _stop(db, session)
+    if pay.tariff_crc and payload["tariff_crc"] != pay.tariff_crc:
+        detail = (
+            f"session {session.sess}: another tariff than payment {pay.id} was shown"
+        )
+        alarm(db, pay, "gateway_price", detail, now_ms)
+
+
+def _stop(db: Db, session: Session) -> None:
+    db.add(Todo(kind=STOP, ref=session.id))
+
+
+def _alarm_at(db: Db, session: Session, code: str, detail: str, now_ms: int) -> None:
+    """At the charger whose session it is."""
+    stranger = Pay(id=session.remote, charger=session.charger, reference=session.reference)
+    alarm(db, stranger, code, detail, now_ms)
 
 
 def _of(db: Db, session: Session) -> Pay | None:

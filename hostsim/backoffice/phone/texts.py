@@ -183,6 +183,16 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Der Zahlungsdienst antwortet nicht. Bitte am Ladepunkt bezahlen.",
         "Le service de paiement ne répond pas. Payez à la borne.",
     ),
+    "price_changed": (
+        "The price has just changed. Please look at the new one before you pay.",
+        "Der Preis hat sich gerade geändert. Bitte vor dem Bezahlen den neuen ansehen.",
+        "Le prix vient de changer. Regardez le nouveau avant de payer.",
+    ),
+    "price_moved": (
+        "The price changed before the charger started. Scan the code again to see the new one.",
+        "Der Preis hat sich vor dem Start geändert. Code neu scannen, um den neuen zu sehen.",
+        "Le prix a changé avant le démarrage. Scannez à nouveau le code pour voir le nouveau.",
+    ),
     "given_up": ("It was cancelled.", "Es wurde abgebrochen.", "Annulé."),
     "plug_timeout": (
         "No vehicle was plugged in.", "Es wurde kein Fahrzeug angeschlossen.",

@@ -12,7 +12,10 @@ from hostsim.backoffice.pay_tables import Pay, PayRefund
 from hostsim.backoffice.phone import pays
 
 _FAR = 200
-_CODES = ("gateway_uncovered", "gateway_refund", "gateway_refund_back")
+_CODES = (
+    "gateway_uncovered", "gateway_refund", "gateway_refund_back", "gateway_started",
+    "gateway_foreign", "gateway_twice", "gateway_price", "gateway_cashier",
+)  # fmt: skip
 
 
 def wrong(db: Db) -> list[dict[str, Any]]:

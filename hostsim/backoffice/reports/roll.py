@@ -18,7 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import figures
-from hostsim.backoffice.invoices.document import INVOICE
+from hostsim.backoffice.bill_tables import Bill
+from hostsim.backoffice.invoices.document import CREDIT_NOTE, INVOICE, NO_TAX
 from hostsim.backoffice.models import Payment, Period, Refund, Session, writing
 from hostsim.backoffice.tables import Invoice, StatDay, StatHour, StatReason, StatVat, Todo
 
@@ -29,6 +30,7 @@ _BATCH = 1000
 _HOUR_MS = 3_600_000
 _LONGEST_MS = 31 * 24 * _HOUR_MS
 _LOCK = 0x466F7265  # PostgreSQL's advisory lock of this work: "Fore"
+_SUMMED = ("session", "refund", "bill")  # kinds of Todo
 _TABLES: tuple[Any, ...] = (StatDay, StatHour, StatVat, StatReason)
 
 _Sums = dict[Any, dict[tuple[Any, ...], dict[str, int]]]
@@ -48,8 +50,9 @@ def catch_up(engine: Engine, zone: ZoneInfo, most: int = 20) -> int:
 def rebuild(engine: Engine, zone: ZoneInfo) -> int:
     """Forgets all sums and makes them again from the books (another time zone, a doubt)."""
     with writing(engine) as db:
-        for table in (*_TABLES, Todo):
+        for table in _TABLES:
             db.execute(delete(table))
+        db.execute(delete(Todo).where(Todo.kind.in_(_SUMMED)))
         for kind, query in (
             ("session", select(Session.id).where(
                 Session.state.in_(("captured", "cancelled", "declined")))),
@@ -57,6 +60,8 @@ def rebuild(engine: Engine, zone: ZoneInfo) -> int:
         ):  # fmt: skip
             for ids in db.scalars(query).partitions(5000):
                 db.execute(insert(Todo), [{"kind": kind, "ref": ref} for ref in ids])
+        for number in db.scalars(select(Bill.number)):
+            db.execute(insert(Todo), [{"kind": "bill", "ref": int(number.partition("-")[2])}])
     done = 0
     while count := catch_up(engine, zone):
         done += count
@@ -65,14 +70,14 @@ def rebuild(engine: Engine, zone: ZoneInfo) -> int:
 
 def _one_batch(engine: Engine, zone: ZoneInfo) -> int:
     with Db(engine) as db:
-        if db.scalar(select(Todo.id).where(Todo.kind != "unbilled").limit(1)) is None:
+        if db.scalar(select(Todo.id).where(Todo.kind.in_(_SUMMED)).limit(1)) is None:
             return 0
     with writing(engine) as db:
         if engine.dialect.name == "postgresql":
             db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         todo = db.execute(
             select(Todo.id, Todo.kind, Todo.ref)
-            .where(Todo.kind != "unbilled")
+            .where(Todo.kind.in_(_SUMMED))
             .order_by(Todo.id)
             .limit(_BATCH)
         ).all()
@@ -85,7 +90,10 @@ def _one_batch(engine: Engine, zone: ZoneInfo) -> int:
         _add_documents(
             db, zone, Invoice.session_id.in_(refs["session"]) & (Invoice.kind == INVOICE), sums
         )
-        _add_documents(db, zone, Invoice.refund_id.in_(refs["refund"]), sums)
+        _add_documents(
+            db, zone, Invoice.refund_id.in_(refs["refund"]) & (Invoice.kind == CREDIT_NOTE), sums
+        )
+        _add_bills(db, refs["bill"], sums)
         _add_up(sums[StatDay])
         for table, rows in sums.items():
             _write(db, table, rows)
@@ -179,6 +187,25 @@ def _add_documents(db: Db, zone: ZoneInfo, which: ColumnElement[bool], sums: _Su
         month = local(row.issued_at, zone)[0] // 100
         for vat_e4, net, tax, gross in json.loads(row.document)["vat"]:
             found = sums[StatVat][month, row.currency, vat_e4, row.kind]
+            found["documents"] += 1
+            found["net_minor"] += net
+            found["tax_minor"] += tax
+            found["gross_minor"] += gross
+
+
+def _add_bills(db: Db, counts: list[int], sums: _Sums) -> None:
+    """VAT of what has no tax document but the monthly invoice, in the month that is for (a session
+    of before that rule has one of its own)."""
+    for row in db.scalars(select(Bill).where(Bill.number.in_(f"A-{n:06}" for n in counts))):
+        kind = INVOICE if row.total_minor >= 0 else CREDIT_NOTE
+        rates: dict[int, list[int]] = {}
+        for item in json.loads(row.document)["items"]:
+            if item.get("document") in NO_TAX:
+                for vat_e4, *amounts in item["vat"]:
+                    known = rates.get(vat_e4, [0, 0, 0])
+                    rates[vat_e4] = [a + b for a, b in zip(known, amounts, strict=True)]
+        for vat_e4, (net, tax, gross) in rates.items():
+            found = sums[StatVat][row.month, row.currency, vat_e4, kind]
             found["documents"] += 1
             found["net_minor"] += net
             found["tax_minor"] += tax

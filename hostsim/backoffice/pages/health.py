@@ -1,0 +1,25 @@
+"""How the back office is, for whoever watches it by machine: no log-in, no figures of anybody."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from hostsim.backoffice.pages.shell import Desk
+
+routes = APIRouter()
+
+
+@routes.get("/health")
+def health(shell: Desk) -> JSONResponse:
+    """200 when everything works, else 503: `broker` (connected), `payments` ("" or why payments by
+    phone are not worked on; null without a gateway), `payments_falls` since the start."""
+    office = shell.office
+    keeper = office.phone.cashier.keeper if office.phone is not None else None
+    why = keeper.why_not() if keeper is not None else None
+    found = {
+        "broker": office.connected,
+        "payments": why,
+        "payments_falls": keeper.falls if keeper is not None else 0,
+    }
+    return JSONResponse(found, 200 if office.connected and not why else 503)

@@ -1,0 +1,99 @@
+"""Keeps the cashier's thread working, and says how it is.
+
+What goes wrong at the gateway, at the charger or in the database has its own exceptions and its
+own answers. Everything else is a fault in this program: here, and only here, it is logged, counted
+and shown to operators; the payment it happened at waits, and the work begins again after a pause.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+_log = logging.getLogger(__name__)
+
+_FIRST_S = 1.0
+_LONGEST_S = 60.0
+_HANGS_S = 300.0
+"""A request at the gateway takes half a minute at most, with all the SDK's tries."""
+
+
+class _Fall(contextlib.AbstractContextManager["_Fall"]):
+    """What ended the work, unless it ended by itself."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self.error = error if isinstance(error, Exception) else None
+        return self.error is not None
+
+
+class Keeper:
+    """`work` runs until `stopping` is set; `fell(error)` is called when it ended otherwise."""
+
+    def __init__(self, work: Callable[[], None], fell: Callable[[Exception], None]) -> None:
+        """Nothing runs yet."""
+        self.stopping = threading.Event()
+        self.falls = 0
+        self._work = work
+        self._fell = fell
+        self._thread: threading.Thread | None = None
+        self._beat = 0.0
+
+    def begin(self) -> None:
+        """In a thread of its own."""
+        if self._thread is None:
+            self.stopping.clear()
+            self.beat()
+            self._thread = threading.Thread(target=self._run, name="cashier", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """Waits for what is under way."""
+        self.stopping.set()
+        if self._thread is not None:
+            self._thread.join(30)
+            if not self._thread.is_alive():
+                self.stopping.clear()
+            self._thread = None
+
+    def beat(self) -> None:
+        """The work goes on."""
+        self._beat = time.monotonic()
+
+    def why_not(self) -> str:
+        """Why payments are not worked on just now; "" when they are."""
+        if self._thread is None:
+            return "not started"
+        if not self._thread.is_alive():
+            return "stopped"
+        silent = time.monotonic() - self._beat
+        return f"silent for {silent:.0f} s" if silent > _HANGS_S else ""
+
+    def _run(self) -> None:
+        pause = _FIRST_S
+        while not self.stopping.is_set():
+            begun = time.monotonic()
+            fall = _Fall()
+            with fall:
+                self._work()
+            if fall.error is None:
+                return
+            self.falls += 1
+            _log.error("cashier: fell, begins again", exc_info=fall.error)
+            self._fell(fall.error)
+            if time.monotonic() - begun > _LONGEST_S:
+                pause = _FIRST_S
+            self.beat()
+            self.stopping.wait(pause)
+            pause = min(pause * 2, _LONGEST_S)
