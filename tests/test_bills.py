@@ -304,10 +304,9 @@ def test_only_the_monthly_invoice_shows_the_vat_of_a_session_on_account(house: H
     assert verify.verify(engine).good
     for _ in range(2):  # as it was added, and made again from the books
         rows = vat(house)
-        assert {(r["kind"], r["documents"], r["gross_minor"]) for r in rows} == {
-            ("invoice", 1, 119), ("invoice", 1, 300),
-        }  # fmt: skip
-        assert sum(r["gross_minor"] for r in rows) == 419
+        assert [(r["kind"], r["documents"], r["gross_minor"]) for r in rows] == [
+            ("invoice", 2, 419)  # one of the card, and the monthly one
+        ]
         roll.rebuild(engine, house.office.operator.zone)
     with engine.begin() as db:
         db.exec_driver_sql("DELETE FROM invoices WHERE kind = 'statement'")
