@@ -28,11 +28,11 @@ def check(password: str) -> None:
         raise PasswordError("must have at least 5 different characters")
 
 
-def hashed(password: str) -> str:
-    """What is stored. Raises PasswordError."""
+def hashed(password: str, n: int = _N) -> str:
+    """What is stored; `n` is scrypt's cost, a power of two. Raises PasswordError."""
     check(password)
     salt = secrets.token_bytes(16)
-    return f"scrypt${_N}${_R}${_P}${_text(salt)}${_text(_derive(password, salt, _N, _R, _P))}"
+    return f"scrypt${n}${_R}${_P}${_text(salt)}${_text(_derive(password, salt, n, _R, _P))}"
 
 
 def matches(password: str, stored: str) -> bool:
