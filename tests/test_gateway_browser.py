@@ -155,6 +155,10 @@ def test_a_driver_pays_by_phone_watches_stops_and_has_receipt_and_invoice(
 
     phone.get_by_role("button", name="Stop charging").click()
     street.until(lambda: "power_off" in world.records, "the contactor to open")
+    expect(phone.get_by_role("heading", level=1)).to_have_text(
+        "Charging ended: please unplug", timeout=SLOW_MS
+    )
+    expect(phone.get_by_role("button")).to_have_count(0)  # nothing is left to stop
     street.do(world.act("unplug"))
     expect(phone.get_by_role("heading", name="Paid. Thank you!")).to_be_visible(timeout=SLOW_MS)
     expect(phone.get_by_role("heading", name="Invoice", exact=True)).to_be_visible(timeout=SLOW_MS)

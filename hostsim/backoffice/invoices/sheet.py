@@ -155,8 +155,10 @@ def _price(kind: str, price_e4: int, currency: str, language: str) -> str:
     if kind in ("CAP", "MAX_PRICE", "MIN_PRICE", "WAIVED") or price_e4 < 0:
         return ""
     least = figures.exponent(currency)
-    price = Decimal(figures.plain(Decimal(price_e4).scaleb(-4), least))
     unit = "/kWh" if kind == "ENERGY" else "/h" if kind.endswith("TIME") else ""
+    if unit == "/h" and price_e4 % 60 == 0:  # as the driver was shown it
+        price_e4, unit = price_e4 // 60, "/min"
+    price = Decimal(figures.plain(Decimal(price_e4).scaleb(-4), least))
     return f"{texts.decimal(price, language)} {figures.symbol(currency)}{unit}"
 
 

@@ -226,11 +226,17 @@ def follow(
     return answer
 
 
+_GOES_ON = ("starting", "wait_plug", "charging", "paused")
+
+
 def _shown(pay: Pay, found: dict[str, Any]) -> str:
     """The word of what is happening."""
+    shown = _happening(pay, found)
+    return "stopping" if found["stopping"] and shown in _GOES_ON else shown
+
+
+def _happening(pay: Pay, found: dict[str, Any]) -> str:
     session = found["session"]
-    if found["stopping"]:
-        return "stopping"
     if pay.state == pays.STARTED:
         state = (found["figures"] or {}).get("state", "")
         if session and session["state"] in ("delivered", "priced"):
