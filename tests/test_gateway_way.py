@@ -372,8 +372,11 @@ def test_a_gateway_in_trouble_while_the_hold_is_asked_costs_time_and_no_money(
     assert [p.captured_minor for p in mine] == [321] and house.differences() == []
 
 
-def test_a_500_that_the_gateway_keeps_for_the_key_is_got_over(house: House, proxy: Proxy) -> None:
-    proxy.faults.add(Fault("stuck", "capture", 1))  # this key is answered 500 for ever
+@pytest.mark.parametrize("status", [500, 402])
+def test_an_answer_that_the_gateway_keeps_for_the_key_is_got_over(
+    house: House, proxy: Proxy, status: int
+) -> None:
+    proxy.faults.add(Fault("stuck", "capture", 1, status))  # this key is answered so for ever
     house.started(321)
     assert house.now().state == "capturing"
     house.pass_s(60)

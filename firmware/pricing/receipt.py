@@ -107,8 +107,9 @@ class Receipt:
         yield "-" * width
         total = money.amount(self.gross_minor, self.tariff.currency, language)
         yield from _pair(_label(_LABELS["total"], language), total, width)
+        taxed = (self.facts.get("method") or "app") in _METHODS  # else: monthly invoice
         for vat, net, tax, _ in self.vat:
-            if vat >= 0:
+            if vat >= 0 and taxed:
                 rate = money.trimmed(vat, 4, 0, money.point(language)) + " %"
                 what = _label(_LABELS["net"], language) + " " + self._money(net, language)
                 name = _label(_LABELS["vat"], language)

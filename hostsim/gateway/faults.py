@@ -9,7 +9,7 @@ SLOW = "slow"  # answers after `seconds`
 ERROR = "error"  # answers `status` and does nothing
 DOWN = "down"  # closes the connection and does nothing
 LOST = "lost"  # does it, and closes the connection
-STUCK = "stuck"  # answers 500, does nothing, and answers this key so for ever
+STUCK = "stuck"  # answers 500 (or 402), does nothing, and answers this key so for ever
 FAULTS = (SLOW, ERROR, DOWN, LOST, STUCK)
 
 HOLD, EXTEND, CAPTURE, CANCEL, REFUND, READ = (

@@ -74,12 +74,17 @@ class Proxy:
         self._server.server_close()
         self.peer.stop()
 
-    def stuck(self, path: str, fields: dict[str, str], key: str) -> tuple[int, dict[str, Any]]:
-        """An answer 500 that is kept for the key."""
+    def stuck(
+        self, path: str, fields: dict[str, str], key: str, status: int
+    ) -> tuple[int, dict[str, Any]]:
+        """An answer 500, or the bank's no (402), that is kept for the key."""
         with self._money:
             known = self._keys.known(key, path, fields)
             if known is None:
                 known = 500, stripelike.error("api_error", "something went wrong on our side")
+                if status == 402:
+                    said = stripelike.error("card_error", "the bank says no", "card_declined")
+                    known = 402, said
                 self._keys.keep(key, path, fields, known)
             return known
 
@@ -155,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         key = self.headers.get("Idempotency-Key", "")
         if fault and fault.kind == faults.STUCK:
-            status, found = self.proxy.stuck(where.path, fields, key)
+            status, found = self.proxy.stuck(where.path, fields, key, fault.status)
         else:
             status, found = self.proxy.answer(method, where.path, fields, key)
         if fault and fault.kind == faults.LOST:

@@ -77,6 +77,13 @@ def test_text_fits_the_width_in_every_language():
     assert "Energie 10,000 kWh x 0,354 €        3,54" in receipt().text(40, "de")
 
 
+def test_vat_of_a_session_on_account_is_left_to_the_monthly_invoice():
+    for method, shown in ((None, True), ("gateway", True), ("app", True), ("account", False),
+                          ("rfid", False)):  # fmt: skip
+        text = "\n".join(receipt(facts=dict(FACTS, card=None, method=method)).text(40, "en"))
+        assert ("VAT 19 %" in text) == shown and "6.16" in text, method
+
+
 def test_text_has_the_legal_content():
     text = "\n".join(receipt().text(48, "en"))
     for part in (
