@@ -10,20 +10,17 @@ import json
 import time
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy import Engine, select
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import signing
-from hostsim.backoffice.models import Charger, Command, open_database
 from hostsim.backoffice.rules import ELSEWHERE
 from hostsim.commands import fail
-from hostsim.pki import Pki, PkiError
+from hostsim.defaults import CHARGER_ID
 from hostsim.setup import BUILD
-from hostsim.world import CHARGER_ID
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 _LOOK_S = 0.5
 _EXPIRES_S = 300
@@ -129,6 +126,12 @@ def _send(
     database = directory / "backoffice.db"
     if not database.exists():
         raise fail(f"--dir {directory}: no backoffice.db here; `run` makes one", 2)
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from hostsim.backoffice import signing
+    from hostsim.backoffice.models import open_database
+    from hostsim.pki import Pki, PkiError
+
     try:
         engine = open_database(f"sqlite:///{database.absolute()}")
         key = Pki(directory / "pki").charger(charger).command_key
@@ -147,6 +150,10 @@ def _send(
 
 def _now_ms(engine: Engine, charger: str) -> int:
     """The machine's time, or the world's when that has run ahead."""
+    from sqlalchemy.orm import Session as Db
+
+    from hostsim.backoffice.models import Charger
+
     with Db(engine) as db:
         row = db.get(Charger, charger)
         return max(time.time_ns() // 1_000_000, row.seen_at if row is not None else 0)
@@ -156,6 +163,11 @@ def _answer(engine: Engine, identity: str, wait: int, with_data: bool) -> dict[s
     """The charger's result message; empty when none came in time. The ledger's record of the
     command may be there before it: without its data, which a doctor's has.
     """
+    from sqlalchemy import select
+    from sqlalchemy.orm import Session as Db
+
+    from hostsim.backoffice.models import Command
+
     end = time.monotonic() + wait
     query = select(Command).where(Command.id == identity)
     while True:

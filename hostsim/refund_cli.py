@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
-from hostsim.backoffice.models import open_database
-from hostsim.backoffice.refunds import REASONS, RefundError, Refunds
+from hostsim.backoffice.rules import REASONS
 from hostsim.commands import fail
+from hostsim.defaults import CHARGER_ID
 from hostsim.setup import BUILD
-from hostsim.world import CHARGER_ID
+
+if TYPE_CHECKING:
+    from hostsim.backoffice.refunds import Refunds
 
 _LOOK_S = 0.5
 _ENDS = ("done", "refused", "failed")
@@ -57,6 +58,11 @@ def refund(
     database = directory / "backoffice.db"
     if not database.exists():
         raise fail(f"--dir {directory}: no backoffice.db here; `run` makes one", 2)
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from hostsim.backoffice.models import open_database
+    from hostsim.backoffice.refunds import RefundError, Refunds
+
     refunds = Refunds(open_database(f"sqlite:///{database.absolute()}"), None, _now_ms)
     try:
         ordered = refunds.request(

@@ -23,6 +23,7 @@ from hostsim.backoffice.service import BackOffice
 from hostsim.broker_proxy import BrokerProxy
 from hostsim.charger import Charger, Machine
 from hostsim.commission import DEFAULT_TARIFF
+from hostsim.defaults import CHARGER_ID as CHARGER_ID
 from hostsim.errors import WorldError
 from hostsim.evse import Evse
 from hostsim.hands import Hands
@@ -39,7 +40,6 @@ from hostsim.waiting import Waiting
 
 __all__ = ["CHARGER_ID", "DEFAULT_TARIFF", "Options", "World", "WorldError"]
 
-CHARGER_ID = "FC-0001"
 _STEP_S = 0.05
 _TELL_EVERY = 5
 _SAVE_EVERY = 40

@@ -10,7 +10,7 @@ import pytest
 
 from hostsim.soak import judge
 from hostsim.soak.faults import FAULTS, KINDS, FaultNameError, chosen
-from hostsim.soak.run import Job
+from hostsim.soak.job import Job
 from hostsim.soak.visit import Plan
 
 KEYS = {

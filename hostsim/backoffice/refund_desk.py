@@ -9,7 +9,8 @@ from hostsim.backoffice import audit, figures, views
 from hostsim.backoffice.accounts import people
 from hostsim.backoffice.accounts.logins import Caller
 from hostsim.backoffice.models import writing
-from hostsim.backoffice.refunds import REASONS, RefundError
+from hostsim.backoffice.refunds import RefundError
+from hostsim.backoffice.rules import REASONS
 from hostsim.backoffice.service import BackOffice
 
 _DAY_MS = 86_400_000

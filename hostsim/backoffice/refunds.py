@@ -33,10 +33,7 @@ from sqlalchemy.orm import Session as Db
 from hostsim.backoffice import figures
 from hostsim.backoffice.models import Command, Refund, RefundOrder, Session, writing
 from hostsim.backoffice.refund_records import CLOSED, OPEN
-from hostsim.backoffice.rules import OUTSIDE
-
-REASONS = ("goodwill", "fault", "not_delivered", "price", "duplicate", "fraud", "other")
-"""Reason codes of an order; the charger knows the same ones."""
+from hostsim.backoffice.rules import OUTSIDE, REASONS
 
 EXPIRES_S = 7 * 24 * 3600.0
 _ACCOUNT = "account"

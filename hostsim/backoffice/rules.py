@@ -8,6 +8,9 @@ ELSEWHERE = ("gateway", "app", "account")
 OUTSIDE = ("acquirer", "gateway", "account")
 """Ways of refunds that the charger hands over: somebody else pays them."""
 
+REASONS = ("goodwill", "fault", "not_delivered", "price", "duplicate", "fraud", "other")
+"""Reason codes of a refund's order; the charger knows the same ones."""
+
 
 class Impossible(ValueError):
     """A record that contradicts those before it; str() says how."""

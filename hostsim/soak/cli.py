@@ -14,12 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from hostsim import commands
-from hostsim.broker import BrokerError
-from hostsim.charger import ChargerError
-from hostsim.errors import WorldError
-from hostsim.gateway.peer import PeerError
 from hostsim.soak.faults import FaultNameError, chosen
-from hostsim.soak.run import METHODS, Job, Soak
+from hostsim.soak.job import METHODS, Job
 
 _TELL_EVERY_S = 10
 
@@ -61,6 +57,12 @@ def soak(
         job = Job(sessions, chargers, seed, chosen(faults), faults, methods=ways)
     except FaultNameError as e:
         raise commands.fail(f"--faults: {e}", 2) from e
+    from hostsim.broker import BrokerError
+    from hostsim.charger import ChargerError
+    from hostsim.errors import WorldError
+    from hostsim.gateway.peer import PeerError
+    from hostsim.soak.run import Soak
+
     directory = Path(tempfile.mkdtemp(prefix="forecourt-soak-"))
     right = False
     try:

@@ -12,16 +12,19 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from hostsim.broker_proxy import Faults as NetFaults
 from hostsim.gateway.faults import Fault as GatewayFault
 from hostsim.gateway.faults import HookFaults
-from hostsim.world import World
+
+if TYPE_CHECKING:
+    from hostsim.world import World
 
 _LOSS = NetFaults(drop=0.2, cut=0.05)
 _LATE = NetFaults(delay=0.4, swap=0.4)
 _TWICE = NetFaults(double=0.6, swap=0.2)
-Strike = Callable[[World, random.Random], Awaitable[None]]
+Strike = Callable[["World", random.Random], Awaitable[None]]
 
 
 class FaultNameError(ValueError):

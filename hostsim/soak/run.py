@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import shlex
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import Any
 
 from hostsim.backoffice.phone import pays
 from hostsim.site import Site
-from hostsim.soak.faults import Fault
+from hostsim.soak.job import Job
 from hostsim.soak.judge import FlashBook, judge
 from hostsim.soak.visit import LOOK_S, Plan, Visit, VisitError
 from hostsim.world import Options, World, WorldError
@@ -34,33 +33,6 @@ _QUIET_EVERY = 6
 # A ring that comes round often, that of the reference boards, one that holds 1,000 sessions.
 _FLASH_KIB = (256, 2048, 128)
 _HOLDS = (6000, 300, 1000)
-METHODS = ("card", "qr")
-
-
-@dataclass(frozen=True)
-class Job:
-    """What to play; `words`: --faults as given, for the replay."""
-
-    sessions: int
-    chargers: int
-    seed: int
-    faults: tuple[Fault, ...]
-    words: str
-    speed: int = 60
-    methods: tuple[str, ...] = METHODS
-
-    def blows(self) -> tuple[Fault, ...]:
-        """The faults that can strike: a gateway's only where somebody pays at one."""
-        by_phone = "qr" in self.methods
-        return tuple(f for f in self.faults if by_phone or f.kind != "gateway")
-
-    def replay(self) -> str:
-        """The command that plays the same people and faults again."""
-        return (
-            f"python -m hostsim soak --sessions {self.sessions} --chargers {self.chargers}"
-            f" --seed {self.seed} --faults {shlex.quote(self.words)}"
-            + (f" --methods {','.join(self.methods)}" if self.methods != METHODS else "")
-        )
 
 
 @dataclass

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
-
-from fpdf import FPDF
 
 from hostsim.backoffice import figures
 from hostsim.backoffice.invoices import pdf, texts
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 _WIDTHS = (30, 38, 46, 20, 18, 22)
 WORDS = {

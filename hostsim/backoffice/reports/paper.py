@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-
-from fpdf import FPDF
+from typing import TYPE_CHECKING
 
 from hostsim.backoffice.invoices.pdf import fit, new_page
 from hostsim.backoffice.reports import charts
 from hostsim.backoffice.reports.charts import Table
 from hostsim.backoffice.reports.drawing import Drawing, Line, Rect
 from hostsim.backoffice.reports.query import Report
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 _MARKS = ((11, 110, 79), (91, 141, 239), (217, 131, 36), (154, 107, 208))
 _SOFT = (91, 107, 122)
