@@ -14,6 +14,8 @@ def leave(*modules: str) -> None:
     """Gives the memory of modules back that nobody holds any more."""
     for name in modules:
         package, _, last = name.rpartition(".")
-        if sys.modules.pop(name, None) and hasattr(sys.modules[package], last):
+        if not sys.modules.pop(name, None) or not package:  # linked modules lie in none
+            continue
+        if hasattr(sys.modules[package], last):
             delattr(sys.modules[package], last)  # a package keeps its modules as attributes
     gc.collect()

@@ -24,6 +24,7 @@ ROOMS = {
     "firmware/sync": {"firmware.errors", "firmware.ports", "firmware.ledger", "firmware.sync"},
     "firmware/screen": {
         "firmware.errors",
+        "firmware.paper",
         "firmware.ports",
         "firmware.pricing",
         "firmware.screen",

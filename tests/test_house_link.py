@@ -3,14 +3,16 @@ print the same.
 """
 
 import ast
+import textwrap
 
 import pytest
 
 from hostsim.setup import rename as rename_module
 from hostsim.setup.link import Linker, LinkError
 from hostsim.setup.rename import rename
+from hostsim.setup.settle import settle
 from hostsim.setup.shake import shake
-from tests.mpy import run_mpy
+from tests.mpy import ROOT, run_mpy
 
 MONEY = """
 from micropython import const
@@ -87,7 +89,8 @@ PROGRAM = {
 def written(units, folder):
     for name, text in units.items():
         path = folder / (
-            name.replace(".", "/") + ("/__init__.py" if name == "firmware" else ".py")
+            name.replace(".", "/")
+            + ("/__init__.py" if any(n.startswith(f"{name}.") for n in units) else ".py")
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -113,6 +116,42 @@ def test_a_linked_program_says_what_its_sources_say(tmp_path):
     plain = output(tmp_path / "plain")
     assert "started 1 stopped 2 [7, 8] [3, 1]" in plain and "PurseError empty" in plain
     assert output(tmp_path / "linked") == plain
+
+
+def test_modules_lie_beside_each_other_and_are_found_by_their_names(tmp_path):
+    paper = (ROOT / "firmware" / "paper.py").read_text()
+    app = """
+        import sys
+        from firmware.paper import leave
+        NAMES = ("firmware.deep.rare", "firmware.rare")
+        def start():
+            for name in NAMES:
+                print(__import__(name, None, None, ("WHAT",)).WHAT, name in sys.modules)
+                leave(name)
+                print(name in sys.modules)
+            from firmware.deep import rare
+            from firmware.deep.rare import WHAT as what, own
+            print(rare.WHAT, what, own())
+    """
+    deep = "from firmware.rare import WHAT as other\nWHAT = 'deep'\ndef own():\n    return other\n"
+    program = {
+        "firmware": "", "firmware.deep": "", "firmware.paper": paper, "firmware.deep.rare": deep,
+        "firmware.rare": "WHAT = 'flat'\n", "firmware.app": textwrap.dedent(app), "main": MAIN,
+    }  # fmt: skip
+    written(program, tmp_path / "plain")
+    units = Linker(program).units()
+    places = settle(units, ["an_", "cd_", "read"])
+    assert set(units) == {"app", "an_", "cd_", "main"} == {*places.values(), "main"}
+    written({name: ast.unparse(tree) for name, tree in units.items()}, tmp_path / "settled")
+    plain = output(tmp_path / "plain")
+    assert plain.split() == "deep True False flat True False deep deep flat".split()
+    assert output(tmp_path / "settled") == plain
+
+
+def test_a_text_that_begins_like_a_module_and_is_none_is_refused():
+    units = {"main": ast.parse("__import__('firmware.texts_' + code)\n")}
+    with pytest.raises(LinkError, match="'firmware.texts_' begins like a module's name"):
+        settle(units, [])
 
 
 def test_what_is_always_needed_is_one_unit_and_the_rest_stays_apart():

@@ -10,6 +10,7 @@ lines.
 from micropython import const
 
 from firmware.pricing import money
+from firmware.pricing.paper import leave
 from firmware.pricing.steps import billed
 
 TYPE_CHECKING = const(0)
@@ -120,10 +121,10 @@ class Bill:
 
     def _invoice(self, name: str, *more: int) -> "Any":
         """Enter the module that is only needed now and then."""
-        from firmware.pricing import invoice, leave
+        from firmware.pricing import invoice
 
         found = getattr(invoice, name)(self, *more)
-        leave("invoice")
+        leave("firmware.pricing.invoice")
         return found
 
     def scale(self) -> int:

@@ -4,6 +4,8 @@ The zone is a POSIX TZ string (IEEE Std 1003.1, 8.3, with the extension of RFC 8
 a rule from -167 to 167, negative daylight saving), for example "CET-1CEST,M3.5.0,M10.5.0/3".
 """
 
+from firmware.pricing.paper import leave
+
 DAY_S = 86400
 
 
@@ -50,12 +52,12 @@ class TimeZone:
     """
 
     def __init__(self, text: str) -> None:
-        from firmware.pricing import leave, zonetext
+        from firmware.pricing import zonetext
 
         try:
             self._std, self._dst, self._start, self._end = zonetext.parse(text)
         finally:
-            leave("zonetext")
+            leave("firmware.pricing.zonetext")
         self.text = text
         self._from = 1
         self._until = 0

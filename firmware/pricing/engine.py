@@ -19,6 +19,7 @@ from firmware.errors import PricingError
 from firmware.pricing import boundary, checkpoint, limits
 from firmware.pricing.bill import Bill
 from firmware.pricing.counter import CHARGING, PARKED, Counter
+from firmware.pricing.paper import leave
 
 TYPE_CHECKING = const(0)
 if TYPE_CHECKING:
@@ -176,10 +177,10 @@ class Engine(Counter):
 
     def next_change(self) -> tuple[int, int]:
         """The next known change of a price: (epoch ms or -1, session energy in mWh or -1)."""
-        from firmware.pricing import leave, outlook
+        from firmware.pricing import outlook
 
         found = outlook.next_change(self)
-        leave("outlook")
+        leave("firmware.pricing.outlook")
         return found
 
     def left(self, limit_minor: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ among them.
 from micropython import const
 
 from firmware.errors import FieldError, TariffError
+from firmware.pricing.paper import leave
 
 ENERGY = const(0)
 TIME = const(1)
@@ -58,7 +59,7 @@ class Tariff:
         """Read an OCPI Tariff object. Raises TariffError naming the field, what it must be and
         what came.
         """
-        from firmware.pricing import leave, reading
+        from firmware.pricing import reading
 
         try:
             tariff = Tariff()
@@ -67,7 +68,8 @@ class Tariff:
         except FieldError as error:
             raise TariffError(error.field, error.reason, error.given)
         finally:
-            leave("reading", "fields", "decimals", "jsontext")
+            leave("firmware.pricing.reading", "firmware.pricing.fields",
+                  "firmware.pricing.decimals", "firmware.pricing.jsontext")  # fmt: skip
 
     def valid_at(self, epoch_s: int) -> bool:
         """Whether start_date_time <= the instant < end_date_time (OCPI: the one valid at session

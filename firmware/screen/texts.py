@@ -2,13 +2,11 @@
 RAM, not a dict of a hundred; and only the language that is shown is there, the one before is left.
 """
 
-import gc
-import sys
-
 from firmware.errors import ConfigError
+from firmware.paper import leave as _leave
 
 LANGUAGES = ("en", "de", "fr")
-_PACKAGE = "firmware.screen"
+_MODULES = ("firmware.screen.texts_en", "firmware.screen.texts_de", "firmware.screen.texts_fr")
 
 
 class Words:
@@ -56,13 +54,9 @@ class Words:
 
 
 def leave(code: str) -> None:
-    """Give the memory of a language back. The package holds its modules too, not sys alone."""
-    package = sys.modules[_PACKAGE]
-    sys.modules.pop(_name(code), None)
-    if hasattr(package, "texts_" + code):
-        delattr(package, "texts_" + code)
-    gc.collect()
+    """Give the memory of a language back."""
+    _leave(_name(code))
 
 
 def _name(code: str) -> str:
-    return _PACKAGE + ".texts_" + code
+    return _MODULES[LANGUAGES.index(code)]

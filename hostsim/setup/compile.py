@@ -1,8 +1,8 @@
 """`make build`: the firmware as .mpy files (for RAM) and as a ROMFS image of the same tree.
 
 Only reads the firmware's files, never imports them. They are linked first (link.py, inline.py,
-rename.py): what is always needed becomes one unit with short names, because memory is what a
-charger has least of; build/linked/ keeps the linked sources, which a traceback's lines belong to.
+rename.py, settle.py): what is always needed becomes one unit with short names, because memory is
+what a charger has least of; build/linked/ keeps the linked sources, which a traceback's lines belong to.
 A file is compiled again when its source changed, a .mpy without source is removed, and
 build/manifest.json says what a tree consists of.
 """
@@ -11,6 +11,7 @@ import ast
 import fcntl
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -26,6 +27,7 @@ from hostsim.setup.inline import inline
 from hostsim.setup.link import Linker, LinkError
 from hostsim.setup.progress import SetupError, run, say
 from hostsim.setup.rename import rename
+from hostsim.setup.settle import settle
 from hostsim.setup.shake import shake
 from hostsim.setup.trim import LOGGING, trim_logging
 
@@ -60,6 +62,8 @@ class Manifest:
     files: dict[str, CompiledFile] = field(default_factory=dict)
     board: str = ""
     micropython: str = ""
+    modules: dict[str, str] = field(default_factory=dict)
+    """Path without suffix inside the tree, to the one of its source, where they differ."""
 
     @property
     def total_bytes(self) -> int:
@@ -72,7 +76,8 @@ class Manifest:
         """
         sizes: dict[str, int] = {}
         for path, file in self.files.items():
-            room = room_of(Path(path))
+            stem = path.removesuffix(".mpy")
+            room = room_of(Path(self.modules.get(stem, stem)))
             sizes[room] = sizes.get(room, 0) + file.size
         return dict(sorted(sizes.items()))
 
@@ -119,15 +124,20 @@ def compile_firmware(
     with _exclusive(out):
         before = read_manifest(manifest_path)
         wanted = linked_sources(sources() if plain is None else plain, out.parent / "linked")
+        moved = _moved(out.parent / "linked")
         with ThreadPoolExecutor(max_workers=4) as pool:
             compile_one = partial(_compile, out, before, lines)
             results = list(pool.map(compile_one, wanted.keys(), wanted.values()))
-        errors = [result for result in results if isinstance(result, str)]
+        errors = [
+            moved.get(name, name).replace("/", ".") + result.removeprefix(_module(name))
+            for name, result in zip(wanted, results, strict=True)
+            if isinstance(result, str)
+        ]
         if errors:
             raise SetupError(
                 f"{len(errors)} of {len(wanted)} files do not compile for MicroPython:", *errors
             )
-        manifest = Manifest(_version(), board=board, micropython=micropython)
+        manifest = Manifest(_version(), board=board, micropython=micropython, modules=moved)
         for name, result in zip(wanted, results, strict=True):
             assert isinstance(result, CompiledFile)
             manifest.files[f"{name}.mpy"] = result
@@ -164,8 +174,11 @@ def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
         gone = shake(units)
         inlined = inline(units)
         names = rename(units)
+        places = settle(units, names.values())
     except (LinkError, SyntaxError) as error:
         raise SetupError(f"the firmware cannot be linked: {error}") from error
+    modules |= {new: new for new in places.values()}
+    shutil.rmtree(folder, ignore_errors=True)
     for unit, tree in units.items():
         path = folder / f"{modules[unit]}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,8 +189,14 @@ def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
         "names": names,
         "left_out": gone,
         "inlined": inlined,
+        "modules": {new: modules[old] for old, new in places.items()},
     }
     _write(folder / "names.json", json.dumps(kept, indent=1, sort_keys=True).encode())
+
+
+def _moved(folder: Path) -> dict[str, str]:
+    moved: dict[str, str] = json.loads((folder / "names.json").read_text())["modules"]
+    return moved
 
 
 def _module(name: str) -> str:
@@ -217,7 +236,7 @@ def read_manifest(path: Path) -> Manifest:
         data = json.loads(path.read_text())
         files = {name: CompiledFile(**entry) for name, entry in data["files"].items()}
         where = {key: data.get(key, "") for key in ("board", "micropython")}
-        return Manifest(data["version"], files, **where)
+        return Manifest(data["version"], files, **where, modules=data.get("modules", {}))
     except (OSError, ValueError, KeyError, TypeError):
         return Manifest("")
 

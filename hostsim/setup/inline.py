@@ -2,11 +2,11 @@
 bytes of heap beyond its bytecode, wherever its code lies.
 
 A function is taken when its name is defined once and mentioned once in everything that is linked,
-and that mention is a statement of its own in the same module, for a method in the same class on
-`self`: `f(a)`, `x = f(a)`, `return f(a)`, each with an await when it is a coroutine. A function
-that is one expression may be called inside another expression. What is evaluated, and in which
-order, does not change. A traceback names the function that the code now lies in; `names.json`
-beside the linked sources says which that is.
+and that mention is a statement of its own in the same module: `f(a)`, `x = f(a)`, `return f(a)`,
+each with an await when it is a coroutine; of a method as well `self.f(a)` and `other.f(a)`, which
+can only be this one. A function that is one expression may be called inside another expression.
+What is evaluated, and in which order, does not change. A traceback names the function that the
+code now lies in; `names.json` beside the linked sources says which that is.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def inline(units: dict[str, ast.Module]) -> dict[str, str]:
             while again:
                 again = False
                 for node in [n for n in owner.body if isinstance(n, _DEFS) and known.once(n)]:
-                    where = _into_caller(owner, node)
+                    where = _into_caller(tree, node, owner is not tree)
                     if where:
                         owner.body.remove(node)
                         done[node.name] = where
@@ -97,13 +97,14 @@ def _know(units: dict[str, ast.Module]) -> _Known:
             elif isinstance(node, ast.arg):
                 stored.add(node.arg)
     spoken = spoken_words(units.values())
-    return _Known(mentions, defined, stored, foreign_names() | spoken, spoken_prefixes(spoken))
+    kept = foreign_names() | spoken
+    prefixes = spoken_prefixes(spoken)
+    return _Known(mentions, defined, stored, kept, prefixes)
 
 
-def _into_caller(owner: ast.Module | ast.ClassDef, node: _Def) -> str:
+def _into_caller(tree: ast.Module, node: _Def, method: bool) -> str:
     """Puts it into the function that calls it; that one's name, "" when it must stay."""
-    method = isinstance(owner, ast.ClassDef)
-    for caller in _callers(owner):
+    for caller in _callers(tree):
         if caller is node:
             continue
         for block in _blocks(caller):
@@ -120,8 +121,8 @@ def _into_caller(owner: ast.Module | ast.ClassDef, node: _Def) -> str:
     return ""
 
 
-def _callers(owner: ast.Module | ast.ClassDef) -> Iterator[_Def]:
-    for node in owner.body:
+def _callers(tree: ast.Module) -> Iterator[_Def]:
+    for node in tree.body:
         if isinstance(node, _DEFS):
             yield node
         elif isinstance(node, ast.ClassDef):
@@ -164,15 +165,17 @@ def _check(caller: _Def, node: _Def, call: ast.Call, method: bool) -> None:
     f, args = call.func, node.args
     if method != isinstance(f, ast.Attribute):
         raise NotPossibleError
-    if method and not (isinstance(f, ast.Attribute) and is_self(f.value) and _has_self(caller)):
-        raise NotPossibleError
     if method and not _has_self(node):
+        raise NotPossibleError
+    if method and isinstance(f, ast.Attribute) and is_self(f.value) and not _has_self(caller):
         raise NotPossibleError
     if args.vararg or args.kwarg or args.kwonlyargs or args.posonlyargs:
         raise NotPossibleError
     if any(isinstance(a, ast.Starred) for a in call.args) or any(not k.arg for k in call.keywords):
         raise NotPossibleError
     if any(isinstance(n, _APART) for statement in node.body for n in ast.walk(statement)):
+        raise NotPossibleError
+    if any(isinstance(n, ast.Name) and n.id == "super" for s in node.body for n in ast.walk(s)):
         raise NotPossibleError
     if any(isinstance(n, (ast.Lambda, *_DEFS)) for s in caller.body for n in ast.walk(s)):
         raise NotPossibleError  # its locals may be another function's, too

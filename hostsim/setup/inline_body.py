@@ -75,12 +75,21 @@ def _given(node: _Def, call: ast.Call, method: bool) -> list[tuple[str, ast.expr
     return found
 
 
+def _other(call: ast.Call) -> ast.expr | None:
+    """Whose method it is, where that is not `self`."""
+    f = call.func
+    return f.value if isinstance(f, ast.Attribute) and not is_self(f.value) else None
+
+
 def _as_expression(
     caller: _Def, node: _Def, statement: ast.stmt, call: ast.Call, method: bool
 ) -> ast.stmt:
     """Where all that is given are names and constants."""
     given = dict(_given(node, call, method))
     ours = locals_of(caller)
+    other = _other(call)
+    if other is not None:
+        given["self"] = other
     for value in given.values():
         if not (
             isinstance(value, ast.Constant) or (isinstance(value, ast.Name) and value.id in ours)
@@ -107,6 +116,9 @@ def _as_statements(
     taken |= {n.id for s in node.body for n in ast.walk(s) if isinstance(n, ast.Name)}
     meanings: dict[str, ast.expr] = {}
     before: list[ast.stmt] = []
+    other = _other(call)
+    if other is not None:
+        given.insert(0, ("self", other))
     for name, value in given:
         fixed = isinstance(value, ast.Constant) or (
             isinstance(value, ast.Name) and value.id in ours
