@@ -25,6 +25,7 @@ from pathlib import Path
 from hostsim.setup import BUILD, LIB, ROOT
 from hostsim.setup.inline import inline
 from hostsim.setup.link import Linker, LinkError
+from hostsim.setup.literal import literal
 from hostsim.setup.progress import SetupError, run, say
 from hostsim.setup.rename import rename
 from hostsim.setup.settle import settle
@@ -173,6 +174,7 @@ def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
         units = linker.units()
         gone = shake(units)
         inlined = inline(units)
+        literals = literal(units)
         names = rename(units)
         places = settle(units, names.values())
     except (LinkError, SyntaxError) as error:
@@ -189,6 +191,7 @@ def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
         "names": names,
         "left_out": gone,
         "inlined": inlined,
+        "literals": literals,
         "modules": {new: modules[old] for old, new in places.items()},
     }
     _write(folder / "names.json", json.dumps(kept, indent=1, sort_keys=True).encode())
