@@ -13,6 +13,7 @@ All numbers are little-endian. A sitting: length u32, now u32, wake u32, items. 
 u32, now u32, horizon u32, items. An item: kind u8, channel u8, length u32, data.
 """
 
+import json
 import os as _os
 import socket as _socket
 import struct
@@ -351,6 +352,13 @@ for name in _RARE:
     __import__("firmware." + name)
 
 
+def _say(self, kind, what) -> None:
+    self.send(kind + json.dumps(what))  # json.dump asks for a socket of the interpreter's own
+
+
+board.host.World.say = _say
+
+
 def _spare_hardware() -> None:
     spare = hunger_mpy.spare
     spare(UART, "write", "any", "init")
@@ -359,7 +367,7 @@ def _spare_hardware() -> None:
     spare(loop_mpy.Poll, "register", "unregister", "ipoll")
     spare(loop_mpy.TaskQueue, "push", "remove")
     hunger_mpy.ends(loop_mpy.TaskQueue, "pop")
-    spare(board.host.World, "send", "contactor", "offer", "show", "feed")
+    spare(board.host.World, "send", "say", "contactor", "offer", "show", "feed")
     spare(board.host.Board, "trace", "reset")
 
 
