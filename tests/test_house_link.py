@@ -9,6 +9,8 @@ import pytest
 
 from hostsim.setup import rename as rename_module
 from hostsim.setup.link import Linker, LinkError
+from hostsim.setup.literal import literal
+from hostsim.setup.pool import pool
 from hostsim.setup.rename import rename
 from hostsim.setup.settle import settle
 from hostsim.setup.shake import shake
@@ -105,6 +107,8 @@ def output(folder):
 def linked(program):
     units = Linker(program).units()
     gone = shake(units)
+    literal(units)
+    pool(units)
     names = rename(units)
     return {name: ast.unparse(tree) for name, tree in units.items()}, names, gone
 
@@ -146,6 +150,65 @@ def test_modules_lie_beside_each_other_and_are_found_by_their_names(tmp_path):
     plain = output(tmp_path / "plain")
     assert plain.split() == "deep True False flat True False deep deep flat".split()
     assert output(tmp_path / "settled") == plain
+
+
+def test_a_name_that_always_means_the_same_is_what_it_means_wherever_that_is_the_same():
+    units = {
+        "firmware.app": ast.parse(
+            "from micropython import const\nA = const('ok')\nB = (A, -1, b'x')\nC = 5\nD = []\n"
+            "E = 'one'\nF = 'a text that is long'\nG = 'asked'\nH = 1\nH = 2\nK = 'by'\n"
+            "def f(C):\n    return A, B, C, D, f'{A}!{C}'\n"
+            "def g(x):\n    global H\n    return x is E, F, G, H, K\n"
+        ),
+        "firmware.late": ast.parse(
+            "from firmware.app import A, F\ndef h():\n    from firmware.app import K\n"
+            "    return A, F, K, app.G\n"
+        ),
+    }
+    assert literal(units) == ["A", "B"]
+    app = ast.unparse(units["firmware.app"])
+    assert "return ('ok', ('ok', -1, b'x'), C, D, f'ok!{C}')" in app
+    assert all(f"{name} = " in app for name in "CDEFGHK")
+    late = ast.unparse(units["firmware.late"]).splitlines()
+    assert [line for line in late if line] == [
+        "from firmware.app import F", "def h():", "    from firmware.app import K",
+        "    return ('ok', F, K, app.G)",
+    ]  # fmt: skip
+
+
+def test_words_that_are_only_raised_are_cut_from_one_text(tmp_path):
+    app = """
+        WORDS = "said and raised"
+        def fail(n, text):
+            if n == 0:
+                raise ValueError("a text that is only raised")
+            if n == 1:
+                raise ValueError("only raised")
+            if n == 2:
+                raise ValueError("{%s} is too short" % text)
+            if n == 3:
+                raise ValueError(f"{{{n}}} of {n:02X}, {text} was {text!r}")
+            if n == 4:
+                raise ValueError(f"in {n:03d} cases, {text}")
+            if n == 5:
+                raise ValueError("said and raised", "größer als erlaubt")
+        def start():
+            print("said and raised")
+            for n in range(6):
+                try:
+                    fail(n, "x%sy")
+                except ValueError as e:
+                    print(e.args)
+    """
+    program = {"firmware": "", "firmware.app": textwrap.dedent(app), "main": MAIN}
+    written(program, tmp_path / "plain")
+    units = Linker(program).units()
+    assert pool(units) == 4
+    text = ast.unparse(units["firmware.app"])
+    assert text.count("a text that is only raised") == 1 and "only raised')" not in text
+    written({name: ast.unparse(tree) for name, tree in units.items()}, tmp_path / "pooled")
+    assert "in 004 cases" in output(tmp_path / "plain")
+    assert output(tmp_path / "pooled") == output(tmp_path / "plain")
 
 
 def test_a_text_that_begins_like_a_module_and_is_none_is_refused():

@@ -178,8 +178,10 @@ def test_no_reader_is_on_while_no_tap_could_do_anything():
         await act(world, "emergency", on=False)
         await until_state(world, "free")
         await charging(world)  # with a bank card: only it can stop
-        await world.until(lambda: not world.reader.field, 30, "the RFID reader to be off")
-        assert world.terminal.reader.awaiting
+        await world.until(
+            lambda: not world.reader.field and world.terminal.reader.awaiting, 30,
+            "the RFID reader to be off and the terminal's on",
+        )  # fmt: skip
         await act(world, "stop")
         await act(world, "unplug")
         await until_record(world, "captured")

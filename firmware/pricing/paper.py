@@ -1,5 +1,5 @@
-"""Memory is short on a charger: what is needed only now and then (reading a tariff, closing a bill)
-is entered when needed and left again.
+"""Memory is short on a charger: what is needed only now and then (reading a tariff, closing a
+bill) is entered when needed and left again.
 """
 
 import sys

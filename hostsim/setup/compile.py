@@ -1,8 +1,9 @@
 """`make build`: the firmware as .mpy files (for RAM) and as a ROMFS image of the same tree.
 
-Only reads the firmware's files, never imports them. They are linked first (link.py, inline.py,
-rename.py, settle.py): what is always needed becomes one unit with short names, because memory is
-what a charger has least of; build/linked/ keeps the linked sources, which a traceback's lines belong to.
+Only reads the firmware's files, never imports them. They are linked first (docs/architecture.md,
+"From source to charger"): what is always needed becomes one unit with short names, because memory
+is what a charger has least of; build/linked/ keeps the linked sources, which a traceback's lines
+belong to.
 A file is compiled again when its source changed, a .mpy without source is removed, and
 build/manifest.json says what a tree consists of.
 """
@@ -26,6 +27,7 @@ from hostsim.setup import BUILD, LIB, ROOT
 from hostsim.setup.inline import inline
 from hostsim.setup.link import Linker, LinkError
 from hostsim.setup.literal import literal
+from hostsim.setup.pool import pool
 from hostsim.setup.progress import SetupError, run, say
 from hostsim.setup.rename import rename
 from hostsim.setup.settle import settle
@@ -175,6 +177,7 @@ def _link(own: dict[str, Path], folder: Path, digest: str) -> None:
         gone = shake(units)
         inlined = inline(units)
         literals = literal(units)
+        pool(units)
         names = rename(units)
         places = settle(units, names.values())
     except (LinkError, SyntaxError) as error:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 
 from hostsim.setup.scopes import arguments
 
-_INTERNED = 10
+INTERNED = 10
 """MicroPython keeps texts of up to so many characters once for all modules."""
 
 
@@ -125,7 +125,7 @@ def _kept(
 
 def _is_small(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and (
-        type(node.value) is int or (type(node.value) is str and len(node.value) <= _INTERNED)
+        type(node.value) is int or (type(node.value) is str and len(node.value) <= INTERNED)
     )
 
 
