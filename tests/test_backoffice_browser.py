@@ -48,6 +48,8 @@ class Desk:
         self.office: BackOffice = desk.office(directory, operator)
         self.office._now_ms = self.now_ms
         self._fill()
+        self.office.members.add("ACME-7", by="root", name="Acme fleet")
+        self.office.members.add_card("ACME-7", "04a1b2c3d4e5f6", by="root", label="van 3")
         for name, role in (("ann", "finance"), ("bert", "finance"), ("root", "admin")):
             desk.somebody(self.office, name, role)
         self._ready = threading.Event()
@@ -257,7 +259,7 @@ def test_every_page_fits_a_phone_and_the_keyboard_reaches_all(browser: Any, serv
     page = opened(browser, served, "root", PHONE)
     paths = ("", "fleet", "fleet/MU-01", "payments", "sessions", "sessions/1", "invoices",
              "invoices/MU-01-I000001", "refunds", "sessions/1/refund", "reports", "tariffs",
-             "tariffs/new", "people", "audit", "invoices/check")  # fmt: skip
+             "tariffs/new", "members", "people", "audit", "invoices/check")  # fmt: skip
     for path in paths:
         page.goto(f"{served.address}/{path}")
         is_wide_enough(page)

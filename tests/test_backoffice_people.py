@@ -95,11 +95,12 @@ def test_failures_are_forgotten_after_their_time() -> None:
 
 def test_each_role_may_what_it_may(office: BackOffice) -> None:
     wanted = {
-        "viewer": {"/": 200, "/bills": 403, "/invoices/check": 403, "/audit": 403, "/people": 403},
-        "support": {"/": 200, "/bills": 403, "/invoices/check": 403, "/people": 403},
+        "viewer": {"/": 200, "/bills": 403, "/members": 403, "/audit": 403, "/people": 403},
+        "support": {"/": 200, "/bills": 403, "/members": 403, "/people": 403},
         "finance": {
             "/": 200,
             "/bills": 200,
+            "/members": 200,
             "/invoices/check": 200,
             "/audit": 200,
             "/people": 403,

@@ -13,6 +13,7 @@ and what is allowed.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import secrets
 import zlib
@@ -27,7 +28,9 @@ from hostsim.backoffice.bill_tables import BY, AccountTerms
 from hostsim.backoffice.member_tables import Member, MemberCard, MemberList, MemberTariff
 from hostsim.backoffice.models import writing
 
-_FACTS = {"name": 80, "email": 120, "address": 400, "vat_id": 32}
+FACTS = {"name": 80, "email": 120, "address": 400, "vat_id": 32}
+"""What invoices need of an account, and how long it may be."""
+
 _UIDS = (4, 7, 10)
 _MOST_TARIFF = 8000
 MOST_TARIFFS = 8
@@ -53,6 +56,22 @@ def uid_bytes(text: str) -> bytes:
     if len(uid) not in _UIDS:
         raise MemberError("uid", f"must be 4, 7 or 10 bytes in hex (given {text[:40]})")
     return uid
+
+
+def last_moment(day: str) -> int:
+    """The end of a card's last day, YYYY-MM-DD in UTC, as epoch ms."""
+    try:
+        after = datetime.date.fromisoformat(day) + datetime.timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise MemberError("expires", f"must be YYYY-MM-DD (given {day[:20]})") from None
+    midnight = datetime.datetime.combine(after, datetime.time(), datetime.UTC)
+    return int(midnight.timestamp()) * 1000
+
+
+def last_day(expires_at: int) -> str:
+    """`last_moment` the other way round."""
+    moment = datetime.datetime.fromtimestamp((expires_at - 1) / 1000, datetime.UTC)
+    return moment.date().isoformat()
 
 
 def uid_hash(salt_hex: str, uid: bytes) -> str:
@@ -88,8 +107,8 @@ class Members:
         if not 0 < len(account) <= 32 or not plain:
             raise MemberError("account", "must be 1 to 32 of A-Z a-z 0-9 - _ . : /")
         for name, value in facts.items():
-            if name not in _FACTS or len(value) > _FACTS[name]:
-                raise MemberError(name, f"must have at most {_FACTS.get(name, 0)} characters")
+            if name not in FACTS or len(value) > FACTS[name]:
+                raise MemberError(name, f"must have at most {FACTS.get(name, 0)} characters")
         with writing(self._engine) as db:
             if db.get(Member, account) is not None:
                 raise MemberError("account", f"{account} is there already")
@@ -211,6 +230,11 @@ class Members:
                     }
                 )
         return list(found.values())
+
+    def tariffs(self) -> list[str]:
+        """Names of members' own tariffs."""
+        with Db(self._engine) as db:
+            return list(db.scalars(select(MemberTariff.name).order_by(MemberTariff.name)))
 
     def _note(self, db: Db, by: str, action: str, subject: str, detail: str) -> None:
         audit.note(db, self._now_ms(), by, action, subject, detail)

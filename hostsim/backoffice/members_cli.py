@@ -4,7 +4,6 @@ database brings every change to its chargers within seconds.
 
 from __future__ import annotations
 
-import datetime
 import json
 import time
 from collections.abc import Callable
@@ -58,11 +57,12 @@ def card(
     db: Database = _RUN,
 ) -> None:
     """A card of an account, new or valid again."""
-    expires_at = _day_after_ms(expires) if expires else 0
+    from hostsim.backoffice.members import last_moment
+
     found = _do(
         db,
         lambda members: members.add_card(
-            account, uid, by=_BY, expires_at=expires_at, label=label
+            account, uid, by=_BY, expires_at=last_moment(expires) if expires else 0, label=label
         ),
     )
     typer.echo(f"card {found} of {account}")
@@ -128,12 +128,3 @@ def _do(db: str, work: Callable[[Any], Any]) -> Any:
             return work(Members(engine, lambda: time.time_ns() // 1_000_000))
         except MemberError as exc:
             raise typer.BadParameter(str(exc)) from exc
-
-
-def _day_after_ms(text: str) -> int:
-    try:
-        day = datetime.date.fromisoformat(text) + datetime.timedelta(days=1)
-    except ValueError as exc:
-        raise typer.BadParameter(f"--expires {text}: must be YYYY-MM-DD") from exc
-    midnight = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
-    return int(midnight.timestamp()) * 1000

@@ -23,6 +23,7 @@ from hostsim.backoffice.pages import (
     health,
     invoices,
     login,
+    members,
     ocpi,
     overview,
     pay,
@@ -40,8 +41,8 @@ from hostsim.backoffice.service import BackOffice
 _STATIC = Path(__file__).with_name("static")
 _HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
 _PARTS = (
-    login, health, public, pay, overview, fleet, payments, refunds, sessions, invoices, bills,
-    reports, tariffs, ocpi, people,
+    login, health, public, pay, overview, fleet, payments, refunds, sessions, invoices, members,
+    bills, reports, tariffs, ocpi, people,
 )  # fmt: skip
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not now", 413: "Too much", 429: "Slowly"}
 

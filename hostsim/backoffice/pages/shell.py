@@ -56,6 +56,7 @@ NAVIGATION = (
     ("payments", "payments", "Payments", "viewer"),
     ("invoices", "invoices", "Invoices", "viewer"),
     ("refunds", "refunds", "Refunds", "viewer"),
+    ("members", "members", "Members", "finance"),
     ("bills", "bills", "Accounts", "finance"),
     ("reports", "reports", "Reports", "viewer"),
     ("tariffs", "tariffs", "Tariffs", "viewer"),
