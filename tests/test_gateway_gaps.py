@@ -26,6 +26,7 @@ from hostsim.backoffice.gateways.base import (
 from hostsim.backoffice.operator import Operator
 from hostsim.world import DEFAULT_TARIFF
 from tests import desk
+from tests.house_gateway import Till
 from tests.pay import CHARGER, CRC, House, Station
 
 pytestmark = pytest.mark.timeout(120)
@@ -138,6 +139,32 @@ def test_stop_while_the_hold_is_being_asked_for_leaves_nothing_held(
     house.turn()
     assert house.now().state == "cancelled" and kept(house) == []
     assert house.station.starts == [] and "It was cancelled" in house.shown()
+
+
+def test_a_second_card_that_is_held_after_the_driver_gave_up_is_given_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first card's payment is at the gateway, and must not be taken for the second one's."""
+    gateway, real = house.phone.gateway, house.phone.gateway.hold
+    house.pay(method="button")
+    assert house.now().state == "declined"
+    first = Payment("till-0", house.now().id, "failed", "EUR", 0)
+    assert isinstance(gateway, Till)
+    gateway._payments["till-0"] = first
+
+    def slowly(*args: Any) -> Payment:
+        house.phone.stop(house.now())
+        house.turn()  # the cashier looks for it while the bank still thinks
+        assert house.now().state == "cancelling"
+        house.ms += 121_000
+        house.turn()  # and gives up: nothing is there but the first card's
+        return real(*args)
+
+    monkeypatch.setattr(gateway, "hold", slowly)
+    house.browser.post(house.page + "/again", data=COIN)
+    house.turn()
+    assert house.now().state == "cancelled" and kept(house) == []
+    assert house.station.starts == [] and house.differences() == []
 
 
 def test_stop_is_on_the_page_while_the_bank_is_asked(

@@ -162,8 +162,8 @@ class Cashier:
         except Refused as exc:
             self._move(pay, pays.DECLINED, why="gateway_refused", fault=_fault(exc))
             return
-        if not self._seen(pay, found):  # given up meanwhile: now it is known what to give back
-            pays.refer(self._office.engine, pay.id, found.reference)
+        if not self._seen(pay, found):
+            pays.came_late(self._office.engine, pay, found.reference)
 
     def _seen(self, pay: Pay, found: Payment) -> bool:
         """What the gateway says of a payment that is not held yet; False: it has moved on."""
@@ -326,10 +326,14 @@ class Cashier:
         """The hold of a request whose answer never came; None when there is none, for certain."""
         found = self.gateway.find(pay.id, int(time.time()) - _LIST_S)  # the gateway's own time
         quiet_ms = self._office.operator.pay_give_up_s * 2000
-        if found is None and self._now() - pay.asked_at > quiet_ms:
-            self._move(pay, pays.CANCELLED, settled_at=self._now())
-        elif found is None:  # a request may still be under way
+        if found is not None and found.state in (base.HELD, base.ACTION, base.CAPTURED):
+            return found
+        if self._now() - pay.asked_at <= quiet_ms:  # a request may still be under way; what is
+            # there may be the declined card before it
             self._move(pay, pays.CANCELLING, next_at=self._now() + _LOOK_MS)
+            return None
+        if found is None:
+            self._move(pay, pays.CANCELLED, settled_at=self._now())
         return found
 
     # -- when it does not work

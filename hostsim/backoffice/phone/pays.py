@@ -127,11 +127,16 @@ def move(engine: Engine, pay: Pay, state: str, **fields: Any) -> bool:
         return True
 
 
-def refer(engine: Engine, identity: str, reference: str) -> None:
-    """The gateway's name of a payment that was given up while its hold was being asked for."""
+def came_late(engine: Engine, pay: Pay, reference: str) -> None:
+    """A hold was answered after its payment had been given up: now it is known what to give back,
+    even when nothing was found before."""
     with writing(engine) as db:
-        row = db.get_one(Pay, identity, with_for_update=True)
-        row.reference = row.reference or reference
+        row = db.get_one(Pay, pay.id, with_for_update=True)
+        if row.attempt != pay.attempt or row.state not in (CANCELLING, CANCELLED):
+            return
+        if row.reference != reference:
+            row.reference = reference
+            _into(row, CANCELLING)
 
 
 def again(engine: Engine, pay: Pay, method: str, now_ms: int) -> bool:
