@@ -48,8 +48,9 @@ def close(app, asked: dict) -> dict:
     known = find(app.ledger, refund)
     if known is None or known.fields.get("way") not in OUTSIDE:
         raise CommandError("refund", "must be one that is with the acquirer", refund)
-    if known.kind == "refund_sent":
-        app.remote.settled.append((refund, args["ok"], known.fields))
+    settled = app.remote.settled  # told again before it is written, as after a lost answer
+    if known.kind == "refund_sent" and refund not in [told[0] for told in settled]:
+        settled.append((refund, args["ok"], known.fields))
         app.remote.refund_at = 0
     return answer(app, refund)
 

@@ -23,9 +23,11 @@ class Phone:
     """One driver. `page`: the payment's own address once there is one; `text`: the page it
     shows."""
 
-    def __init__(self) -> None:
-        """Nothing is open."""
-        self._client = httpx.AsyncClient(follow_redirects=True, timeout=30)
+    def __init__(self, address: str = "") -> None:
+        """Nothing is open. `address`: its own (one of 127.0.0.0/8), for pages that count holds by
+        it."""
+        own = httpx.AsyncHTTPTransport(local_address=address) if address else None
+        self._client = httpx.AsyncClient(follow_redirects=True, timeout=30, transport=own)
         self.page = ""
         self.text = ""
         self.status = 0

@@ -388,6 +388,26 @@ def pending_refund(house: House, monkeypatch: pytest.MonkeyPatch) -> str:
     return refund
 
 
+def test_a_charger_that_lost_power_before_it_wrote_the_refund_is_told_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.started(500)
+    monkeypatch.setattr(house.station, "_do_refund_done", lambda args: "")  # answered, not written
+    refund = house.ask_refund(100)
+    house.turn(2)
+    house.station.obey()
+    told = [c for c in house.office.commands() if c["name"] == "refund_done"]
+    assert [c["state"] for c in told] == ["ok"]
+    house.office.refunds.tend()
+    assert len([c for c in house.office.commands() if c["name"] == "refund_done"]) == 1
+    monkeypatch.undo()
+    house.ms += 1_801_000
+    house.office.refunds.tend()
+    house.station.obey()
+    assert house.office.refunds.follow(refund)["state"] == "done" and house.differences() == []
+    assert len([r for r in house.station.records if r["type"] == "refunded"]) == 1
+
+
 def test_a_fault_of_the_program_is_logged_counted_shown_and_stops_no_other_payment(
     house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

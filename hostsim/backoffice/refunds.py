@@ -38,6 +38,7 @@ from hostsim.backoffice.rules import OUTSIDE, REASONS
 EXPIRES_S = 7 * 24 * 3600.0
 _ACCOUNT = "account"
 _LIVE = ("sent", "ok")  # a command that may still work, or did
+_AGAIN_MS = 1_800_000  # a charger that took the answer and has no record of it lost power
 _NAME = 32
 _ORDER = tuple(
     """
@@ -223,9 +224,16 @@ class Refunds:
             return None
         if word.way == _ACCOUNT and not order.acquirer:
             return self._credit
-        if order.acquirer and _command_state(db, order.confirmation) not in _LIVE:
+        if order.acquirer and not self._told(db, order.confirmation):
             return self._send_confirmation
         return None
+
+    def _told(self, db: Db, identity: str) -> bool:
+        """Whether the charger has the answer, or may have: it works on it between sessions."""
+        command = db.get(Command, identity) if identity else None
+        if command is None or command.state not in _LIVE:
+            return False
+        return command.state == "sent" or self._now_ms() - command.sent_at < _AGAIN_MS
 
     def _credit(self, refund: str) -> None:
         """Nobody has to pay: less is billed on the account."""

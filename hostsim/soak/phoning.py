@@ -26,7 +26,8 @@ class Phoning:
         """Nothing is scanned yet."""
         self._world = world
         self._dice = dice
-        self._phone = Phone()
+        where = [dice.randrange(1, 255) for _ in range(3)]  # as each driver has another
+        self._phone = Phone("127.{}.{}.{}".format(*where))
         self._task: asyncio.Task[None] | None = None
         self._since = time.monotonic()
 
