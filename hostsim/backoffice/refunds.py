@@ -188,13 +188,9 @@ class Refunds:
         if self._send is None:
             return ""
         command = self._send(
-            charger,
-            "refund_done",
-            expires_in_s=EXPIRES_S,
-            refund=refund,
-            ok=accepted,
+            charger, "refund_done", expires_in_s=EXPIRES_S, refund=refund, ok=accepted,
             operator=operator,
-        )
+        )  # fmt: skip
         self._keep(refund, "confirmation", command)
         return command
 
