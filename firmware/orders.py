@@ -63,11 +63,20 @@ def _tariff(app, raw: bytes) -> dict:
     return {"about": "tariff", "ok": True, "detail": detail}
 
 
+def _parsed(raw):
+    """Leaves what parses it before it is checked: memory holds one of them at a time."""
+    from firmware.config import parse
+
+    try:
+        return parse(bytes(raw))
+    finally:
+        leave("firmware.config")
+
+
 def config(app, raw) -> dict:
     """A new configuration is checked whole, tried as start-up would, and used after the next
     restart between sessions; the one in force is kept for a start-up that cannot use it.
     """
-    from firmware.config import parse
     from firmware.usable import check
 
     name = app.board.files + "/config.json"
@@ -75,12 +84,12 @@ def config(app, raw) -> dict:
         if f.read() == raw:
             return {"detail": "configuration is stored already"}
     try:
-        cfg = parse(bytes(raw))
+        cfg = _parsed(raw)
         check(cfg)
     except MemoryError:
         raise ConfigError("", "memory is short: send it again between sessions")
     finally:
-        leave("firmware.config", "firmware.usable")
+        leave("firmware.usable")
     if cfg.charger != app.cfg.charger:
         raise ConfigError("charger", "must be %s, this charger" % app.cfg.charger, cfg.charger)
     with open(name + ".new", "wb") as f:

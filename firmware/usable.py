@@ -24,20 +24,34 @@ def check(cfg) -> None:
     """Raises ConfigError for the first field of `cfg` (config.Config, `once` not emptied) that
     start-up could not use.
     """
-    from firmware.meter.profiles import load
     from firmware.pricing.calendar import TimeZone
-    from firmware.terminal.profiles import load as load_terminal
 
     once = cfg.once
     try:
         TimeZone(once["time_zone"])
         currency_number(cfg.currency)
         if once["meter.model"] != "auto":
-            load(once["meter.model"])
-        load_terminal(once["terminal.profile"])
+            _meter(once["meter.model"])
+        _terminal(once["terminal.profile"])
     except ConfigError:
         raise
     except FieldError as e:
         raise ConfigError("time_zone", e.reason, once["time_zone"])
+
+
+def _meter(name: str) -> None:
+    from firmware.meter.profiles import load
+
+    try:
+        load(name)
     finally:
-        leave("firmware.meter.profiles", "firmware.terminal.profiles")
+        leave("firmware.meter.profiles")
+
+
+def _terminal(name: str) -> None:
+    from firmware.terminal.profiles import load
+
+    try:
+        load(name)
+    finally:
+        leave("firmware.terminal.profiles")
