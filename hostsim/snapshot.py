@@ -46,7 +46,7 @@ def snapshot(world: World) -> dict[str, Any]:
             "pointer_bits": world.hello.get("bits", 0),
             "micropython": world.hello.get("micropython", ""),
         },
-        "cards": _CARDS + (_RFID if world.reader is not None else []),
+        "cards": (_RFID if world.reader is not None else []) + _CARDS,  # what is special first
         "reader": {
             "fitted": world.reader is not None,
             "connected": world.reader is not None and world.reader.line.connected,

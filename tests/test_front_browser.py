@@ -159,7 +159,7 @@ def test_other_cards_lie_in_a_menu(page: Any) -> None:
 
 
 def test_all_plugs_can_be_pulled_and_put_back(page: Any, served: Served) -> None:
-    for name in ("network", "meter", "terminal", "power"):
+    for name in ("network", "meter", "terminal", "reader", "power"):
         switch = page.get_by_test_id(f"switch-{name}")
         for on in ("false", "true"):
             switch.click()

@@ -187,6 +187,7 @@ def _the_code_leads_to_the_receipt(page: Any, real: Live) -> None:
 def test_pulling_the_plugs_is_seen_and_mended(page: Any, real: Live) -> None:
     at = page.get_by_test_id
     expect(at("status-firmware")).to_have_attribute("data-on", "true")
+    expect(at("switch-reader")).to_be_hidden()  # there is none
     at("switch-terminal").click()
     expect(at("light")).to_have_attribute("data-light", "red")
     at("switch-terminal").click()

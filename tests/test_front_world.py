@@ -54,7 +54,7 @@ class FakeWorld:
         self.state = "free"
         self.speed = 1
         self.time_ms = 0
-        self.on = {"network": True, "meter": True, "terminal": True, "power": True}
+        self.on = {"network": True, "meter": True, "terminal": True, "power": True, "reader": True}
         self.emergency = False
         self.card = ""
         self.seq = 0
@@ -107,6 +107,7 @@ class FakeWorld:
             },
             "heap": {"total": 196608, "used": 118304, "peak": 141120},
             "firmware": {"version": "0.1.0", "pointer_bits": 32, "micropython": "1.25.0"},
+            "reader": {"fitted": True, "connected": self.on["reader"]},
             "cards": [{"name": name, "help": text} for name, text in CARDS.items()],
             "languages": ["en", "de", "fr"],
             "books": self._books(),
@@ -310,6 +311,9 @@ class FakeWorld:
 
     def _do_meter(self, on: bool) -> None:
         self.on["meter"] = on
+
+    def _do_reader(self, on: bool) -> None:
+        self.on["reader"] = on
 
     def _do_terminal(self, on: bool) -> None:
         self.on["terminal"] = on

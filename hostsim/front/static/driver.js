@@ -36,10 +36,11 @@ export class Driver {
     mark($("emergency"), "aria-pressed", this.emergencyOn);
     const plugs = {
       network: state.network?.connected, meter: state.meter?.connected,
-      terminal: state.terminal?.connected, power: state.power ?? state.up,
+      terminal: state.terminal?.connected, reader: state.reader?.connected, power: state.power ?? state.up,
     };
     for (const button of document.querySelectorAll("[data-switch]")) {
       mark(button, "aria-checked", plugs[button.dataset.switch] ?? true);
+      if (button.dataset.switch === "reader") button.hidden = !state.reader?.fitted;
     }
   }
 
