@@ -1,11 +1,14 @@
-"""One session on the emulated board, and the power cut inside it: `python -m
-hostsim.emulator.campaign STORAGE [--after KIND ...]`.
+"""Sessions on the emulated board, and power cuts inside them:
 
-The board is switched on with what is in STORAGE, sells one session to the capture, and stops.
-Whenever the record that follows one of the kinds `--after` is about to be programmed, this process
-forks: the copy tears that page, loses its power, and is switched on again, while the original goes
-on. Every branch ends with the charger's ledger beside the terminal's books. One JSON object a
-branch is printed; exit code 0 when all came to their end with books that agree.
+    python -m hostsim.emulator.campaign STORAGE [--every | --cut N ...] [--sessions N]
+
+The board is switched on with what is in STORAGE and sells one session to the capture. With a cut,
+the N-th flash operation in the ledger's region is torn, the board loses its power, and is switched
+on again with what is left in flash; `--every` plays one for each operation of the session. Each
+ends with the charger's ledger beside the terminal's books. `--sessions N` sells so many in a row
+without a cut and says what became of the heap. One JSON object each; exit code 0 when all came to
+their end with books that agree. Limits are in the board's time: how fast it is emulated does not
+matter.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ import os
 import sys
 import tempfile
 import time
-import traceback
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,75 +32,72 @@ from hostsim.emulator.loop import BoardLoop
 from hostsim.emulator.pico import STORAGE
 from hostsim.emulator.rig import SECTOR, PowerCutError, Rig
 
-_TOGETHER = 2
 _DARK_S = 2
+_RECOVERY_S = 60
 _END = ("captured", "cancelled", "declined")
 
+Tears = Callable[[int, str], bool]
+"""Asked at each flash operation of the ledger: its number, and the newest record's kind."""
 
-class Campaign:
-    def __init__(self, rig: Rig, after: list[str], folder: Path) -> None:
+
+class Sale:
+    """Sessions on one board; `tears` decides where the power fails, once."""
+
+    def __init__(self, rig: Rig, tears: Tears | None = None, sessions: int = 1) -> None:
         self._rig = rig
-        self._after = list(after)
-        self._folder = folder
-        self._children: set[int] = set()
-        self._failed = False
-        self.cut = ""  # in a copy: the record after which the power went
+        self._tears = tears
+        self._sessions = sessions
+        self.operations = 0  # of flash, in the ledger's region, before the cut
+        self.cut_after = ""  # the record after which the power went
         first, count = rig.data["ledger"]
         begin = STORAGE + first * SECTOR
         self._region = range(begin, begin + count * SECTOR)
 
-    # --- the session -----------------------------------------------------------------------------
-
     async def run(self) -> dict[str, Any]:
+        """What became of it. Raises TimeoutError when it does not come to its end."""
         rig = self._rig
         began = rig.loop.time()
         await rig.start()
-        board = rig.power_on()
-        board.tears = self._tears
-        told = asyncio.create_task(self._tell())
+        rig.power_on().tears = self._torn
+        ready_ms = 0
         try:
             await rig.until(lambda: rig.terminal.reader.awaiting)
             ready_ms = round((rig.loop.time() - began) * 1000)
-            await rig.drive_through(1)
+            for number in range(1, self._sessions + 1):
+                await rig.drive_through(number)
         except PowerCutError:
-            ready_ms = 0
             await self._recover()
-        finally:
-            told.cancel()
-        result = self._judged()
-        result["ready_ms"] = ready_ms
+        result = self._judged() | {"ready_ms": ready_ms}
         await rig.stop()
         return result
 
-    async def _tell(self) -> None:
-        """Progress on standard error: what the ledger says, with the board's time."""
-        seen = -1
-        while True:
-            records = self._rig.ledger()
-            if len(records) != seen:
-                seen = len(records)
-                newest = records[-1]["kind"] if records else "-"
-                cut = f"cut after {self.cut}: " if self.cut else ""
-                cpu = time.process_time()
-                line = f"{cut}{self._rig.loop.time():.1f} s board, {cpu:.0f} s cpu: {newest}\n"
-                sys.stderr.write(line)
-                sys.stderr.flush()
-            await asyncio.sleep(1)
+    def _torn(self, address: int) -> bool:
+        if address not in self._region:
+            return False
+        self.operations += 1
+        if self._tears is None:
+            return False
+        records = self._rig.ledger()
+        newest = records[-1]["kind"] if records else ""
+        if not self._tears(self.operations, newest):
+            return False
+        self.cut_after = newest or "nothing"
+        return True
 
     async def _recover(self) -> None:
         """The power comes back, the vehicle is still there."""
         rig = self._rig
+        before = sum(record["kind"] == "boot" for record in rig.ledger())
         rig.power_off()
         await asyncio.sleep(_DARK_S)
         rig.terminal.remove_card()
         rig.power_on()
-        await rig.until(self._settled, 120)
-        await asyncio.sleep(1)
+        await rig.until(lambda: self._settled(before), _RECOVERY_S)
+        await rig.until(lambda: rig.terminal.reader.awaiting, _RECOVERY_S)
 
-    def _settled(self) -> bool:
+    def _settled(self, boots_before: int) -> bool:
         records = self._rig.ledger()
-        boots = [n for n, record in enumerate(records) if record["kind"] == "boot"]
-        if len(boots) < 2:
+        if sum(record["kind"] == "boot" for record in records) <= boots_before:
             return False
         asked = [n for n, record in enumerate(records) if record["kind"] == "hold_asked"]
         if not asked:
@@ -109,83 +110,78 @@ class Campaign:
         charger = books.from_records("charger", records)
         terminal = books.from_terminal(rig.terminal.books.summary())
         found = books.compare(charger, terminal, charger)
-        registers = {r["kind"]: r["register_wh"] for r in records if "register_wh" in r}
         return {
-            "cut_after": self.cut,
+            "cut_after": self.cut_after,
+            "operations": self.operations,
             "kinds": [record["kind"] for record in records],
             "agree": found["agree"],
             "differences": found["differences"],
             "authorised_minor": found["terminal"]["authorised_minor"],
             "captured_minor": found["terminal"]["captured_minor"],
             "open": found["terminal"]["open"],
-            "registers_wh": registers,
-            "meter_wh": rig.meter.register_wh,
+            "delivered_wh": rig.meter.register_wh - rig.meter_start_wh,
             "contactor": rig.contactor,
             "board_s": round(rig.loop.time(), 2),
-            "cpu_s": round(time.process_time(), 1),
         }
 
-    # --- branches --------------------------------------------------------------------------------
 
-    def _tears(self, address: int) -> bool:
-        if not self._after or address not in self._region:
-            return False
-        records = self._rig.ledger()
-        newest = records[-1]["kind"] if records else ""
-        if newest not in self._after:
-            return False
-        self._after.remove(newest)
-        self.gather(_TOGETHER - 1)
-        sys.stdout.flush()
-        child = os.fork()
-        if child:
-            self._children.add(child)
-            return False
-        asyncio._set_running_loop(self._rig.loop)  # forgotten by a copy
-        self._children.clear()
-        self._after.clear()
-        self.cut = newest
-        folder = self._folder / newest
-        folder.mkdir()
-        self._rig.forked(folder)
-        return True
+def play(
+    storage: bytes, tears: Tears | None = None, sessions: int = 1, heap: bool = False
+) -> dict[str, Any]:
+    """Sells, with the power failing where `tears` says; what became of it, `stuck` when it did not
+    come to its end. `heap`: also what the heap is like afterwards.
+    """
+    began = time.process_time()
+    with tempfile.TemporaryDirectory(prefix="forecourt-campaign-") as name:
+        loop = BoardLoop()
+        rig = Rig(loop, ensure_image(), plan.load("pico"), storage, Path(name), wanted_wh=50)
+        sale = Sale(rig, tears, sessions)
+        try:
+            result = loop.run_until_complete(sale.run())
+        except TimeoutError:
+            kinds = [record["kind"] for record in rig.ledger()]
+            result = {"cut_after": sale.cut_after, "agree": False, "kinds": kinds, "stuck": True}
+        finally:
+            loop.close()
+    return result | {"cpu_s": round(time.process_time() - began, 1)}
 
-    def gather(self, at_most: int) -> bool:
-        """Waits until only so many branches run; whether all that ended were good."""
-        while len(self._children) > at_most:
-            child, status = os.wait()
-            self._children.discard(child)
-            self._failed = self._failed or status != 0
-        return not self._failed
+
+def at(operation: int) -> Tears:
+    """Tears the so many-th flash operation of the ledger."""
+    return lambda number, _: number == operation
+
+
+def after(kind: str) -> Tears:
+    """Tears the first operation that follows a record of this kind."""
+    return lambda _, newest: newest == kind
+
+
+def _cut(storage: bytes, operation: int) -> dict[str, Any]:
+    return {"operation": operation} | play(storage, at(operation))
+
+
+def good(result: dict[str, Any]) -> bool:
+    """Whether it came to its end with books that agree and no hold open."""
+    return bool(result["agree"]) and not result["open"] and not result["contactor"]
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="hostsim.emulator.campaign")
     parser.add_argument("storage", type=Path)
-    parser.add_argument("--after", nargs="*", default=[])
+    parser.add_argument("--every", action="store_true")
+    parser.add_argument("--cut", type=int, nargs="*", default=[])
+    parser.add_argument("--sessions", type=int, default=1)
     given = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="forecourt-campaign-") as name:
-        loop = BoardLoop()
-        storage = given.storage.read_bytes()
-        rig = Rig(loop, ensure_image(), plan.load("pico"), storage, Path(name), wanted_wh=50)
-        campaign = Campaign(rig, given.after, Path(name))
-        code = 1
-        try:
-            result = loop.run_until_complete(campaign.run())
+    storage = given.storage.read_bytes()
+    results = [play(storage, sessions=given.sessions)]
+    sys.stdout.write(json.dumps(results[0]) + "\n")
+    cuts = list(range(1, results[0]["operations"] + 1)) if given.every else given.cut
+    with ProcessPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        for result in pool.map(_cut, [storage] * len(cuts), cuts):
+            results.append(result)
             sys.stdout.write(json.dumps(result) + "\n")
-            code = 0 if result["agree"] and not result["open"] else 1
-        except TimeoutError:
-            kinds = [record["kind"] for record in rig.ledger()]
-            failed = {"cut_after": campaign.cut, "agree": False, "kinds": kinds, "stuck": True}
-            sys.stdout.write(json.dumps(failed) + "\n")
-        finally:
-            if campaign.cut and sys.exc_info()[0] is not None:
-                traceback.print_exc()
-            if campaign.cut:  # nothing of the original's is ended by a copy
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)
-        return code if campaign.gather(0) else 1
+            sys.stdout.flush()
+    return 0 if all(not result.get("stuck") and good(result) for result in results) else 1
 
 
 if __name__ == "__main__":

@@ -1,110 +1,142 @@
-"""The emulated board's USB console on a TCP port, so that the real mpremote works on it:
-`python -m hostsim.emulator.console STORAGE [--port N] [--uf2 FILE] [--jumper] [--cut N]`, then
-`mpremote connect socket://127.0.0.1:N`.
+"""The emulated board's USB console, so that the real mpremote works on it, with the simulator's
+meter, terminal and vehicle at its other pins:
 
-It prints `console PORT` when it listens. SIGTERM is the power switch: the storage is written to
-its file and the process ends with 0. With `--cut` the N-th flash operation is torn (pico.py), and
-it ends with 3. SIGUSR1 sets the jumper, SIGUSR2 takes it away. The board's time is not held to the
-wall's: it is behind it when busy, and must not run away from it when idle, because mpremote's
-time-outs are the wall's.
+    python -m hostsim.emulator.console STORAGE [--port N | --pty] [--uf2 FILE] [--jumper] [--cut N]
+
+then `mpremote connect socket://127.0.0.1:N`, or with `--pty` on the serial device it names.
+
+It prints `console` and the port or the device when it is there. SIGTERM is the power switch: the
+storage is written to its file and the process ends with 0. With `--cut` the N-th flash operation
+is torn (pico.py), and it ends with 3. SIGUSR1 sets the jumper, SIGUSR2 takes it away. The board's
+time does not run ahead of the wall's, because mpremote's time-outs are the wall's.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
-import select
+import os
+import pty
 import signal
 import socket
 import sys
-import time
+import tempfile
+import tty
 from pathlib import Path
 
 from board import plan
-from hostsim.emulator.pico import Pico
+from hostsim.emulator.loop import BoardLoop
+from hostsim.emulator.rig import Rig
 
-_AHEAD_S = 0.002
-_BEHIND_S = 0.05
-_PAUSE_S = 0.01
+_SAY_S = 0.001
+_PIECE = 4096
 CUT = 3
-_IDLE = ("feedback", "stop", "emergency", "jumper")
+
+
+class TcpLine:
+    """Bytes to and from whoever is connected to a port; the last to come has it."""
+
+    def __init__(self, loop: BoardLoop, port: int) -> None:
+        self._loop = loop
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self.name = str(self._listener.getsockname()[1])
+        self._peer: socket.socket | None = None
+        self.heard = bytearray()
+        loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        self._gone()
+        self._peer, _ = self._listener.accept()
+        self._peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._loop.add_reader(self._peer, self._read)
+
+    def _gone(self) -> None:
+        if self._peer is not None:
+            self._loop.remove_reader(self._peer)
+            self._peer.close()
+            self._peer = None
+
+    def _read(self) -> None:
+        data = b""
+        with contextlib.suppress(ConnectionError):
+            assert self._peer is not None
+            data = self._peer.recv(_PIECE)
+        if data:
+            self.heard += data
+        else:
+            self._gone()
+
+    def say(self, data: bytes) -> None:
+        """Nobody there: it is lost."""
+        if self._peer is not None:
+            try:
+                self._peer.sendall(data)
+            except ConnectionError:
+                self._gone()
+
+
+class PtyLine:
+    """Bytes to and from whoever opens the other end of a pseudo-terminal."""
+
+    def __init__(self, loop: BoardLoop) -> None:
+        self._ours, self._theirs = pty.openpty()  # theirs stays open: a reader may come and go
+        tty.setraw(self._theirs)
+        os.set_blocking(self._ours, False)
+        self.name = os.ttyname(self._theirs)
+        self.heard = bytearray()
+        self._pending = bytearray()
+        loop.add_reader(self._ours, self._read)
+
+    def _read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self.heard += os.read(self._ours, _PIECE)
+
+    def say(self, data: bytes) -> None:
+        """What does not fit waits, the oldest of it is lost at last."""
+        self._pending += data
+        del self._pending[:-_PIECE]
+        with contextlib.suppress(BlockingIOError):
+            while self._pending:
+                del self._pending[: os.write(self._ours, self._pending)]
 
 
 class Console:
     """`storage`: the file with the board's flash, made blank when it is not there."""
 
-    def __init__(self, uf2: Path, storage: Path, port: int, jumper: bool, cut: int) -> None:
-        self._data = plan.load("pico")
+    def __init__(self, rig: Rig, line: TcpLine | PtyLine, storage: Path, cut: int) -> None:
+        self._rig = rig
+        self._line = line
         self._file = storage
-        self._jumper = jumper
-        before = storage.read_bytes() if storage.exists() else None
-        self.pico = Pico(uf2, before, cut)
-        self._wires()
-        self._listener = socket.create_server(("127.0.0.1", port))
-        self.port = int(self._listener.getsockname()[1])
-        self._peer: socket.socket | None = None
+        self._cut = cut
         self._off = False
-        self._began = time.monotonic()
-
-    def set_jumper(self, there: bool) -> None:
-        self._jumper = there
-        self._wires()
-
-    def _wires(self) -> None:
-        for name in _IDLE:
-            pin, active = self._data[name]
-            there = name == "jumper" and self._jumper
-            self.pico.drive(pin, bool(active) if there else not active)
-        self.pico.analogue(self._data["pilot"]["adc"] - 26, 3800)  # 12 V: no vehicle
 
     def switch_off(self) -> None:
         self._off = True
 
-    def run(self) -> int:
+    async def run(self) -> int:
         """Until it is switched off (0) or the power is cut (CUT)."""
-        while not self._off and not self.pico.dead:
-            self.pico.go_on()
-            self.pico.step()
-            ahead = self.pico.nanos / 1e9 - (time.monotonic() - self._began)
-            if ahead < -_BEHIND_S:  # busy: what is lost is not caught up with
-                self._began = time.monotonic() - self.pico.nanos / 1e9
-            self._talk(min(max(0.0, ahead - _AHEAD_S), _PAUSE_S))
+        await self._rig.start()
+        board = self._rig.power_on(self._cut)
+        while not self._off and not board.dead:
+            board.to_console += self._line.heard
+            self._line.heard.clear()
+            self._line.say(bytes(board.console))
+            board.console.clear()
+            await asyncio.sleep(_SAY_S)
         new = self._file.with_suffix(".new")
-        new.write_bytes(self.pico.storage())
+        new.write_bytes(board.storage())
         new.replace(self._file)
-        return CUT if self.pico.dead else 0
-
-    def _talk(self, wait_s: float) -> None:
-        waiting = [self._listener] + ([self._peer] if self._peer else [])
-        ready = select.select(waiting, [], [], wait_s)[0]
-        if self._listener in ready:
-            if self._peer:
-                self._peer.close()
-            self._peer, _ = self._listener.accept()
-            self._peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        elif self._peer in ready and self._peer:
-            with contextlib.suppress(ConnectionError):
-                data = self._peer.recv(4096)
-                self.pico.to_console += data
-                if data:
-                    return self._say()
-            self._peer.close()
-            self._peer = None
-        self._say()
-
-    def _say(self) -> None:
-        if self.pico.console and self._peer:
-            try:
-                self._peer.sendall(bytes(self.pico.console))
-            except ConnectionError:
-                self._peer = None
-        self.pico.console.clear()
+        code = CUT if board.dead else 0
+        await self._rig.stop()
+        return code
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="hostsim.emulator.console")
     parser.add_argument("storage", type=Path)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--pty", action="store_true")
     parser.add_argument("--uf2", type=Path)
     parser.add_argument("--jumper", action="store_true")
     parser.add_argument("--cut", type=int, default=0)
@@ -114,13 +146,19 @@ def main(arguments: list[str]) -> int:
         from hostsim.emulator.image import ensure_image
 
         uf2 = ensure_image()
-    console = Console(uf2, given.storage, given.port, given.jumper, given.cut)
-    signal.signal(signal.SIGTERM, lambda *_: console.switch_off())
-    signal.signal(signal.SIGUSR1, lambda *_: console.set_jumper(True))
-    signal.signal(signal.SIGUSR2, lambda *_: console.set_jumper(False))
-    sys.stdout.write(f"console {console.port}\n")
-    sys.stdout.flush()
-    return console.run()
+    storage = given.storage.read_bytes() if given.storage.exists() else None
+    loop = BoardLoop(wall=True)
+    with tempfile.TemporaryDirectory(prefix="forecourt-console-") as folder:
+        rig = Rig(loop, uf2, plan.load("pico"), storage, Path(folder))
+        rig.set_jumper(given.jumper)
+        line = PtyLine(loop) if given.pty else TcpLine(loop, given.port)
+        console = Console(rig, line, given.storage, given.cut)
+        loop.add_signal_handler(signal.SIGTERM, console.switch_off)
+        loop.add_signal_handler(signal.SIGUSR1, rig.set_jumper, True)
+        loop.add_signal_handler(signal.SIGUSR2, rig.set_jumper, False)
+        sys.stdout.write(f"console {line.name}\n")
+        sys.stdout.flush()
+        return loop.run_until_complete(console.run())
 
 
 if __name__ == "__main__":

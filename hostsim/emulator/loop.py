@@ -2,18 +2,24 @@
 as long as the emulation takes.
 
 Whenever the loop would sleep, the board runs; it stops as soon as it has sent something or its
-time has come. While the board has no power, time passes at once.
+time has come. While the board has no power, time passes at once. With `wall` the board's time does
+not run ahead of the wall's, for somebody outside with time-outs of his own; where it falls behind
+because the board is busy, that is not caught up with.
 """
 
 from __future__ import annotations
 
 import asyncio
 import selectors
+import time
 from typing import Any
 
 from hostsim.emulator.pico import Pico
 
 _IDLE_S = 0.05
+_STEP_S = 0.002
+_BEHIND_S = 0.05
+_PAUSE_S = 0.01
 
 
 class _Running(selectors.DefaultSelector):
@@ -26,7 +32,7 @@ class _Running(selectors.DefaultSelector):
         end = self.loop.time() + (_IDLE_S if timeout is None else timeout)
         while True:
             self.loop.live(end)
-            events = super().select(0)
+            events = super().select(self.loop.ahead_s() if self.loop.wall else 0)
             if events or self.loop.woken or self.loop.time() >= end:
                 self.loop.woken = False
                 return events
@@ -35,12 +41,14 @@ class _Running(selectors.DefaultSelector):
 class BoardLoop(asyncio.SelectorEventLoop):
     """`board`: the powered Pico, None while the power is off."""
 
-    def __init__(self) -> None:
+    def __init__(self, wall: bool = False) -> None:
         selector = _Running()
         selector.loop = self
         self._before_s = 0.0  # lived by boards before this one, and in the dark
         self.board: Pico | None = None
         self.woken = False
+        self.wall = wall
+        self._began_s = time.monotonic()
         super().__init__(selector)
 
     def time(self) -> float:
@@ -68,5 +76,14 @@ class BoardLoop(asyncio.SelectorEventLoop):
         if self.board is None or self.board.dead:
             self._before_s += max(0.0, end_s - self.time())
             return
+        if self.wall:
+            end_s = min(end_s, self.time() + _STEP_S)
         self.board.go_on()
-        self.board.step()
+        self.board.step((end_s - self._before_s) * 1e9)
+
+    def ahead_s(self) -> float:
+        """How long to wait for the wall's time, a hundredth of a second at most."""
+        ahead = self.time() - (time.monotonic() - self._began_s)
+        if ahead < -_BEHIND_S:
+            self._began_s = time.monotonic() - self.time()
+        return min(max(0.0, ahead - _STEP_S), _PAUSE_S)

@@ -18,12 +18,16 @@ from rp2040py.boards import BOARDS, resolve_firmware
 from rp2040py.device import MicroPythonDevice
 from rp2040py.memory_map import FLASH_START_ADDRESS
 
+from hostsim.emulator import fast
+
 STORAGE = 0xA0000
 """Where MicroPython's storage begins in flash; it reaches to the end."""
 FLASH_END = 0x200000
 _PROGRAM = 0x02
 _ERASES = (0x20, 0xD8)
 _TICK_NS = 1_000_000
+_LEAST_NS = 10_000
+_LOOK_NS = 5_000_000
 
 
 class Pico:
@@ -50,6 +54,8 @@ class Pico:
         self.resets = 0
         self._pio = self.mcu.pio
         self.mcu.pio = []  # nothing of ours uses PIO; asking both at every instruction costs 10 %
+        found = fast.library(uf2.parent)
+        self._fast = fast.Fast(found, self._simulator) if found is not None else None
         self._tame_usb()
         self._tame_uarts()
         self._watch_flash()
@@ -157,11 +163,17 @@ class Pico:
         """The board's own time since power-on."""
         return int(self._simulator.clock.nanos)
 
-    def step(self) -> None:
-        """Runs one batch of instructions, or sleeps to the next alarm (at most a millisecond)."""
-        if not self.dead:
+    def step(self, end_ns: float = 0) -> None:
+        """Runs some instructions (some milliseconds of the emulation's time), or sleeps to the
+        next alarm (at most a millisecond); where it can, not beyond `end_ns` of the board's time.
+        """
+        if self.dead:
+            return
+        if self._fast is not None:
+            self._fast.batch(max(end_ns, self.nanos + _LEAST_NS) if end_ns else float("inf"))
+        else:
             self._simulator._execute_batch()
-            self._pump()
+        self._pump()
 
     def stop_batch(self) -> None:
         """Ends the batch that is running."""
@@ -197,7 +209,7 @@ class Pico:
         """Runs until `until()`; False after `limit_s` of the board's own time."""
         end = self.nanos + int(limit_s * 1e9)
         while not self.dead and self.nanos < end:
-            self.step()
+            self.step(self.nanos + _LOOK_NS)
             if until():
                 return True
         return False

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,14 +87,16 @@ class BoardUart:
 
 
 class Rig:
-    """`data`: a board module's DATA; `uf2`: the image; `storage`: what is in flash."""
+    """`data`: a board module's DATA; `uf2`: the image; `storage`: what is in flash, None for a new
+    board.
+    """
 
     def __init__(
         self,
         loop: BoardLoop,
         uf2: Path,
         data: dict[str, Any],
-        storage: bytes,
+        storage: bytes | None,
         folder: Path,
         wanted_wh: int | None = None,
         start_epoch_ms: int = 1_790_000_000_000,
@@ -110,8 +111,13 @@ class Rig:
         meter_uart, terminal_uart = data["uarts"]["meter"][0], data["uarts"]["terminal"][0]
         self.contactor = False
         self.jumper = False
+        self.meter_start_wh = 1_234_560
         self.meter = MeterSim(
-            self.clock, self._power_w, "SDM630", start_wh=1_234_560, port=self.ports[meter_uart]
+            self.clock,
+            self._power_w,
+            "SDM630",
+            start_wh=self.meter_start_wh,
+            port=self.ports[meter_uart],
         )
         self.terminal = TerminalSim(
             self.clock, profile="cvend", books=Books(folder / "terminal.json"), bank_s=0.2
@@ -119,11 +125,6 @@ class Rig:
         self._terminal_port = self.ports[terminal_uart]
         self._tasks: list[asyncio.Task[Any]] = []
         self._uf2 = uf2
-        self._image = folder / f"ledger-{os.getpid()}.bin"
-
-    def forked(self, folder: Path) -> None:
-        """This process is a copy: its books and files are its own from here on."""
-        self.terminal.books.move(folder / "terminal.json")
         self._image = folder / "ledger.bin"
 
     @property
@@ -153,16 +154,23 @@ class Rig:
         board = Pico(self._uf2, self.stored, cut)
         for port in self.ports:
             port.attach(board)
-        for name in ("feedback", "stop", "emergency", "jumper"):
+        for name in ("feedback", "stop", "emergency"):
             pin, active = self.data[name]
-            there = name == "jumper" and self.jumper
-            board.drive(pin, bool(active) if there else not active)
+            board.drive(pin, not active)
         if "supply" in self.data:
             pin, full_mv = self.data["supply"]
             board.analogue(pin - 26, _SUPPLY_MV * 4095 // full_mv)
         self.loop.power_on(board)
+        self.set_jumper(self.jumper)
         self._wires(board)
         return board
+
+    def set_jumper(self, there: bool) -> None:
+        """Sets the service jumper, or takes it away."""
+        self.jumper = there
+        if self.board is not None:
+            pin, active = self.data["jumper"]
+            self.board.drive(pin, bool(active) if there else not active)
 
     def power_off(self) -> None:
         """A power cut."""
@@ -202,6 +210,7 @@ class Rig:
     def ledger(self) -> list[Any]:
         """The records in the board's flash."""
         storage = self.board.storage() if self.board is not None else self.stored
+        assert storage is not None
         first, count = self.data["ledger"]
         self._image.write_bytes(storage[first * SECTOR : (first + count) * SECTOR])
         return read_image(self._image)
