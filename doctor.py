@@ -9,8 +9,8 @@ import gc
 import json
 import sys
 
-from firmware.app import App
-from firmware.errors import ForecourtError, MeterError, ModbusError
+# What is the firmware's is imported after the board is there, as main.py does it: a board without
+# network stands in for the modules that its MicroPython lacks.
 
 _PATIENCE_S = 30
 
@@ -39,7 +39,7 @@ def _fault(name: str, error, todo: str) -> dict:
 def _made(app):
     """Makes the rooms; a finding when that is impossible."""
     from firmware.compose import build
-    from firmware.errors import ConfigError
+    from firmware.errors import ConfigError, ForecourtError
 
     try:
         try:
@@ -56,6 +56,8 @@ def _made(app):
 
 async def _read_meter(app) -> None:
     """As the runner, but nothing that the machine decides is done."""
+    from firmware.errors import MeterError, ModbusError
+
     m = app.machine
     now = app.board.clock.uptime_ms
     while True:
@@ -94,6 +96,8 @@ async def _look(app) -> list:
 
 def run() -> None:
     board = _board()
+    from firmware.app import App
+
     board.lines.contactor(False)
     board.reset = _restart
     app = App(board)

@@ -27,6 +27,7 @@ _PIECE = 1024
 _READ = 2048
 _WINDOW_BITS = 10
 _LONG_S = 120
+_PROMPT_S = 3
 _ON_BOARD = """
 import os,sys,gc,io
 from binascii import a2b_base64 as _a,b2a_base64 as _e,hexlify as _x
@@ -218,7 +219,7 @@ except OSError:pass
         if interrupt:
             with contextlib.suppress(OSError, serial.SerialException):
                 self._transport.serial.write(b"\x03\x03")
-                self._transport.read_until(1, b"\x04>", timeout=3)
+                self._wait_for_prompt()
                 self._transport.serial.write(b"import machine\nmachine.reset()\x04")
                 self._transport.serial.flush()
             self._close()
@@ -227,6 +228,14 @@ except OSError:pass
             self._transport.exec_raw_no_follow("import machine;machine.reset()")
             self._transport.serial.flush()
         self._close()
+
+    def _wait_for_prompt(self) -> None:
+        """Until what ran has ended; when nothing ran the board says nothing."""
+        serial_port, heard = self._transport.serial, b""
+        until = time.monotonic() + _PROMPT_S
+        while time.monotonic() < until and not heard.endswith(b"\x04>"):
+            heard += serial_port.read(serial_port.inWaiting() or 0)
+            time.sleep(0.01)
 
     def leave(self) -> None:
         """Back to the friendly prompt; the board stays as it is."""
