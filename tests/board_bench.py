@@ -3,8 +3,6 @@ with a jumper and a power switch.
 """
 
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from board import plan
 from hostsim.emulator import storage
 from hostsim.emulator.image import ensure_image
 from hostsim.emulator.pico import Pico
-from hostsim.setup import ROOT
 
 DATA = plan.load("pico")
 
@@ -88,13 +85,3 @@ class Bench:
         assert not answer[1], answer[1]
         found: dict[str, str] = json.loads(answer[0])
         return found
-
-
-def campaign(stored: Path, *after: str, timeout_s: float = 800) -> list[dict[str, Any]]:
-    """The branches of hostsim.emulator.campaign; fails when it died."""
-    command = [sys.executable, "-m", "hostsim.emulator.campaign", str(stored), "--after", *after]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False
-    )
-    assert done.stdout, done.stderr[-2000:]
-    return [json.loads(line) for line in done.stdout.splitlines()]

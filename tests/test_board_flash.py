@@ -4,22 +4,18 @@ USB console: a closed console, a new board, the power cut in the middle of flash
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from board import plan
 from board.models import MODELS
-from hostsim.setup import ROOT, boards
+from hostsim.setup import boards
 from hostsim.setup.compile import CompiledFile, Manifest, cross_compile
 from hostsim.technician import flash
 from hostsim.technician.link import Link, TechnicianError
+from tests.board_power import powered
 
 pytest.importorskip("rp2040py", reason="NO EMULATED BOARD: make test-board fetches it")
 pytestmark = [pytest.mark.board, pytest.mark.timeout(600)]
@@ -50,21 +46,6 @@ def built(folder: Path, version: str, more: int) -> boards.Build:
         entry = CompiledFile(len(body), hashlib.sha256(body).hexdigest(), "")
         manifest.files[str(path.relative_to(tree))] = entry
     return boards.Build(plan.load("pico"), MODELS["pico"], tree.parent, manifest)
-
-
-@contextlib.contextmanager
-def powered(storage: Path, jumper: bool = True, cut: int = 0) -> Iterator[str]:
-    """A board that has power; gives PORT. When it is left the power is off."""
-    command = [sys.executable, "-m", "hostsim.emulator.console", str(storage), f"--cut={cut}"]
-    board = subprocess.Popen(
-        command + ["--jumper"] * jumper, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert board.stdout
-        yield f"socket://127.0.0.1:{board.stdout.readline().split()[1]}"
-    finally:
-        board.send_signal(signal.SIGTERM)
-        board.wait(60)
 
 
 def put(port: str, made: boards.Build) -> bool:

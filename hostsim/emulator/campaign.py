@@ -6,7 +6,7 @@ The board is switched on with what is in STORAGE and sells one session to the ca
 the N-th flash operation in the ledger's region is torn, the board loses its power, and is switched
 on again with what is left in flash; `--every` plays one for each operation of the session. Each
 ends with the charger's ledger beside the terminal's books. `--sessions N` sells so many in a row
-without a cut and says what became of the heap. One JSON object each; exit code 0 when all came to
+without a cut. One JSON object each; exit code 0 when all came to
 their end with books that agree. Limits are in the board's time: how fast it is emulated does not
 matter.
 """
@@ -29,7 +29,7 @@ from board import plan
 from hostsim import books
 from hostsim.emulator.image import ensure_image
 from hostsim.emulator.loop import BoardLoop
-from hostsim.emulator.pico import STORAGE
+from hostsim.emulator.pico import STORAGE, Pico
 from hostsim.emulator.rig import SECTOR, PowerCutError, Rig
 
 _DARK_S = 2
@@ -49,6 +49,7 @@ class Sale:
         self._sessions = sessions
         self.operations = 0  # of flash, in the ledger's region, before the cut
         self.cut_after = ""  # the record after which the power went
+        self.board: Pico | None = None  # the first to have power
         first, count = rig.data["ledger"]
         begin = STORAGE + first * SECTOR
         self._region = range(begin, begin + count * SECTOR)
@@ -58,7 +59,8 @@ class Sale:
         rig = self._rig
         began = rig.loop.time()
         await rig.start()
-        rig.power_on().tears = self._torn
+        self.board = rig.power_on()
+        self.board.tears = self._torn
         ready_ms = 0
         try:
             await rig.until(lambda: rig.terminal.reader.awaiting)
@@ -114,6 +116,7 @@ class Sale:
             "cut_after": self.cut_after,
             "operations": self.operations,
             "kinds": [record["kind"] for record in records],
+            "resets": self.board.resets if self.board is not None else 0,
             "agree": found["agree"],
             "differences": found["differences"],
             "authorised_minor": found["terminal"]["authorised_minor"],
@@ -126,10 +129,13 @@ class Sale:
 
 
 def play(
-    storage: bytes, tears: Tears | None = None, sessions: int = 1, heap: bool = False
+    storage: bytes,
+    tears: Tears | None = None,
+    sessions: int = 1,
+    printed: Callable[[bytes], None] | None = None,
 ) -> dict[str, Any]:
     """Sells, with the power failing where `tears` says; what became of it, `stuck` when it did not
-    come to its end. `heap`: also what the heap is like afterwards.
+    come to its end. `printed` gets what the board said at its console.
     """
     began = time.process_time()
     with tempfile.TemporaryDirectory(prefix="forecourt-campaign-") as name:
@@ -142,6 +148,8 @@ def play(
             kinds = [record["kind"] for record in rig.ledger()]
             result = {"cut_after": sale.cut_after, "agree": False, "kinds": kinds, "stuck": True}
         finally:
+            if printed is not None and sale.board is not None:
+                printed(bytes(sale.board.console))
             loop.close()
     return result | {"cpu_s": round(time.process_time() - began, 1)}
 

