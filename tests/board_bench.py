@@ -5,7 +5,6 @@ with a jumper and a power switch.
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from board import plan
 from hostsim.emulator import storage

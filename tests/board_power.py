@@ -11,9 +11,7 @@ from hostsim.setup import ROOT
 
 
 @contextlib.contextmanager
-def powered(
-    storage: Path, jumper: bool = True, cut: int = 0, pty: bool = False
-) -> Iterator[str]:
+def powered(storage: Path, jumper: bool = True, cut: int = 0, pty: bool = False) -> Iterator[str]:
     """A board that has power; gives PORT. When it is left the power is off."""
     command = [sys.executable, "-m", "hostsim.emulator.console", str(storage), f"--cut={cut}"]
     command += ["--jumper"] * jumper + ["--pty"] * pty

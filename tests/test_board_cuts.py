@@ -25,7 +25,7 @@ def charger() -> bytes:
     return storage.make(DATA, {"a": storage.tree()})
 
 
-@pytest.mark.parametrize("after", NOT_SOLD + NOT_DELIVERED + DELIVERED, ids=lambda kind: kind or "-")
+@pytest.mark.parametrize("after", NOT_SOLD + NOT_DELIVERED + DELIVERED)
 def test_power_cut_inside_a_page_of_the_ledger_is_recovered_from(
     after: str, charger: bytes
 ) -> None:

@@ -9,7 +9,6 @@ import pty
 import select
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -246,4 +246,3 @@ class Rig:
         await self.until(lambda: self.meter.register_wh > before)
         self.vehicle.unplug()
         await self.until(self.wrote("captured", "cancelled", session=number))
-
