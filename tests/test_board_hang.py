@@ -1,4 +1,4 @@
-"""The RP2040's watchdog bites the whole firmware, hung while power flows: the charger comes back."""
+"""The whole firmware hangs while power flows: the watchdog bites, the charger comes back."""
 
 import shutil
 from pathlib import Path
