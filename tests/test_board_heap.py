@@ -18,7 +18,7 @@ from tests.board_bench import DATA
 pytestmark = [pytest.mark.board, pytest.mark.timeout(840)]
 
 SESSIONS = 20
-LOST = 600
+LOST = 1000
 """Bytes between the tenth session and the last, at rest; lists grow to their size until then."""
 _BESIDE = """
 import asyncio, gc, micropython
