@@ -36,7 +36,8 @@ class Charger:
         self.remote = Part()
         self.ledger = Ledger(flash, lambda: 1700000000000)
         self.ledger.mount()
-        self.machine = Machine(self.cfg, Prices(ENERGY), self.ledger.books, lambda: 1700000000000)
+        self.prices = Prices(ENERGY)
+        self.machine = Machine(self.cfg, self.prices, self.ledger.books, lambda: 1700000000000)
         self.runner = self
         self.cut = cut
         self.did = []
