@@ -31,7 +31,7 @@ def main() -> None:
         safe.start(board, asked[5:])
     from firmware.app import start
 
-    start(board)
+    start(board, board.power()[1])
 
 
 main()
