@@ -128,7 +128,7 @@ def test_a_fault_in_a_session_costs_nobody_a_watt_hour(faults):
             agree(world)
             await next_driver(world)
             if name in STAYS:
-                await asyncio.sleep(2)  # the idle charger takes the register as it is now
+                await asyncio.sleep(5)  # the idle charger takes the register as it is now
             await world.until_ready(60)
 
     run(scenario, wanted_wh=20000, config={"languages": ["en"]})
