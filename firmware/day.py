@@ -23,6 +23,7 @@ _DAY_CLOSED = const(25)
 _DAY_ASKED = const(29)
 _HOUR_MS = const(3600000)
 _RETRY_MS = const(60000)
+_TRIES = const(5)  # to ask for holds before it is said
 _ALARMS = const(3)  # behind an end of day there may be its two alarms
 _ROOM = const(6)  # free sectors: a session needs them more
 _DIFFERENT = ("differs", "unseen")
@@ -88,12 +89,14 @@ def due_ms(tz, since_ms: int, hour: int) -> int:
 
 
 def _resolved(ledger) -> bool:
-    """No hold is open, and no refund waits that only an open day can reverse."""
+    """No hold is open, and nothing waits that only an open day can reverse: a sale, or a refund to
+    a card that is in doubt.
+    """
     books = ledger.books
     if books.open or ledger.free_sectors() < _ROOM:
         return False
     for _, f in books.asked.values():
-        if f.get("way", "reversal") == "reversal":
+        if f.get("way", "reversal") == "reversal" or f.get("receipt"):
             return False
     return True
 
@@ -105,7 +108,10 @@ async def _close(app, asked: bool, before: int, unproven: list) -> int:
         holds = await app.terminal.pending()
     except TerminalError as e:
         app.log("warning", "end of day: %s" % e)
-        return _RETRY_MS
+        if runner.day_tries > 0:
+            return _RETRY_MS
+        runner.day_tries -= 1  # below 0: not said yet
+        return _RETRY_MS if runner.day_tries > -_TRIES else _failed(app, str(e))
     if holds:  # not ours: the terminal would refuse
         return _failed(app, "holds of others: " + " ".join([str(r) for r in holds]))
     books = app.ledger.books
@@ -136,7 +142,7 @@ async def _close(app, asked: bool, before: int, unproven: list) -> int:
         return _RETRY_MS
     if totals.certain:
         return _failed(app, "%02X %s" % (max(totals.code, 0), totals.text))
-    runner.day_tries += 1  # whether it is closed, the next one says
+    runner.day_tries = max(runner.day_tries, 0) + 1  # whether it is closed, the next one says
     return _RETRY_MS
 
 
@@ -154,7 +160,8 @@ def compare(terminal: int, ours: int, before: int, asked: bool) -> str:
 def _failed(app, detail: str) -> int:
     """The terminal would not: said once, tried again until it does."""
     runner = app.runner
-    if not runner.day_tries:
+    if runner.day_tries <= 0:
         app.append("alarm", code="end_of_day_failed", sess=0, detail=detail[:100])
+        runner.day_tries = 0
     runner.day_tries += 1
     return min(_RETRY_MS << min(runner.day_tries - 1, 6), _HOUR_MS)

@@ -15,6 +15,7 @@ from micropython import const
 
 from firmware.errors import TerminalError
 from firmware.refunds import done, failed, offer, unsure, view
+from firmware.session.data import Session
 from firmware.terminal import results
 
 _READS = const(6)  # of 25 s at most
@@ -22,6 +23,7 @@ _ALREADY = const(0xB4)
 _RETRY_MS = const(10000)
 _SAY_MS = const(3000)
 _NEVER_MS = const(300000)
+_OTHER = "another card"
 
 
 async def refund(app, f: dict, sale: dict) -> int:
@@ -46,16 +48,15 @@ async def refund(app, f: dict, sale: dict) -> int:
         return await _refund(app, f, sale)
     except TerminalError as e:  # the approval was not ours to take, and was not acknowledged
         app.log("warning", "refund: %s" % e)
-        return await _give_up(app, f, 0, "other_card")
+        return await _give_up(app, f, 0, "other_card" if str(e) == _OTHER else "terminal_error")
 
 
 def _same(sale: dict, card) -> bool:
-    """Whether this is the card that paid: a CardResult, or the terminal's answer. By its masked
-    number, and where a tap gives none by its hash.
-    """
-    if card.pan:
-        return card.pan == sale["pan"]
-    return bool(card.uid_hash) and card.uid_hash == sale.get("uid_hash")
+    """Whether this is the card that paid: a CardResult, or the terminal's answer."""
+    s = Session(0, 0, "", "")
+    s.pan = sale["pan"]
+    s.uid_hash = sale.get("uid_hash", "")
+    return s.same_card(card)
 
 
 async def _give_up(app, f: dict, code: int, text: str) -> int:
@@ -79,7 +80,9 @@ async def _refund(app, f: dict, sale: dict) -> int:
 
     def commit(apdu) -> None:
         if not _same(sale, apdu):
-            raise TerminalError("another card")
+            raise TerminalError(_OTHER)
+        if not apdu.receipt:  # could not be taken back, nor be told from "not asked yet"
+            raise TerminalError("no receipt number")
         app.append("refund_sent", refund=number, sess=f["sess"], amount_minor=f["amount_minor"],
                    way="card", receipt=apdu.receipt, trace=apdu.trace)  # fmt: skip
 

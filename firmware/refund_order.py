@@ -76,12 +76,23 @@ def state(record) -> str:
 
 
 def find(ledger, refund: str):
-    """The last record on a refund, None when flash has none."""
+    """The last record on a refund, None when flash has none. An order that came again, and what
+    was said to that, count only where there is nothing before it.
+    """
+    last = None
+    again = False
     for found in ledger.scan((15, 16, 17, 23, 24)):
         for record in reversed(found):
-            if record.fields["refund"] == refund and record.fields.get("state") != _REPEATED:
-                return record
-    return None
+            f = record.fields
+            if f["refund"] == refund:
+                if f.get("state") == _REPEATED:
+                    again = True
+                elif again and record.kind == "refund_requested":
+                    again = False
+                else:
+                    return record
+                last = last or record
+    return last
 
 
 def _text(args: dict, name: str) -> str:

@@ -181,11 +181,7 @@ def done(app, f: dict, sale: dict, outcome) -> None:
     amount = f["amount_minor"]
     lines = [-1, amount, 0, amount]
     if "lines" in sale:
-        entry = books.settled(f["sess"])
-        before = entry[2] if entry else 0
-        if f["way"] in OUTSIDE:
-            before -= amount  # counted when it was handed over
-        lines = credit.lines(sale["lines"], sale["total"], max(before, 0), amount)
+        lines = credit.lines(sale["lines"], sale["total"], sale["refunded"], amount)
     leave("firmware.ledger.credit")
     vat = sum(lines[2::4])
     number = books.next_credit

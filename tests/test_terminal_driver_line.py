@@ -221,6 +221,27 @@ out["pending"] = list(await ask)
     assert out["pending"] == []
 
 
+def test_an_answer_that_does_not_tell_holds_is_not_taken_for_none() -> None:
+    out = play(
+        """
+wire, peer, t = await ready()
+out["said"] = []
+for answer in ("060f00", "061e01b8", "061e02b800"):
+    ask = asyncio.create_task(t.pending())
+    await peer.frame()
+    peer.raw(b"\\x06")
+    await peer.answer()
+    await peer.say(answer)
+    try:
+        out["said"].append(list(await ask))
+    except TerminalError as e:
+        out["said"].append(str(e))
+"""
+    )
+    assert out["said"][:2] == ["pending reservations not told"] * 2
+    assert out["said"][2] == "terminal refused: -1 terminal_error"  # cannot be read at all
+
+
 def test_result_repeated_after_a_lost_acknowledgement_is_committed_once() -> None:
     out = play(
         AUTHORISE

@@ -36,10 +36,11 @@ def begin(refund: str, before: int, receipt_no: int, sess: int) -> dict:
     (priced), receipt and how (captured), pan (authorised), uid_hash (hold_asked); absent
     when not in flash any more. asked_today: refunds asked since the day began, this charger's.
     seq: newest end of day (its record's number); closed: it was after the capture. first: an
-    earlier refund had this id.
+    earlier refund had this id. refunded: what has its credit note.
     """
     return {"refund": refund, "before": before, "receipt_no": receipt_no, "sess": sess,
-            "asked_today": 0, "seq": 0, "closed": False, "first": False}  # fmt: skip
+            "asked_today": 0, "seq": 0, "closed": False, "first": False,
+            "refunded": 0}  # fmt: skip
 
 
 def scan(ledger, sale: dict, since: int):
@@ -77,8 +78,8 @@ def _take_own(sale: dict, record) -> None:
 def _take(sale: dict, record, since: int, failed: list) -> None:
     """One record, newest first."""
     f = record.fields
+    key = "sess" if sale["sess"] else "receipt_no"
     if record.kind == "priced":
-        key = "sess" if sale["sess"] else "receipt_no"
         if "lines" not in sale and f[key] == sale[key]:
             sale["sess"] = f["sess"]
             sale["receipt_no"] = f["receipt_no"]
@@ -93,6 +94,8 @@ def _take(sale: dict, record, since: int, failed: list) -> None:
     else:
         if record.kind == "refund_failed":
             failed.append(f["refund"])
+        elif record.kind == "refunded" and f[key] == sale[key]:
+            sale["refunded"] += f["amount_minor"]
         if f["refund"] == sale["refund"] and record.seq < sale["before"]:
             sale["first"] = True
 
@@ -123,6 +126,7 @@ def find(sale: dict, books, amount: int, card: int) -> str:
     whole = amount == captured[1] and not captured[2]
     # a capture whose answer was lost left only the hold's receipt, which a reversal may not name:
     # "already reversed" (B4) would then be said of the hold
-    if whole and not sale["closed"] and sale["how"] != "pending_query":
+    told = sale["receipt"] and sale["how"] != "pending_query"
+    if whole and told and not sale["closed"]:
         return _REVERSAL
     return _CARD if card else ACQUIRER

@@ -76,10 +76,16 @@ def last_receipt(ledger) -> int:
     books = ledger.books
     if books.open or books.asked:
         return 0
+    gone = None
     for found in ledger.scan(_WITH_RECEIPT):
         for record in reversed(found):
             f = record.fields
-            if f["receipt"]:
+            if gone:  # its own receipt, or the hold's, where a query found that gone
+                if record.kind == "authorised" and f["sess"] == gone["sess"]:
+                    return 0 if f["receipt"] == gone["receipt"] else gone["receipt"]
+            elif f["receipt"] and record.kind == "cancelled":
+                gone = f
+            elif f["receipt"]:
                 return 0 if f.get("how") == "pending_query" else f["receipt"]
     return 0
 

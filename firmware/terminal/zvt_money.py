@@ -189,6 +189,8 @@ class Money(Dialogue):
             raise TerminalTimeout("pending reservations not learnt: " + outcome.text)
         if answer.aborted and answer.code != results.PENDING_LIST:
             raise TerminalRefused(answer.code, outcome.text)
+        if not answer.end.receipt:  # "none" is said, too: FFFF
+            raise TerminalError("pending reservations not told")
         return answer.end.receipts
 
     async def end_of_day(self, commit: "Any" = None) -> "DayTotals":

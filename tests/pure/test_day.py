@@ -278,3 +278,48 @@ def test_the_last_receipt_is_the_newest_whose_end_was_seen():
     ledger.append("refund_requested", refund="R9", receipt_no=1, amount_minor=0, reason="other",
                   operator="anna", command="c9", card=0)  # fmt: skip
     assert recovery.last_receipt(ledger) == 0
+
+
+def test_a_cancellation_that_was_concluded_names_no_last_receipt():
+    for receipt, named in ((9, 0), (10, 10)):  # the hold's own, or the cancellation's
+        ledger = Charger().ledger
+        opened(ledger)
+        fields = dict(script(2)[1][1])
+        fields["receipt"] = 9
+        ledger.append("authorised", **fields)
+        ledger.append("cancelled", sess=2, released_minor=fields["amount_minor"], receipt=receipt,
+                      reason="plug_timeout")  # fmt: skip
+        assert recovery.last_receipt(ledger) == named, receipt
+
+
+def test_a_refund_to_a_card_in_doubt_keeps_the_day_open():
+    c = Charger()
+    c.append("refund_asked", refund="C", sess=1, amount_minor=50, way="card", reason="other",
+             command="")  # fmt: skip
+    c.append("refund_sent", refund="C", sess=1, amount_minor=50, way="card", receipt=9, trace=9)
+    assert c.look(12) <= 60000 and not c.kinds()
+
+
+def test_holds_that_cannot_be_asked_for_are_one_alarm_after_some_tries():
+    c = Charger()
+    c.holds = None
+    for _ in range(4):
+        assert c.look(12) == 60000 and not c.kinds()
+    for _ in range(9):
+        c.look()
+    assert c.kinds() == [
+        ("alarm", {"code": "end_of_day_failed", "sess": 0, "detail": "not learnt"})
+    ]
+    c.holds = ()
+    c.answers = [(Totals(341), None)]
+    c.look()
+    assert c.day_tries == 0 and c.kinds()[-1][0] == "day_closed"
+
+
+def test_holds_of_others_are_said_though_asking_failed_before():
+    c = Charger()
+    c.holds = None
+    c.look(12)
+    c.holds = (17,)
+    assert c.look() == 60000
+    assert c.kinds()[0][1]["detail"] == "holds of others: 17"

@@ -3,6 +3,7 @@ MicroPython.
 """
 
 from board.host_flash import FileFlash
+from firmware import refund_order
 from firmware.ledger import credit, refunds
 from firmware.ledger.ledger import Ledger
 from tests.pure.test_ledger_powercut import script
@@ -129,3 +130,94 @@ def test_credit_lines_of_all_parts_add_up_to_the_bill_rate_by_rate():
 
 def test_credit_lines_without_a_known_rate_have_no_vat():
     assert credit.lines([0, 1, 1, -1, 500], 500, 0, 200) == [-1, 200, 0, 200]
+
+
+def test_a_reversal_needs_a_receipt_to_name():
+    ledger = Ledger(FileFlash(sectors=12), lambda: NOW)
+    ledger.mount()
+    for kind, fields in script(1):
+        if kind[:6] != "refund":
+            ledger.append(kind, **fields)
+    sale = looked(ledger)
+    sale["receipt"] = 0
+    assert refunds.find(sale, ledger.books, 441, 0) == "acquirer"
+
+
+def handed_over(ledger, refund, amount, way="acquirer"):
+    ledger.append("refund_asked", refund=refund, sess=1, amount_minor=amount, way=way,
+                  reason="goodwill", command="")  # fmt: skip
+    ledger.append("refund_sent", refund=refund, sess=1, amount_minor=amount, way=way, receipt=0,
+                  trace=0)  # fmt: skip
+
+
+def credited(ledger, refund, amount):
+    ledger.append("refunded", refund=refund, sess=1, amount_minor=amount, way="acquirer",
+                  receipt=0, trace=0, credit_no=ledger.books.next_credit, receipt_no=1,
+                  net_minor=amount, vat_minor=0, lines=[-1, amount, 0, amount])  # fmt: skip
+
+
+def test_parts_that_are_out_together_share_the_bill_as_they_are_confirmed():
+    ledger = sold()  # 100 of it have their credit note
+    handed_over(ledger, "A", 200)
+    handed_over(ledger, "B", 141)
+    for by in (1, 0):
+        assert refunds_of(ledger, by)["refunded"] == 100  # neither counts yet
+    credited(ledger, "B", 141)
+    for by in (1, 0):
+        assert refunds_of(ledger, by)["refunded"] == 241
+    credited(ledger, "A", 200)
+    assert refunds_of(ledger, 1)["refunded"] == 441
+
+
+def refunds_of(ledger, receipt_no):
+    """The sale, found by its receipt or (0) by its session."""
+    sale = refunds.begin("new", ledger.next_seq, receipt_no, 0 if receipt_no else 1)
+    for _ in refunds.scan(ledger, sale, 0):
+        pass
+    return sale
+
+
+class Desk:
+    """An app that takes orders."""
+
+    def __init__(self):
+        self.ledger = sold()
+        self.remote = self
+        self.settled = []
+        self.refund_at = 0
+
+    def append(self, kind, **fields):
+        self.ledger.append(kind, **fields)
+
+    def order(self, refund):
+        args = {"refund": refund, "receipt": 1, "amount_minor": 1, "reason": "goodwill",
+                "operator": "anna"}  # fmt: skip
+        return refund_order.check(self, {"id": "c", "args": args})["detail"]
+
+    def again(self, refund):
+        """What refunds.py writes of an order whose id flash knows."""
+        self.append("refund_failed", refund=refund, sess=1, code=0, text="asked_before",
+                    amount_minor=1, way="", state="asked_before")  # fmt: skip
+
+
+def test_an_id_that_the_books_forgot_is_answered_with_its_first_result():
+    desk = Desk()
+    for n in range(12):
+        handed_over(desk.ledger, "X%d" % n, 1)
+    assert desk.order("R1") == "requested"  # in its turn flash is looked through
+    assert looked(desk.ledger, refund="R1")["first"]
+    desk.again("R1")
+    assert desk.order("R1") == "done"
+    assert desk.order("X0") == "requested"  # forgotten, too: R1 came after
+    desk.again("X0")
+    assert desk.order("X0") == "sent"
+    told = {"args": {"refund": "X0", "ok": True, "code": 0, "operator": "anna"}}
+    assert refund_order.close(desk, told)["detail"] == "sent"
+    assert [entry[0] for entry in desk.settled] == ["X0"]
+
+
+def test_an_id_whose_first_records_are_gone_is_asked_before():
+    desk = Desk()
+    assert desk.order("R0") == "requested"
+    desk.again("R0")
+    assert desk.order("R0") == "asked_before"
