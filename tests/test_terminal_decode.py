@@ -174,3 +174,25 @@ def test_any_body_is_told_or_refused(body: bytes, command: int) -> None:
     said = decode(codec.join(command, body))
     assert said["command"] == f"{command:04X}"
     json.dumps(said)
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("Karte 5598830000008074", "Karte 559883******8074"),
+        ("5598 8300 0000 8074 OK", "5598 83** **** 8074 OK"),
+        ("5598-8300-0000-8074", "5598-83**-****-8074"),
+        ("559883000000807425122010000012300000", "*" * 36),
+        (";5598830000008074=25122010000?", ";559883******8074" + "*" * 13),
+        ("%B5598830000008074^MUELLER/ANNA^2512201", "%B559883******8074" + "*" * 21),
+        ("MUELLER/ANNA 5.00", "*" * 13 + "5.00"),
+        ("A0000000041010 12/2025 3,50 EUR", "A0000000041010 12/2025 3,50 EUR"),
+    ],
+)
+def test_card_data_is_masked_however_it_is_printed(printed: str, shown: str) -> None:
+    """One whole line, a block's line and the bytes themselves say the same."""
+    line = codec.join(0x06D1, b"\0" + printed.encode())
+    block = f.container(f.tlv(0x1F07, b"\1"), f.tlv(0x25, f.tlv(0x07, printed.encode())))
+    assert decode(line)["lines"] == [shown]
+    assert decode(codec.join(0x06D3, block))["lines"] == [shown]
+    assert bytes.fromhex(masked_hex(line))[4:].decode() == shown

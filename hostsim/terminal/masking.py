@@ -1,30 +1,42 @@
-"""Card numbers in texts, made unreadable: first six and last four digits stay."""
+"""Card data in texts, made unreadable by the firmware's rule (firmware/terminal/masking.py): of a
+card number first six and last four digits stay, of a track behind it and a holder's name nothing.
+"""
 
 from __future__ import annotations
 
 import re
 
-_CARD_NUMBER = re.compile(rb"([A-Za-z]?)(?<![0-9])([0-9]{6})[0-9]{3,9}([0-9]{4})(?![0-9])")
+# digits, one separator between two of them at most; a card number does not begin with 0
+_RUN = re.compile(rb"([A-Za-z]?)([1-9](?:[ .-]?[0-9]){12,})([=^Dd].*)?", re.DOTALL)
+_CAPITAL = rb"[A-Z\x80-\xa5]"
+_NAME = re.compile(rb"%b[A-Z\x80-\xa5 .'-]*/%b[A-Z\x80-\xa5 .'-]*" % (_CAPITAL, _CAPITAL))
 
 
 def mask_numbers(data: bytes) -> bytes:
-    """The same bytes, what looks like a card number in ASCII digits masked."""
-    return _CARD_NUMBER.sub(_stars, data)
+    """The same bytes, what looks like a card number, track or name in ASCII masked."""
+    return _NAME.sub(lambda match: b"*" * len(match[0]), _RUN.sub(_stars, data))
 
 
 def _stars(match: re.Match[bytes]) -> bytes:
-    before, head, tail = match[1], match[2], match[3]
-    digits = match[0][len(before) :]
-    if before and not _luhn(digits):
+    before, run, track = match[1], match[2], match[3] or b""
+    digits = [byte for byte in run if 0x30 <= byte <= 0x39]
+    if before and run.isdigit() and not track and len(digits) <= 19 and not _luhn(digits):
         return match[0]  # an application id (A0000000041010), say
-    return before + head + b"*" * (len(digits) - 10) + tail
+    out = bytearray(run)
+    count = 0
+    for place, byte in enumerate(run):
+        if 0x30 <= byte <= 0x39:
+            if len(digits) > 19 or 6 <= count < len(digits) - 4:
+                out[place] = 0x2A
+            count += 1
+    return before + bytes(out) + b"*" * len(track)
 
 
-def _luhn(digits: bytes) -> bool:
+def _luhn(digits: list[int]) -> bool:
     values = [byte - 0x30 for byte in reversed(digits)]
     return sum(sum(divmod(v * (1 + i % 2), 10)) for i, v in enumerate(values)) % 10 == 0
 
 
 def readable(data: bytes) -> str:
-    """Text as a person may see it: what looks like a card number is masked."""
+    """Text as a person may see it: what looks like card data is masked."""
     return mask_numbers(data).decode("cp437")
