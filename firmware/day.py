@@ -107,11 +107,7 @@ async def _close(app, asked: bool, before: int, unproven: list) -> int:
     try:
         holds = await app.terminal.pending()
     except TerminalError as e:
-        app.log("warning", "end of day: %s" % e)
-        if runner.day_tries > 0:
-            return _RETRY_MS
-        runner.day_tries -= 1  # below 0: not said yet
-        return _RETRY_MS if runner.day_tries > -_TRIES else _failed(app, str(e))
+        return _unasked(app, str(e))
     if holds:  # not ours: the terminal would refuse
         return _failed(app, "holds of others: " + " ".join([str(r) for r in holds]))
     books = app.ledger.books
@@ -155,6 +151,16 @@ def compare(terminal: int, ours: int, before: int, asked: bool) -> str:
     if terminal == ours + before:
         return "late"  # the day before had stayed open
     return "unseen" if asked and not terminal else "differs"
+
+
+def _unasked(app, detail: str) -> int:
+    """The terminal did not tell its holds: said when it goes on (day_tries below 0: not yet)."""
+    runner = app.runner
+    app.log("warning", "end of day: " + detail)
+    if runner.day_tries > 0:
+        return _RETRY_MS
+    runner.day_tries -= 1
+    return _RETRY_MS if runner.day_tries > -_TRIES else _failed(app, detail)
 
 
 def _failed(app, detail: str) -> int:

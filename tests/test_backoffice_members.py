@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 
 from hostsim.backoffice import audit
 from hostsim.backoffice.bill_tables import BY, AccountTerms
-from hostsim.backoffice.models import writing
+from hostsim.backoffice.member_sync import MemberSync
+from hostsim.backoffice.models import Charger, writing
 from hostsim.backoffice.service import BackOffice
 from tests import desk
 from tests.desk import Visitor, text_of
@@ -122,3 +124,28 @@ def test_support_changes_no_member(office: BackOffice, path: str) -> None:
     visitor = Visitor(office).log_in("support")
     visitor.submit("/", f"/members{path}", account="ACME/7", uid=UID, card="0" * 16)
     assert visitor.status == 403 and not acme(office)["cards"]
+
+
+def test_a_list_older_than_the_chargers_goes_above_it(office: BackOffice) -> None:
+    """The database was put back to an earlier state: a charger has version 8 of its list."""
+    office.members.add("ACME/7", by="anna")
+    sent: list[tuple[str, int]] = []
+
+    def send(topic: str, payload: bytes, retain: bool) -> None:
+        sent.append((topic.split("/")[-2], json.loads(payload)["version"]))
+
+    sync = MemberSync(office.engine, lambda name: b"k" * 32, send, office.ingest.report)
+    with writing(office.engine) as db:
+        for name, had in (("CP1", 8), ("CP2", 1), ("CP3", 1 << 31)):
+            db.add(Charger(name=name, online=True, status={"members": had}))
+        db.add(Charger(name="CP4", online=True, status={}))  # reads no member cards
+    sync.tend()
+    assert office.members.version == 9
+    assert sorted(sent) == [("CP1", 9), ("CP2", 9), ("CP3", 9)]
+    for name in ("CP1", "CP2", "CP3"):
+        done = {"about": "members", "ok": True, "data": {"version": 9, "next": 0}}
+        sync.heard(name, done)
+    sent.clear()
+    sync._heard.clear()
+    sync.tend()
+    assert office.members.version == 9 and not sent

@@ -23,12 +23,14 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import contract
 from hostsim.backoffice.member_tables import Member, MemberCard, MemberList, MemberTariff
+from hostsim.backoffice.members import current
 from hostsim.backoffice.models import Charger, writing
 
 _ROWS = 12
 _SILENT_S = 8.0
 _REFUSED_S = 600.0
 _REVOKED = 1
+_MOST = 1 << 30  # no list's number: not followed
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class Version:
 def compose(engine: Engine) -> Version | None:
     """The list as it is now; None before there ever was a member."""
     with Db(engine) as db:
-        current = db.get(MemberList, 1)
-        if current is None or not current.version:
+        row = db.get(MemberList, 1)
+        if row is None or not row.version:
             return None
         tariffs = {row.name: row for row in db.scalars(select(MemberTariff))}
         query = select(MemberCard, Member).join(Member, Member.account == MemberCard.account)
@@ -81,7 +83,7 @@ def compose(engine: Engine) -> Version | None:
             part = b"".join(rows[at : at + _ROWS])
             bodies.append({"rows": base64.b64encode(part).decode()})
         digest = hashlib.sha256("".join(texts).encode() + b"".join(rows)).hexdigest()
-        return Version(current.version, current.salt, len(rows), digest, tuple(bodies))
+        return Version(row.version, row.salt, len(rows), digest, tuple(bodies))
 
 
 def _row(card: MemberCard, member: Member, crc: int) -> bytes:
@@ -116,15 +118,25 @@ class MemberSync:
         self._lock = threading.Lock()
 
     def tend(self) -> None:
-        """Begins with chargers that are there and have another list; called every few seconds."""
+        """Begins with chargers that are there and have another list; called every few seconds.
+
+        A charger with a newer list than ours (the database was put back to an earlier state) would
+        refuse ours: its number goes above.
+        """
         with Db(self._engine) as db:
-            current = db.get(MemberList, 1)
-            wanted = current.version if current is not None else 0
-            late = [
-                row.name
-                for row in db.scalars(select(Charger).where(Charger.online))
-                if wanted > row.status.get("members", wanted)
-            ]
+            row = db.get(MemberList, 1)
+            wanted = row.version if row is not None else 0
+            there = {
+                charger.name: charger.status["members"]
+                for charger in db.scalars(select(Charger).where(Charger.online))
+                if "members" in charger.status
+            }
+        newest = max((had for had in there.values() if had < _MOST), default=wanted)
+        if newest > wanted:
+            with writing(self._engine) as db:
+                list_now = current(db, change=True)
+                wanted = list_now.version = max(list_now.version, newest + 1)
+        late = [name for name, had in there.items() if had != wanted]
         now = time.monotonic()
         for charger in late:
             version, since = self._refused.get(charger, (0, 0.0))
