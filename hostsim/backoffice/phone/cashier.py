@@ -63,6 +63,7 @@ class Cashier:
         self._steps: dict[str, Callable[[Pay], None]] = {
             pays.HOLDING: self._hold,
             pays.ACTION: self._action,
+            pays.DECLINED: self._declined,
             pays.HELD: self._start,
             pays.STARTING: self._starting,
             pays.STARTED: self._watch,
@@ -146,8 +147,7 @@ class Cashier:
     # -- steps
 
     def _hold(self, pay: Pay) -> None:
-        now = self._now()
-        if now - pay.asked_at > self._office.operator.pay_give_up_s * 1000 and pay.tries:
+        if self._now() - pay.asked_at > self._office.operator.pay_give_up_s * 1000:
             self._move(pay, pays.CANCELLING, why="gateway_down")
             return
         order = Order(
@@ -182,6 +182,8 @@ class Cashier:
         if found.authorised_minor != pay.amount_minor or found.currency != pay.currency:
             detail = f"held {found.authorised_minor} {found.currency}"
             return self._move(pay, pays.CANCELLING, why="gateway_refused", fault=detail, **known)
+        if self._late(pay.asked_at):  # whoever paid is not at the charger any more
+            return self._move(pay, pays.CANCELLING, why=pays.GIVEN_UP, **known)
         days = self._office.operator.hold_days
         until = found.until * 1000 or now + days * _DAY_MS
         state = pays.HELD if pay.kind == "session" else pays.CAPTURING
@@ -194,10 +196,22 @@ class Cashier:
         )
         if found.state in over:  # in the gateway's own form the payer may try another card
             self._seen(pay, found)
-        elif self._now() - pay.asked_at > self._office.operator.pay_confirm_s * 1000:
-            self._move(pay, pays.CANCELLING, why="given_up")
+        elif self._late(pay.asked_at):
+            self._move(pay, pays.CANCELLING, why=pays.GIVEN_UP)
         else:
             self._move(pay, pays.ACTION, next_at=self._now() + _LOOK_MS)
+
+    def _declined(self, pay: Pay) -> None:
+        """Another card may be tried for a while (PayDesk.again); then it is over."""
+        if not self._late(pay.created_at):
+            self._move(pay, pays.DECLINED, next_at=self._now() + _LOOK_MS)
+        elif pay.reference:
+            self._move(pay, pays.CANCELLING)
+        else:
+            self._move(pay, pays.CANCELLED, settled_at=self._now())
+
+    def _late(self, since_ms: int) -> bool:
+        return self._now() - since_ms > self._office.operator.pay_confirm_s * 1000
 
     def _start(self, pay: Pay) -> None:
         """The charger is told; not before it is there, and not for ever."""

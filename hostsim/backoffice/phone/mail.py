@@ -29,7 +29,7 @@ _DAY_MS = 86_400_000
 
 
 class Mail:
-    """`tend` is a chore of the cashier's; nothing is done where no mail server is set."""
+    """`tend` is a chore of the cashier's; without a mail server, addresses are only forgotten."""
 
     def __init__(self, engine: Engine, operator: Operator, now_ms: Callable[[], int]) -> None:
         """Nothing is sent yet."""
@@ -38,16 +38,15 @@ class Mail:
         self._now_ms = now_ms
 
     def tend(self) -> None:
-        """Receipts that are due."""
-        if not self._operator.mail_server:
-            return
+        """Receipts that are due, addresses that are to be forgotten."""
         now = self._now_ms()
         over = (pays.CAPTURED, pays.CANCELLED, pays.LOST)
         with Db(self._engine, expire_on_commit=False) as db:
             query = select(Pay).where(Pay.email != "", Pay.state.in_(over), Pay.next_at <= now)
             due = list(db.scalars(query.limit(20)))
         for pay in due:
-            if pay.state != pays.CAPTURED or now - pay.settled_at > _DAY_MS or self._sent(pay):
+            gone = not self._operator.mail_server or now - pay.settled_at > _DAY_MS
+            if pay.state != pays.CAPTURED or gone or self._sent(pay):
                 self._keep(pay, email="")
             else:
                 self._keep(pay, next_at=now + _PAUSE_MS)

@@ -209,8 +209,9 @@ class Paybacks:
             session = db.get(Session, row.session_id)  # none: of a monthly invoice
             charger = session.charger if session is not None else ""
             known = select(Problem).where(
-                Problem.charger == charger, Problem.code == code, Problem.detail == detail
-            )
+                Problem.charger == charger, Problem.code == code, Problem.detail == detail,
+                Problem.open,
+            )  # fmt: skip
             if db.scalars(known).first() is None:
                 db.add(
                     Problem(

@@ -2,7 +2,7 @@
 
     holding    -> action | held | declined | cancelling
     action     -> held | declined | cancelling      the payer confirms, or enters the card
-    declined   -> holding (another card) | cancelled
+    declined   -> holding (another card) | cancelling | cancelled
     held       -> starting | cancelling
     starting   -> started | cancelling
     started    -> capturing | cancelling            by the charger's records alone
@@ -33,10 +33,10 @@ HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED = (
 CAPTURING, CAPTURED, CANCELLING, CANCELLED, LOST = (
     "capturing", "captured", "cancelling", "cancelled", "lost",
 )  # fmt: skip
-WORK = (HOLDING, ACTION, HELD, STARTING, STARTED, CAPTURING, CANCELLING)
+WORK = (HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED, CAPTURING, CANCELLING)
 """States in which the cashier has something to do."""
 
-OPEN = (HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED, CAPTURING, CANCELLING)
+OPEN = WORK
 GIVEN_UP = "given_up"
 """`why` of a payment whose driver wants an end, also while that cannot be done yet."""
 
@@ -148,10 +148,11 @@ def again(engine: Engine, pay: Pay, method: str, now_ms: int) -> bool:
 
 
 def alarm(db: Db, pay: Pay, code: str, detail: str, now_ms: int) -> None:
-    """Something about a payment that an operator must see; once."""
+    """Something about a payment that an operator must see; once until it is closed."""
     known = select(Problem).where(
-        Problem.charger == pay.charger, Problem.code == code, Problem.detail == detail
-    )
+        Problem.charger == pay.charger, Problem.code == code, Problem.detail == detail,
+        Problem.open,
+    )  # fmt: skip
     if db.scalars(known).first() is None:
         db.add(
             Problem(
