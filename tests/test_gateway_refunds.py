@@ -296,20 +296,52 @@ def test_forged_stale_and_changed_events_are_refused_and_change_nothing(house: H
 # --- the acquirer --------------------------------------------------------------------------------
 
 
+def sold_at(house: House, monkeypatch: pytest.MonkeyPatch, at: int, total: int = 300) -> None:
+    """A card payment at the terminal at a time (epoch s)."""
+    put = house.station.put
+    monkeypatch.setattr(
+        house.station, "put", lambda kind, **fields: put(kind, **{"at": at * 1000, **fields})
+    )
+    house.station.begin("card", "S1", 6000)
+    house.station.charge(total)
+
+
 def test_a_card_payment_whose_acquirer_is_the_gateway_is_paid_back_there(
-    tmp_path: Path, proxy: Proxy
+    tmp_path: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = House(tmp_path, stripe_at(proxy), gateway_acquires="52500041, 52500042")
     try:
-        house.station.begin("card", "S1", 6000)
-        house.station.charge(300)
-        # what the terminal's side of the acquirer did, with the terminal's references in it
-        found = proxy.like.card_present(300, {"terminal_id": "52500041", "trace": "1"})
+        sold_at(house, monkeypatch, int(time.time()))
+        # what the terminal's side of the acquirer did, with the terminal's references in it; the
+        # trace comes again, with other amounts
+        same = {"terminal_id": "52500041", "trace": "1"}
+        proxy.like.card_present(299, same)
+        found = proxy.like.card_present(300, same)
+        proxy.like.card_present(300, same | {"trace": "2"})
         refund = house.ask_refund(100)
         finish(house)
         assert refund_of(house, refund) == "done"
         assert house.office.refunds.credit_note(refund)["way"] == "acquirer"
         assert house.phone.gateway.look_up(found).refunded_minor == 100
+    finally:
+        house.close()
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["of another week", "two that fit"])
+def test_a_card_payment_that_is_not_certainly_the_one_is_not_paid_back(
+    tmp_path: Path, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, twice: bool
+) -> None:
+    house = House(tmp_path, stripe_at(proxy), gateway_acquires="52500041")
+    try:
+        week = 0 if twice else 7 * 86_400
+        total = 301 + twice
+        sold_at(house, monkeypatch, int(time.time()) - week, total)
+        same = {"terminal_id": "52500041", "trace": "1"}
+        found = [proxy.like.card_present(total, same) for _ in range(1 + twice)]
+        refund = house.ask_refund(100)
+        finish(house)
+        assert house.payback(refund).state == ("hand" if twice else "asked")
+        assert {house.phone.gateway.look_up(one).refunded_minor for one in found} == {0}
     finally:
         house.close()
 

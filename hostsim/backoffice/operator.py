@@ -68,6 +68,12 @@ class Operator:
         """The time zone days and months are counted in."""
         return ZoneInfo(self.time_zone)
 
+    @property
+    def acquires(self) -> frozenset[str]:
+        """Terminals whose acquirer the gateway is."""
+        names = self.gateway_acquires.split(",") if self.gateway else []
+        return frozenset(name.strip() for name in names if name.strip())
+
     def location_of(self, charger: str) -> Location:
         """Its own, else the default, else locations.NOT_GIVEN."""
         return self.chargers.get(charger) or self.location or locations.NOT_GIVEN

@@ -60,10 +60,14 @@ class Pay(Base):
     settled_at: Mapped[int] = mapped_column(default=0)
 
 
+BY_HAND = "hand"
+
+
 class PayRefund(Base):
-    """A refund at the gateway, under the order's own id. `state`: asked, pending, done, failed;
-    `reference`: the gateway's; `payment`: the gateway's payment it is of; `told`: the charger was;
-    `look`: an event says that something is new."""
+    """A refund at the gateway, under the order's own id. `state`: asked, pending, done, failed,
+    hand (not found there: left to an operator); `reference`: the gateway's; `payment`: the
+    gateway's payment it is of ("": of a card at a terminal, not found yet); `told`: the charger
+    was; `look`: an event says that something is new."""
 
     __tablename__ = "pay_refunds"
     refund: Mapped[str] = mapped_column(String(36), primary_key=True)

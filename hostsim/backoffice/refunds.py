@@ -30,9 +30,10 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import figures
+from hostsim.backoffice import figures, refund_view
 from hostsim.backoffice.models import Command, Refund, RefundOrder, Session, writing
-from hostsim.backoffice.refund_records import CLOSED, OPEN
+from hostsim.backoffice.pay_tables import BY_HAND, PayRefund
+from hostsim.backoffice.refund_records import OPEN
 from hostsim.backoffice.rules import OUTSIDE, REASONS
 
 EXPIRES_S = 7 * 24 * 3600.0
@@ -40,17 +41,6 @@ _ACCOUNT = "account"
 _LIVE = ("sent", "ok")  # a command that may still work, or did
 _AGAIN_MS = 1_800_000  # a charger that took the answer and has no record of it lost power
 _NAME = 32
-_ORDER = tuple(
-    """
-    refund charger session_id receipt_no amount_minor reason operator card approved_by note text
-    acquirer acquirer_reference confirmed_by requested_at approved_at
-    """.split()
-)
-_WORD = tuple(
-    """
-    way receipt trace credit_no net_minor vat_minor lines code text asked_at sent_at done_at
-    """.split()
-)
 
 Send = Callable[..., str]
 """service.BackOffice.send_command."""
@@ -63,10 +53,15 @@ class RefundError(ValueError):
 class Refunds:
     """All refunds of a back office; every method may be called from any thread."""
 
-    def __init__(self, engine: Engine, send: Send | None, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, engine: Engine, send: Send | None, now_ms: Callable[[], int],
+        terminals: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         """`send(charger, name, expires_in_s=..., **args)` signs a command and gives its id; None:
-        another process on the same database does, by its `tend`."""
+        another process on the same database does, by its `tend`. `terminals`: those whose card
+        payments the payment gateway gives back (phone/paybacks.py)."""
         self._engine = engine
+        self._terminals = terminals
         self._send = send
         self._now_ms = now_ms
 
@@ -138,24 +133,41 @@ class Refunds:
             order = _waiting(db, refund)
             order.state, order.approved_by, order.note = "refused", operator, note
 
-    def confirm(self, refund: str, *, accepted: bool, operator: str, reference: str = "") -> str:
+    def confirm(
+        self, refund: str, *, accepted: bool, operator: str, reference: str = "",
+        gateway: bool = False,
+    ) -> str:  # fmt: skip
         """The answer of the acquirer, or of whom else the charger handed a refund to; gives the id
-        of the command that tells the charger. The same answer again changes nothing. Raises
-        RefundError."""
+        of the command that tells the charger. The same answer again changes nothing. What the
+        payment gateway pays only `gateway` answers for. Raises RefundError."""
         _check("operator", operator, _NAME)
         answer = "accepted" if accepted else "refused"
         with writing(self._engine) as db:
-            order = _order(db, refund)
-            word = _word(db, order)
+            order = _order(db, refund, locked=True)
+            word = refund_view.charger_word(db, order)
             if word is None or word.way not in OUTSIDE:
                 raise RefundError(f"refund: {refund} is not with the acquirer")
             if order.acquirer and order.acquirer != answer:
                 raise RefundError(f"accepted: the acquirer's answer was {order.acquirer}")
             if order.acquirer:
                 return order.confirmation
+            if not gateway and self._gateway_pays(db, order, word):
+                raise RefundError(
+                    f"refund: {refund} is paid back by the payment gateway, whose answer comes by"
+                    " itself: nothing is to be done by hand"
+                )
             order.acquirer, order.confirmed_by = answer, operator
             order.acquirer_reference = reference
         return self._send_confirmation(refund)
+
+    def _gateway_pays(self, db: Db, order: RefundOrder, word: Refund) -> bool:
+        """Whether the payment gateway gives it back, or is about to: then nobody else does."""
+        paying = db.get(PayRefund, word.refund)
+        if paying is not None:
+            return paying.state != BY_HAND
+        if word.way != "acquirer" or order.acquirer:
+            return False
+        return db.get_one(Session, word.session_id).payment.terminal_id in self._terminals
 
     # -- commands
 
@@ -210,7 +222,7 @@ class Refunds:
 
     def _next_step(self, db: Db, order: RefundOrder) -> Callable[[str], object] | None:
         """What an approved order needs now."""
-        word = _word(db, order)
+        word = refund_view.charger_word(db, order)
         if word is None:
             state = _command_state(db, order.command)
             if state in ("refused", "malformed"):
@@ -248,7 +260,7 @@ class Refunds:
         """Where a refund stands: `state`, who asked and approved, the charger's words (way,
         credit_no, code, text, ...). Raises RefundError when there is no such order."""
         with Db(self._engine) as db:
-            return _described(db, _order(db, refund))
+            return refund_view.described(db, _order(db, refund))
 
     def listed(
         self, charger: str | None = None, state: str | None = None, receipt: int | None = None
@@ -262,7 +274,7 @@ class Refunds:
         if receipt is not None:
             query = query.where(RefundOrder.receipt_no == receipt)
         with Db(self._engine) as db:
-            found = [_described(db, order) for order in db.scalars(query)]
+            found = [refund_view.described(db, order) for order in db.scalars(query)]
         return [order for order in found if state is None or order["state"] == state]
 
     def acquirer_request(self, refund: str) -> dict[str, Any]:
@@ -272,9 +284,14 @@ class Refunds:
         Raises RefundError when it is not the acquirer's turn."""
         with Db(self._engine) as db:
             order = _order(db, refund)
-            word = _word(db, order)
+            word = refund_view.charger_word(db, order)
             session = db.get_one(Session, order.session_id)
-            if word is None or not _by_hand(word, session) or word.state not in ("sent", "done"):
+            if (
+                word is None
+                or not refund_view.by_hand(word, session)
+                or word.state not in ("sent", "done")
+                or self._gateway_pays(db, order, word)
+            ):
                 raise RefundError(f"refund: {refund} is not with the acquirer")
             payment = session.payment
             return {
@@ -301,7 +318,7 @@ class Refunds:
         Raises RefundError while there is none."""
         with Db(self._engine) as db:
             order = _order(db, refund)
-            word = _word(db, order)
+            word = refund_view.charger_word(db, order)
             if word is None or word.state != "done":
                 raise RefundError(f"refund: {refund} has no credit note yet")
             session = db.get_one(Session, order.session_id)
@@ -328,8 +345,8 @@ def _check(field: str, value: str, most: int) -> None:
         )
 
 
-def _order(db: Db, refund: str) -> RefundOrder:
-    order = db.get(RefundOrder, refund)
+def _order(db: Db, refund: str, locked: bool = False) -> RefundOrder:
+    order = db.get(RefundOrder, refund, with_for_update=locked)
     if order is None:
         raise RefundError(f"refund: there is no order {refund[:40]}")
     return order
@@ -367,33 +384,6 @@ def _left(db: Db, session: Session) -> int:
     return max(left, 0)
 
 
-def _word(db: Db, order: RefundOrder) -> Refund | None:
-    """The charger's word on an order."""
-    query = select(Refund).where(
-        Refund.refund == order.refund, Refund.session_id == order.session_id
-    )
-    return db.scalars(query).first()
-
-
-def _by_hand(word: Refund, session: Session) -> bool:
-    """A refund that no program pays: the acquirer's, and of an app's sessions, whose money is
-    somewhere else. The gateway's own are phone/paybacks.py's."""
-    return word.way == "acquirer" or (word.way == "gateway" and session.method != "gateway")
-
-
 def _command_state(db: Db, identity: str) -> str:
     command = db.get(Command, identity) if identity else None
     return command.state if command is not None else ""
-
-
-def _described(db: Db, order: RefundOrder) -> dict[str, Any]:
-    found = {name: getattr(order, name) for name in _ORDER}
-    word = _word(db, order)
-    found |= {name: getattr(word, name) if word is not None else None for name in _WORD}
-    found["text"] = (word.text if word is not None else "") or order.text
-    found["state"] = order.state
-    if word is not None:
-        found["amount_minor"] = word.amount_minor or order.amount_minor
-        if word.state in (*CLOSED, "sent"):
-            found["state"] = word.state
-    return found

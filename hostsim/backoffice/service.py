@@ -70,7 +70,9 @@ class BackOffice:
         self._owner: asyncio.AbstractEventLoop | None = None
         self._connection = Connection(broker, pki, self._heard, group, leads)
         self.ingest = Ingest(self.engine, self._now_ms, self.operator)
-        self.refunds = Refunds(self.engine, self.send_command, self._now_ms)
+        self.refunds = Refunds(
+            self.engine, self.send_command, self._now_ms, self.operator.acquires
+        )
         self._desk = Desk(self.engine, self.ingest, self._now_ms, self._connection.send)
         self._desk.patient = bool(group)
         self._desk.chores.append(self.refunds.tend)

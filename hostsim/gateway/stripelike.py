@@ -90,9 +90,12 @@ class StripeLike:
     def read(self, path: str, fields: dict[str, str]) -> Answer:
         """A list or one object."""
         since = int(fields.pop("created[gte]", 0))
+        until = int(fields.pop("created[lte]", 2**40))
         status, found = self._ask("GET", path, fields)
         if status == 200 and found.get("object") == "list":
-            found["data"] = [self._like(one) for one in found["data"] if one["created"] >= since]
+            found["data"] = [
+                self._like(one) for one in found["data"] if since <= one["created"] <= until
+            ]
             return status, found
         return status, self._like(found)
 

@@ -119,6 +119,19 @@ class Order:
 
 
 @dataclass(frozen=True)
+class CardSale:
+    """A card payment at a terminal whose acquirer the gateway is: the terminal's references, what
+    was captured, and between which times it was made."""
+
+    terminal_id: str
+    trace: int
+    captured_minor: int
+    currency: str
+    since: int
+    until: int
+
+
+@dataclass(frozen=True)
 class Payment:
     """A payment as the gateway has it now. `until`: when the hold ends by itself. `secret`: what
     the gateway's form in the driver's browser needs. `confirm_url`: where the payer confirms."""
@@ -217,10 +230,10 @@ class Gateway(ABC):
         found = [p for p in self.listed(since) if p.order == order]
         return max(found, key=lambda p: p.created, default=None)
 
-    def find_card_payment(self, terminal_id: str, trace: int, since: int) -> Payment | None:
-        """The card payment at a terminal whose acquirer this gateway is; None: not its. Raises
-        Unanswered, Busy."""
-        return None
+    def find_card_payments(self, sale: CardSale) -> list[Payment]:
+        """Every card payment that fits; [] when it is another acquirer's. Raises Unanswered,
+        Busy, Refused."""
+        return []
 
 
 def opened(settings: Settings) -> Gateway:

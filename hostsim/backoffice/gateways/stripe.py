@@ -23,6 +23,7 @@ import stripe
 from hostsim.backoffice.gateways import base
 from hostsim.backoffice.gateways.base import (
     Busy,
+    CardSale,
     Declined,
     Event,
     Failed,
@@ -204,19 +205,27 @@ class Stripe(Gateway):
         )
         return iter([self._payment(one) for one in found])
 
-    def find_card_payment(self, terminal_id: str, trace: int, since: int) -> Payment | None:
-        """By the terminal's references, which whoever takes cards there puts in the metadata."""
-        wanted = {"terminal_id": terminal_id, "trace": str(trace)}
+    def find_card_payments(self, sale: CardSale) -> list[Payment]:
+        """By the terminal's references, which whoever takes cards there puts in the metadata, and
+        by what was captured: a trace comes again."""
+        wanted = {"terminal_id": sale.terminal_id, "trace": str(sale.trace)}
+        made: Any = {"gte": sale.since, "lte": sale.until}
         found = self._ask(
             lambda: [
                 one
                 for one in self._client.v1.payment_intents.list(
-                    {"created": {"gte": since}, "limit": _PAGE, "expand": ["data.latest_charge"]}
+                    {"created": made, "limit": _PAGE, "expand": ["data.latest_charge"]}
                 ).auto_paging_iter()
                 if wanted.items() <= _metadata(one.to_dict()).items()
             ]
         )
-        return self._payment(found[0]) if found else None
+        taken = (base.CAPTURED, sale.captured_minor, sale.currency)
+        return [
+            p
+            for p in map(self._payment, found)
+            if (p.state, p.captured_minor, p.currency) == taken
+            and sale.since <= p.created <= sale.until
+        ]
 
     def event(self, payload: bytes, headers: Mapping[str, str]) -> Event:
         """Signature and age are judged by the SDK, for each secret that is valid now."""

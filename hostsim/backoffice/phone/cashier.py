@@ -30,7 +30,7 @@ from hostsim.backoffice.gateways.base import (
 from hostsim.backoffice.gateways.base import GatewayError as Failure
 from hostsim.backoffice.models import Charger, Command, Problem, Session, writing
 from hostsim.backoffice.pay_tables import Pay
-from hostsim.backoffice.phone import pays, strays
+from hostsim.backoffice.phone import pays, refusals, strays
 from hostsim.backoffice.phone.keeper import Keeper
 from hostsim.backoffice.phone.office import Office
 
@@ -248,7 +248,7 @@ class Cashier:
             query = query.where(Command.message.contains(pay.id)).order_by(Command.counter)
             command = db.get(Command, pay.command) if pay.command else db.scalars(query).first()
             state = command.state if command is not None else ""
-            reason = _said(command.result) if command is not None else ""
+            reason = refusals.said(command.result) if command is not None else ""
             begun = db.scalars(select(Session.id).where(Session.remote == pay.id)).first()
         now = self._now()
         if begun is not None or state == "ok":
@@ -267,7 +267,7 @@ class Cashier:
         elif state == "sent":
             self._move(pay, pays.STARTING, next_at=now + 300)
         else:
-            self._move(pay, pays.CANCELLING, why=_why_not(reason), fault=reason[:200])
+            self._move(pay, pays.CANCELLING, why=refusals.why_not(reason), fault=reason[:200])
 
     def _start_by(self, pay: Pay) -> int:
         return pay.held_at + self._office.operator.pay_wait_s * 1000
@@ -382,21 +382,3 @@ class Cashier:
 
 def _fault(exc: Failure) -> str:
     return f"{exc} ({exc.code})"[:200] if exc.code else str(exc)[:200]
-
-
-def _said(result: dict[str, Any]) -> str:
-    """The reason in a charger's answer, or in its record when that came first, after its field."""
-    if "field" in result:
-        return f"{result['field']}: {result.get('reason', '')} (given {result.get('given', '')})"
-    return str(result.get("reason") or result.get("detail") or "")
-
-
-def _why_not(reason: str) -> str:
-    """A charger's refusal of `start` (`field: what is allowed`) as a word for the driver."""
-    if "out of service" in reason:
-        return "out_of_service"
-    if reason.startswith("state"):
-        return "someone_else"
-    if reason.startswith("tariff_crc"):
-        return "price_moved"
-    return "not_started"

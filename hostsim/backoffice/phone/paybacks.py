@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.gateways import base
 from hostsim.backoffice.gateways.base import (
+    CardSale,
     Declined,
     Failed,
     Gateway,
@@ -29,7 +30,8 @@ from hostsim.backoffice.gateways.base import (
 )
 from hostsim.backoffice.models import Problem, Refund, RefundOrder, Session, writing
 from hostsim.backoffice.operator import Operator
-from hostsim.backoffice.pay_tables import Pay, PayRefund
+from hostsim.backoffice.pay_tables import BY_HAND, Pay, PayRefund
+from hostsim.backoffice.phone import pays
 from hostsim.backoffice.refunds import RefundError, Refunds
 
 OPERATOR = "gateway"
@@ -37,7 +39,11 @@ _FIRST_MS = 2_000
 _LONGEST_MS = 600_000
 _ALARM_TRIES = 6
 _SAME_KEY = 2  # a 5xx may come before the refund is in the list: not another key at once
+_HAND_TRIES = 10  # a quarter of an hour
+_CAPTURE_MS = 5_000
+_SALE_S = 3 * 86_400  # around the time of the authorisation
 _SALES_S = 400 * 86_400
+_EVER_S = 2**40
 
 
 class Paybacks:
@@ -56,8 +62,7 @@ class Paybacks:
         self._gateway = gateway
         self._refunds = refunds
         self._now_ms = now_ms
-        names = operator.gateway_acquires.split(",")
-        self._terminals = {name.strip() for name in names if name.strip()}
+        self._terminals = operator.acquires
 
     def tend(self) -> None:
         """Takes in what chargers handed over, and brings each refund on."""
@@ -88,17 +93,16 @@ class Paybacks:
             )
             new = [
                 (refund.refund, session.id, refund.amount_minor, refund.way, session.method,
-                 session.reference, session.payment.terminal_id, session.payment.trace)
+                 session.reference, session.payment.terminal_id)
                 for refund, session in db.execute(query).unique()
             ]  # fmt: skip
-        for refund, session_id, amount, way, method, reference, terminal, trace in new:
+        for refund, session_id, amount, way, method, reference, terminal in new:
             payment = reference if way == "gateway" and method == "gateway" else ""
-            if way == "acquirer":
-                payment = self._card_payment(terminal, trace)
-            if not payment:
+            if not payment and (way == "gateway" or terminal not in self._terminals):
                 continue
-            with writing(self._engine) as db:
-                if db.get(PayRefund, refund) is None:
+            with writing(self._engine) as db:  # an operator's answer and this one exclude another
+                order = db.get_one(RefundOrder, refund, with_for_update=True)
+                if not order.acquirer and db.get(PayRefund, refund) is None:
                     db.add(
                         PayRefund(
                             refund=refund, session_id=session_id, payment=payment,
@@ -106,20 +110,45 @@ class Paybacks:
                         )
                     )  # fmt: skip
 
-    def _card_payment(self, terminal: str, trace: int) -> str:
-        """The gateway's payment of a card at a terminal, "" when it is another acquirer's."""
-        if terminal not in self._terminals:
-            return ""
+    def _search(self, row: PayRefund) -> PayRefund:
+        """A card payment's name at the gateway. One that is not known there, or not for certain,
+        is left to an operator, with an alarm."""
+        with Db(self._engine) as db:
+            session = db.get_one(Session, row.session_id)
+            paid, at = session.payment, session.payment.authorised_at // 1000
+            span = (at - _SALE_S, at + _SALE_S) if at else (int(time.time()) - _SALES_S, _EVER_S)
+            sale = CardSale(
+                paid.terminal_id, paid.trace, paid.captured_minor, session.currency, *span
+            )
         try:
-            found = self._gateway.find_card_payment(terminal, trace, int(time.time()) - _SALES_S)
-        except GatewayError:
-            return ""  # asked again at the next turn
-        return found.reference if found is not None else ""
+            found = self._gateway.find_card_payments(sale)
+        except (Refused, Declined) as exc:
+            raise Unanswered(f"no list of payments: {exc}", exc.code) from exc
+        if len(found) == 1:
+            self._keep(row, payment=found[0].reference, tries=0, turn=0)
+            row.payment, row.tries, row.turn = found[0].reference, 0, 0
+            return row
+        pause = min(_FIRST_MS * 2 ** min(row.tries, 16), _LONGEST_MS)
+        late: dict[str, Any] = {"next_at": self._now_ms() + pause, "tries": row.tries + 1}
+        if len(found) > 1 or row.turn + 1 >= _HAND_TRIES:
+            late |= {"state": BY_HAND, "told": True}  # for good: it is not paid from here
+        self._keep(row, turn=row.turn + 1, **late)
+        what = "several payments fit" if found else "the gateway does not know the card payment"
+        if "state" in late:
+            what += "; it is to be filed by hand"
+            self._alarm(row, "gateway_refund", f"refund {row.refund}: {what}")
+        elif row.turn + 1 == _ALARM_TRIES:
+            self._alarm(row, "gateway_refund", f"refund {row.refund}: {what}")
+        return row
 
     def _step(self, refund: str) -> None:
         with Db(self._engine, expire_on_commit=False) as db:
             row = db.get_one(PayRefund, refund)
         try:
+            if not row.payment:
+                row = self._search(row)
+            if not row.payment:
+                return
             if row.state == "asked" or row.state == "pending" or row.look:
                 row = self._ask(row)
         except (Refused, Declined) as exc:
@@ -129,10 +158,12 @@ class Paybacks:
             pause = min(_FIRST_MS * 2 ** min(row.tries, 16), _LONGEST_MS)
             self._keep(
                 row, tries=row.tries + 1, next_at=self._now_ms() + pause, fault=str(exc)[:200],
-                turn=row.turn + (isinstance(exc, Failed) and row.tries >= _SAME_KEY),
+                turn=row.turn
+                + (bool(row.payment) and isinstance(exc, Failed) and row.tries >= _SAME_KEY),
             )  # fmt: skip
             if row.tries + 1 >= _ALARM_TRIES:
-                self._alarm(row, "gateway_refund", f"refund {refund} of {row.payment} fails")
+                name = row.payment or "a card"
+                self._alarm(row, "gateway_refund", f"refund {refund} of {name} fails")
             return
         if row.state in ("done", "failed") and not row.told:
             self._tell(row)
@@ -144,6 +175,9 @@ class Paybacks:
         found = None
         if row.tries or row.state != "asked":
             found = self._listed(row)
+        elif not self._taken(row):
+            self._keep(row, next_at=self._now_ms() + _CAPTURE_MS)
+            return row
         if found is None and row.state == "asked":
             self._keep(row, tries=row.tries + 1)  # noted first: from now on it is looked for
             found = self._gateway.refund(
@@ -156,6 +190,16 @@ class Paybacks:
             self._alarm(row, "gateway_refund", f"refund {row.refund} is not at the gateway")
             return row
         return self._became(row, found)
+
+    def _taken(self, row: PayRefund) -> bool:
+        """Whether there is something to pay back; not before the capture. Raises Refused when
+        there will never be."""
+        pay = pays.by_reference(self._engine, row.payment)
+        if pay is None or pay.state == pays.CAPTURED or pay.captured_minor:
+            return True
+        if pay.state in (pays.CANCELLED, pays.LOST):
+            raise Refused("nothing was taken of this payment", pay.state)
+        return False
 
     def _listed(self, row: PayRefund) -> Refunded | None:
         """In the payment's own list. A list that is refused says nothing about the refund."""
@@ -183,7 +227,8 @@ class Paybacks:
 
     def _keep(self, row: PayRefund, **fields: Any) -> None:
         with writing(self._engine) as db:
-            pay = db.scalars(select(Pay).where(Pay.reference == row.payment)).first()
+            mine = select(Pay).where(Pay.reference == row.payment, Pay.reference != "")
+            pay = db.scalars(mine).first()
             kept = db.get_one(PayRefund, row.refund, with_for_update=True)
             for name, value in fields.items():
                 setattr(kept, name, value)
@@ -198,7 +243,7 @@ class Paybacks:
         try:
             self._refunds.confirm(
                 row.refund, accepted=row.state == "done", operator=OPERATOR,
-                reference=row.reference or row.fault[:64],
+                reference=row.reference or row.fault[:64], gateway=True,
             )  # fmt: skip
         except RefundError as exc:  # an operator said otherwise meanwhile
             self._alarm(row, "gateway_refund", f"refund {row.refund} is {row.state}: {exc}")

@@ -1,0 +1,51 @@
+"""A refund order and the charger's word on it, as refunds.py shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.models import Refund, RefundOrder, Session
+from hostsim.backoffice.refund_records import CLOSED
+
+_ORDER = tuple(
+    """
+    refund charger session_id receipt_no amount_minor reason operator card approved_by note text
+    acquirer acquirer_reference confirmed_by requested_at approved_at
+    """.split()
+)
+_WORD = tuple(
+    """
+    way receipt trace credit_no net_minor vat_minor lines code text asked_at sent_at done_at
+    """.split()
+)
+
+
+def charger_word(db: Db, order: RefundOrder) -> Refund | None:
+    """The charger's word on an order."""
+    query = select(Refund).where(
+        Refund.refund == order.refund, Refund.session_id == order.session_id
+    )
+    return db.scalars(query).first()
+
+
+def by_hand(word: Refund, session: Session) -> bool:
+    """A refund that no program pays: the acquirer's, and of an app's sessions, whose money is
+    somewhere else. The gateway's own are phone/paybacks.py's."""
+    return word.way == "acquirer" or (word.way == "gateway" and session.method != "gateway")
+
+
+def described(db: Db, order: RefundOrder) -> dict[str, Any]:
+    """An order as Refunds.follow gives it."""
+    found = {name: getattr(order, name) for name in _ORDER}
+    word = charger_word(db, order)
+    found |= {name: getattr(word, name) if word is not None else None for name in _WORD}
+    found["text"] = (word.text if word is not None else "") or order.text
+    found["state"] = order.state
+    if word is not None:
+        found["amount_minor"] = word.amount_minor or order.amount_minor
+        if word.state in (*CLOSED, "sent"):
+            found["state"] = word.state
+    return found
