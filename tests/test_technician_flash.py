@@ -183,6 +183,8 @@ def test_charger_in_a_session_is_refused_and_nothing_is_written(
     [
         ([], 0),
         ([("boot", 0)], 0),
+        ([("checkpoint", 3), ("checkpoint", 3), ("alarm", 0)], 3),  # a night's session
+        ([("period", 3), ("power_off", 3), ("priced", 3), ("captured", 3), ("boot", 0)], 0),
         ([("hold_asked", 3)], 3),
         ([("hold_asked", 3), ("authorised", 3), ("declined", 3)], 3),  # an extension's answer
         ([("hold_asked", 3), ("declined", 3)], 0),
@@ -238,3 +240,16 @@ def test_ledger_is_read_out_as_it_lies_in_flash(tmp_path: Path) -> None:
 
 def test_missing_records_are_found() -> None:
     assert ledger.gaps([{"seq": 4}, {"seq": 5}, {"seq": 9}]) == [(5, 9)]
+
+
+def test_version_on_trial_is_overwritten_and_the_proven_one_stays(
+    tmp_path: Path, old: boards.Build, new: boards.Build
+) -> None:
+    newest = built(tmp_path / "newest", NEW | {"main.mpy": b"M\x06newest"}, "1.2.0")
+    with FolderLink(tmp_path / "board") as link:
+        flash.flash(link, old)
+        (link.files / "trial").unlink()  # it has proven itself
+        flash.flash(link, new)
+        flash.flash(link, newest)  # of the second nobody knows whether it starts
+        assert starting_slot(link) == "b"
+        assert tree(link, "a") == OLD and tree(link, "b")["main.mpy"] == b"M\x06newest"

@@ -13,11 +13,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from board.host_flash import FileFlash
 from hostsim.commission import DEFAULT_TARIFF
 from hostsim.pki import Pki, PkiError
 from hostsim.technician import keys, provision, sign
 from hostsim.technician.link import TechnicianError
+from tests.pure.test_ledger_ring import ledger_on
 from tests.technician_rig import FolderLink
+from tests.test_technician_flash import append
 
 CONFIG = {"mqtt": {"host": "broker.example"}, "supplier": {"name": "Yard"}}
 COMMAND_KEY = "0123456789abcdef" * 4
@@ -231,3 +234,18 @@ def test_authority_signs_no_name_of_the_systems_own(tmp_path: Path) -> None:
             pki.sign(keys.request(keys.new_key(), name))
     with pytest.raises(PkiError, match="no certificate request"):
         pki.sign(b"hello")
+
+
+def test_tariff_of_an_open_session_is_not_taken_away(
+    tmp_path: Path, run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = config_file(tmp_path)
+    book = ledger_on(FileFlash(str(tmp_path / "board" / "flash.bin"), 64))
+    append(book, "hold_asked", hold_minor=6000, currency="EUR")
+    assert run("--CONFIG", config, "--TARIFF", DEFAULT_TARIFF) == 1
+    assert "session 1 is open and needs the tariff" in capsys.readouterr().err
+    assert not (tmp_path / "board" / "files" / "tariff.json").exists()
+    assert run("--CONFIG", config) == 0
+    append(book, "declined", code=5)
+    assert run("--TARIFF", DEFAULT_TARIFF) == 0
+    assert on_board(tmp_path, "tariff.json") == DEFAULT_TARIFF.read_bytes()

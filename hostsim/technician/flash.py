@@ -124,6 +124,8 @@ def put_version(link: Link, made: Build, slot: str, other: str, identity: str) -
         link.remove(f"{slot}/{name}")
     sent = copied = 0
     changed = [name for name in sorted(wanted) if there.get(name) != wanted[name]]
+    for name in there.keys() & set(changed):  # first: two slots leave no room for a file twice
+        link.remove(f"{slot}/{name}")
     for name in changed:
         source = by_hash.get(wanted[name])
         if source:
@@ -187,7 +189,10 @@ def flash(link: Link, made: Build) -> bool:
         changed = False
     else:
         slot = _OLD_SLOTS.get(runs, "a")
-        other = runs if whole.get(runs) else ""
+        if whole.get(slot) and link.text("trial")[:1] == runs:
+            slot = runs  # not proven yet: what is stays to go back to
+        other = _OLD_SLOTS.get(slot, "")
+        other = other if whole.get(other) else ""
         put_version(link, made, slot, other, wanted)
         switch(link, slot)
         say(f"  slot {slot} starts next, on trial")

@@ -25,6 +25,8 @@ from hostsim.technician.say import ended, say
 SECTOR = 4096
 _CLOSING = ("captured", "cancelled")
 _SESSION_SECTORS = 8
+# written only while a session is open: of a long one the first record is not among the newest
+_RUNNING = tuple("hold_asked authorised energising checkpoint period power_off priced".split())
 
 
 def board_of(link: Link) -> str:
@@ -101,8 +103,8 @@ def open_session(records: list[dict[str, Any]]) -> int:
     session, held = 0, False
     for record in records:
         kind = record["kind"]
-        if kind == "hold_asked":
-            session, held = record["sess"], False
+        if kind in _RUNNING and record["sess"] != session:
+            session, held = record["sess"], kind != "hold_asked"
         elif record.get("sess") == session:
             held = held or kind == "authorised"
             if kind in _CLOSING or (kind == "declined" and not held):

@@ -25,8 +25,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from board import plan
 from hostsim.setup import BUILD, MICROPYTHON, ROOT
-from hostsim.technician import keys
+from hostsim.technician import keys, ledger
 from hostsim.technician.link import Link, TechnicianError
 from hostsim.technician.say import ended, say
 
@@ -155,6 +156,18 @@ def _certificates(
     say(f"  certificate for {given.id}, valid until {until}")
 
 
+def check_tariff_free(link: Link) -> None:
+    """A session that is open is billed by the tariff its driver accepted: that one stays. Raises
+    TechnicianError.
+    """
+    session = ledger.session_on(link, plan.load(ledger.board_of(link)))
+    if session:
+        raise TechnicianError(
+            f"session {session} is open and needs the tariff it began with",
+            "Take the jumper off and start the charger: it settles it. Or leave TARIFF out.",
+        )
+
+
 def install(link: Link, files: dict[str, bytes]) -> None:
     """Writes and reads back; the configuration last, because with it the charger is one."""
     for name in sorted(files, key=lambda name: (name == "config.json", name)):
@@ -205,6 +218,8 @@ def main(words: list[str]) -> int:
                 raise TechnicianError("this board has no firmware yet", "make flash comes first.")
             say(f"{link.port}: charger {given.id} on a {link.text('board.txt')}")
             files = files_for(link, given)
+            if "tariff.json" in files:
+                check_tariff_free(link)
             install(link, files)
             _leave_behind(given, files)
             for name in missing(link):
