@@ -377,6 +377,30 @@ out["o"] = view(await ask)
     assert out["o"]["ok"] and out["o"]["certain"] and out["o"]["amount_minor"] == 1200
 
 
+def test_a_capture_gives_what_the_terminal_says_when_that_is_more() -> None:
+    out = play(
+        """
+wire, peer, t = await ready()
+out["amounts"] = []
+for told in ("000000005000", "000000001200", "000000003800", "000000000001"):
+    ask = asyncio.create_task(t.capture(231, 5000, 1200))
+    await peer.take("0623")
+    await peer.answer()
+    await peer.say("040f092700" + "04" + told)
+    await peer.say("060f00")
+    out["amounts"].append((await ask).amount_minor)
+ask = asyncio.create_task(t.cancel(231))
+await peer.take("0625")
+await peer.answer()
+await peer.say("040f09270004000000005000")
+await peer.say("060f00")
+out["cancelled"] = (await ask).amount_minor
+"""
+    )
+    assert out["amounts"] == [5000, 1200, 1200, 1200]  # 3800: what was released
+    assert out["cancelled"] == 0
+
+
 def test_card_that_cannot_be_understood_is_no_card() -> None:
     out = play(
         """

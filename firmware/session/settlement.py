@@ -111,6 +111,10 @@ class Settlement:
             else:
                 self._ask()
         elif outcome.ok and outcome.certain:
+            s = self._s
+            if self._goal == CAPTURING and outcome.amount_minor > s.total_minor:
+                told = (s.number, outcome.amount_minor, s.total_minor)
+                self._alarm("capture_above_price", "session %d: told %d, price %d" % told)
             self._close(outcome.receipt, outcome.trace)
         else:
             self._refused = outcome.certain
@@ -156,8 +160,8 @@ class Settlement:
             self.state = CANCELLING
             self._out.append((CANCEL, self._extra))
 
-    def _alarm(self, code: str, figure: int) -> None:
-        fields = {"sess": self._s.number, "code": code, "detail": "%d" % figure}
+    def _alarm(self, code: str, figure) -> None:
+        fields = {"sess": self._s.number, "code": code, "detail": "%s" % figure}
         self._out.append((RECORD, "alarm", fields))
 
     def _lost(self) -> None:

@@ -128,7 +128,8 @@ class Money(Dialogue):
         """Books `used_minor` of a hold and releases the rest, the way the profile says. Nothing
         used cancels it (with `commit` the whole is released). TerminalError when more was used
         than is held: that is never sent; and when `commit(apdu)` raised, called before the result
-        is acknowledged.
+        is acknowledged. `amount_minor` of the answer is above `used_minor` where the terminal says
+        that it booked more.
         """
         if not 0 <= used_minor <= authorised_minor:
             raise TerminalError(f"capture of {used_minor} from a hold of {authorised_minor}")
@@ -149,6 +150,7 @@ class Money(Dialogue):
             ),
             used_minor,
             commit,
+            authorised_minor - used_minor,
         )
 
     async def cancel(self, receipt: int) -> Outcome:
@@ -245,7 +247,9 @@ class Money(Dialogue):
                 a.text = "no_card"
         return a
 
-    async def _move(self, command: bytes, amount_minor: int, commit: "Any" = None) -> Outcome:
+    async def _move(
+        self, command: bytes, amount_minor: int, commit: "Any" = None, rest_minor: int = -1
+    ) -> Outcome:
         outcome = Outcome(False)
         answer = await self._run(command, outcome, commit)
         if answer.veto:
@@ -253,6 +257,9 @@ class Money(Dialogue):
         if outcome.ok:
             outcome.amount_minor = amount_minor
             if answer.result is not None:
+                told = answer.result.amount_minor
+                if 0 <= rest_minor != told > amount_minor:  # some tell what they released
+                    outcome.amount_minor = told
                 outcome.receipt = answer.result.receipt
                 outcome.trace = answer.result.trace
         return outcome

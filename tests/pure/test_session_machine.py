@@ -81,6 +81,7 @@ class Answer:
         self.text = text
         self.receipt = 231
         self.trace = 5
+        self.amount_minor = 0
 
 
 class Reading:
@@ -560,6 +561,25 @@ def test_a_capture_refused_for_certain_whose_hold_is_gone_is_never_booked_as_pai
     assert b.record("alarm")["code"] == "hold_lost" and b.record("alarm")["detail"] == "5"
     cancelled = b.record("cancelled")
     assert (cancelled["released_minor"], cancelled["reason"]) == (2000, "hold_lost")
+
+
+def test_a_capture_that_is_told_above_the_price_is_said_and_booked_at_the_price():
+    for told, alarms in ((5, 0), (6, 1), (2000, 1)):
+        b = Bench()
+        b.charge()
+        b.now += 1000
+        b.meter(1100, 11000)
+        b.do(b.m.on_stop(b.now, "button"))
+        b.power_off(1100)
+        answer = Answer()
+        answer.amount_minor = told
+        b.do(b.m.on_outcome(b.now, answer))
+        assert b.record("captured")["captured_minor"] == 5
+        assert b.kinds().count("alarm") == alarms, told
+        if alarms:
+            f = b.record("alarm")
+            assert f["code"] == "capture_above_price"
+            assert f["detail"] == "session 1: told %d, price 5" % told
 
 
 def test_a_cancellation_refused_at_its_first_try_is_an_alarm_when_the_hold_is_gone():
