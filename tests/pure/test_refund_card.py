@@ -11,7 +11,8 @@ from firmware.ledger.ledger import Ledger
 from firmware.terminal.base import CardResult, Outcome
 from tests.pure.test_ledger_powercut import script
 
-SALE = {"sess": 1, "pan": "559883******8074", "uid_hash": "aa", "receipt_no": 1}
+PAN = "559883******8074"
+SALE = {"sess": 1, "pan": PAN, "uid_hash": "aa", "receipt_no": 1}
 
 
 class Charger:
@@ -29,7 +30,7 @@ class Charger:
         self.shown = None
         self.receipt = receipt
         self.trace = 5
-        self.pan = SALE["pan"]
+        self.pan = PAN
         self.uid_hash = "aa"
         self.cut = cut
         self.paid = 0
@@ -57,6 +58,10 @@ class Charger:
         self.paid += amount
         return Outcome(True, not self.cut)
 
+    async def reverse(self, receipt):
+        """It has taken it back already."""
+        return Outcome(False, True, 0xB4, "already_reversed")
+
     async def turn(self):
         return await refund_card.refund(self, self.ledger.books.asked["Q"][1], SALE)
 
@@ -74,7 +79,6 @@ def test_an_approval_without_a_receipt_is_not_kept():
 
 def test_one_with_a_receipt_is_in_flash_before_it_is_kept():
     c = Charger(9, True)
-    c.reverse = gone
     asyncio.run(c.turn())
     assert c.paid == 50
     sent = c.ledger.recent("refund_sent", 2)
@@ -85,11 +89,6 @@ def test_one_with_a_receipt_is_in_flash_before_it_is_kept():
 async def at_once(app, f, text):
     """The last word, not waited for."""
     app.shown = text
-
-
-async def gone(receipt):
-    """The terminal has taken it back: B4."""
-    return Outcome(False, True, 0xB4, "already_reversed")
 
 
 def test_the_card_that_paid_is_known_though_the_terminal_hides_more_of_it():
