@@ -15,6 +15,7 @@ import pytest
 from pypdf import PdfReader
 from sqlalchemy.exc import OperationalError
 
+from hostsim.backoffice import audit
 from hostsim.backoffice.bills import make
 from hostsim.backoffice.bills.desk import BillError
 from hostsim.backoffice.gateways.base import Refunded, Refused, Settings
@@ -268,6 +269,99 @@ def test_what_was_given_back_counts_against_the_limit_before_it_is_on_a_bill(
     house.office.bills.work()
     assert account(house)["owed_minor"] == 500
     assert account(house)["blocked"] == "" and account(house)["active"]
+
+
+def test_a_bill_that_was_paid_by_bank_transfer_is_noted_by_finance_and_audited(
+    house: House,
+) -> None:
+    session(house, 500)
+    next_month(house)
+    house.ms += 15 * DAY_MS
+    house.office.bills.work()
+    assert account(house)["blocked"] == "overdue"
+    day = datetime.datetime.fromtimestamp(house.ms // 1000 - 86_400, datetime.UTC).date()
+    fields = {"number": "A-000001", "reference": "transfer 4711", "date": str(day)}
+    visitor = desk.Visitor(house.office).log_in("finance")
+    visitor.submit("/bills", "/bills/paid", **(fields | {"date": "2099-01-01"}))
+    visitor.submit("/bills", "/bills/paid", **(fields | {"reference": ""}))
+    assert house.office.bills.listed()[0]["state"] == "open"
+    visitor.submit("/bills", "/bills/paid", **fields)
+    house.office.bills.work()
+    bill = house.office.bills.listed()[0]
+    assert bill["state"] == "paid" and bill["paid_at"] < house.ms
+    assert account(house)["active"] and account(house)["owed_minor"] == 0
+    entry = audit.entries(house.office.engine, subject="A-000001")[0]
+    assert (entry["person"], entry["action"]) == ("finance", "bill paid otherwise")
+    assert entry["detail"] == f"on {day}: transfer 4711"
+    form = {"token": "T" * 43, "method": "coin"}
+    answer = house.browser.post(f"/bill/{bill['number']}/{bill['check']}", data=form)
+    assert answer.status_code == 409  # nobody pays it a second time
+    assert make.verify(house.office.engine) == []
+
+
+def test_a_bill_whose_payment_is_under_way_is_not_noted_as_paid_otherwise(house: House) -> None:
+    session(house, 500)
+    next_month(house)
+    bill = house.office.bills.listed()[0]
+    form = {"token": "U" * 43, "method": "coin"}
+    house.browser.post(f"/bill/{bill['number']}/{bill['check']}", data=form)
+    with pytest.raises(BillError, match="under way"):
+        house.office.bills.paid_otherwise("A-000001", house.ms, "transfer", "anna")
+    house.turn()
+    house.office.bills.work()
+    with pytest.raises(BillError, match="is paid"):
+        house.office.bills.paid_otherwise("A-000001", house.ms, "transfer", "anna")
+
+
+def test_a_payment_that_begins_while_its_bill_is_noted_as_paid_is_given_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session(house, 500)
+    next_month(house)
+    bill = house.office.bills.listed()[0]
+    real = house.phone.begin_bill
+
+    def just_before(*args: Any) -> str:
+        house.office.bills.paid_otherwise("A-000001", house.ms, "transfer", "anna")
+        return real(*args)
+
+    monkeypatch.setattr(house.phone, "begin_bill", just_before)
+    form = {"token": "V" * 43, "method": "coin"}
+    house.browser.post(f"/bill/{bill['number']}/{bill['check']}", data=form)
+    house.turn()
+    assert house.now().state == "cancelled" and house.now().captured_minor == 0
+    assert [p.state for p in house.phone.gateway.listed(0)] == ["cancelled"]
+
+
+def test_no_account_is_stopped_for_a_bill_that_nobody_can_pay(tmp_path: Path) -> None:
+    house = House(tmp_path / "none", TILL, gateway="")
+    try:
+        members = Members(house.office.engine, lambda: house.ms)
+        members.add(ACCOUNT, by="anna")
+        session(house, 500)  # in January, by its records
+        house.ms = int(datetime.datetime(2026, 5, 20, tzinfo=datetime.UTC).timestamp() * 1000)
+        house.office.bills.work()
+        house.ms += 15 * DAY_MS
+        house.office.bills.work()
+        assert [b["state"] for b in house.office.bills.listed()] == ["open"]
+        assert account(house)["active"] and account(house)["blocked"] == ""
+        with house.office.engine.begin() as db:  # an earlier version stopped it
+            db.exec_driver_sql("UPDATE account_terms SET blocked = 'overdue'")
+        members.change(ACCOUNT, by="billing", active=False)
+        house.office.bills.work()
+        assert account(house)["active"] and account(house)["blocked"] == ""
+    finally:
+        house.close()
+
+
+def test_what_is_too_little_for_the_gateway_is_on_the_next_bill(house: House) -> None:
+    session(house, 30)
+    next_month(house)
+    assert house.office.bills.listed() == [] and account(house)["owed_minor"] == 30
+    session(house, 20)
+    house.ms += 31 * DAY_MS
+    house.office.bills.work()
+    assert [b["total_minor"] for b in house.office.bills.listed()] == [50]
 
 
 def test_terms_are_for_finance_to_change(house: House) -> None:

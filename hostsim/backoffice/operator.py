@@ -52,6 +52,7 @@ class Operator:
     mail_server: str = ""
     mail_from: str = ""
     pay_hold_minor: int = 6000
+    bill_min_minor: int = 50
     pay_wait_s: int = 120
     pay_patience_s: int = 900
     pay_confirm_s: int = 900

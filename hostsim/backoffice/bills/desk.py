@@ -2,17 +2,19 @@
 
 What an account owes is what was delivered and not paid: sessions on no bill yet, and open bills.
 Above its limit, or with a bill that is overdue, its cards are stopped (members.py tells the
-chargers) until that is over; what an operator stopped stays stopped.
+chargers) until that is over; what an operator stopped stays stopped. No bill is overdue that
+nobody can pay: without a gateway, and below its minimum.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Engine, func, or_, select
+from sqlalchemy import ColumnElement, Engine, func, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit
@@ -27,6 +29,7 @@ from hostsim.backoffice.phone import pays
 
 _EVERY_S = 2.0
 _DEAD = (pays.CANCELLED, pays.LOST)
+_NEVER = 10**12
 
 
 class BillError(ValueError):
@@ -100,29 +103,31 @@ class Bills:
                     bill.state, bill.paid_at = "paid", max(part.done_at for part in parts)
 
     def _to_look_at(self) -> list[str]:
-        now = self._now_ms()
         with Db(self._engine) as db:
-            overdue = select(Bill.account).where(Bill.state == "open", Bill.due_at < now)
+            overdue = select(Bill.account).where(*self._overdue())
             query = select(AccountTerms.account).where(
                 or_(AccountTerms.look, (AccountTerms.blocked == ""))
                 & or_(AccountTerms.look, AccountTerms.account.in_(overdue))
             )
             known = set(db.scalars(query))
             listed = select(AccountTerms.account)
-            without = select(Bill.account).where(
-                Bill.state == "open", Bill.due_at < now, Bill.account.not_in(listed)
+            without = select(Bill.account).where(*self._overdue(), Bill.account.not_in(listed))
+            over = select(AccountTerms.account).where(
+                AccountTerms.blocked == "overdue", AccountTerms.account.not_in(overdue)
             )
-            return sorted(known | set(db.scalars(without)))
+            return sorted(known | set(db.scalars(without)) | set(db.scalars(over)))
+
+    def _overdue(self) -> tuple[ColumnElement[bool], ...]:
+        """Of bills: those that somebody could have paid, and nobody has."""
+        least = self._operator.bill_min_minor if self._operator.gateway else _NEVER
+        return Bill.state == "open", Bill.due_at < self._now_ms(), Bill.total_minor >= least
 
     def _judge(self, account: str) -> None:
         """Stops an account's cards, or lets them work again; with why, in one transaction."""
-        now = self._now_ms()
         with writing(self._engine) as db:
             terms = _terms(db, account)
             terms.look = False
-            late = select(Bill.number).where(
-                Bill.account == account, Bill.state == "open", Bill.due_at < now
-            )
+            late = select(Bill.number).where(Bill.account == account, *self._overdue())
             why = "overdue" if db.scalars(late).first() is not None else ""
             if not why and terms.limit_minor and self._owed(db, account) > terms.limit_minor:
                 why = "limit"
@@ -180,6 +185,29 @@ class Bills:
             detail = f"limit {limit_minor}, {pay_days} days"
             audit.note(db, self._now_ms(), by, "account terms", account, detail)
 
+    def paid_otherwise(self, number: str, paid_at: int, reference: str, by: str) -> None:
+        """An open bill was paid, but not here (by bank transfer): who says so, when it was paid
+        and under which reference are in the audit log. Raises BillError."""
+        if not 1 <= len(reference) <= 100 or not reference.isprintable():
+            raise BillError("reference: must be 1 to 100 printable characters")
+        with writing(self._engine) as db:
+            bill = db.get(Bill, number, with_for_update=True)
+            if bill is None:
+                raise BillError(f"number: there is no bill {number[:16]}")
+            if bill.state != "open":
+                raise BillError(f"number: {number} is {bill.state}, not open")
+            if paid_at > self._now_ms():
+                raise BillError("date: must not be in the future")
+            mine = Pay.kind == "bill", Pay.code.startswith(f"bill-{number}-")
+            going = select(Pay.state).where(*mine, Pay.state.not_in((*_DEAD, pays.DECLINED)))
+            if db.scalars(going).first() is not None:
+                raise BillError(f"number: a payment of {number} at the gateway is under way")
+            bill.state, bill.paid_at = "paid", paid_at
+            _terms(db, bill.account).look = True
+            when = datetime.datetime.fromtimestamp(paid_at // 1000, self._operator.zone)
+            detail = f"on {when:%Y-%m-%d}: {reference}"
+            audit.note(db, self._now_ms(), by, "bill paid otherwise", number, detail)
+
     def accounts(self) -> list[dict[str, Any]]:
         """Members with their terms and what they owe."""
         with Db(self._engine) as db:
@@ -220,6 +248,13 @@ def touched(db: Db, session: Session) -> None:
     """Something was delivered or given back on account, in the transaction of its record."""
     if session.payment.how == "account":
         _terms(db, session.reference[:32]).look = True
+
+
+def is_open(engine: Engine, code: str) -> bool:
+    """Whether the bill that a payment's `code` (payment_code) names is still to be paid."""
+    with Db(engine) as db:
+        bill = db.get(Bill, code.removeprefix("bill-").rpartition("-")[0])
+        return bill is not None and bill.state == "open"
 
 
 def payment_code(db: Db, number: str) -> str:

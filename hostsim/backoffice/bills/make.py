@@ -4,8 +4,8 @@ is on no bill yet, one bill an account and currency.
 A bill is written in one transaction with the items it collects, and an item can be on one bill
 only: whatever is repeated, nothing is billed twice and nothing left out. Refunds are lines below
 zero. What comes to less than zero is paid out at the gateway, to the cards that paid the account's
-newest bills, when they have paid that much and no bill is open; else, and at zero, it waits for
-the next month.
+newest bills, when they have paid that much and no bill is open; else, and below what a gateway
+takes (operator.toml, bill_min_minor), it waits for the next month.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def make(engine: Engine, operator: Operator, month: int, now_ms: int) -> list[st
         for (account, currency), items in sorted(found.items()):
             total = sum(item["gross"] for item in items)
             parts = _paid_with(db, account, currency, -total) if total < 0 else []
-            if total > 0 or parts:
+            if total >= operator.bill_min_minor or parts:
                 number = _issue(db, operator, account, currency, month, items, now_ms)
                 numbers.append(number)
                 for count, (payment, amount) in enumerate(parts, 1):

@@ -7,6 +7,7 @@ up to; misses are limited per address.
 
 from __future__ import annotations
 
+import datetime
 import secrets
 from typing import Any
 
@@ -35,7 +36,9 @@ routes = APIRouter()
 @routes.get("/bills")
 def listed(request: Request, shell: Desk, caller: Finance) -> Response:
     bills = shell.office.bills
-    context = {"here": "bills", "bills": bills.listed(), "accounts": bills.accounts()}
+    rows = bills.listed()
+    context = {"here": "bills", "bills": rows, "accounts": bills.accounts()}
+    context["open"] = [b for b in rows if b["state"] == "open"]
     return shell.page(request, "bills.html", caller, context)
 
 
@@ -55,6 +58,20 @@ def terms(request: Request, shell: Desk, form: FinanceForm) -> Response:
     except ValueError:
         return back(request, "bills", "days must be a whole number")
     return back(request, "bills", f"The terms of {account} are kept.")
+
+
+@routes.post("/bills/paid")
+def paid(request: Request, shell: Desk, form: FinanceForm) -> Response:
+    number, reference = form.text("number", 1, 16), form.text("reference")
+    try:
+        day = datetime.datetime.strptime(form.text("date", 10, 10), "%Y-%m-%d")
+        at = int(day.replace(tzinfo=shell.operator.zone).timestamp() * 1000)
+        shell.office.bills.paid_otherwise(number, at, reference, form.caller.name)
+    except BillError as exc:
+        return back(request, "bills", str(exc))
+    except ValueError:
+        return back(request, "bills", "date must be a day (year-month-day)")
+    return back(request, "bills", f"{number} is noted as paid.")
 
 
 def _bill(request: Request, shell: Shell, number: str, check: str) -> dict[str, Any]:

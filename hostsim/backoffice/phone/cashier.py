@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice.bills.desk import is_open
 from hostsim.backoffice.gateways import base
 from hostsim.backoffice.gateways.base import (
     Declined,
@@ -288,6 +289,8 @@ class Cashier:
 
     def _capture(self, pay: Pay) -> None:
         wanted = pay.capture_minor if pay.kind == "session" else pay.amount_minor
+        if pay.kind == "bill" and not pay.tries and not is_open(self._office.engine, pay.code):
+            wanted = 0  # somebody has said meanwhile that it was paid otherwise
         if not wanted:
             self._move(pay, pays.CANCELLING, why=pay.why or "nothing_owed")
             return
