@@ -45,14 +45,14 @@ def make(verb: str, port: str, *more: str) -> tuple[int, str]:
 
 
 def typed(port: str, text: str, answer: str) -> str:
-    """`make shell` with somebody at its keyboard: Ctrl-C ends safe mode, then there is the prompt;
-    Ctrl-] leaves.
+    """`make shell` with somebody at its keyboard: Ctrl-C ends safe mode (again and again: a board
+    that has just started does not hear it), then there is the prompt; Ctrl-] leaves.
     """
     ours, theirs = pty.openpty()
     command = ["make", "-s", "shell", f"PORT={port}"]
     shell = subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    seen, interrupted, until = "", False, time.monotonic() + LIMIT_S
+    seen, pressed, until = "", 0.0, time.monotonic() + LIMIT_S
     try:
         while answer not in seen and time.monotonic() < until:
             if select.select([ours], [], [], 0.1)[0]:
@@ -60,9 +60,9 @@ def typed(port: str, text: str, answer: str) -> str:
                 if seen.endswith(">>> ") and text:
                     os.write(ours, text.encode())
                     text = ""
-                elif "exit this shell" in seen and not interrupted:
-                    os.write(ours, b"\x03")
-                    interrupted = True
+            elif text and "exit this shell" in seen and time.monotonic() - pressed > 3:
+                os.write(ours, b"\x03")
+                pressed = time.monotonic()
         os.write(ours, b"\x1d")
         shell.wait(60)
     finally:
