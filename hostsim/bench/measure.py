@@ -47,6 +47,7 @@ TAPS = 3
 _POLL_S = 10
 _IDLE_S = 10
 _STEP_S = 90
+_OWED_WH = 30  # some cents
 # What every asyncio program of this interpreter costs that looks at its lines as often.
 _PEER = """
 import asyncio
@@ -255,12 +256,14 @@ async def _power_on(world: World) -> dict[str, Any]:
 
 
 async def _recovery(world: World) -> dict[str, Any]:
-    """From power-on with an energised session in flash to the bill, and to the capture."""
+    """From power-on with an energised session in flash to the bill, and to the capture (there must
+    be something to pay)."""
     world.records.clear()
     await world.act("plug")
     await world.act("tap", card="mastercard")
     await world.until(lambda: world.state == "charging", _STEP_S, "power")
-    await asyncio.sleep(2)
+    owed_wh = world.meter.register_wh + _OWED_WH
+    await world.until(lambda: world.meter.register_wh >= owed_wh, _STEP_S, "energy")
     await world.act("power", on=False)
     await world.act("remove_card")
     await world.act("unplug")
