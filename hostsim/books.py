@@ -28,6 +28,11 @@ class Entry:
     refunded_minor: int = 0
     open: bool = False
 
+    @property
+    def untouched(self) -> bool:
+        """Nothing was taken and nothing is held."""
+        return not (self.open or self.captured_minor)
+
     def figures(self) -> dict[str, int]:
         return {name: getattr(self, name) for name in FIGURES}
 
@@ -52,7 +57,7 @@ class Book:
         entries = [
             e
             for receipt, e in self.entries.items()
-            if receipt not in voided or e.open or e.captured_minor
+            if receipt not in voided or not e.untouched
         ]
         totals: dict[str, Any] = {name: sum(getattr(e, name) for e in entries) for name in FIGURES}
         totals["payments"] = len(entries)
@@ -134,7 +139,7 @@ def differences(books: list[Book]) -> list[str]:
     for other in books[1:]:
         for receipt in sorted(set(first.entries) | set(other.entries)):
             mine = other.entries.get(receipt)
-            if receipt in first.voided and mine and not mine.open and not mine.captured_minor:
+            if receipt in first.voided and mine and mine.untouched:
                 continue  # both say that nothing was taken and nothing is held
             theirs = first.entries.get(receipt)
             found.extend(_compare(f"receipt {receipt}", first.name, theirs, other.name, mine))

@@ -387,3 +387,15 @@ def running_proxy() -> Iterator[Proxy]:
             yield proxy
         finally:
             proxy.stop()
+
+
+def refund_of(house: House, refund: str) -> str:
+    """Where a refund stands."""
+    return str(house.office.refunds.follow(refund)["state"])
+
+
+def finish(house: House) -> None:
+    """The cashier's work, the command to the charger, its records."""
+    house.turn(2)
+    house.station.obey()
+    house.turn(2)

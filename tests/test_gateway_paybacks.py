@@ -23,7 +23,8 @@ from hostsim.backoffice.gateways.base import (
 )
 from hostsim.backoffice.refunds import RefundError
 from tests import desk
-from tests.pay import House
+from tests.pay import House, finish
+from tests.pay import refund_of as state
 
 pytestmark = pytest.mark.timeout(120)
 TILL = Settings("tests.house_gateway", environ={"FORECOURT_TILL_KEY": "k" * 16})
@@ -58,14 +59,6 @@ def knows(house: House, monkeypatch: pytest.MonkeyPatch, *references: str) -> li
     return asked
 
 
-def state(house: House, refund: str) -> str:
-    return str(house.office.refunds.follow(refund)["state"])
-
-
-def finish(house: House) -> None:
-    house.turn(2)
-    house.station.obey()
-    house.turn(2)
 
 
 def test_a_card_refund_the_gateway_pays_cannot_be_filed_by_hand_as_well(

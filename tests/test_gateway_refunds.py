@@ -20,7 +20,7 @@ from hostsim.backoffice.web import create_app
 from hostsim.gateway import hooks
 from hostsim.gateway.faults import Fault, HookFaults
 from hostsim.gateway.proxy import WEBHOOK, Proxy
-from tests.pay import CHARGER, House, running_proxy, stripe_at
+from tests.pay import CHARGER, House, finish, refund_of, running_proxy, stripe_at
 from tests.test_backoffice_desk import needs_micropython
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
@@ -43,15 +43,6 @@ def house(tmp_path: Path, proxy: Proxy) -> Iterator[House]:
     found.close()
 
 
-def refund_of(house: House, refund: str) -> str:
-    return str(house.office.refunds.follow(refund)["state"])
-
-
-def finish(house: House) -> None:
-    """The cashier's work, the command to the charger, its records."""
-    house.turn(2)
-    house.station.obey()
-    house.turn(2)
 
 
 def test_a_refund_is_paid_at_the_gateway_and_the_charger_draws_the_credit_note(
