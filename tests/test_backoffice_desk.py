@@ -354,6 +354,9 @@ def test_the_fleet_shows_each_charger_as_it_is(office: BackOffice) -> None:
     one = viewer.get("/fleet/CP1").text
     assert "&lt;the meter&gt; was silent" in one and "records not here yet" in one
     assert viewer.get("/fleet/CP9").status_code == 404
+    say(office, "status", online=True, state="free", epoch=EPOCH, next_seq=9, acked_seq=6)
+    free = text_of(viewer.get("/fleet").text)
+    assert "free" in free and "11.0 kW" not in free and "0 charging, 0.0 kW" in free
 
 
 def test_old_log_lines_go(office: BackOffice) -> None:

@@ -46,7 +46,7 @@ def test_finance_keeps_an_account_from_its_first_card_to_its_last(office: BackOf
     assert (card["label"], card["expires_at"]) == ("van", 4102444800000)
     assert office.members.version == before + 1
     shown = visitor.submit(
-        "/members", "/members/change", account="ACME/7", tariff="", limit_minor="5000",
+        "/members", "/members/change", account="ACME/7", tariff="", limit="50.00",
         pay_days="30",
     )  # fmt: skip
     assert "ACME/7 is changed" in shown and "stopped" in shown
@@ -72,8 +72,9 @@ def test_finance_keeps_an_account_from_its_first_card_to_its_last(office: BackOf
         ("/members/card", {"uid": UID, "expires": "31.12.2099"}, "YYYY-MM-DD"),
         ("/members/card", {"account": "C", "uid": UID}, "there is no C"),
         ("/members/revoke", {"card": "0123456789abcdef"}, "4, 7 or 10 bytes"),
-        ("/members/change", {"limit_minor": "x", "pay_days": "3"}, "whole numbers"),
-        ("/members/change", {"limit_minor": "1", "pay_days": "0"}, "1 to 90"),
+        ("/members/change", {"limit": "x", "pay_days": "3"}, "limit: must be an amount"),
+        ("/members/change", {"limit": "1", "pay_days": "x"}, "pay_days: must be a whole"),
+        ("/members/change", {"limit": "1", "pay_days": "0"}, "1 to 90"),
     ],
 )
 def test_what_cannot_be_is_said_and_changes_nothing(
@@ -96,7 +97,7 @@ def test_a_new_limit_does_not_make_what_billing_stopped_an_operators_word(
         db.add(AccountTerms(account="ACME/7", limit_minor=1, pay_days=14, blocked="limit"))
     office.members.change("ACME/7", by=BY, active=False)
     visitor = Visitor(office).log_in("finance")
-    fields = {"account": "ACME/7", "tariff": "", "limit_minor": "0", "pay_days": "14"}
+    fields = {"account": "ACME/7", "tariff": "", "limit": "0", "pay_days": "14"}
     visitor.submit("/members", "/members/change", **fields)
     assert not acme(office)["active"]
     office.bills.work()

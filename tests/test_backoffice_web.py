@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -126,6 +127,28 @@ def test_what_is_not_there_is_404_and_other_hosts_are_refused(
     assert page.get("/sessions/x").status_code == 422
     assert page.get("/sessions?before=-1").status_code == 422
     assert page.get("/", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_a_browser_that_leaves_while_it_sends_a_form_is_no_error(office: BackOffice) -> None:
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+        "scheme": "http", "path": "/login", "raw_path": b"/login", "root_path": "",
+        "query_string": b"", "client": ("127.0.0.1", 1), "server": ("localhost", 80),
+        "headers": [
+            (b"host", b"localhost"), (b"content-length", b"9"),
+            (b"content-type", b"application/x-www-form-urlencoded"),
+        ],
+    }  # fmt: skip
+    told: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    asyncio.run(create_app(office)(scope, receive, send))
+    assert told[0]["status"] == 400
 
 
 def test_many_sessions_come_in_pages(office: BackOffice, page: Visitor) -> None:

@@ -14,6 +14,7 @@ _KEPT = 300
 _PRUNE_EVERY = 50
 _FINDING = ("name", "reason", "todo")
 FAULTY = ("out_of_service", "fault")
+IDLE = ("free", "plugged")  # whatever a session said last
 
 
 def everyone(engine: Engine) -> list[dict[str, Any]]:
@@ -112,7 +113,7 @@ def keep_line(db: Db, charger: str, message: dict[str, Any], now_ms: int) -> Non
 
 def _described(row: Charger) -> dict[str, Any]:
     status, figures = row.status, row.figures
-    running = bool(figures.get("session")) and row.online
+    running = bool(figures.get("session")) and row.online and status.get("state") not in IDLE
     state = status.get("state", "") if row.online else "offline"
     return {
         "name": row.name,

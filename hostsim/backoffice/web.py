@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
 from hostsim.backoffice.pages import (
@@ -87,3 +88,7 @@ def _explain_errors(app: FastAPI, shell: Shell) -> None:
             return ocpi.refused(400, detail)
         context = {"status": 422, "title": "Not understood", "detail": detail}
         return shell.page(request, "error.html", None, context, 422)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_request: Request, _exc: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody reads it: a browser left while it sent its form

@@ -60,7 +60,7 @@ class Run:
         self.operator = Operator(self.world)
         self.cuts: list[Cut] = []
         self.seed = wanted.seed
-        self.sell_again = False
+        self.sell_again = self.selling = False
         self.resold = 0
 
     def _decide(self, cut: Cut) -> bool:
@@ -121,12 +121,23 @@ class Run:
         if self.world.plan.day and not await day_closed(self.world):
             self.trouble.append(f"the day is not closed: {self.world.log[-4:]}")
         if self.sell_again and not self.trouble:
+            await self._sale()
+
+    async def _sale(self) -> None:
+        """A second session; a power cut may end that one, but not the one after it."""
+        self.selling = True
+        while True:
+            sold, cuts = self._captured(), len(self.cuts)
             self.driver.new_visit()
             await self._visit()
-            self.resold = 1
-            done = sum(kind == "captured" for _, kind, _ in self.world.written)
-            if not done:
-                self.trouble.append("the charger did not sell any more")
+            if len(self.cuts) == cuts:
+                break
+        self.resold = 1
+        if self._captured() == sold:
+            self.trouble.append("the charger did not sell any more")
+
+    def _captured(self) -> int:
+        return sum(kind == "captured" for _, kind, _ in self.world.written)
 
     async def _visit(self) -> None:
         try:
@@ -258,7 +269,7 @@ class Campaign:
         # the second cuts go through all moments of the recoveries, by the golden section
         self._second = 1 + int(self._index * 0.6180339887 % 1 * self._width)
         sells = stands or self._index % _SELL_EVERY == 0
-        self._run.sell_again = self._depth == 1 and sells
+        self._run.sell_again = self._run.selling or (self._depth == 1 and sells)
         worker.become(copy)
         return True
 

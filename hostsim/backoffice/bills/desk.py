@@ -174,7 +174,7 @@ class Bills:
     def set_terms(self, account: str, limit_minor: int, pay_days: int, by: str) -> None:
         """Raises BillError."""
         if not 0 <= limit_minor <= 10**9:
-            raise BillError("limit_minor: must be 0 (no limit) to 1000000000")
+            raise BillError("limit: must be 0 (none) to 1000000000 minor units")
         if not 1 <= pay_days <= 90:
             raise BillError("pay_days: must be 1 to 90")
         with writing(self._engine) as db:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from hostsim.backoffice import figures
 from hostsim.backoffice.invoices import pdf, texts
@@ -75,7 +73,7 @@ def sheet(document: dict[str, Any], language: str) -> BillSheet:
         (say("month"), f"{month % 100:02}/{month // 100}"),
     ]
     if not credit:
-        facts.append((say("due"), _day(document["due_at"], document["zone"])))
+        facts.append((say("due"), texts.day(document["due_at"], document["zone"], language)))
     return BillSheet(
         title=say("credit" if credit else "bill"),
         number=document["number"],
@@ -85,7 +83,8 @@ def sheet(document: dict[str, Any], language: str) -> BillSheet:
         heads=tuple(map(say, ("start", "charger", "receipt", "energy", "vat", "amount"))),
         lines=tuple(
             (
-                _minute(item["start_at"], document["zone"]), item["charger"], item["number"],
+                texts.minute(item["start_at"], document["zone"], language),
+                item["charger"], item["number"],
                 texts.kwh(item["wh"], language) if item["wh"] else "",
                 money(item["tax"]), money(item["gross"]),
             )
@@ -131,15 +130,6 @@ def _table(page: FPDF, rows: tuple[tuple[str, ...], ...], widths: tuple[int, ...
             align = "R" if column >= len(widths) - 3 else "L"
             page.cell(width, 6, pdf.fit(text), border="B", align=align)
         page.ln(6)
-
-
-def _minute(at_ms: int, zone: str) -> str:
-    at = datetime.datetime.fromtimestamp(at_ms // 1000, ZoneInfo(zone))
-    return at.strftime("%d.%m.%Y %H:%M") if at_ms else ""
-
-
-def _day(at_ms: int, zone: str) -> str:
-    return datetime.datetime.fromtimestamp(at_ms // 1000, ZoneInfo(zone)).strftime("%d.%m.%Y")
 
 
 def _rate(vat_e4: int, language: str) -> str:

@@ -172,7 +172,19 @@ def kwh(wh: int, language: str) -> str:
 
 def moment(epoch_ms: int, zone: str, language: str) -> str:
     """A local date and time."""
-    if not epoch_ms:
-        return word("unknown", language)
+    return _local(epoch_ms, zone, _DATES[language] + ":%S") or word("unknown", language)
+
+
+def minute(epoch_ms: int, zone: str, language: str) -> str:
+    """A local date and time without seconds; "" for none."""
+    return _local(epoch_ms, zone, _DATES[language])
+
+
+def day(epoch_ms: int, zone: str, language: str) -> str:
+    """A local date; "" for none."""
+    return _local(epoch_ms, zone, _DATES[language].partition(",")[0])
+
+
+def _local(epoch_ms: int, zone: str, pattern: str) -> str:
     at = datetime.datetime.fromtimestamp(epoch_ms // 1000, ZoneInfo(zone))
-    return at.strftime(_DATES[language] + ":%S")
+    return at.strftime(pattern) if epoch_ms else ""

@@ -25,6 +25,7 @@ from hostsim.backoffice.pages.shell import (
     Desk,
     Finance,
     FinanceForm,
+    Form,
     Shell,
     back,
     read_form,
@@ -42,21 +43,27 @@ def listed(request: Request, shell: Desk, caller: Finance) -> Response:
     return shell.page(request, "bills.html", caller, context)
 
 
+def terms_in(form: Form, shell: Shell, account: str) -> tuple[int, int]:
+    """Limit in minor units and days to pay, as a form has them. Raises BillError."""
+    known = next((a for a in shell.office.bills.accounts() if a["account"] == account), None)
+    currency = known["currency"] if known is not None else "EUR"
+    limit = find.parse_amount(form.text("limit", 1, 20), currency)
+    if limit is None:
+        raise BillError("limit: must be an amount, 0 for none")
+    days = form.text("pay_days", 1, 12)
+    if not (days.isascii() and days.isdecimal()):
+        raise BillError("pay_days: must be a whole number")
+    return limit, int(days)
+
+
 @routes.post("/bills/terms")
 def terms(request: Request, shell: Desk, form: FinanceForm) -> Response:
     account = form.text("account", 1, 32)
     try:
-        known = next((a for a in shell.office.bills.accounts() if a["account"] == account), None)
-        currency = known["currency"] if known is not None else "EUR"
-        limit = find.parse_amount(form.text("limit", 1, 20), currency)
-        days = int(form.text("pay_days", 1, 12))
-        if limit is None:
-            return back(request, "bills", "limit: must be an amount, 0 for none")
+        limit, days = terms_in(form, shell, account)
         shell.office.bills.set_terms(account, limit, days, form.caller.name)
     except BillError as exc:
         return back(request, "bills", str(exc))
-    except ValueError:
-        return back(request, "bills", "days must be a whole number")
     return back(request, "bills", f"The terms of {account} are kept.")
 
 

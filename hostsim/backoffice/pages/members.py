@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from hostsim.backoffice.accounts.logins import Caller
 from hostsim.backoffice.bills.desk import BillError
 from hostsim.backoffice.members import FACTS, MemberError, last_day, last_moment
+from hostsim.backoffice.pages.bills import terms_in
 from hostsim.backoffice.pages.shell import Desk, Finance, FinanceForm, Form, Shell, back
 
 _PAGE = 60
@@ -106,13 +107,10 @@ def revoke(request: Request, shell: Desk, form: FinanceForm) -> Response:
 @routes.post("/members/change")
 def change(request: Request, shell: Desk, form: FinanceForm) -> Response:
     active, tariff = form.text("active") == "yes", form.text("tariff", 0, 36)
-    limit, days = form.text("limit_minor", 1, 12), form.text("pay_days", 1, 2)
 
     def work(account: str) -> None:
-        if not (limit.isascii() and limit.isdecimal() and days.isascii() and days.isdecimal()):
-            raise BillError("limit and days must be whole numbers")
         by, members = form.caller.name, shell.office.members
-        shell.office.bills.set_terms(account, int(limit), int(days), by)
+        shell.office.bills.set_terms(account, *terms_in(form, shell, account), by)
         was = next(one["active"] for one in members.listed() if one["account"] == account)
         # what billing stopped is an operator's word only when the operator changes it
         changed = None if active is was else active
