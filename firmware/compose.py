@@ -10,6 +10,8 @@ import gc
 import os
 import sys
 
+from micropython import const
+
 from firmware.clock import WallClock
 from firmware.errors import ConfigError, ForecourtError
 from firmware.ledger.ledger import Ledger
@@ -28,7 +30,7 @@ from firmware.terminal.zvt import ZvtTerminal
 from firmware.view import View
 
 _PARITY = {"N": None, "E": 0, "O": 1}
-
+_LATE_S = const(60)  # of a checkpoint: the last reading of a meter that stutters
 
 
 def begin(app, reason: str):
@@ -266,7 +268,12 @@ def _recover(app) -> None:
     leave("firmware.session.recovery")
     if opened and opened.energising:
         known = opened.checkpoint or opened.energising
-        app.meter.expect(opened.energising["serial"], known["register_wh"])
+        cfg = app.cfg
+        # full power from the last checkpoint until the power failed; where flash was so full that
+        # checkpoints were left out, that is not known
+        span_s = cfg.checkpoint_s + cfg.meter_lost_s + _LATE_S
+        span_s = span_s if app.ledger.room_for_session() else -1
+        app.meter.expect(opened.energising["serial"], known["register_wh"], span_s)
 
 
 def _tasks(app) -> Supervisor:

@@ -134,6 +134,27 @@ def test_a_fault_in_a_session_costs_nobody_a_watt_hour(faults):
     run(scenario, wanted_wh=20000, config={"languages": ["en"]})
 
 
+def test_a_register_that_jumps_between_sessions_is_not_what_a_session_begins_on():
+    async def scenario(world):
+        await world.until_ready(60)
+        world.meter.set_fault("jump", 100000)
+        await world.until(lambda: WORDS in screen(world), 20, "words")
+        await asyncio.sleep(4)  # four minutes of the charger's time
+        assert WORDS in screen(world)
+        world.meter.clear_fault()
+        await world.until_ready(60)
+        before = world.meter.register_wh
+        await charging(world)
+        await energy(world, 100)
+        await act(world, "unplug")
+        priced = (await settled(world))["priced"]
+        assert priced["start_wh"] == before
+        assert priced["billed_wh"] == world.meter.register_wh - before >= 100
+        agree(world)
+
+    run(scenario, config={"languages": ["en"]})
+
+
 @pytest.mark.parametrize("fault", ["nan", "swap", "silence"])
 def test_a_meter_that_never_comes_back_is_billed_up_to_its_last_good_register(fault):
     async def scenario(world):

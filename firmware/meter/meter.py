@@ -102,22 +102,25 @@ class Meter:
     def resolution_wh(self) -> int:
         return self._check.resolution_wh
 
-    def expect(self, serial: str, energy_wh: int) -> None:
-        """After a power cut: the meter and the register the ledger knows. What flowed while the
-        charger was off is not limited by time, so the first step forward is taken as it is.
+    def expect(self, serial: str, energy_wh: int, span_s: int = -1) -> None:
+        """After a power cut: the meter and the register the ledger knows. How long the charger was
+        off says nothing of the first step forward; `span_s`: so many seconds of full power at
+        most, as nothing flows through a contactor without power.
         """
         self.serial = serial
-        self._check.expect(energy_wh)
+        self._check.expect(energy_wh, span_s)
 
-    def forget(self) -> None:
+    def forget(self) -> bool:
         """A technician or the idle charger takes the meter as it is now: another meter, a
-        register set back.
+        register set back. Gives whether it is the latter.
         """
+        changed = self.state == _IMPLAUSIBLE and self._check.refused in ("back", "beyond")
         self.serial = ""
         self.state = _UNKNOWN
         self.problem = ""
         self._verify = False
         self._check.forget()
+        return changed
 
     def begin(self, identify: bool = False) -> None:
         """Start a reading; `step` does it. The serial number is asked for first when `identify`

@@ -32,13 +32,14 @@ class Plausibility:
         """Begin anew: the next reading is taken as it is."""
         self.expect(0)
 
-    def expect(self, floor_wh: int) -> None:
-        """The register was `floor_wh` before a power cut of unknown length: it cannot be less, it
-        may be any amount more.
+    def expect(self, floor_wh: int, span_s: int = -1) -> None:
+        """The register was `floor_wh` before a power cut of unknown length: it cannot be less, nor
+        more than `span_s` seconds of full power add (-1: any amount).
         """
         self.last_wh = -1
         self.refused = ""
         self._floor_wh = floor_wh
+        self._span_s = span_s
         self._asked_ms = 0
         self._beyond_wh = -1
         self._power_w = 0
@@ -76,16 +77,20 @@ class Plausibility:
     def _reason(self, energy_wh: int, power_w: int, answered_ms: int) -> str:
         if power_w > 2 * self.limit_w or power_w < -2 * self.limit_w:
             return "power"
-        if self.last_wh < 0:
-            return "back" if energy_wh < self._floor_wh else ""
-        if energy_wh < self.last_wh:
-            return "back"
-        if 0 <= self._beyond_wh <= energy_wh:
-            return "beyond"
+        last_wh = self.last_wh
         # what it can have gained at most: full power since the last good request was sent
         seconds = (answered_ms - self._asked_ms) // 1000 + 1
+        if last_wh < 0:
+            last_wh = self._floor_wh
+            seconds = self._span_s
+        if energy_wh < last_wh:
+            return "back"
+        if seconds < 0:
+            return ""
+        if 0 <= self._beyond_wh <= energy_wh:
+            return "beyond"
         most_w = self.limit_w * _MARGIN_PERCENT // 100
-        if energy_wh - self.last_wh > most_w * seconds // 3600 + 2 * self.resolution_wh:
+        if energy_wh - last_wh > most_w * seconds // 3600 + 2 * self.resolution_wh:
             self._beyond_wh = energy_wh
             return "beyond"
         return ""

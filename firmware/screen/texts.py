@@ -1,5 +1,6 @@
-"""Finds the words. Each language is one module with one text of `key=words` lines: one object in
-RAM, not a dict of a hundred; and only the language that is shown is there, the one before is left.
+"""Finds the words. Each language is one module with a few texts of `key=words` lines: no dict of a
+hundred in RAM, and no piece above 1 KB, which a heap in small pieces may not have. Only the
+language that is shown is there, the one before is left.
 """
 
 from firmware.errors import ConfigError
@@ -21,17 +22,20 @@ class Words:
                 raise ConfigError("languages", "one of " + ", ".join(LANGUAGES), code)
         self.languages = languages
         self.code = ""
-        self._text = ""
+        self._texts: "tuple[str, ...]" = ()
         self.use(languages[0])
 
     def use(self, code: str) -> None:
-        """Take `code`, one of `languages`; the words that were there before leave the memory."""
+        """Take `code`, one of `languages`; the words that were there before leave the memory.
+        After a MemoryError there are none, and the next call tries again.
+        """
         if code == self.code:
             return
         if self.code:
-            self._text = ""
+            self._texts = ()
             leave(self.code)
-        self._text = __import__(_name(code), None, None, ("TEXT",)).TEXT
+            self.code = ""
+        self._texts = __import__(_name(code), None, None, ("TEXT",)).TEXT
         self.code = code
 
     def find(self, key: str) -> str:
@@ -39,18 +43,19 @@ class Words:
         if not key or "=" in key or "\n" in key:
             return ""
         mark = "\n" + key + "="
-        start = self._text.find(mark)
-        if start < 0:
-            return ""
-        start += len(mark)
-        return self._text[start : self._text.find("\n", start)]
+        for text in self._texts:
+            start = text.find(mark)
+            if start >= 0:
+                start += len(mark)
+                return text[start : text.find("\n", start)]
+        return ""
 
     def say(self, key_or_text: str) -> str:
         """The words for a key; what is no key is shown as it came, a text of the terminal's."""
         return self.find(key_or_text) or key_or_text
 
     def keys(self) -> "list[str]":
-        return [line.split("=")[0] for line in self._text.split("\n") if line]
+        return [line.split("=")[0] for text in self._texts for line in text.split("\n") if line]
 
 
 def leave(code: str) -> None:

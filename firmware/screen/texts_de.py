@@ -1,6 +1,7 @@
 """German. One `key=words` a line, at most 40 characters of words (labels: 10)."""
 
-TEXT = """
+TEXT = (
+    """
 booting=Startet
 free=Bereit
 plugged=Fahrzeug verbunden
@@ -19,6 +20,8 @@ recovering=Weiter nach Stromausfall
 refunding=Erstattung
 day_end=Tagesabschluss
 safe_mode=Außer Betrieb (Wartung)
+""",
+    """
 do_booting=Einen Moment bitte
 do_free=Einstecken oder Karte vorhalten
 do_plugged=Zum Starten Karte vorhalten
@@ -39,6 +42,8 @@ do_recovering=Ihre Zahlung wird abgeschlossen
 do_refunding=Eine Erstattung läuft
 do_day_end=Einen Moment, bitte
 do_safe_mode=Bitte andere Ladesäule benutzen
+""",
+    """
 energy=Energie
 power=Leistung
 time=Zeit
@@ -60,6 +65,8 @@ why_unplug=Das Kabel wurde abgezogen
 why_remote=Vom Betreiber beendet
 why_fault=Wegen einer Störung beendet
 why_power_cut=Durch Stromausfall beendet
+""",
+    """
 try_another_card=Bitte eine andere Karte benutzen
 pin_needed=Karte braucht PIN: bitte andere Karte
 no_network=Keine Verbindung zur Bank, bitte später
@@ -77,6 +84,8 @@ remove_card=Bitte Karte entnehmen
 please_wait=Bitte warten
 enter_pin=PIN am Terminal eingeben
 approved=Zahlung reserviert
+""",
+    """
 hold_reached=Reservierter Betrag ist aufgebraucht
 no_tariff=Es ist kein Preis eingestellt
 clock_unknown=Die Uhrzeit ist noch nicht bekannt
@@ -94,6 +103,8 @@ ledger_full=Zu viele Zahlungen warten auf Versand
 recovery_failed=Ein Vorgang ist noch offen
 hold_lost=Zahlung fehlgeschlagen, bitte melden
 ledger_fault=Speicherfehler
+""",
+    """
 card_unknown=Diese Karte ist hier nicht bekannt
 card_revoked=Diese Karte wurde gesperrt
 card_expired=Diese Karte ist abgelaufen
@@ -113,4 +124,5 @@ doctor=Selbsttest: gut
 doctor_bad=Selbsttest: FEHLER
 do_doctor=Stopp beendet den Selbsttest
 do_doctor_bad=Stopp beendet den Selbsttest
-"""
+""",
+)

@@ -1,6 +1,7 @@
 """English. One `key=words` a line, at most 40 characters of words (labels: 10)."""
 
-TEXT = """
+TEXT = (
+    """
 booting=Starting up
 free=Ready
 plugged=Vehicle connected
@@ -19,6 +20,8 @@ recovering=Resuming after a power cut
 refunding=Refund
 day_end=Daily closing
 safe_mode=Out of service (service mode)
+""",
+    """
 do_booting=One moment, please
 do_free=Plug in or tap your card
 do_plugged=Tap your card to start
@@ -39,6 +42,8 @@ do_recovering=Your payment is being completed
 do_refunding=A refund is under way
 do_day_end=One moment, please
 do_safe_mode=Please use another charger
+""",
+    """
 energy=Energy
 power=Power
 time=Time
@@ -60,6 +65,8 @@ why_unplug=The cable was unplugged
 why_remote=Stopped by the operator
 why_fault=Stopped by a fault
 why_power_cut=Stopped by a power cut
+""",
+    """
 try_another_card=Please try another card
 pin_needed=This card needs a PIN: use another card
 no_network=No connection to the bank, try later
@@ -77,6 +84,8 @@ remove_card=Please remove your card
 please_wait=Please wait
 enter_pin=Enter your PIN at the terminal
 approved=Payment reserved
+""",
+    """
 hold_reached=The reserved amount is used up
 no_tariff=No price is set
 clock_unknown=The time is not known yet
@@ -94,6 +103,8 @@ ledger_full=Too many payments wait to be sent
 recovery_failed=A session could not be closed
 hold_lost=Payment failed, please ask for help
 ledger_fault=Memory fault
+""",
+    """
 card_unknown=This card is not known here
 card_revoked=This card was blocked
 card_expired=This card has expired
@@ -113,4 +124,5 @@ doctor=Self-test: good
 doctor_bad=Self-test: FAULT
 do_doctor=Stop: end the self-test
 do_doctor_bad=Stop: end the self-test
-"""
+""",
+)

@@ -1,6 +1,7 @@
 """French. One `key=words` a line, at most 40 characters of words (labels: 10)."""
 
-TEXT = """
+TEXT = (
+    """
 booting=Démarrage
 free=Disponible
 plugged=Véhicule branché
@@ -19,6 +20,8 @@ recovering=Reprise après coupure
 refunding=Remboursement
 day_end=Clôture du jour
 safe_mode=Hors service (maintenance)
+""",
+    """
 do_booting=Un instant
 do_free=Branchez ou présentez votre carte
 do_plugged=Présentez votre carte pour démarrer
@@ -39,6 +42,8 @@ do_recovering=Votre paiement se termine
 do_refunding=Un remboursement est en cours
 do_day_end=Un instant, svp
 do_safe_mode=Utilisez une autre borne
+""",
+    """
 energy=Énergie
 power=Puissance
 time=Durée
@@ -60,6 +65,8 @@ why_unplug=Le câble a été débranché
 why_remote=Arrêté par l'exploitant
 why_fault=Arrêté par un défaut
 why_power_cut=Arrêté par une coupure de courant
+""",
+    """
 try_another_card=Essayez une autre carte
 pin_needed=Code PIN exigé : prenez une autre carte
 no_network=Banque injoignable, réessayez plus tard
@@ -77,6 +84,8 @@ remove_card=Retirez votre carte
 please_wait=Veuillez patienter
 enter_pin=Tapez votre code sur le terminal
 approved=Paiement réservé
+""",
+    """
 hold_reached=Le montant réservé est épuisé
 no_tariff=Aucun prix n'est défini
 clock_unknown=L'heure n'est pas encore connue
@@ -94,6 +103,8 @@ ledger_full=Trop de paiements en attente d'envoi
 recovery_failed=Une session est restée ouverte
 hold_lost=Paiement impossible, demandez de l'aide
 ledger_fault=Défaut de mémoire
+""",
+    """
 card_unknown=Carte inconnue ici
 card_revoked=Cette carte a été bloquée
 card_expired=Cette carte a expiré
@@ -113,4 +124,5 @@ doctor=Autotest : bon
 doctor_bad=Autotest : DÉFAUT
 do_doctor=Stop : fin de l'autotest
 do_doctor_bad=Stop : fin de l'autotest
-"""
+""",
+)

@@ -24,6 +24,7 @@ RECOVERING = "recovering"
 POWERED = (STARTING, CHARGING, PAUSED)
 OPEN_TO_CARDS = (FREE, PLUGGED, RECEIPT)
 METER_TRIES = 5
+WRONG_MS = 600000  # a register that cannot be true is not waited for as long as a silent one
 _NOTHING: list = []
 
 
@@ -55,6 +56,7 @@ class Core:
         self._said_at = 0  # when the message was
         self._meter_ok_at = 0
         self._meter_fails = 0
+        self._meter_wrong = False  # its last word could not be true
         self.stopping = ""  # stop asked while the terminal is at work
         self._late = False  # it was said that the settlement takes too long
 

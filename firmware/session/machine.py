@@ -29,6 +29,7 @@ from firmware.session.core import (
     SETTLING,
     STARTING,
     WAIT_PLUG,
+    WRONG_MS,
     Core,
 )
 from firmware.session.data import Session
@@ -316,11 +317,13 @@ class Machine(Core):
             return True
         return not self.session.tariff.has(PARKING) or self.delivery.bill.engine.frozen
 
-    def on_meter_failed(self, now_ms: int, swapped: str = "") -> list:
+    def on_meter_failed(self, now_ms: int, swapped: str = "", wrong: bool = False) -> list:
         """One read failed after its retries; a meter silent for a time and some tries is lost,
-        another meter (`swapped`: its number and the one expected) at once.
+        another meter (`swapped`: its number and the one expected) at once. `wrong`: it answers,
+        with what cannot be true.
         """
         self._meter_fails += 1
+        self._meter_wrong = wrong
         lost = now_ms - self._meter_ok_at > self._cfg.meter_lost_s * 1000
         if swapped:
             lost = True
@@ -394,7 +397,7 @@ class Machine(Core):
                 d.standing(now_ms)
             if self._settle_now() or waited > self._cfg.settle_after_s * 1000:
                 self._price(now_ms)
-        elif waited > self._cfg.meter_wait_s * 1000:
+        elif waited > self._cfg.meter_wait_s * 1000 or self._meter_wrong and waited > WRONG_MS:
             self._alarm("billed_without_final_reading")
             d.final_register(d.bill.register_wh)
             self._after_final(now_ms)

@@ -17,6 +17,7 @@ from firmware.ledger.books import BooksError
 from firmware.paper import leave
 from firmware.session import decisions as do
 from firmware.session.blocked import not_taken, why_blocked
+from firmware.session.core import WRONG_MS
 from firmware.terminal.base import Outcome
 
 _LOOK_MS = const(20)
@@ -195,12 +196,20 @@ class Runner:
         if m.meter_known:
             self._p.log("warning", "meter: %s: %s" % (type(e).__name__, e))
         swapped = meter.problem if meter.state == "swapped" else ""
-        self.perform(m.on_meter_failed(self._uptime(), swapped))
+        wrong = meter.state == "implausible"
+        self.perform(m.on_meter_failed(self._uptime(), swapped, wrong))
         if not m.busy and not m.meter_known:
-            meter.forget()  # between sessions another meter may take its place
-            self._proved = -1
+            lasts_ms = self._uptime() - self._meter_ok_at
+            # between sessions another meter may take its place. The same one with a register that
+            # cannot be true may come to itself again: a session begun on it would have no end
+            if swapped or lasts_ms > WRONG_MS:
+                detail = meter.problem
+                if meter.forget():
+                    self.record("alarm", {"code": "register_changed", "sess": 0,
+                                          "detail": detail})  # fmt: skip
+                self._proved = -1
             patience_s = self._p.cfg.meter_patience_s
-            if patience_s and self._uptime() - self._meter_ok_at > patience_s * 1000:
+            if patience_s and lasts_ms > (WRONG_MS if wrong else patience_s * 1000):
                 from firmware.meter.kept import lost
 
                 lost(self._p.board.files)

@@ -119,3 +119,14 @@ def test_a_register_that_disagreed_has_the_last_word_once_no_power_is_shown():
     assert check.accept(1000000 + second, 0, 401000, 401000)
     assert not check.accept(1000000, 0, 402000, 402000)
     assert check.refused == "back"
+
+
+def test_after_a_power_cut_the_register_gained_no_more_than_the_span_at_full_power():
+    for gained, taken in ((0, True), (880, True), (882, True), (883, False), (100000, False)):
+        check = begun()
+        check.expect(1000500, 120)
+        assert check.accept(1000500 + gained, 0, 0, 100) == taken, gained
+        assert check.refused == ("" if taken else "beyond")
+    for hour in range(1, 40):  # and does not become true by waiting
+        assert not check.accept(1100500, 0, hour * 3600000, hour * 3600000 + 100)
+    assert check.accept(1000600, 0, 144000000, 144000100)

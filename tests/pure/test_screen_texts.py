@@ -3,6 +3,7 @@
 import sys
 
 from firmware.errors import ConfigError
+from firmware.screen import texts
 from firmware.screen.texts import LANGUAGES, Words, leave
 from firmware.terminal.results import classify, status_key
 
@@ -104,3 +105,28 @@ def test_only_the_language_in_use_is_in_memory():
         assert loaded == ["firmware.screen.texts_" + code], loaded
         held = [name for name in dir(sys.modules["firmware.screen"]) if "texts_" in name]
         assert held == ["texts_" + code], held
+
+
+def test_no_piece_of_words_takes_more_than_a_kilobyte_of_heap_at_once():
+    for code in LANGUAGES:
+        for text in Words((code,))._texts:
+            assert len(text.encode()) < 1000, (code, text[:40])
+
+
+def test_a_language_that_found_no_memory_is_taken_by_the_next_look():
+    words = Words(("en", "de"))
+
+    def no_memory(*_):
+        raise MemoryError
+
+    texts.__import__ = no_memory
+    try:
+        words.use("de")
+        raise AssertionError("no MemoryError")
+    except MemoryError:
+        assert words.find("free") == ""
+    finally:
+        del texts.__import__
+    for code, free in (("en", "Ready"), ("de", "Bereit")):
+        words.use(code)
+        assert words.find("free") == free

@@ -40,6 +40,10 @@ class Silent(Settings):
     meter_lost_s = 600
 
 
+class PatientMeter(Settings):
+    meter_wait_s = 86400
+
+
 class Prices:
     def __init__(self, text):
         self.tariff = Tariff.from_json(text)
@@ -430,6 +434,24 @@ def test_meter_that_never_comes_back_bills_what_was_known_after_the_limit():
     b.later(601)
     assert b.record("alarm")["code"] == "billed_without_final_reading"
     assert b.record("priced")["billed_wh"] == 100
+
+
+def test_a_register_that_cannot_be_true_is_waited_for_ten_minutes_a_silent_one_a_day():
+    for wrong, minutes in ((True, 10), (False, 1440)):
+        b = Bench()
+        b.m._cfg = PatientMeter()
+        b.charge()
+        b.now += 1000
+        b.meter(1100, 11000)
+        for _ in range(12):
+            b.now += 1000
+            b.do(b.m.on_meter_failed(b.now, "", wrong))
+        b.later(minutes * 60 - 60)
+        assert "priced" not in b.kinds()
+        b.later(120)
+        alarms = [d[2]["code"] for d in b.all if d[0] == do.RECORD and d[1] == "alarm"]
+        assert "billed_without_final_reading" in alarms
+        assert b.record("priced")["billed_wh"] == 100
 
 
 def test_lost_capture_answer_is_settled_by_the_pending_list_and_never_repeated_blindly():

@@ -4,6 +4,7 @@ not the one that was read. On CPython and both MicroPython builds.
 
 import asyncio
 
+from firmware.errors import MeterError
 from firmware.session import recovery, runner  # noqa: F401 - first: imports nest less deep
 from firmware.terminal.base import Authorisation
 from tests.pure.test_session_machine import Bench, Card
@@ -150,3 +151,40 @@ def test_another_kind_of_card_than_the_one_that_was_read_is_not_kept():
         else:
             assert h.kinds() == ["hold_asked", "cancelled"] and not h.m.session.authorised_minor
             assert h.written[-1][1]["reason"] == "scheme_not_accepted" == h.m.message
+
+
+class WrongMeter:
+    """Answers what cannot be true, or as another meter."""
+
+    def __init__(self, state):
+        self.state = state
+        self.problem = "the energy register stepped back"
+        self.forgotten = 0
+
+    def forget(self):
+        self.forgotten += 1
+        return self.state == "implausible" and self.forgotten == 1
+
+
+def idle_with(state):
+    """The minute in which an idle charger takes a meter in such a state as it is now, and the
+    alarms until then.
+    """
+    h = Hall()
+    h.meter = WrongMeter(state)
+    h.meter_patience_s = 0
+    seconds = 0
+    while not h.meter.forgotten:
+        seconds += 1
+        h.now += 1000
+        h.runner._meter_failed(MeterError("no"))
+    for _ in range(120):
+        h.now += 1000
+        h.runner._meter_failed(MeterError("no"))
+    return seconds // 60, [fields["code"] for kind, fields in h.written if kind == "alarm"]
+
+
+def test_an_idle_charger_takes_another_meter_at_once_and_a_wrong_register_after_ten_minutes():
+    assert idle_with("swapped") == (0, [])
+    assert idle_with("silent") == (10, [])
+    assert idle_with("implausible") == (10, ["register_changed"])
