@@ -1,6 +1,8 @@
-"""Why no new session may start here (asked once a second), or not with this card."""
+"""Why no new session may start here (asked once a second), or not with this card, and when a meter
+that is no use is taken as it is."""
 
 from firmware.paper import leave
+from firmware.session.core import WRONG_MS
 
 
 def why_blocked(p, known: str, takes_bank_cards: bool) -> str:
@@ -47,3 +49,23 @@ def not_taken(kinds, card) -> str:
     text = refusal(kinds, card)
     leave("firmware.cards")
     return text
+
+
+def give_up(p, swapped: str, wrong: bool, lasts_ms: int) -> bool:
+    """Between sessions another meter may take its place (`swapped`) at once. The same one with a
+    register that cannot be true (`wrong`) may come to itself again: a session begun on it would
+    have no end. So it has ten minutes; then it is what it is, and the operator hears of it. One
+    that is searched for at start and is silent too long is searched for anew.
+    """
+    forgotten = swapped != "" or lasts_ms > WRONG_MS
+    if forgotten:
+        detail = p.meter.problem
+        if p.meter.forget():
+            p.runner.record("alarm", {"code": "register_changed", "sess": 0, "detail": detail})
+    patience_s = p.cfg.meter_patience_s
+    if patience_s and lasts_ms > (WRONG_MS if wrong else patience_s * 1000):
+        from firmware.meter.kept import lost
+
+        lost(p.board.files)
+        p.runner.fatal("meter_lost", "the next start looks for it anew")
+    return forgotten

@@ -134,8 +134,7 @@ class Machine(Core):
 
     def on_hold_unknown(self, now_ms: int, a=None, why: str = "") -> list:
         """The terminal went away while a hold was asked, or took it back after the commit (`a`),
-        or was left without its acknowledgement (`why`): when it is there again, what it still
-        holds is given back.
+        or was left without its acknowledgement (`why`): what it still holds is given back later.
         """
         why = why or "terminal_off"
         if a is not None:
@@ -256,9 +255,8 @@ class Machine(Core):
         return self.take()
 
     def on_emergency(self, now_ms: int) -> list:
-        """Emergency stop pressed: power off first, then the record. From now on nothing starts,
-        also before the next look at what blocks (blocked.py), which is when it may again.
-        """
+        """Power off first, then the record. From now on nothing starts, also before the next look
+        at what blocks (blocked.py)."""
         self.blocked = "emergency"
         if self.state in POWERED:
             self._stop(now_ms, "emergency")
@@ -283,8 +281,8 @@ class Machine(Core):
             self._alarm(fault, "%d W" % r.power_w)
         d = self.delivery
         if d is None:
-            return self.take()
-        if self.state in (CHARGING, PAUSED):
+            pass
+        elif self.state in (CHARGING, PAUSED):
             d.running(r, self.state == CHARGING)
             self._guard(now_ms)
         elif d.off_ms >= 0 and not self.contactor.closed and d.after_off(r):
@@ -318,9 +316,8 @@ class Machine(Core):
         return not self.session.tariff.has(PARKING) or self.delivery.bill.engine.frozen
 
     def on_meter_failed(self, now_ms: int, swapped: str = "", wrong: bool = False) -> list:
-        """One read failed after its retries; a meter silent for a time and some tries is lost,
-        another meter (`swapped`: its number and the one expected) at once. `wrong`: it answers,
-        with what cannot be true.
+        """One read failed after its retries; a meter silent or `wrong` for a time and some tries
+        is lost, another meter (`swapped`: its number and the one expected) at once.
         """
         self._meter_fails += 1
         self._meter_wrong = wrong

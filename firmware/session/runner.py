@@ -16,8 +16,7 @@ from firmware.errors import LedgerError, MeterError, ModbusError, TerminalError
 from firmware.ledger.books import BooksError
 from firmware.paper import leave
 from firmware.session import decisions as do
-from firmware.session.blocked import not_taken, why_blocked
-from firmware.session.core import WRONG_MS
+from firmware.session.blocked import give_up, not_taken, why_blocked
 from firmware.terminal.base import Outcome
 
 _LOOK_MS = const(20)
@@ -198,22 +197,9 @@ class Runner:
         swapped = meter.problem if meter.state == "swapped" else ""
         wrong = meter.state == "implausible"
         self.perform(m.on_meter_failed(self._uptime(), swapped, wrong))
-        if not m.busy and not m.meter_known:
-            lasts_ms = self._uptime() - self._meter_ok_at
-            # between sessions another meter may take its place. The same one with a register that
-            # cannot be true may come to itself again: a session begun on it would have no end
-            if swapped or lasts_ms > WRONG_MS:
-                detail = meter.problem
-                if meter.forget():
-                    self.record("alarm", {"code": "register_changed", "sess": 0,
-                                          "detail": detail})  # fmt: skip
+        if not (m.busy or m.meter_known):
+            if give_up(self._p, swapped, wrong, self._uptime() - self._meter_ok_at):
                 self._proved = -1
-            patience_s = self._p.cfg.meter_patience_s
-            if patience_s and lasts_ms > (WRONG_MS if wrong else patience_s * 1000):
-                from firmware.meter.kept import lost
-
-                lost(self._p.board.files)
-                self.fatal("meter_lost", "the next start looks for it anew")
 
     async def watch_cards(self) -> None:
         """A card read is open whenever the machine wants one and the terminal is free for it."""
