@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hostsim.backoffice import cdr, operator
+from hostsim.backoffice import cdr, credit_cdr, operator
 from hostsim.backoffice.locations import DEMO
 from hostsim.backoffice.operator import Operator
 
@@ -204,3 +204,61 @@ def test_a_wrong_location_is_refused_by_its_fields_name(was: str, given: str, sa
 def test_two_chargers_do_not_share_an_evse_id() -> None:
     with pytest.raises(operator.OperatorError, match=r"^chargers\.B\.evse_id: is that of FC-0002"):
         site(SITE + '\n[chargers.B]\nevse_id = "DEABCE47112"\n')
+
+
+# -- credit CDRs
+
+
+def refund(name: str, amount: int, credit_no: int, **more: Any) -> dict[str, Any]:
+    return {
+        "refund": name, "state": "done", "amount_minor": amount, "credit_no": credit_no,
+        "lines": [190_000, amount - amount * 19 // 119, amount * 19 // 119, amount],
+        "done_at": 1_767_312_000_000 + credit_no * 1000, "asked_at": 1, "reason": "goodwill",
+    } | more  # fmt: skip
+
+
+def chained(**changes: Any) -> list[dict[str, Any]]:
+    found = credit_cdr.chain(SESSION | changes, site()).values()
+    return [json.loads(cdr.to_json(one)) for one in found]
+
+
+def test_a_whole_refunds_credit_cdr_is_the_cdr_below_zero() -> None:
+    own, credit = chained(refunds=[refund("r1", 119, 1)])
+    assert credit == own | {
+        "id": "FC-0001-77-5-C",
+        "credit": True,
+        "credit_reference_id": "FC-0001-77-5",
+        "total_cost": {"excl_vat": -1.0, "incl_vat": -1.19},
+        "last_updated": "2026-01-02T00:00:01.000Z",
+    }
+    assert not {"credit", "credit_reference_id"} & set(own)
+
+
+def test_a_part_that_is_given_back_credits_the_whole_and_leaves_a_new_cdr_of_the_rest() -> None:
+    lines = [0, 1_500_000, 7933, 190_000, 119]
+    late, early = refund("r2", 70, 2), refund("r1", 49, 1)
+    failed = refund("r3", 5, 0, state="failed")
+    own, credit, again, last = chained(lines=lines, refunds=[late, early, failed])
+    assert own["total_energy_cost"]["incl_vat"] == 1.19
+    assert credit["total_cost"] == {"excl_vat": -1.0, "incl_vat": -1.19}
+    assert (again["id"], again["remark"]) == (
+        "FC-0001-77-5-R1", "refund r1, credit note 1; goodwill; unplugged",
+    )  # fmt: skip
+    assert again["total_cost"] == {"excl_vat": 0.58, "incl_vat": 0.7}
+    assert "total_energy_cost" not in again and "credit" not in again
+    assert again["total_energy"] == own["total_energy"]
+    assert (last["id"], last["credit_reference_id"]) == ("FC-0001-77-5-R1-C", "FC-0001-77-5-R1")
+    assert last["total_cost"] == {"excl_vat": -0.58, "incl_vat": -0.7}
+
+
+def test_a_refund_without_vat_lines_is_split_as_the_credit_note_is() -> None:
+    lines = [0, 1_500_000, 7933, 190_000, 119]
+    again = chained(lines=lines, refunds=[refund("r1", 49, 1, lines=[])])[2]
+    assert again["total_cost"] == {"excl_vat": 0.59, "incl_vat": 0.7}
+
+
+def test_credit_ids_keep_ocpis_length() -> None:
+    parts = [refund(f"r{n}", 1, n) for n in range(1, 13)]
+    ids = [one["id"] for one in chained(charger="C" * 32, refunds=parts)]
+    assert len(set(ids)) == len(ids) == 25
+    assert max(map(len, ids[::2])) <= 36 and max(map(len, ids[1::2])) <= 39

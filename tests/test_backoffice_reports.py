@@ -263,6 +263,56 @@ def test_ocpi_gives_all_cdrs_in_pages_to_who_has_a_token(office: BackOffice) -> 
     assert times == sorted(times)
 
 
+def test_credit_cdrs_bring_the_totals_of_a_time_to_those_of_its_report(
+    office: BackOffice,
+) -> None:
+    ledger = Ledger()
+    for sess in (1, 2, 3):
+        ledger.session(sess)
+    parts = [("whole", 2, 119, 19), ("part", 1, 20, 3), ("more", 1, 30, 5), ("rest", 1, 69, 11)]
+    for count, (name, sess, amount, tax) in enumerate(parts, 1):
+        ledger.refund_asked(name, sess, amount)
+        ledger.refunded(name, sess, amount)
+        ledger.records[-1] |= {
+            "at": ledger.records[-1]["at"] + count * 24 * HOUR, "credit_no": count,
+            "net_minor": amount - tax, "vat_minor": tax, "version": 2,
+            "lines": [190_000, amount - tax, tax, amount],
+        }  # fmt: skip
+    send(office, "CP1", ledger.records)
+    assert office.problems() == []
+    roll.catch_up(office.engine, BERLIN)
+    visitor, headers = Visitor(office), {"Authorization": f"Token {token(office)}"}
+    viewer = Visitor(office).log_in("viewer")
+    counts = []
+    for first, last in ((1, 31), (1, 2), (3, 4), (4, 5), (6, 31)):
+        days = period.Days(datetime.date(2026, 1, first), datetime.date(2026, 1, last))
+        start, end = (datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).isoformat()
+                      for ms in days.bounds_ms(BERLIN))  # fmt: skip
+        wish = {"date_from": start, "date_to": end, "limit": "2"}
+        found: list[dict[str, Any]] = []
+        while True:
+            answer = visitor.get(
+                "/ocpi/2.2.1/cdrs", params=wish | {"offset": str(len(found))}, headers=headers
+            )
+            found += answer.json()["data"]
+            if "Link" not in answer.headers:
+                break
+        assert answer.headers["X-Total-Count"] == str(len(found))
+        export = viewer.get(f"/reports/cdrs.json?first=2026-01-{first:02}&last=2026-01-{last:02}")
+        assert export.json() == found
+        report = query.read(office.engine, BERLIN, days)
+        total = sum(Decimal(str(one["total_cost"]["incl_vat"])) for one in found)
+        assert total * 100 == report.total["gross_minor"] - report.total["refunded_minor"]
+        if (first, last) == (1, 31):
+            net = sum(Decimal(str(one["total_cost"]["excl_vat"])) for one in found)
+            assert net * 100 == sum(row["net_minor"] for row in report.vat)
+            ids = {one["id"] for one in found}
+            assert len(ids) == len(found)
+            assert all(one["credit_reference_id"] in ids for one in found if "credit" in one)
+        counts.append((len(found), sum("credit" in one for one in found)))
+    assert counts == [(9, 4), (4, 1), (4, 2), (3, 2), (0, 0)]
+
+
 @pytest.mark.parametrize(
     ("method", "how", "auth", "kind"),
     [

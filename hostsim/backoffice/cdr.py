@@ -46,10 +46,10 @@ def compose(session: dict[str, Any], operator: Operator | None = None) -> dict[s
     cdr = {
         "country_code": country,
         "party_id": party,
-        "id": _id(session),
-        "start_date_time": _time(session["start_at"]),
-        "end_date_time": _time(session["end_at"]),
-        "session_id": _id(session),
+        "id": identity(session),
+        "start_date_time": time(session["start_at"]),
+        "end_date_time": time(session["end_at"]),
+        "session_id": identity(session),
         "cdr_token": _token(session, country, party),
         "auth_method": "WHITELIST" if session["method"] == "rfid" else "COMMAND",
         "cdr_location": cdr_location(
@@ -58,15 +58,13 @@ def compose(session: dict[str, Any], operator: Operator | None = None) -> dict[s
         "meter_id": session["meter_serial"],
         "currency": currency,
         "charging_periods": _periods(session),
-        "total_cost": _both(
-            figures.amount(session["net_minor"], currency), session["total_minor"], currency
-        ),
+        "total_cost": cost(session["net_minor"], session["total_minor"], currency),
         "total_energy": Decimal(session["billed_wh"]).scaleb(-3),
         "total_time": _hours(session["elapsed_ms"]),
         "total_parking_time": _hours(parking_ms),
         "invoice_reference_id": str(session["receipt_no"]),
         "remark": _remark(session, location),
-        "last_updated": _time(session["settled_at"] or session["end_at"]),
+        "last_updated": time(session["settled_at"] or session["end_at"]),
     }
     if session["reference"]:
         cdr["authorization_reference"] = session["reference"][:_ID]
@@ -88,9 +86,9 @@ def to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _id(session: dict[str, Any]) -> str:
+def identity(session: dict[str, Any], more: str = "") -> str:
     """Of at most 36 characters: a credit CDR's may have three more."""
-    found = f"{session['charger']}-{session['epoch']}-{session['sess']}"
+    found = f"{session['charger']}-{session['epoch']}-{session['sess']}{more}"
     return found if len(found) <= _ID else hashlib.sha256(found.encode()).hexdigest()[:_ID]
 
 
@@ -105,7 +103,7 @@ def _periods(session: dict[str, Any]) -> list[dict[str, Any]]:
         return [_period(session, period) for period in session["periods"]]
     return [
         {
-            "start_date_time": _time(session["start_at"]),
+            "start_date_time": time(session["start_at"]),
             "dimensions": [{"type": "ENERGY", "volume": Decimal(0)}],
             "tariff_id": session["tariff"],
         }
@@ -126,7 +124,7 @@ def _period(session: dict[str, Any], period: dict[str, Any]) -> dict[str, Any]:
         if period[key] >= 0:
             dimensions.append((name, Decimal(period[key]).scaleb(-3)))
     return {
-        "start_date_time": _time(
+        "start_date_time": time(
             session["start_at"] + period["start_ms"] if session["start_at"] else 0
         ),
         "dimensions": [{"type": name, "volume": volume} for name, volume in dimensions],
@@ -154,6 +152,11 @@ def _part_costs(session: dict[str, Any]) -> dict[str, Any]:
     return {name: _both(net[name], gross[name], session["currency"]) for name in gross}
 
 
+def cost(net_minor: int, gross_minor: int, currency: str) -> dict[str, Decimal]:
+    """OCPI 2.2.1, types, Price."""
+    return _both(figures.amount(net_minor, currency), gross_minor, currency)
+
+
 def _both(net: Decimal, gross_minor: int, currency: str) -> dict[str, Decimal]:
     return {"excl_vat": net, "incl_vat": figures.amount(gross_minor, currency)}
 
@@ -162,7 +165,7 @@ def _hours(ms: int) -> Decimal:
     return (Decimal(ms) / 3_600_000).quantize(_PLACES)
 
 
-def _time(epoch_ms: int) -> str:
+def time(epoch_ms: int) -> str:
     """OCPI 2.2.1, types, DateTime: UTC with Z; a time that was never known is the epoch."""
     moment = datetime.datetime.fromtimestamp(epoch_ms // 1000, datetime.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{epoch_ms % 1000:03}Z"
@@ -170,7 +173,7 @@ def _time(epoch_ms: int) -> str:
 
 def _token(session: dict[str, Any], country: str, party: str) -> dict[str, str]:
     """A bank card has no reference: its token is good for this session only, and named so."""
-    contract = session["reference"][:_ID] or _id(session)
+    contract = session["reference"][:_ID] or identity(session)
     hashed = session["uid_hash"] if session["method"] == "rfid" else ""
     return {
         "country_code": country,

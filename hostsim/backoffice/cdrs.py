@@ -1,33 +1,75 @@
-"""CDRs of what was settled in a time, in the order it was settled, page by page."""
+"""CDRs of what was settled and given back in a time, in the order it was, page by page."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Select,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session as Db
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import aliased, selectinload
 
-from hostsim.backoffice import cdr, views
-from hostsim.backoffice.models import Payment, Session
+from hostsim.backoffice import credit_cdr, views
+from hostsim.backoffice.credit_cdr import AGAIN, CREDIT, OWN
+from hostsim.backoffice.models import Payment, Refund, Session
 from hostsim.backoffice.operator import Operator
 
 _END = 2**62
+_DONE_AT = func.coalesce(func.nullif(Refund.done_at, 0), Refund.asked_at)
+"""As the reports have it (reports/roll.py)."""
 
 
-def _conditions(start: int, end: int) -> list[Any]:
+def _selects(start: int, end: int) -> list[Select[Any]]:
+    """(at, session, credit note, kind, refund) of each kind."""
+
+    def within(at: Any) -> tuple[ColumnElement[bool], ...]:
+        return at >= start, at < (end or _END)
+
+    before = aliased(Refund)
+    given = select(func.sum(before.amount_minor)).where(
+        before.session_id == Refund.session_id, before.state == "done",
+        or_(
+            before.credit_no < Refund.credit_no,
+            and_(before.credit_no == Refund.credit_no, before.refund <= Refund.refund),
+        ),
+    )  # fmt: skip
+    credits = (
+        select(
+            _DONE_AT.label("at"), Refund.session_id, Refund.credit_no,
+            literal(CREDIT).label("kind"), Refund.refund,
+        )
+        .join(Payment, Payment.session_id == Refund.session_id)
+        .where(Payment.state == "captured", Refund.state == "done", *within(_DONE_AT))
+    )  # fmt: skip
     return [
-        Payment.state == "captured",
-        Payment.settled_at >= start,
-        Payment.settled_at < (end or _END),
-    ]
+        select(
+            Payment.settled_at.label("at"), Payment.session_id, literal(0).label("credit_no"),
+            literal(OWN).label("kind"), literal("").label("refund"),
+        ).where(Payment.state == "captured", *within(Payment.settled_at)),
+        credits,
+        credits.with_only_columns(
+            _DONE_AT.label("at"), Refund.session_id, Refund.credit_no,
+            literal(AGAIN).label("kind"), Refund.refund,
+        ).where(given.scalar_subquery() < Payment.captured_minor),
+    ]  # fmt: skip
 
 
 def count(engine: Engine, start: int, end: int) -> int:
-    """How many were settled from `start` to before `end` (epoch ms; 0: no end)."""
+    """How many there are from `start` to before `end` (epoch ms; 0: no end)."""
     with Db(engine) as db:
-        query = select(func.count()).select_from(Payment).where(*_conditions(start, end))
-        return db.scalar(query) or 0
+        return sum(
+            db.scalar(one.with_only_columns(func.count(), maintain_column_froms=True)) or 0
+            for one in _selects(start, end)
+        )
 
 
 def page(
@@ -35,17 +77,17 @@ def page(
 ) -> list[dict[str, Any]]:
     """OCPI 2.2.1 CDRs; numbers are Decimal (cdr.to_json)."""
     with Db(engine) as db:
-        ids = db.scalars(
-            select(Payment.session_id)
-            .where(*_conditions(start, end))
-            .order_by(Payment.settled_at, Payment.session_id)
+        wanted = db.execute(
+            union_all(*_selects(start, end))
+            .order_by("at", "session_id", "credit_no", "refund", "kind")
             .offset(offset)
             .limit(limit)
         ).all()
         query = (
             select(Session)
-            .where(Session.id.in_(ids))
+            .where(Session.id.in_({row.session_id for row in wanted}))
             .options(selectinload(Session.periods), selectinload(Session.refunds))
         )
         found = {row.id: views.session_with_periods(row) for row in db.scalars(query)}
-    return [cdr.compose(found[one], operator) for one in ids]
+    chains = {one: credit_cdr.chain(session, operator) for one, session in found.items()}
+    return [chains[row.session_id][row.refund, row.kind] for row in wanted]

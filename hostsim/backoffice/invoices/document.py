@@ -82,7 +82,7 @@ def credit_note(
 ) -> dict[str, Any]:
     """The credit note of a refund that was done (of a statement: its adjustment); amounts are
     negative, VAT is split as it was on the invoice."""
-    vat = _given_back(refund) or split(original["vat"], refund.amount_minor)
+    vat = given_back(original["vat"], refund.lines, refund.amount_minor)
     return {
         "version": 1,
         "kind": ADJUSTMENT if original["kind"] == STATEMENT else CREDIT_NOTE,
@@ -106,12 +106,15 @@ def credit_note(
     }
 
 
-def _given_back(refund: Refund) -> list[list[int]]:
-    """The charger's own split of a refund, negative; [] of a charger that gave none."""
-    numbers = refund.lines or []
+def given_back(
+    groups: list[list[int]], numbers: list[int] | None, amount_minor: int
+) -> list[list[int]]:
+    """A refund's negative groups: the charger's own split (Refund.lines), `split` of a charger
+    that gave none."""
+    numbers = numbers or []
     rows = [numbers[at : at + 4] for at in range(0, len(numbers) - 3, 4)]
-    if sum(row[3] for row in rows) != refund.amount_minor:
-        return []
+    if sum(row[3] for row in rows) != amount_minor:
+        return split(groups, amount_minor)
     return [[vat_e4, -net, -tax, -gross] for vat_e4, net, tax, gross in rows]
 
 
