@@ -6,6 +6,7 @@ import typer
 
 from hostsim import command_cli, commands, refund_cli
 from hostsim.backoffice import cli as backoffice
+from hostsim.backoffice import gateway_cli as gateway
 from hostsim.backoffice import members_cli as members
 from hostsim.fleet import cli as fleet
 from hostsim.fuzz import cli as fuzz
@@ -24,7 +25,7 @@ app = typer.Typer(
 )
 _PARTS = (
     commands, refund_cli, command_cli, soak, fuzz, pricing, terminal, meter, backoffice, members,
-    fleet, powercut, starve,
+    gateway, fleet, powercut, starve,
 )  # fmt: skip
 for part in _PARTS:
     part.register(app)

@@ -197,15 +197,18 @@ def of_directory(directory: Path) -> dict[str, Any]:
     engine = open_database(f"sqlite:///{database}")
     try:
         back = views.records(engine, CHARGER_ID)
+        charger = read_image(flash)
+        terminal = from_terminal(Books(directory / "terminal.json").summary())
+        mine, kept = from_records("charger", charger), from_records("back office", back)
+        found = compare(mine, terminal, kept)
+        if (directory / "gateway").is_dir():
+            from hostsim.backoffice.operator import Operator
+            from hostsim.gateway import book
+
+            office = engine, Operator(gateway="stripe")
+            book.of_directory(found, directory / "gateway", CHARGER_ID, charger, back, office)
     finally:
         engine.dispose()
-    charger = read_image(flash)
-    terminal = from_terminal(Books(directory / "terminal.json").summary())
-    found = compare(from_records("charger", charger), terminal, from_records("back office", back))
-    if (directory / "gateway").is_dir():
-        from hostsim.gateway import book
-
-        book.of_directory(found, directory / "gateway", CHARGER_ID, charger, back)
     return found
 
 
@@ -221,7 +224,8 @@ def of_world(world: World) -> dict[str, Any]:
     if world.back_office.phone is not None:
         from hostsim.gateway import book
 
-        book.join(found, world.back_office.phone.gateway, world.charger_id, flash, kept)
+        office = world.back_office.engine, world.back_office.operator
+        book.join(found, world.back_office.phone.gateway, world.charger_id, flash, kept, office)
     return found
 
 

@@ -83,7 +83,9 @@ class Till(Gateway):
         p = self.look_up(reference)
         if amount_minor > p.captured_minor - p.refunded_minor:
             raise Refused("more than was taken")
-        made = Refunded(f"re-{key}", refund, reference, base.DONE, amount_minor)
+        made = Refunded(
+            f"re-{key}", refund, reference, base.DONE, amount_minor, currency=p.currency
+        )
         refunded = p.refunded_minor + amount_minor
         self._payments[reference] = dataclasses.replace(p, refunded_minor=refunded)
         self._refunds.append(made)
@@ -103,6 +105,10 @@ class Till(Gateway):
     def listed(self, since: int) -> Iterator[Payment]:
         """All of them."""
         return iter(list(self._payments.values()))
+
+    def refunds_made(self, since: int) -> Iterator[Refunded]:
+        """All of them."""
+        return iter(list(self._refunds))
 
     def event(self, payload: bytes, headers: Mapping[str, str]) -> Event:
         """Signed by the key."""

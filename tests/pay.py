@@ -22,6 +22,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
 from hostsim import books as three
+from hostsim.backoffice.fourth import compare
+from hostsim.backoffice.fourth.found import MISSING_HERE, Comparison
 from hostsim.backoffice.gateways import base
 from hostsim.backoffice.gateways.base import Settings
 from hostsim.backoffice.models import Command
@@ -41,6 +43,8 @@ CHARGER = "CP1"
 TARIFF = json.loads(DEFAULT_TARIFF.read_text())["id"]
 CRC = zlib.crc32(DEFAULT_TARIFF.read_bytes())
 HOLD = 6000
+TILL = Settings("tests.house_gateway", environ={"FORECOURT_TILL_KEY": "k" * 16})
+"""The second gateway, in memory."""
 
 
 class Station(Ledger):
@@ -361,7 +365,21 @@ class House:
         theirs = book.entries(self.phone.gateway.listed(0), CHARGER)
         known = {p.id for p in self._pays()}
         theirs = {order: entry for order, entry in theirs.items() if order in known}
-        return found + book.differences(theirs, book.from_records(flash), book.from_records(kept))
+        found += book.differences(theirs, book.from_records(flash), book.from_records(kept))
+        return found + [str(one) for one in self.compared().differences]
+
+    def compared(self) -> Comparison:
+        """All of the gateway's list beside all of the back office's books; without what another
+        test of the same gateway paid."""
+        found = compare.compare(
+            self.office.engine, self.office.operator, self.phone.gateway, 0, self.ms
+        )
+        mine = {pay.reference for pay in self._pays()} | {pay.id for pay in self._pays()}
+        found.differences = [
+            one for one in found.differences
+            if one.what != MISSING_HERE or {one.reference, one.ours} & mine
+        ]  # fmt: skip
+        return found
 
     def _pays(self) -> list[Pay]:
         with Db(self.office.engine, expire_on_commit=False) as db:

@@ -1,5 +1,5 @@
 """Accounts that pay once a month: one invoice of everything, nothing twice and nothing left out;
-paid at the gateway; limits and blocking.
+read and paid by its member, or noted as paid by finance.
 """
 
 from __future__ import annotations
@@ -13,61 +13,23 @@ from typing import Any
 
 import pytest
 from pypdf import PdfReader
-from sqlalchemy.exc import OperationalError
 
 from hostsim.backoffice import audit
 from hostsim.backoffice.bills import make
 from hostsim.backoffice.bills.desk import BillError
-from hostsim.backoffice.gateways.base import Refunded, Refused, Settings
 from hostsim.backoffice.invoices import find, verify
-from hostsim.backoffice.members import Members
 from hostsim.backoffice.reports import roll
-from tests import desk
+from tests import billing, desk
+from tests.billing import ACCOUNT, DAY_MS, account, next_month, refund, session, vat
 from tests.pay import CHARGER, House
 
 pytestmark = pytest.mark.timeout(120)
-ACCOUNT = "ACME-7"
-TILL = Settings("tests.house_gateway", environ={"FORECOURT_TILL_KEY": "k" * 16})
-DAY_MS = 86_400_000
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    found = House(tmp_path, TILL)
-    members = Members(found.office.engine, lambda: found.ms)
-    members.add(ACCOUNT, name="Acme fleet", address="Hafen 1", vat_id="DE1", by="anna")
-    members.add("OTHER-1", by="anna")
-    found.ms = int(datetime.datetime(2026, 5, 20, tzinfo=datetime.UTC).timestamp() * 1000)
-    yield found
-    found.close()
-
-
-def session(house: House, total: int, account: str = ACCOUNT) -> None:
-    """A session of a member's card; records are dated by the house's clock."""
-    station = house.station
-    before = len(station.records)
-    station.begin("rfid", account, 6000)
-    station.charge(total)
-    assert len(station.records) > before
-
-
-@pytest.fixture(autouse=True)
-def dated(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    put = house.station.put
-
-    def at_now(kind: str, **fields: Any) -> int:
-        return put(kind, **{"at": house.ms, **fields})
-
-    monkeypatch.setattr(house.station, "put", at_now)
-
-
-def next_month(house: House) -> None:
-    house.ms += 20 * DAY_MS
-    house.office.bills.work()
-
-
-def account(house: House, name: str = ACCOUNT) -> dict[str, Any]:
-    return next(a for a in house.office.bills.accounts() if a["account"] == name)
+    with billing.house(tmp_path) as found:
+        yield found
 
 
 def test_a_months_sessions_are_one_invoice_with_one_total(house: House) -> None:
@@ -108,28 +70,6 @@ def test_nothing_is_billed_twice_whatever_is_repeated_and_late_records_come_next
     house.ms += 31 * DAY_MS
     house.office.bills.work()
     assert sorted(b["total_minor"] for b in house.office.bills.listed()) == [250, 500]
-    assert make.verify(house.office.engine) == []
-
-
-def test_a_refund_is_a_line_below_zero_and_what_is_not_above_zero_waits(house: House) -> None:
-    session(house, 500)
-    next_month(house)
-    house.station.refunds.clear()
-    identity = house.office.refunds.request(
-        CHARGER, receipt=1, amount_minor=200, reason="goodwill", operator="anna"
-    )
-    house.office.refunds.approve(identity, "bert")
-    house.station.obey()
-    house.office.refunds.tend()  # nobody pays: less is billed
-    house.station.obey()
-    assert house.office.refunds.follow(identity)["state"] == "done"
-    house.ms += 31 * DAY_MS
-    house.office.bills.work()
-    assert [b["total_minor"] for b in house.office.bills.listed()] == [500]  # -200 waits
-    session(house, 300)
-    house.ms += 31 * DAY_MS
-    house.office.bills.work()
-    assert [b["total_minor"] for b in house.office.bills.listed()] == [100, 500]
     assert make.verify(house.office.engine) == []
 
 
@@ -185,90 +125,6 @@ def test_a_declined_payment_leaves_the_bill_open_for_another(house: House) -> No
     house.office.bills.work()
     assert house.office.bills.listed()[0]["state"] == "paid"
     assert sum(p.captured_minor for p in house.phone.gateway.listed(0)) == 500
-
-
-def test_above_its_limit_an_account_is_stopped_until_it_has_paid(house: House) -> None:
-    house.office.bills.set_terms(ACCOUNT, 700, 14, "anna")
-    house.office.bills.work()
-    session(house, 500)
-    house.office.bills.work()
-    assert account(house)["active"] and account(house)["owed_minor"] == 500
-    version = Members(house.office.engine, lambda: 0).version
-    session(house, 300)
-    house.office.bills.work()
-    assert not account(house)["active"] and account(house)["blocked"] == "limit"
-    assert Members(house.office.engine, lambda: 0).version == version + 1  # chargers are told
-    next_month(house)
-    bill = house.office.bills.listed()[0]
-    house.browser.post(
-        f"/bill/{bill['number']}/{bill['check']}", data={"token": "E" * 43, "method": "coin"}
-    )
-    house.turn()
-    house.office.bills.work()
-    house.office.bills.work()
-    assert account(house)["active"] and account(house)["blocked"] == ""
-    assert account(house, "OTHER-1")["active"]
-
-
-def test_an_overdue_bill_stops_an_account_and_what_an_operator_stopped_stays_stopped(
-    house: House,
-) -> None:
-    session(house, 500)
-    session(house, 400, "OTHER-1")
-    next_month(house)
-    Members(house.office.engine, lambda: 0).change("OTHER-1", by="anna", active=False)
-    house.ms += 15 * DAY_MS
-    house.office.bills.work()
-    assert account(house)["blocked"] == "overdue" and not account(house)["active"]
-    for bill in house.office.bills.listed():
-        token = ("F" if bill["account"] == ACCOUNT else "G") * 43
-        house.browser.post(
-            f"/bill/{bill['number']}/{bill['check']}", data={"token": token, "method": "coin"}
-        )
-    house.turn()
-    house.office.bills.work()
-    house.office.bills.work()
-    assert account(house)["active"]
-    assert not account(house, "OTHER-1")["active"]
-
-
-def test_what_an_operator_stops_after_billing_did_is_not_undone_by_a_payment(
-    house: House,
-) -> None:
-    session(house, 500)
-    next_month(house)
-    house.ms += 15 * DAY_MS
-    house.office.bills.work()
-    assert account(house)["blocked"] == "overdue"
-    Members(house.office.engine, lambda: 0).change(ACCOUNT, by="anna", active=False)
-    bill = house.office.bills.listed()[0]
-    house.browser.post(
-        f"/bill/{bill['number']}/{bill['check']}", data={"token": "H" * 43, "method": "coin"}
-    )
-    house.turn()
-    house.office.bills.work()
-    house.office.bills.work()
-    assert house.office.bills.listed()[0]["state"] == "paid"
-    assert not account(house)["active"]
-
-
-def test_what_was_given_back_counts_against_the_limit_before_it_is_on_a_bill(
-    house: House,
-) -> None:
-    house.office.bills.set_terms(ACCOUNT, 700, 14, "anna")
-    session(house, 800)
-    house.office.bills.work()
-    assert account(house)["blocked"] == "limit"
-    identity = house.office.refunds.request(
-        CHARGER, receipt=1, amount_minor=300, reason="goodwill", operator="anna"
-    )
-    house.office.refunds.approve(identity, "bert")
-    house.station.obey()
-    house.office.refunds.tend()
-    house.station.obey()
-    house.office.bills.work()
-    assert account(house)["owed_minor"] == 500
-    assert account(house)["blocked"] == "" and account(house)["active"]
 
 
 def test_a_bill_that_was_paid_by_bank_transfer_is_noted_by_finance_and_audited(
@@ -333,27 +189,6 @@ def test_a_payment_that_begins_while_its_bill_is_noted_as_paid_is_given_back(
     assert [p.state for p in house.phone.gateway.listed(0)] == ["cancelled"]
 
 
-def test_no_account_is_stopped_for_a_bill_that_nobody_can_pay(tmp_path: Path) -> None:
-    house = House(tmp_path / "none", TILL, gateway="")
-    try:
-        members = Members(house.office.engine, lambda: house.ms)
-        members.add(ACCOUNT, by="anna")
-        session(house, 500)  # in January, by its records
-        house.ms = int(datetime.datetime(2026, 5, 20, tzinfo=datetime.UTC).timestamp() * 1000)
-        house.office.bills.work()
-        house.ms += 15 * DAY_MS
-        house.office.bills.work()
-        assert [b["state"] for b in house.office.bills.listed()] == ["open"]
-        assert account(house)["active"] and account(house)["blocked"] == ""
-        with house.office.engine.begin() as db:  # an earlier version stopped it
-            db.exec_driver_sql("UPDATE account_terms SET blocked = 'overdue'")
-        members.change(ACCOUNT, by="billing", active=False)
-        house.office.bills.work()
-        assert account(house)["active"] and account(house)["blocked"] == ""
-    finally:
-        house.close()
-
-
 def test_what_is_too_little_for_the_gateway_is_on_the_next_bill(house: House) -> None:
     session(house, 30)
     next_month(house)
@@ -362,20 +197,6 @@ def test_what_is_too_little_for_the_gateway_is_on_the_next_bill(house: House) ->
     house.ms += 31 * DAY_MS
     house.office.bills.work()
     assert [b["total_minor"] for b in house.office.bills.listed()] == [50]
-
-
-def test_terms_are_for_finance_to_change(house: House) -> None:
-    with pytest.raises(BillError, match="no NOBODY"):
-        house.office.bills.set_terms("NOBODY", 1, 14, "anna")
-    visitor = desk.Visitor(house.office).log_in("finance")
-    visitor.submit("/bills", "/bills/terms", account=ACCOUNT, limit="9,00", pay_days="30")
-    assert (account(house)["limit_minor"], account(house)["pay_days"]) == (900, 30)
-    page = visitor.get("/bills").text
-    assert 'value="9.00 €"' in page and "minor units" not in page
-    visitor.submit("/bills", "/bills/terms", account=ACCOUNT, limit="much", pay_days="30")
-    assert account(house)["limit_minor"] == 900
-    outsider = desk.Visitor(house.office).log_in("viewer")
-    assert outsider.get("/bills").status_code == 403
 
 
 def test_only_the_monthly_invoice_shows_the_vat_of_a_session_on_account(house: House) -> None:
@@ -405,126 +226,6 @@ def test_only_the_monthly_invoice_shows_the_vat_of_a_session_on_account(house: H
     with engine.begin() as db:
         db.exec_driver_sql("DELETE FROM invoices WHERE kind = 'statement'")
     assert any("has no invoice" in fault for fault in verify.verify(engine).faults)
-
-
-def vat(house: House) -> list[dict[str, Any]]:
-    """What the tax office is told of the whole time."""
-    roll.catch_up(house.office.engine, house.office.operator.zone)
-    with house.office.engine.connect() as db:
-        query = "SELECT kind, documents, gross_minor, tax_minor FROM stat_vat"
-        return [dict(row._mapping) for row in db.exec_driver_sql(query)]
-
-
-def refund(house: House, amount: int, receipt: int = 1) -> None:
-    """Given back on account."""
-    identity = house.office.refunds.request(
-        CHARGER, receipt=receipt, amount_minor=amount, reason="goodwill", operator="anna"
-    )
-    house.office.refunds.approve(identity, "bert")
-    house.station.obey()
-    house.office.refunds.tend()
-    house.station.obey()
-    assert house.office.refunds.follow(identity)["state"] == "done"
-
-
-def paid(house: House, token: str = "P") -> dict[str, Any]:
-    """The newest bill, paid by its member."""
-    bill = house.office.bills.listed(ACCOUNT)[0]
-    address = f"/bill/{bill['number']}/{bill['check']}"
-    house.browser.post(address, data={"token": token * 43, "method": "coin"})
-    house.turn()
-    house.office.bills.work()
-    return house.office.bills.listed(ACCOUNT)[0]
-
-
-def test_what_is_given_back_of_a_paid_bill_is_paid_out_at_the_gateway(house: House) -> None:
-    session(house, 500)
-    next_month(house)
-    assert paid(house)["state"] == "paid"
-    refund(house, 200)
-    house.ms += 31 * DAY_MS
-    house.office.bills.work()
-    credit = house.office.bills.listed(ACCOUNT)[0]
-    assert (credit["total_minor"], credit["state"]) == (-200, "credit")
-    page = house.browser.get(f"/bill/{credit['number']}/{credit['check']}", params={"lang": "en"})
-    assert "Monthly credit note" in page.text and "being paid out" in page.text
-    assert 'name="token"' not in page.text  # nothing to pay
-    house.turn()
-    house.office.bills.work()
-    assert house.office.bills.listed(ACCOUNT)[0]["state"] == "paid"
-    assert [p.refunded_minor for p in house.phone.gateway.listed(0)] == [200]
-    assert make.verify(house.office.engine) == [] and account(house)["owed_minor"] == 0
-
-
-def test_a_credit_is_not_paid_out_twice_nor_beyond_what_was_paid(house: House) -> None:
-    session(house, 500)
-    session(house, 100)
-    next_month(house)
-    paid(house)
-    refund(house, 500)
-    house.ms += 31 * DAY_MS
-    for _ in range(3):
-        house.office.bills.work()
-        house.turn()
-    refund(house, 100, receipt=2)
-    house.ms += 31 * DAY_MS
-    house.office.bills.work()
-    house.turn()
-    assert [b["total_minor"] for b in house.office.bills.listed()] == [-100, -500, 600]
-    assert [p.refunded_minor for p in house.phone.gateway.listed(0)] == [600]
-
-
-def test_a_credit_of_an_account_with_an_open_bill_is_on_the_next_one(house: House) -> None:
-    session(house, 500)
-    next_month(house)
-    paid(house)
-    session(house, 300)
-    house.ms += 31 * DAY_MS
-    house.office.bills.work()  # open
-    refund(house, 200)
-    house.ms += 31 * DAY_MS
-    house.office.bills.work()
-    house.turn()
-    assert [b["total_minor"] for b in house.office.bills.listed()] == [300, 500]
-    assert [p.refunded_minor for p in house.phone.gateway.listed(0)] == [0]
-
-
-def test_a_credit_that_the_gateway_refuses_is_an_alarm(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session(house, 500)
-    next_month(house)
-    paid(house)
-    refund(house, 200)
-
-    def refused(*args: Any) -> Refunded:
-        raise Refused("closed account")
-
-    monkeypatch.setattr(house.phone.gateway, "refund", refused)
-    house.ms += 31 * DAY_MS
-    house.office.bills.work()
-    house.turn()
-    assert "gateway_refund" in house.problems()
-    assert house.office.bills.listed(ACCOUNT)[0]["state"] == "credit"
-
-
-def test_a_crash_while_an_account_is_stopped_leaves_it_to_be_stopped(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house.office.bills.set_terms(ACCOUNT, 400, 14, "anna")
-    session(house, 500)
-    real = Members.change_in
-
-    def crash(*args: Any, **named: Any) -> None:
-        raise OperationalError("power", None, Exception())
-
-    monkeypatch.setattr(Members, "change_in", crash)
-    with pytest.raises(OperationalError):
-        house.office.bills.work()
-    assert account(house)["blocked"] == "" and account(house)["active"]
-    monkeypatch.setattr(Members, "change_in", real)
-    house.office.bills.work()
-    assert account(house)["blocked"] == "limit" and not account(house)["active"]
 
 
 def test_months_begin_and_end_where_the_operator_is() -> None:

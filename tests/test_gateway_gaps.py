@@ -21,17 +21,15 @@ from hostsim.backoffice.gateways.base import (
     Payment,
     Refunded,
     Refused,
-    Settings,
     Unanswered,
 )
 from hostsim.backoffice.operator import Operator
 from hostsim.world import DEFAULT_TARIFF
 from tests import desk
 from tests.house_gateway import Till
-from tests.pay import CHARGER, CRC, House, Station
+from tests.pay import CHARGER, CRC, TILL, House, Station
 
 pytestmark = pytest.mark.timeout(120)
-TILL = Settings("tests.house_gateway", environ={"FORECOURT_TILL_KEY": "k" * 16})
 COIN = {"method": "coin"}
 
 

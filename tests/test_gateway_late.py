@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from hostsim.backoffice.gateways import base
-from hostsim.backoffice.gateways.base import Failed, Order, Payment, Settings
+from hostsim.backoffice.gateways.base import Failed, Order, Payment
 from tests.house_gateway import Till
-from tests.pay import House
+from tests.pay import TILL, House
 
 pytestmark = pytest.mark.timeout(120)
-TILL = Settings("tests.house_gateway", environ={"FORECOURT_TILL_KEY": "k" * 16})
 TEN_HOURS_MS = 36_000_000
 
 

@@ -15,12 +15,10 @@ from typing import Any
 import pytest
 
 from hostsim.backoffice import operator
-from hostsim.backoffice.gateways.base import Settings
-from tests.pay import House
+from tests.pay import TILL, House
 from tests.test_backoffice_desk import needs_micropython
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
-TILL = Settings("tests.house_gateway", environ={"FORECOURT_TILL_KEY": "k" * 16})
 
 
 class Post(socketserver.ThreadingTCPServer):

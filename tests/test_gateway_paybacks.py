@@ -18,16 +18,14 @@ from hostsim.backoffice.gateways.base import (
     Payment,
     Refunded,
     Refused,
-    Settings,
     Unanswered,
 )
 from hostsim.backoffice.refunds import RefundError
 from tests import desk
-from tests.pay import House, finish
+from tests.pay import TILL, House, finish
 from tests.pay import refund_of as state
 
 pytestmark = pytest.mark.timeout(120)
-TILL = Settings("tests.house_gateway", environ={"FORECOURT_TILL_KEY": "k" * 16})
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hostsim.backoffice.gateways import base
+from hostsim.backoffice.gateways import stripe as stripe_file
 from hostsim.backoffice.gateways.base import Gateway, Order, Payment, Settings
 from hostsim.gateway import hooks
 from hostsim.gateway.faults import Fault
@@ -191,6 +192,26 @@ def test_an_order_is_found_in_the_gateways_list_when_its_reference_was_never_hea
     found = gateway.find("unheard", int(time.time()) - 60)
     assert found is not None and (found.state, found.authorised_minor) == ("held", 2000)
     assert gateway.find("never", 0) is None
+
+
+def test_lists_of_payments_and_refunds_are_read_to_their_last_page(
+    gateway: Gateway, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe_file, "_PAGE", 2)
+    began = int(time.time())
+    made = [held(gateway, 1000) for _ in range(5)]
+    for payment in made:
+        gateway.capture(payment.reference, 400, "c-" + payment.order)  # 600 released: no refund
+        gateway.refund(payment.reference, 100, "r-" + payment.order, "r-" + payment.order)
+    orders = {payment.order for payment in made}
+    listed = [one for one in gateway.listed(began) if one.order in orders]
+    assert sorted(one.order for one in listed) == sorted(orders)
+    assert {(one.captured_minor, one.refunded_minor) for one in listed} == {(400, 100)}
+    refunds = list(gateway.refunds_made(began))
+    mine = [one for one in refunds if one.payment in {payment.reference for payment in made}]
+    assert sorted(one.refund for one in mine) == sorted("r-" + order for order in orders)
+    assert {(one.amount_minor, one.currency) for one in mine} == {(100, "EUR")}
+    assert list(gateway.listed(began + 1000)) == list(gateway.refunds_made(began + 1000)) == []
 
 
 def test_what_localstripe_knows_is_there_again_after_a_restart() -> None:

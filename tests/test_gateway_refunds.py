@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 import uvicorn
 
-from hostsim.backoffice.gateways.base import Settings
 from hostsim.backoffice.refunds import RefundError
 from hostsim.backoffice.web import create_app
 from hostsim.gateway import hooks
 from hostsim.gateway.faults import Fault, HookFaults
 from hostsim.gateway.proxy import WEBHOOK, Proxy
-from tests.pay import CHARGER, House, finish, refund_of, running_proxy, stripe_at
+from tests.pay import CHARGER, TILL, House, finish, refund_of, running_proxy, stripe_at
 from tests.test_backoffice_desk import needs_micropython
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
@@ -314,6 +313,7 @@ def test_a_card_payment_whose_acquirer_is_the_gateway_is_paid_back_there(
         assert refund_of(house, refund) == "done"
         assert house.office.refunds.credit_note(refund)["way"] == "acquirer"
         assert house.phone.gateway.look_up(found).refunded_minor == 100
+        assert house.compared().differences == []
     finally:
         house.close()
 
@@ -350,8 +350,7 @@ def test_a_card_payment_of_another_acquirer_is_left_to_it(house: House) -> None:
 
 
 def test_a_second_gateway_is_one_file_and_sells_a_session(tmp_path: Path) -> None:
-    settings = Settings("tests.house_gateway", environ={"FORECOURT_TILL_KEY": "k" * 16})
-    house = House(tmp_path, settings)
+    house = House(tmp_path, TILL)
     try:
         assert "is no money" not in house.pay(method="button").text
         assert house.now().state == "declined"

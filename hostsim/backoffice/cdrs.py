@@ -28,7 +28,7 @@ _DONE_AT = func.coalesce(func.nullif(Refund.done_at, 0), Refund.asked_at)
 """As the reports have it (reports/roll.py)."""
 
 
-def _selects(start: int, end: int) -> list[Select[Any]]:
+def _selects(start: int, end: int) -> list[Select[Any, Any, Any, Any, Any]]:
     """(at, session, credit note, kind, refund) of each kind."""
 
     def within(at: Any) -> tuple[ColumnElement[bool], ...]:

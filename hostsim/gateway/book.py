@@ -11,8 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Engine
+
+from hostsim.backoffice.fourth import compare
 from hostsim.backoffice.gateways import base
 from hostsim.backoffice.gateways.base import Gateway, GatewayError, Payment
+from hostsim.backoffice.operator import Operator
 from hostsim.books import FIGURES, Entry
 
 
@@ -96,11 +100,14 @@ def _compare(order: str, theirs: Entry | None, name: str, mine: Entry | None) ->
 
 
 def join(
-    result: dict[str, Any], gateway: Gateway, name: str, charger: list[Any], back: list[Any]
-) -> None:
-    """Adds the fourth book to the comparison of the three, of the charger `name`."""
+    result: dict[str, Any], gateway: Gateway, name: str, charger: list[Any], back: list[Any],
+    office: tuple[Engine, Operator],
+) -> None:  # fmt: skip
+    """Adds the fourth book to the comparison of the three: session by session of the charger
+    `name`, and everything else the gateway settles for the back office."""
     try:
         theirs = entries(gateway.listed(0), name)
+        account = compare.compare(*office, gateway, 0)
     except GatewayError as exc:
         result["differences"] = [*result["differences"], f"the gateway shows no book: {exc}"]
         result["agree"] = False
@@ -111,14 +118,17 @@ def join(
     }
     totals["payments"] = len(theirs)
     totals["open"] = sorted(order for order, e in theirs.items() if e.open)
+    totals["account"] = account.as_dict()
+    found += [str(one) for one in account.differences]
     result["gateway"] = totals
     result["differences"] = [*result["differences"], *found]
     result["agree"] = not result["differences"]
 
 
 def of_directory(
-    result: dict[str, Any], directory: Path, name: str, charger: list[Any], back: list[Any]
-) -> None:
+    result: dict[str, Any], directory: Path, name: str, charger: list[Any], back: list[Any],
+    office: tuple[Engine, Operator],
+) -> None:  # fmt: skip
     """The same from a world's files: its gateway is started to be asked. Raises PeerError."""
     from hostsim.gateway.proxy import Proxy
 
@@ -126,6 +136,6 @@ def of_directory(
     try:
         proxy.start()
         keys = base.Settings("stripe", base.TEST, proxy.url, proxy.environ)
-        join(result, base.opened(keys), name, charger, back)
+        join(result, base.opened(keys), name, charger, back, office)
     finally:
         proxy.stop()

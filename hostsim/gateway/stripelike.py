@@ -18,6 +18,9 @@ Ask = Callable[..., Answer]
 _INTENT = re.compile(r"^/v1/payment_intents/(pi_\w+)(?:/(\w+))?$")
 # Stripe's test methods that localstripe has no name for, by its number of the same meaning.
 _CONFIRMED = {"pm_card_authenticationRequired": "4000002500003155"}
+_REFUNDS = "/v1/refunds"
+_LISTS = ("/v1/payment_intents", _REFUNDS)
+_ALL = "1000000"  # localstripe filters nothing by time: pages are made here
 _OPERATIONS = {
     "capture": faults.CAPTURE,
     "cancel": faults.CANCEL,
@@ -29,7 +32,7 @@ def operation(method: str, path: str) -> str:
     """A request by its name in faults.py."""
     if method != "POST":
         return faults.READ
-    if path == "/v1/refunds":
+    if path == _REFUNDS:
         return faults.REFUND
     named = _INTENT.match(path)
     return _OPERATIONS.get((named and named[2]) or "", faults.HOLD)
@@ -91,13 +94,26 @@ class StripeLike:
         """A list or one object."""
         since = int(fields.pop("created[gte]", 0))
         until = int(fields.pop("created[lte]", 2**40))
-        status, found = self._ask("GET", path, fields)
-        if status == 200 and found.get("object") == "list":
-            found["data"] = [
-                self._like(one) for one in found["data"] if since <= one["created"] <= until
-            ]
-            return status, found
-        return status, self._like(found)
+        if path not in _LISTS:
+            status, found = self._ask("GET", path, fields)
+            return status, self._like(found) if status == 200 else found
+        limit, after = int(fields.pop("limit", 10)), fields.pop("starting_after", "")
+        status, found = self._ask("GET", path, fields | {"limit": _ALL})
+        if status == 200:
+            fits = [one for one in found["data"] if since <= one["created"] <= until]
+            if path == _REFUNDS:  # what a partial capture releases is none at Stripe
+                fits = [one for one in fits if one["payment_intent"]]
+            self._page(found, fits, limit, after)
+        return status, found
+
+    def _page(
+        self, found: dict[str, Any], fits: list[dict[str, Any]], limit: int, after: str
+    ) -> None:
+        """A page of a list, the newest first; what does not fit is on no page."""
+        fits = sorted(fits[::-1], key=lambda one: one["created"], reverse=True)
+        begin = next((n for n, one in enumerate(fits, 1) if one["id"] == after), 0)
+        found["data"] = [self._like(one) for one in fits[begin : begin + limit]]
+        found["has_more"] = begin + limit < len(fits)
 
     def _like(self, found: dict[str, Any]) -> dict[str, Any]:
         """An object with what Stripe's has and localstripe's lacks."""
@@ -141,7 +157,7 @@ class StripeLike:
 
     def act(self, path: str, fields: dict[str, str]) -> Answer:
         """Whatever changes something."""
-        if path == "/v1/refunds":
+        if path == _REFUNDS:
             return self._refund(fields)
         named = _INTENT.match(path)
         if named and named[2]:

@@ -52,7 +52,8 @@ def judge(world: World, flash: FlashBook) -> dict[str, Any]:
         books.from_records("back office", office),
     )
     if world.back_office.phone is not None:
-        book.join(compared, world.back_office.phone.gateway, world.charger_id, mine, office)
+        whole = world.back_office.engine, world.back_office.operator
+        book.join(compared, world.back_office.phone.gateway, world.charger_id, mine, office, whole)
     at_gateway = compared.get("gateway", {"captured_minor": 0, "refunded_minor": 0, "open": []})
     lost = _lost(mine, office)
     twice = _twice(mine, office, terminal)

@@ -134,7 +134,8 @@ class CardSale:
 @dataclass(frozen=True)
 class Payment:
     """A payment as the gateway has it now. `until`: when the hold ends by itself. `secret`: what
-    the gateway's form in the driver's browser needs. `confirm_url`: where the payer confirms."""
+    the gateway's form in the driver's browser needs. `confirm_url`: where the payer confirms.
+    `terminal_id`, `trace`: of a card payment at a terminal whose acquirer the gateway is."""
 
     reference: str
     order: str
@@ -150,6 +151,8 @@ class Payment:
     secret: str = ""
     confirm_url: str = ""
     about: str = ""
+    terminal_id: str = ""
+    trace: int = 0
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,7 @@ class Refunded:
     state: str
     amount_minor: int
     code: str = ""
+    currency: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,6 +222,10 @@ class Gateway(ABC):
     @abstractmethod
     def listed(self, since: int) -> Iterator[Payment]:
         """Every payment made from `since` on: the gateway's own book. Raises Unanswered, Busy."""
+
+    @abstractmethod
+    def refunds_made(self, since: int) -> Iterator[Refunded]:
+        """Every refund made from `since` on, whoever made it. Raises Unanswered, Busy."""
 
     @abstractmethod
     def event(self, payload: bytes, headers: Mapping[str, str]) -> Event:

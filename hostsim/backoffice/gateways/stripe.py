@@ -205,25 +205,35 @@ class Stripe(Gateway):
         )
         return iter([self._payment(one) for one in found])
 
+    def refunds_made(self, since: int) -> Iterator[Refunded]:
+        """Page by page."""
+        return iter(
+            self._ask(
+                lambda: [
+                    _refunded(one)
+                    for one in self._client.v1.refunds.list(
+                        {"created": {"gte": since}, "limit": _PAGE}
+                    ).auto_paging_iter()
+                ]
+            )
+        )
+
     def find_card_payments(self, sale: CardSale) -> list[Payment]:
         """By the terminal's references, which whoever takes cards there puts in the metadata, and
         by what was captured: a trace comes again."""
-        wanted = {"terminal_id": sale.terminal_id, "trace": str(sale.trace)}
         made: Any = {"gte": sale.since, "lte": sale.until}
         found = self._ask(
-            lambda: [
-                one
-                for one in self._client.v1.payment_intents.list(
+            lambda: list(
+                self._client.v1.payment_intents.list(
                     {"created": made, "limit": _PAGE, "expand": ["data.latest_charge"]}
                 ).auto_paging_iter()
-                if wanted.items() <= _metadata(one.to_dict()).items()
-            ]
+            )
         )
-        taken = (base.CAPTURED, sale.captured_minor, sale.currency)
+        wanted = (sale.terminal_id, sale.trace, base.CAPTURED, sale.captured_minor, sale.currency)
         return [
             p
             for p in map(self._payment, found)
-            if (p.state, p.captured_minor, p.currency) == taken
+            if (p.terminal_id, p.trace, p.state, p.captured_minor, p.currency) == wanted
             and sale.since <= p.created <= sale.until
         ]
 
@@ -280,6 +290,8 @@ class Stripe(Gateway):
             code=str(error.get("code") or ""),
             secret=found.get("client_secret") or "",
             confirm_url=_where(found.get("next_action")),
+            terminal_id=metadata.get("terminal_id", ""),
+            trace=_number(metadata.get("trace", "")),
         )
 
     def _ask(self, work: Callable[[], _T]) -> _T:
@@ -311,6 +323,10 @@ def _line(exc: stripe.StripeError) -> str:
 
 def _metadata(found: dict[str, Any]) -> dict[str, str]:
     return {str(name): str(value) for name, value in (found.get("metadata") or {}).items()}
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
 
 
 def _given_back(charge: dict[str, Any], released: int) -> int:
@@ -349,4 +365,5 @@ def _refunded(answer: stripe.Refund) -> Refunded:
         state=states.get(found["status"], base.FAILED),
         amount_minor=found["amount"],
         code=str(found.get("failure_reason") or ""),
+        currency=str(found.get("currency") or "").upper(),
     )

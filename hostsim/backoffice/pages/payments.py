@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from hostsim.backoffice import payments
+from hostsim.backoffice.fourth import compare
+from hostsim.backoffice.fourth.found import Comparison
+from hostsim.backoffice.gateways.base import GatewayError
 from hostsim.backoffice.invoices.find import parse_amount
-from hostsim.backoffice.pages.shell import Before, Desk, FinanceForm, Id, Viewer, back
+from hostsim.backoffice.pages.shell import (
+    Before,
+    Caller,
+    Desk,
+    Finance,
+    FinanceForm,
+    Id,
+    Shell,
+    Viewer,
+    back,
+)
 
 routes = APIRouter()
 _PAGE = 50
@@ -31,6 +44,7 @@ def listed(
         "payments": rows[:_PAGE],
         "older": rows[_PAGE - 1]["id"] if len(rows) > _PAGE else 0,
         "states": payments.STATES,
+        "gateway": office.phone is not None,
         "values": {"state": state, "charger": charger, "find": find},
     }
     return shell.page(request, "payments.html", caller, context)
@@ -59,3 +73,34 @@ def close(request: Request, shell: Desk, form: FinanceForm, identity: Id) -> Res
     except payments.PaymentError as exc:
         return back(request, "payments", f"Not changed. {exc}.")
     return back(request, f"sessions/{session}", "The dispute is closed.")
+
+
+@routes.get("/payments/gateway")
+def gateway(request: Request, shell: Desk, caller: Finance) -> Response:
+    return _gateway(request, shell, caller, compare.DAYS)
+
+
+@routes.post("/payments/gateway")
+def compared(request: Request, shell: Desk, form: FinanceForm) -> Response:
+    phone = shell.office.phone
+    try:
+        days = int(form.text("days", 1, 4))
+    except ValueError as exc:
+        raise HTTPException(422, "days: must be a whole number") from exc
+    if phone is None or not 0 <= days <= 9999:
+        raise HTTPException(404 if phone is None else 422, "days: must be 0 to 9999")
+    try:
+        found = phone.fourth.work(days)
+    except GatewayError as exc:
+        return _gateway(request, shell, form.caller, days, failed=str(exc))
+    return _gateway(request, shell, form.caller, days, found)
+
+
+def _gateway(
+    request: Request, shell: Shell, caller: Caller, days: int,
+    found: Comparison | None = None, failed: str = "",
+) -> Response:  # fmt: skip
+    if shell.office.phone is None:
+        raise HTTPException(404, "There is no payment gateway.")
+    context = {"here": "payments", "days": days, "found": found, "failed": failed}
+    return shell.page(request, "gateway_books.html", caller, context)

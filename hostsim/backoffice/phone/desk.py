@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.bills.desk import payment_code
+from hostsim.backoffice.fourth.watch import Watch
 from hostsim.backoffice.gateways.base import Event, Gateway
 from hostsim.backoffice.models import Charger, Retained, Session, writing
 from hostsim.backoffice.pay_tables import Pay, PayEvent, PayRefund
@@ -70,7 +71,8 @@ class PayDesk:
             office.engine, office.operator, gateway, office.refunds, office.now_ms
         )
         self.mail = Mail(office.engine, office.operator, office.now_ms)
-        self.cashier.chores += [self.paybacks.tend, self.mail.tend]
+        self.fourth = Watch(office.engine, office.operator, gateway, office.now_ms)
+        self.cashier.chores += [self.paybacks.tend, self.mail.tend, self.fourth.tend]
         self._lock = threading.Lock()
         self._read: dict[int, tuple[str, dict[str, list[str]]]] = {}
 
