@@ -13,7 +13,7 @@ import time
 from micropython import const
 
 from firmware.errors import LedgerFull
-from firmware.ledger.books import ACQUIRER, OUTSIDE
+from firmware.ledger.books import ABOVE, ACQUIRER, OUTSIDE
 from firmware.paper import leave
 from firmware.terminal import results
 
@@ -181,7 +181,9 @@ def done(app, f: dict, sale: dict, outcome) -> None:
     amount = f["amount_minor"]
     lines = [-1, amount, 0, amount]
     if "lines" in sale:
-        lines = credit.lines(sale["lines"], sale["total"], sale["refunded"], amount)
+        above = f["refund"].startswith(ABOVE)
+        before = sale["total"] if above else sale["refunded"]
+        lines = credit.lines(sale["lines"], sale["total"], before, amount)
     leave("firmware.ledger.credit")
     vat = sum(lines[2::4])
     number = books.next_credit

@@ -373,3 +373,59 @@ def test_a_wrong_option_is_named(tmp_path, words, field):
     options = ["refund", "--receipt", "1", "--operator", "anna", "--dir", str(tmp_path), *words]
     answer = CliRunner().invoke(app, options)
     assert answer.exit_code == 2 and field in answer.output
+
+
+def above_price(world):
+    """Ids and states of the refunds that nobody ordered."""
+    listed = world.back_office.refunds.listed(CHARGER_ID)
+    return [(r["refund"], r["state"]) for r in listed if r["reason"] == "above_price"]
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["straight", "power-cut"])
+def test_what_the_terminal_took_above_the_price_goes_back_by_itself_and_once(cut):
+    async def scenario(world):
+        await sold(world)  # a capture that is told as it is: this terminal tells the sum
+        await until_state(world, "free")
+        world.records.clear()
+        await act(world, "terminal_fault", name="take-all", on=True)
+        bill = await sold(world)
+        taken = world.terminal.books.records[-1].captured_minor
+        over = taken - bill["total_minor"]
+        assert over > 0 and world.records["captured"]["captured_minor"] == taken
+        if cut:
+            await act(world, "power", on=False)
+            await asyncio.sleep(0.3)
+            await act(world, "power", on=True)
+        await world.until(lambda: [s for _, s in above_price(world)] == ["sent"], 60, "the refund")
+        refund = above_price(world)[0][0]
+        assert answer(world.back_office.refunds, Acquirer(world.terminal.books), refund).accepted
+        word = await until_refund(world, refund, "done")
+        assert (word["amount_minor"], word["way"], word["operator"]) == (
+            over, "acquirer", "charger")  # fmt: skip
+        assert (word["net_minor"], word["vat_minor"]) == (over, 0)
+        books = agree(world)
+        for book in ("charger", "terminal", "backoffice"):
+            assert books[book]["refunded_minor"] == over
+        kinds = [r["kind"] for r in world.charger_records()]
+        assert kinds.count("refund_asked") == kinds.count("refunded") == 1
+        alarms = [r["code"] for r in world.charger_records() if r["kind"] == "alarm"]
+        assert alarms == ["capture_above_price"]
+        said = [p["code"] for p in world.back_office.problems(CHARGER_ID)]
+        assert said == ["capture_above_price"]  # the alarm itself
+
+    run(scenario, wanted_wh=20000)
+
+
+def test_a_terminal_that_names_the_hold_in_every_answer_starts_no_refund():
+    async def scenario(world):
+        await act(world, "terminal_fault", name="tell-hold", on=True)
+        for _ in range(2):
+            await sold(world)
+            await until_state(world, "free")
+            assert world.records["alarm"]["code"] == "capture_above_price"
+            world.records.clear()
+        await delivered(world)
+        assert not above_price(world)
+        assert agree(world)["charger"]["refunded_minor"] == 0
+
+    run(scenario, wanted_wh=20000)

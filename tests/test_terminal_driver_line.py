@@ -401,6 +401,26 @@ out["cancelled"] = (await ask).amount_minor
     assert out["cancelled"] == 0
 
 
+def test_a_capture_above_what_was_asked_is_proven_by_a_terminal_that_told_a_captured_sum() -> None:
+    out = play(
+        """
+wire, peer, t = await ready()
+out["proven"] = []
+for asked, told in ((1200, 5000), (1200, 3800), (5000, 5000), (2500, 2500), (1200, 5000),
+                    (1200, 1200), (1200, 5000), (1200, 1300), (1200, 5001)):
+    ask = asyncio.create_task(t.capture(231, 5000, asked))
+    await peer.take("0623")
+    await peer.answer()
+    await peer.say("040f09270004%012d" % told)
+    await peer.say("060f00")
+    out["proven"].append((await ask).proven)
+"""
+    )
+    # the hold, the release, all of it, the half: none is told by the captured sum's name only;
+    # more than was held is nobody's captured sum
+    assert out["proven"] == [False, False, False, False, False, False, True, True, False]
+
+
 def test_card_that_cannot_be_understood_is_no_card() -> None:
     out = play(
         """

@@ -19,6 +19,7 @@ from firmware.ledger.codec import Record
 SETTLED = 40
 REFUNDS = 12
 ACQUIRER = "acquirer"  # a way of refunds that are not done here: the back office sees to them
+ABOVE = "above_price"  # reason of the refund that nobody orders, see _on_captured
 OUTSIDE = (ACQUIRER, "gateway", "account")
 ELSEWHERE = ("gateway", "app", "account")  # how a capture is not the terminal's
 
@@ -100,6 +101,7 @@ class Books:
     records); `faults` and `fault` (the newest, as text)."""
 
     def __init__(self) -> None:
+        self.epoch = 0  # the ledger's
         self.open: "OpenSession" = None
         self.next_session = self.next_receipt = self.next_credit = 1
         self.last_counter = self.eod_count = self.eod_captured = self.eod_refunded = 0
@@ -218,9 +220,18 @@ class Books:
         self.next_receipt = max(self.next_receipt, f["receipt_no"] + 1)
 
     def _on_captured(self, record: Record, f: dict, o: "OpenSession | None") -> None:
+        """More than the price is a refund of the difference, requested by this record itself: no
+        power cut is between them. The session's first record is the one to keep.
+        """
         captured = f["captured_minor"]
         if o and o.priced:
-            self._check(record, captured == o.priced["total_minor"], "not the price")
+            over = captured - o.priced["total_minor"]
+            self._check(record, over >= 0, "not the price")
+            if over > 0:
+                refund = "%s-%d-%d" % (ABOVE, self.epoch, o.sess)
+                self.asked[refund] = (o.seq, {
+                    "refund": refund, "receipt_no": o.priced["receipt_no"], "amount_minor": over,
+                    "reason": ABOVE, "command": "", "card": 0})  # fmt: skip
         self._released(record, captured + f["released_minor"], o)
         if f["how"] not in ELSEWHERE:
             self.eod_count += 1

@@ -4,8 +4,11 @@
 def lines(rows, total: int, before: int, amount: int) -> list:
     """Credit lines, one a VAT rate, as four integers each: rate in 1e-4 percent (-1: none known),
     net, VAT and gross in minor units. `rows`: the bill's own (schema.py, priced) of `total`, of
-    which `before` was given back already. All refunds of a bill add up to it, rate by rate.
+    which `before` was given back already. All refunds of a bill add up to it, rate by rate; in
+    what goes back beyond it there is no VAT.
     """
+    beyond = min(max(before + amount - total, 0), amount)
+    amount -= beyond
     gross: "dict[int, int]" = {}
     for at in range(0, len(rows) - 4, 5):
         rate = rows[at + 3]
@@ -19,6 +22,8 @@ def lines(rows, total: int, before: int, amount: int) -> list:
         if now != then:
             tax = _tax(now, rate) - _tax(then, rate)
             out.extend((rate, now - then - tax, tax, now - then))
+    if beyond:
+        out.extend((-1, beyond, 0, beyond))
     return out
 
 

@@ -70,7 +70,9 @@ class Ledger:
         if not self.ring.find():
             self.new = True
             self.ring.create(_new_epoch())
+            self.books.epoch = self.ring.epoch
             return
+        self.books.epoch = self.ring.epoch
         start = self._start()
         if on_record:
             place = Place(self.ring.tail)

@@ -11,7 +11,7 @@ elsewhere goes back there.
 
 from micropython import const
 
-from firmware.ledger.books import ACQUIRER, ELSEWHERE
+from firmware.ledger.books import ABOVE, ACQUIRER, ELSEWHERE
 
 _REVERSAL = "reversal"
 _CARD = "card"
@@ -95,9 +95,15 @@ def _take(sale: dict, record, since: int, failed: list) -> None:
         if record.kind == "refund_failed":
             failed.append(f["refund"])
         elif record.kind == "refunded" and f[key] == sale[key]:
-            sale["refunded"] += f["amount_minor"]
+            sale["refunded"] += _of_bill(f)
         if f["refund"] == sale["refund"] and record.seq < sale["before"]:
             sale["first"] = True
+
+
+def _of_bill(f: dict) -> int:
+    """What a refund that is done gave back of the bill: what was taken above it is nothing of it.
+    """
+    return 0 if f["refund"].startswith(ABOVE) else f["amount_minor"]
 
 
 def refuse(sale: dict, books, asked: dict, caps: tuple) -> tuple:

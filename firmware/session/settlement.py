@@ -2,8 +2,8 @@
 answers in, decisions out.
 
 A lost answer is never repeated blindly: the terminal's pending reservations tell which side of the
-line it was on (design.md, "After a power cut"). Refusals are retried with back-off; nothing is
-dropped. A ZVT terminal tells receipt numbers only, no amount and no reference: a hold whose
+line it was on (design.md, "After a power cut"); where it names one hold only, and not ours, a try
+that names ours does. Refusals are retried with back-off; nothing is dropped. A ZVT terminal tells receipt numbers only, no amount and no reference: a hold whose
 approval was never seen is known by not having been there before it was asked (`foreign`).
 
 What was not authorised at the terminal is not settled there either: the record is the settlement,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _BACKOFF_MS = const(5000)
 _BACKOFF_MAX_MS = const(300000)
+_GONE = (0xB4, 0xB5, 0xB8)  # what a terminal says to a receipt of which it holds nothing
 
 FOREIGN_HOLD = const("foreign_hold")
 IDLE = const("idle")
@@ -50,6 +51,7 @@ class Settlement:
         self._reason = ""
         self._how = ""
         self._refused = False  # the last try was refused for certain
+        self._probe = False  # the list named one, not ours: this try tells
         self.last_text = ""
         self.foreign: "tuple" = ()  # open at the terminal while no session was: not ours
         self._extra = 0  # a second hold of ours that is being given back
@@ -104,6 +106,8 @@ class Settlement:
         """
         if self.state not in (CANCELLING, CAPTURING):
             return
+        probe = self._probe and outcome.certain
+        self._probe = False
         if self._extra:
             self._extra = 0
             if not outcome.ok and outcome.certain:
@@ -115,7 +119,11 @@ class Settlement:
             if self._goal == CAPTURING and outcome.amount_minor > s.total_minor:
                 told = (s.number, outcome.amount_minor, s.total_minor)
                 self._alarm("capture_above_price", "session %d: told %d, price %d" % told)
+                if outcome.proven:  # it is booked as it is, and given back (Books, `captured`)
+                    s.captured_minor = outcome.amount_minor
             self._close(outcome.receipt, outcome.trace)
+        elif probe and outcome.code in _GONE:
+            self._gone()
         else:
             self._refused = outcome.certain
             if not outcome.certain:
@@ -137,11 +145,19 @@ class Settlement:
             self._unseen([r for r in receipts if r not in self.foreign])
         elif s.receipt in receipts:
             self._act()
-        elif self._refused:
+        elif len(receipts) == 1:  # all that some terminals can name; ours besides it is tried
+            self._probe = True
+            self._act()
+        else:
+            self._gone()
+
+    def _gone(self) -> None:
+        """The terminal holds nothing of ours any more."""
+        if self._refused:
             self._lost()
         else:
             self._how = "pending_query"
-            self._close(s.receipt, 0)
+            self._close(self._s.receipt, 0)
 
     def _unseen(self, ours: list) -> None:
         """The approval was never seen: what is ours goes back. One is this session's; more than
@@ -197,8 +213,8 @@ class Settlement:
                       "reason": self._reason}  # fmt: skip
             self._out.append((RECORD, "cancelled", fields))
         else:
-            s.captured_minor = s.total_minor
-            s.released_minor = s.authorised_minor - s.total_minor
+            s.captured_minor = max(s.captured_minor, s.total_minor)
+            s.released_minor = s.authorised_minor - s.captured_minor
             fields = {"sess": s.number, "captured_minor": s.captured_minor,
                       "released_minor": s.released_minor, "receipt": receipt, "trace": trace,
                       "how": self._how}  # fmt: skip

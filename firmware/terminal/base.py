@@ -51,6 +51,7 @@ class Outcome:
     receipt = 0
     trace = 0
     amount_minor = 0
+    proven = False  # amount_minor is what was booked: the terminal is known to tell that
 
     def __init__(self, ok: bool, certain: bool = True, code: int = 0, text: str = "") -> None:
         self.ok = ok

@@ -77,6 +77,7 @@ class Money(Dialogue):
         self._clock = clock
         self._lost = False
         self._busy = False
+        self._tells = False  # a capture was answered with its own sum, not the hold's
 
     async def authorise(self, hold_minor: int, reference: str, commit: "Commit") -> Authorisation:
         """Holds up to `hold_minor` on the card that is presented now. `commit(authorisation)` is
@@ -129,7 +130,8 @@ class Money(Dialogue):
         used cancels it (with `commit` the whole is released). TerminalError when more was used
         than is held: that is never sent; and when `commit(apdu)` raised, called before the result
         is acknowledged. `amount_minor` of the answer is above `used_minor` where the terminal says
-        that it booked more.
+        that it booked more, `proven` where it is none that names the hold in every answer: since
+        the start it has told a capture's own sum.
         """
         if not 0 <= used_minor <= authorised_minor:
             raise TerminalError(f"capture of {used_minor} from a hold of {authorised_minor}")
@@ -260,6 +262,9 @@ class Money(Dialogue):
                 told = answer.result.amount_minor
                 if 0 <= rest_minor != told > amount_minor:  # some tell what they released
                     outcome.amount_minor = told
+                    outcome.proven = self._tells and told <= amount_minor + rest_minor
+                elif rest_minor > 0 and rest_minor != told == amount_minor:
+                    self._tells = True
                 outcome.receipt = answer.result.receipt
                 outcome.trace = answer.result.trace
         return outcome

@@ -229,8 +229,9 @@ def _captured(books: Books, record: Record, f: Fields) -> None:
     payment = session.payment
     captured, released = f["captured_minor"], f["released_minor"]
     must(session.state == "priced", f"captured while the session is {session.state}, not priced")
+    over = captured - session.total_minor
     must(
-        captured == session.total_minor,
+        over == 0 or (over > 0 and f["how"] == "direct"),
         f"captured {captured} is not the price {session.total_minor}",
     )
     must(
@@ -241,6 +242,8 @@ def _captured(books: Books, record: Record, f: Fields) -> None:
     payment.captured_minor, payment.released_minor, payment.how = captured, released, f["how"]
     payment.trace = f["trace"] or payment.trace
     _settle(session, record, "captured")
+    if over:
+        refund_records.above(books, record, session, over)
 
 
 def _cancelled(books: Books, record: Record, f: Fields) -> None:

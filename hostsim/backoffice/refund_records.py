@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from hostsim.backoffice.models import Record, Refund, RefundOrder, Session
-from hostsim.backoffice.rules import Impossible, must
+from hostsim.backoffice.rules import ABOVE, Impossible, must
 
 if TYPE_CHECKING:
     from hostsim.backoffice.books import Books
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Fields = dict[str, Any]
 OPEN = ("requested", "approved", "sent")
 CLOSED = ("done", "refused", "failed")
+_CHARGER = "charger"
 _REPEATED = "asked_before"  # an order for what was done long ago: the first result stands
 
 
@@ -43,6 +44,23 @@ def requested(books: Books, record: Record, f: Fields) -> None:
         refund = _new(books, record, session, f)
         refund.state, refund.asked_at = "requested", record.at
         refund.receipt_no, refund.operator = f["receipt_no"], f["operator"]
+
+
+def above(books: Books, record: Record, session: Session, over_minor: int) -> None:
+    """The terminal took more than the price: the charger's own order for the difference, under the
+    id that its books give it (firmware/ledger/books.py)."""
+    refund = f"{ABOVE}-{record.epoch}-{session.sess}"
+    made = Refund(charger=record.charger, epoch=record.epoch, refund=refund,
+                  amount_minor=over_minor, reason=ABOVE, command="", state="requested",
+                  asked_at=record.at, receipt_no=session.receipt_no)  # fmt: skip
+    session.refunds.append(made)
+    books.db.flush()
+    books.db.add(
+        RefundOrder(refund=refund, charger=record.charger, session_id=session.id,
+                    receipt_no=session.receipt_no, amount_minor=over_minor, reason=ABOVE,
+                    operator=_CHARGER, approved_by=_CHARGER, state="approved",
+                    requested_at=record.at, approved_at=record.at)  # fmt: skip
+    )
 
 
 def asked(books: Books, record: Record, f: Fields) -> None:

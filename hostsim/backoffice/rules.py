@@ -8,6 +8,9 @@ ELSEWHERE = ("gateway", "app", "account")
 OUTSIDE = ("acquirer", "gateway", "account")
 """Ways of refunds that the charger hands over: somebody else pays them."""
 
+ABOVE = "above_price"
+"""Reason of the refund that nobody orders: the terminal took more than the price."""
+
 REASONS = ("goodwill", "fault", "not_delivered", "price", "duplicate", "fraud", "other")
 """Reason codes of a refund's order; the charger knows the same ones."""
 

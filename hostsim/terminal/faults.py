@@ -57,6 +57,8 @@ FAULTS: dict[str, Fault] = {
         0,
         "the acquirer drops an open hold at once (0: the newest)",
     ),
+    "take-all": Fault("times", 1, "captures the whole hold instead, and tells so"),
+    "tell-hold": Fault("-", 1, "names the whole hold in the answer to every capture"),
     "acquirer-down": Fault("-", 1, "no connection to the bank: result A0"),
     "decline-next": Fault("code", "05", "the next card is refused with that result code (hex)"),
     "long-apdu": Fault("-", 1, "the result has so much text that it needs the long length"),

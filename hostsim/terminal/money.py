@@ -274,13 +274,16 @@ async def _extend(d: Dialogue) -> None:
 
 async def _capture(d: Dialogue, record: Record, captured: int) -> None:
     await _authorise_without_card(d)
+    if d.sim.faults.take("take-all"):
+        captured = record.authorised_minor
+    told = record.authorised_minor if d.sim.faults.active("tell-hold") else captured
 
     def apply() -> None:
         record.state = State.CAPTURED
         record.captured_minor = captured
         record.released_minor = record.authorised_minor - captured
 
-    await settle(d, Settlement(record, "Payment", captured, apply))
+    await settle(d, Settlement(record, "Payment", told, apply))
 
 
 def _reference(d: Dialogue) -> str:

@@ -221,3 +221,69 @@ def test_an_id_whose_first_records_are_gone_is_asked_before():
     assert desk.order("R0") == "requested"
     desk.again("R0")
     assert desk.order("R0") == "asked_before"
+
+
+ABOVE_ID = "above_price-%d-1"
+
+
+def taken_above(flash, until=""):
+    """The script's session, of whose hold (5000) the terminal took 1000 instead of 441; until the
+    record of that kind.
+    """
+    ledger = Ledger(flash, lambda: NOW)
+    ledger.mount()
+    for kind, fields in script(1):
+        if kind == "captured":
+            fields = dict(fields)
+            fields.update(captured_minor=1000, released_minor=4000)
+        if kind[:6] != "refund":
+            ledger.append(kind, **fields)
+        if kind == until:
+            break
+    return ledger
+
+
+def test_what_was_taken_above_the_price_is_asked_for_by_the_capture_itself_and_once():
+    flash = FileFlash(sectors=12)
+    ledger = taken_above(flash)
+    refund = ABOVE_ID % ledger.epoch
+    for mounted in range(3):  # no power cut is between the capture and its order
+        assert list(ledger.books.asked) == [refund] and not ledger.books.faults, mounted
+        seq, f = ledger.books.asked[refund]
+        assert (seq, f["amount_minor"], f["receipt_no"], f["reason"]) == (1, 559, 1, "above_price")
+        assert ledger.books.oldest_needed() == 1 and ledger.books.eod_captured == 1000
+        ledger = Ledger(flash, lambda: NOW)
+        ledger.mount()
+    sale = refunds.begin(refund, 1, 1, 0)
+    for _ in refunds.scan(ledger, sale, 0):
+        pass
+    assert refunds.refuse(sale, ledger.books, f, CAPS) == ("", 559)
+    assert refunds.find(sale, ledger.books, 559, 0) == "acquirer"
+    assert refunds.refuse(sale, ledger.books, f, (500, 0))[0] == "day_limit_reached"
+    handed_over(ledger, refund, 559)
+    ledger = Ledger(flash, lambda: NOW)
+    ledger.mount()
+    assert not ledger.books.asked and ledger.books.refundable(1) == 441
+    credited(ledger, refund, 559)
+    assert ledger.books.faults == 0
+    assert looked(ledger)["refunded"] == 0  # nothing of the bill
+    ledger = Ledger(flash, lambda: NOW)
+    ledger.mount()
+    assert not ledger.books.asked and ledger.books.refundable(1) == 441
+
+
+def test_a_cut_before_the_capture_asks_for_nothing():
+    flash = FileFlash(sectors=12)
+    taken_above(flash, "priced")
+    ledger = Ledger(flash, lambda: NOW)
+    ledger.mount()
+    assert not ledger.books.asked
+
+
+def test_there_is_no_vat_in_what_goes_back_beyond_the_bill():
+    rows = [0, 1, 5900, 190000, 441]
+    assert credit.lines(rows, 441, 441, 559) == [-1, 559, 0, 559]
+    assert credit.lines(rows, 441, 1000, 559) == [-1, 559, 0, 559]
+    found = credit.lines(rows, 441, 0, 1000)
+    assert found[3::4] == [441, 559] and found[4:] == [-1, 559, 0, 559]
+    assert found[:4] == credit.lines(rows, 441, 0, 441)

@@ -21,6 +21,7 @@ from hostsim.backoffice import figures
 from hostsim.backoffice.bill_tables import Bill
 from hostsim.backoffice.invoices.document import CREDIT_NOTE, INVOICE, NO_TAX
 from hostsim.backoffice.models import Payment, Period, Refund, Session, writing
+from hostsim.backoffice.rules import ABOVE
 from hostsim.backoffice.tables import Invoice, StatDay, StatHour, StatReason, StatVat, Todo
 
 ALL = "*"
@@ -175,8 +176,9 @@ def _add_refunds(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
     for refund, tariff, currency in db.execute(query):
         day = local(refund.done_at or refund.asked_at, zone)[0]
         row = sums[StatDay][day, refund.charger, tariff, currency]
-        row["refunds"] += 1
-        row["refunded_minor"] += refund.amount_minor
+        if refund.reason != ABOVE:  # it was never turnover
+            row["refunds"] += 1
+            row["refunded_minor"] += refund.amount_minor
         _reason(
             sums, day, "refund", refund.reason or "no reason given", currency, refund.amount_minor
         )
@@ -185,7 +187,10 @@ def _add_refunds(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
 def _add_documents(db: Db, zone: ZoneInfo, which: ColumnElement[bool], sums: _Sums) -> None:
     for row in db.scalars(select(Invoice).where(which)):
         month = local(row.issued_at, zone)[0] // 100
-        for vat_e4, net, tax, gross in json.loads(row.document)["vat"]:
+        said = json.loads(row.document)
+        if said.get("reason") == ABOVE:
+            continue
+        for vat_e4, net, tax, gross in said["vat"]:
             found = sums[StatVat][month, row.currency, vat_e4, row.kind]
             found["documents"] += 1
             found["net_minor"] += net
