@@ -3,8 +3,9 @@ answers in, decisions out.
 
 A lost answer is never repeated blindly: the terminal's pending reservations tell which side of the
 line it was on (design.md, "After a power cut"); where it names one hold only, and not ours, a try
-that names ours does. Refusals are retried with back-off; nothing is dropped. A ZVT terminal tells receipt numbers only, no amount and no reference: a hold whose
-approval was never seen is known by not having been there before it was asked (`foreign`).
+that names ours does. Refusals are retried with back-off; nothing is dropped. A ZVT terminal tells
+receipt numbers only, no amount and no reference: a hold whose approval was never seen is known by
+not having been there before it was asked (`foreign`).
 
 What was not authorised at the terminal is not settled there either: the record is the settlement,
 and the back office takes exactly what it says (`how`).
