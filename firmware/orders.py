@@ -15,7 +15,7 @@ from firmware.errors import CommandError, ConfigError, ForecourtError, TariffErr
 from firmware.paper import leave
 
 _FINDINGS = const(3)
-_COMMANDS = ("start", "stop", "report", "restart", "doctor", "refund", "refund_done")
+_COMMANDS = ("start", "stop", "extend", "report", "restart", "doctor", "refund", "refund_done")
 
 
 def take_in(app, last_try: bool) -> None:
@@ -103,8 +103,9 @@ def config(app, raw) -> dict:
 
 
 def command(app, asked: dict) -> dict:
-    """A verified command: start (start_order.py), stop (the running session), report, restart
-    and doctor (between sessions), refund and refund_done (refund_order.py).
+    """A verified command: start (start_order.py), stop (the running session), extend
+    (more_order.py), report, restart and doctor (between sessions), refund and refund_done
+    (refund_order.py).
     """
     name = asked["name"]
     try:
@@ -136,7 +137,7 @@ def _checked(app, asked: dict, name: str) -> dict:
         raise CommandError("name", "must be one of " + ", ".join(_COMMANDS), name)
     if name in ("restart", "doctor") and app.machine.busy and not app.machine.broken:
         raise CommandError("name", name + " is refused while a session is open", name)
-    if name == "start":
+    if name in ("start", "extend"):
         return _start(app, asked)
     if name == "stop":
         _check_stop(app, asked["args"].get("session"))
@@ -151,12 +152,15 @@ def _check_stop(app, remote) -> None:
 
 
 def _start(app, asked: dict) -> dict:
-    from firmware.start_order import start
-
+    """Or more for what was started."""
     try:
-        return start(app, asked["args"])
+        if asked["name"] == "start":
+            from firmware.start_order import start as work
+        else:
+            from firmware.more_order import extend as work
+        return work(app, asked["args"])
     finally:
-        leave("firmware.start_order")
+        leave("firmware.start_order", "firmware.more_order")
 
 
 def _refund(app, asked: dict) -> dict:

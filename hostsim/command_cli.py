@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
         help="Signed commands to a charger. Exit code 0: done; 1: refused or no answer.",
         no_args_is_help=True,
     )
-    for what in (start, stop, report, restart, doctor):
+    for what in (start, stop, extend, report, restart, doctor):
         commands.command(what.__name__)(what)
     app.add_typer(commands, name="command")
     app.command()(doctor)
@@ -86,6 +86,21 @@ def stop(
 ) -> None:
     """Stops the session that runs; with --session only the one that was started under that id."""
     _send(directory, charger, "stop", {"session": session} if session else {}, wait, as_json)
+
+
+def extend(
+    session: Annotated[str, typer.Option(help="Id of the session that runs.")],
+    amount: Annotated[
+        int, typer.Option(help="Minor units held for it in all.", min=1, max=100_000_000)
+    ],
+    charger: _Charger = CHARGER_ID,
+    directory: _Directory = _RUN,
+    wait: _Wait = 30,
+    as_json: _Json = False,
+) -> None:
+    """More was authorised elsewhere for the session that runs: it may go on so far."""
+    args = {"session": session, "amount_minor": amount}
+    _send(directory, charger, "extend", args, wait, as_json)
 
 
 def report(

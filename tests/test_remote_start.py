@@ -162,16 +162,25 @@ def test_stop_by_id_and_what_is_forged_expired_or_not_its_turn_does_nothing():
 def test_the_amount_is_the_limit_and_a_technician_starts_from_the_command_line():
     async def scenario(world):
         await act(world, "plug")
-        words = ["command", "start", "--dir", str(world.options.directory), "--amount", "120"]
-        done = await asyncio.to_thread(CliRunner().invoke, app, [*words, "--method", "account"])
+        where = ["--dir", str(world.options.directory)]
+        words = ["command", "start", *where, "--amount", "100"]
+        done = await asyncio.to_thread(
+            CliRunner().invoke, app, [*words, "--method", "account", "--session", "S1"]
+        )
         assert done.exit_code == 0, done.output
         assert "state starting" in done.output
+        words[-1] = "150"
+        more = ["command", "extend", *where, "--session", "S1", "--amount", "150"]
+        done = await asyncio.to_thread(CliRunner().invoke, app, more)
+        assert done.exit_code == 0, done.output
         await until_record(world, "power_off", timeout_s=90)
         await act(world, "unplug")
         await until_record(world, "captured")
         last = await settled(world)
         assert last["power_off"]["reason"] == "hold_reached"
-        assert 60 <= last["captured"]["captured_minor"] <= 120
+        assert 100 < last["captured"]["captured_minor"] <= 150
+        assert last["extend_done"]["amount_minor"] == 150
+        assert sum(last["captured"][name] for name in ("captured_minor", "released_minor")) == 150
         assert last["captured"]["how"] == "account"
         refused = await asyncio.to_thread(
             CliRunner().invoke, app, [*words, "--session", "S9", "--connector", "2", "--json"]

@@ -47,7 +47,8 @@ _WHAT = {
     "settle_failed": "The terminal refused to capture or cancel; it is tried again.",
     "extend_asked": "A greater hold is about to be asked.",
     "extended": "The terminal approved more; the hold in all. Not certain before extend_done.",
-    "extend_done": "What is held for certain: kept, refused, taken_back, or found at the capture.",
+    "extend_done": "What is held for certain: kept, refused, taken_back, or found at the capture;"
+    " gateway, app, account: after the command extend.",
     "refund_requested": "A refund was asked for; `amount_minor` 0: all that is left.",
     "refund_asked": "The charger's rules allow the refund; it is about to be asked for.",
     "refund_sent": "The refund is with the acquirer, or approved by the terminal.",

@@ -23,7 +23,7 @@ from hostsim.backoffice.models import (
     Record,
     Session,
 )
-from hostsim.backoffice.rules import Impossible, must
+from hostsim.backoffice.rules import ELSEWHERE, Impossible, must
 
 Fields = dict[str, Any]
 
@@ -281,7 +281,11 @@ def _extended(books: Books, record: Record, f: Fields) -> None:
 
 
 def _extend_done(books: Books, record: Record, f: Fields) -> None:
-    """`amount_minor`: what the terminal holds for certain."""
+    """`amount_minor`: what the terminal holds for certain; of a session whose amount was
+    authorised elsewhere the whole hold, after the back office's command `extend`."""
+    if f["how"] in ELSEWHERE:
+        _extended(books, record, f)
+        return
     payment = _open_session(books, record).payment
     must(payment.state == "authorised", f"extended while the payment is {payment.state}")
     must(f["amount_minor"] <= payment.authorised_minor, "more is held than was approved")

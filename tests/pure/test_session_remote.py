@@ -275,3 +275,102 @@ def test_no_card_stops_a_session_that_no_card_began():
     b.now += 1000
     b.do(b.m.on_card(b.now, Card()))
     assert b.m.state == "charging" and b.m.message == "other_card"
+
+
+def plugged(c):
+    c.perform(c.machine.on_pilot(1000, "B"))
+    c.perform(c.machine.on_feedback(1000, True))
+    c.perform(c.machine.on_pilot(1000, "C"))
+
+
+def after_a_cut(flash):
+    ledger = Ledger(flash, lambda: 1700000000000)
+    ledger.mount()
+    return recovery.session_of(ledger.books.open)
+
+
+def test_more_that_is_held_elsewhere_is_in_flash_before_the_session_goes_on_by_it():
+    flash = FileFlash(sectors=12)
+    c = Charger(flash)
+    c.command("start", **ASKED)
+    assert c.refused("extend", session="A7", amount_minor=4000) == "session", "no power yet"
+    plugged(c)
+    assert c.machine.state == "charging"
+    answer = c.command("extend", session="A7", amount_minor=4000)
+    assert answer["data"] == {"amount_minor": 4000}
+    assert c.kinds()[-2:] == ["extend_done", "command"]
+    assert c.last("extend_done") == {
+        "sess": 1,
+        "amount_minor": 4000,
+        "how": "gateway",
+        "code": 0,
+        "text": "",
+    }
+    assert c.machine.session.authorised_minor == 4000
+    assert c.machine.delivery.bill.hold_minor == 4000
+    before = c.kinds().count("extend_done")
+    assert c.command("extend", session="A7", amount_minor=4000)["data"] == {"amount_minor": 4000}
+    assert c.kinds().count("extend_done") == before, "the same again changes nothing"
+    s = after_a_cut(flash)
+    assert (s.authorised_minor, s.unsure_minor) == (4000, 0)
+
+
+def test_more_is_refused_by_name_and_changes_nothing():
+    for field, changes in (
+        ("session", {"session": "B1"}),
+        ("session", {"session": ""}),
+        ("session", {"session": None}),
+        ("amount_minor", {"amount_minor": 2499}),
+        ("amount_minor", {"amount_minor": 10**9}),
+        ("amount_minor", {"amount_minor": "4000"}),
+        ("amount_minor", {"amount_minor": None}),
+    ):
+        c = charger()
+        c.command("start", **ASKED)
+        plugged(c)
+        more = {"session": "A7", "amount_minor": 4000}
+        more.update(changes)
+        assert c.refused("extend", **more) == field, changes
+        assert c.machine.session.authorised_minor == 2500
+        assert "extend_done" not in c.kinds()
+    c = charger()
+    assert c.refused("extend", session="A7", amount_minor=4000) == "session"
+
+
+def test_a_cut_before_more_is_in_flash_leaves_the_hold_as_it_was():
+    flash = FileFlash(sectors=12)
+    c = Charger(flash)
+    c.command("start", **ASKED)
+    plugged(c)
+    c.cut = 0
+    try:
+        c.command("extend", session="A7", amount_minor=4000)
+        raise AssertionError("answered before it was written")
+    except LedgerError:
+        assert c.machine.session.authorised_minor == 2500
+    assert after_a_cut(flash).authorised_minor == 2500
+
+
+def test_a_session_with_more_stops_at_what_is_held_then():
+    from firmware.more_order import extend
+
+    b = remote_bench()
+    charging(b)
+    app = Part()
+    app.machine = b.m
+    written = []
+    app.append = lambda kind, **fields: written.append(kind)
+    wh = 1000
+    while b.m.state == "charging" and wh < 60000:
+        b.now += 1000
+        wh += 6
+        b.meter(wh, 22000)
+        if wh == 1000 + 4998:
+            extend(app, {"session": "A7", "amount_minor": 600})
+    assert written == ["extend_done"]
+    assert b.m.session.reason == "hold_reached" and 11400 < wh - 1000 < 12000
+    b.power_off(wh + 10)
+    b.later(1)
+    total = b.record("priced")["total_minor"]
+    assert 300 < total <= 600
+    assert b.record("captured")["released_minor"] == 600 - total
