@@ -8,10 +8,13 @@ import asyncio
 import gc
 import time
 
+from micropython import const
+
 from firmware.ahead import Ahead
 from firmware.paper import leave
 
 _STATUS_EVERY = 30
+_COMING_UP = const(15)  # looks, some seconds: the terminal is about to register
 _SESSION_EVERY = 3
 _PAY_VALID_S = 900  # a code for paying by phone; docs/gateways.md, "The code"
 _PAY_NEW_S = 60
@@ -81,7 +84,7 @@ class View:
         elif m.message and m.state in ("free", "plugged"):
             view["state"] = "declined" if m.state == "free" else m.state
         elif self._app.rfid and m.state in ("free", "plugged") and not app.terminal.ready:
-            if app.runner.takes_bank_cards:
+            if app.runner.takes_bank_cards and self._turn > _COMING_UP:
                 view["message"] = "members_only"
         if s:
             self._session(view, m, s)

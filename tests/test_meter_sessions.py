@@ -134,6 +134,27 @@ def test_a_fault_in_a_session_costs_nobody_a_watt_hour(faults):
     run(scenario, wanted_wh=20000, config={"languages": ["en"]})
 
 
+def test_a_register_that_stands_still_at_the_end_and_counts_later_is_billed_whole():
+    async def scenario(world):
+        before = world.meter.register_wh
+        await charging(world)
+        await energy(world, 100)
+        world.meter.set_fault("freeze")
+        flowed = world.meter.device.counted_mj
+        await world.until(
+            lambda: world.meter.device.counted_mj - flowed > 60 * 3_600_000, 60, "60 Wh more"
+        )
+        await act(world, "unplug")
+        await asyncio.sleep(2)
+        assert "priced" not in world.records
+        world.meter.clear_fault()
+        priced = (await settled(world))["priced"]
+        assert priced["billed_wh"] == world.meter.register_wh - before >= 160
+        agree(world)
+
+    run(scenario, wanted_wh=20000)
+
+
 def test_a_register_that_jumps_between_sessions_is_not_what_a_session_begins_on():
     async def scenario(world):
         await world.until_ready(60)

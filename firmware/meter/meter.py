@@ -42,7 +42,7 @@ _WHY = {
 class Reading:
     """`energy_wh` (import register), `power_w`, `current_ma` (largest phase), `voltage_mv` (first
     phase), `at_ms` (charger time of the answer). -1 in current and voltage: this meter does not
-    say.
+    say. `behind`: the register stands still although power flowed.
     """
 
     def __init__(self) -> None:
@@ -51,6 +51,7 @@ class Reading:
         self.current_ma = -1
         self.voltage_mv = -1
         self.at_ms = 0
+        self.behind = False
 
 
 class Meter:
@@ -198,6 +199,7 @@ class Meter:
         if not self._check.accept(now.energy_wh, now.power_w, self._asked_ms, now.at_ms):
             self._verify = bool(self._number_at and self.serial)  # perhaps it is another meter
             raise self._refuse(_WHY[self._check.refused])
+        now.behind = self._check.behind
         self._round = self.reading
         self.reading = now
         self.state = _OK

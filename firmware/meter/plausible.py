@@ -12,6 +12,7 @@ _MARGIN_PERCENT = const(120)  # 10 % over the nominal voltage (EN 50160), 10 % o
 # A register may be so many steps behind the power before it counts as frozen.
 _STILL_STEPS = const(5)
 _STILL_WH = const(100)
+_BEHIND_WH = const(10)
 _PACE_WH = const(500)  # register and integrated power are compared over at least this much
 _PACE_PERCENT = const(20)
 
@@ -43,6 +44,7 @@ class Plausibility:
         self._asked_ms = 0
         self._beyond_wh = -1
         self._power_w = 0
+        self._stood_ws = 0
         self._mark(-1, 0)
 
     def _mark(self, energy_wh: int, at_ms: int) -> None:
@@ -61,6 +63,8 @@ class Plausibility:
         self.refused = self._reason(energy_wh, power_w, answered_ms)
         if self.refused:
             return False
+        if energy_wh != self.last_wh:
+            self._stood_ws = 0
         if self.last_wh < 0 or (disagreed and power_w <= 0):
             self._mark(energy_wh, answered_ms)  # without power the register has the last word
         else:
@@ -71,14 +75,21 @@ class Plausibility:
         self._power_w = power_w
         self._beyond_wh = -1
         self.last_wh = energy_wh
-        self._asked_ms = asked_ms
+        if not self.behind:  # else it may still count what it stood still for
+            self._asked_ms = asked_ms
         return True
+
+    @property
+    def behind(self) -> bool:
+        """The register stands still since more energy flowed than it needs to move."""
+        return self._stood_ws // 3600 > _STILL_STEPS * self.resolution_wh + _BEHIND_WH
 
     def _reason(self, energy_wh: int, power_w: int, answered_ms: int) -> str:
         if power_w > 2 * self.limit_w or power_w < -2 * self.limit_w:
             return "power"
         last_wh = self.last_wh
-        # what it can have gained at most: full power since the last good request was sent
+        # what it can have gained at most: full power since the last good request was sent, and
+        # what it stood still for
         seconds = (answered_ms - self._asked_ms) // 1000 + 1
         if last_wh < 0:
             last_wh = self._floor_wh
@@ -90,7 +101,8 @@ class Plausibility:
         if 0 <= self._beyond_wh <= energy_wh:
             return "beyond"
         most_w = self.limit_w * _MARGIN_PERCENT // 100
-        if energy_wh - last_wh > most_w * seconds // 3600 + 2 * self.resolution_wh:
+        most_wh = (most_w * seconds + self._stood_ws) // 3600 + 2 * self.resolution_wh
+        if energy_wh - last_wh > most_wh:
             self._beyond_wh = energy_wh
             return "beyond"
         return ""
@@ -103,6 +115,9 @@ class Plausibility:
         self._power_ms += 1000 * seconds
         both = power_w + self._power_w
         change = power_w - self._power_w
+        least_w = power_w if change < 0 else self._power_w
+        if least_w > 0:
+            self._stood_ws += least_w * seconds
         if seconds > 600 or both < 0:
             self._mark(-1, now_ms)
             return

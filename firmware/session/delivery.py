@@ -10,6 +10,7 @@ from micropython import const
 from firmware.session.decisions import RECORD
 
 _SURE = const(2)
+_BEHIND_MS = const(600000)
 
 
 class Delivery:
@@ -80,9 +81,11 @@ class Delivery:
         """A reading with the contactor open; True when it was the one that gives the final
         register.
 
-        The first may have been asked for while current still flowed: the second one counts.
+        The first may have been asked for while current still flowed: the second one counts. A
+        register that stands still although power flowed has ten minutes to count it.
         """
-        if self.final or r.at_ms - self._start_ms <= self.off_ms:
+        waited_ms = r.at_ms - self._start_ms - self.off_ms
+        if self.final or waited_ms <= 0 or r.behind and waited_ms < _BEHIND_MS:
             return False
         self._after += 1
         if self._after < _SURE:

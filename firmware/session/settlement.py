@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BACKOFF_MS = const(5000)
 _BACKOFF_MAX_MS = const(300000)
+_UNSEEN_MS = const(600000)
 _GONE = (0xB4, 0xB5, 0xB8)  # what a terminal says to a receipt of which it holds nothing
 
 FOREIGN_HOLD = const("foreign_hold")
@@ -49,6 +50,7 @@ class Settlement:
         self._goal = CANCELLING
         self._attempt = 0
         self._retry_at = 0
+        self._since = -1  # when an approval that was never seen was first asked for
         self._reason = ""
         self._how = ""
         self._refused = False  # the last try was refused for certain
@@ -79,6 +81,7 @@ class Settlement:
         self._attempt = 0
         self._refused = False
         self._how = "direct"
+        self._since = -1
         if s.method != "card":
             self._how = "account" if s.method == "rfid" else s.method
             self._close(0, 0)
@@ -234,6 +237,15 @@ class Settlement:
         self.state = WAITING
 
     def on_tick(self, now_ms: int) -> None:
-        """Repeats what failed when its time has come; asks first: nothing is done twice."""
+        """Repeats what failed when its time has come; asks first: nothing is done twice. A hold
+        whose approval was never seen was not acknowledged, so the terminal takes it back by
+        itself: it is not asked for longer than ten minutes, for nobody else can charge meanwhile.
+        """
         if self.state == WAITING and now_ms >= self._retry_at:
             self._ask()
+        if self.state in (ASKING, WAITING) and not self._s.receipt:
+            if self._since < 0:
+                self._since = now_ms
+            if now_ms - self._since > _UNSEEN_MS:
+                self._alarm("hold_unseen", self._s.hold_minor)
+                self._close(0, 0)

@@ -130,3 +130,31 @@ def test_after_a_power_cut_the_register_gained_no_more_than_the_span_at_full_pow
     for hour in range(1, 40):  # and does not become true by waiting
         assert not check.accept(1100500, 0, hour * 3600000, hour * 3600000 + 100)
     assert check.accept(1000600, 0, 144000000, 144000100)
+
+
+def test_a_register_that_stood_still_while_power_flowed_may_catch_up_and_says_so():
+    check = begun()
+    at = 1000
+    for _ in range(8):  # 11 kW for seven seconds are 21 Wh
+        assert check.accept(1000000, 11000, at, at + 100)
+        at += 1000
+    assert check.behind
+    assert check.accept(1000000, 0, at, at + 100) and check.behind  # power went off
+    at += 1000
+    assert not check.accept(1000000 + 100, 0, at, at + 100)  # not in seven seconds
+    assert check.accept(1000000 + 24, 0, at + 1000, at + 1100)
+    assert not check.behind
+
+
+def test_a_register_that_counts_is_never_behind_however_coarse_its_steps():
+    for step in (1, 10, 100):
+        check = begun(resolution_wh=step)
+        mwh = 0
+        for second in range(1, 600):
+            mwh += 11000 * 1000 // 3600
+            energy = 1000000 + mwh // 1000 // step * step
+            assert check.accept(energy, 11000, second * 1000, second * 1000 + 100), (step, second)
+            assert not check.behind, (step, second)
+        for second in range(600, 700):  # and none is where no power flows
+            assert check.accept(energy, 0, second * 1000, second * 1000 + 100)
+            assert not check.behind

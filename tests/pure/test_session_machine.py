@@ -95,6 +95,7 @@ class Reading:
         self.energy_wh = energy_wh
         self.power_w = power_w
         self.current_ma = -1
+        self.behind = False
 
 
 class Bench:
@@ -471,6 +472,57 @@ def test_lost_capture_answer_is_settled_by_the_pending_list_and_never_repeated_b
             b.do(b.m.on_outcome(b.now, Answer()))
         assert b.record("captured")["captured_minor"] == 5
         assert b.record("captured")["how"] == how
+
+
+def test_a_register_that_stood_still_has_ten_minutes_to_count_what_flowed():
+    for moves in (True, False):
+        b = Bench()
+        b.charge()
+        b.now += 1000
+        b.meter(1100, 11000)
+        b.do(b.m.on_stop(b.now, "button"))
+        b.do(b.m.on_feedback(b.now, False))
+        for _ in range(9):
+            b.now += 60000
+            r = Reading(b.now, 1100)
+            r.behind = True
+            b.do(b.m.on_reading(b.now, r))
+        assert "priced" not in b.kinds()
+        if moves:
+            b.now += 1000
+            b.meter(1150)
+            b.now += 1000
+            b.meter(1150)
+        else:
+            for _ in range(3):
+                b.now += 30000
+                r = Reading(b.now, 1100)
+                r.behind = True
+                b.do(b.m.on_reading(b.now, r))
+        assert b.record("priced")["billed_wh"] == (150 if moves else 100)
+
+
+def test_an_approval_nobody_saw_is_asked_for_ten_minutes_a_hold_that_was_seen_for_ever():
+    for seen in (False, True):
+        b = Bench()
+        b.do(b.m.on_card(b.now, Card()))
+        b.do(b.m.on_hold_unknown(b.now, Hold() if seen else None))
+        assert (b.m.state, b.m.message) == ("settling", "terminal_off")
+        for _ in range(10):
+            b.later(60)
+            b.do(b.m.on_pending(b.now, None))  # switched off
+        assert b.m.state == "settling" and "cancelled" not in b.kinds()
+        b.later(70)
+        if seen:
+            b.later(3600)
+            assert b.m.state == "settling" and "cancelled" not in b.kinds()
+            continue
+        alarm = b.record("alarm")
+        assert (alarm["code"], alarm["detail"]) == ("hold_unseen", "2000")
+        assert b.record("cancelled")["reason"] == "terminal_off"
+        assert b.m.state == "free" and not b.m.busy  # the next driver's, who may pay by phone
+        b.do(b.m.on_pending(b.now, (7,)))  # late: of no session any more
+        assert b.kinds().count("cancelled") == 1 and b.m.state == "free"
 
 
 def asked_about(first, cost=True):
