@@ -186,6 +186,17 @@ class Station(Ledger):
         self.put("cancelled", sess=self.sess, released_minor=self.amount, receipt=0, reason=reason)
         self.hand_over()
 
+    def _do_extend(self, args: dict[str, Any]) -> str:
+        if args["session"] != self.remote or self.state != "charging":
+            return "session: must be the one that runs"
+        if args["amount_minor"] > self.amount:
+            self.amount = args["amount_minor"]
+            self.put(
+                "extend_done", sess=self.sess, amount_minor=self.amount, how=self.how, code=0,
+                text="",
+            )  # fmt: skip
+        return ""
+
     def _do_stop(self, args: dict[str, Any]) -> str:
         if args.get("session") not in (None, self.remote) or self.state == "free":
             return "session: must be the one that runs"

@@ -52,6 +52,8 @@ class Operator:
     mail_server: str = ""
     mail_from: str = ""
     pay_hold_minor: int = 6000
+    pay_extend_minor: int = 0
+    pay_most_minor: int = 0
     bill_min_minor: int = 50
     pay_wait_s: int = 120
     pay_patience_s: int = 900
@@ -119,6 +121,11 @@ def _check(o: Operator) -> None:
     rules = (
         ("name", bool(o.name.strip()), "must not be empty"),
         ("gateway_mode", o.gateway_mode in ("test", "live"), "must be test or live"),
+        (
+            "pay_most_minor",
+            not o.pay_extend_minor or o.pay_most_minor > o.pay_hold_minor,
+            "must be above pay_hold_minor where there is pay_extend_minor",
+        ),
         ("language", o.language in LANGUAGES, f"must be one of {', '.join(LANGUAGES)}"),
         ("country", bool(re.fullmatch("[A-Z]{2}", o.country)), "must be two capital letters"),
         ("party", bool(re.fullmatch("[A-Z0-9]{3}", o.party)), "must be three capitals or digits"),

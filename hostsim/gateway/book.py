@@ -7,6 +7,7 @@ in the charger's first record of it. Holds of which no session came must be give
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ def from_records(records: list[dict[str, Any]]) -> dict[str, Entry]:
             continue
         elif kind == "authorised":
             found[orders[sess]] = Entry(fields["amount_minor"], open=True)
+        elif kind in ("extended", "extend_done"):
+            found[orders[sess]].authorised_minor = fields["amount_minor"]
         elif kind in ("captured", "cancelled"):
             entry = found[orders[sess]]
             entry.captured_minor = fields.get("captured_minor", 0)
@@ -89,6 +92,7 @@ def _compare(order: str, theirs: Entry | None, name: str, mine: Entry | None) ->
     if mine is None:
         return [f"payment {order} is at the gateway and not in the {name}'s book"]
     found = []
+    mine = _with_more(theirs, mine)
     for figure in FIGURES:
         a, b = getattr(theirs, figure), getattr(mine, figure)
         if a != b:
@@ -97,6 +101,17 @@ def _compare(order: str, theirs: Entry | None, name: str, mine: Entry | None) ->
         how = "open" if theirs.open else "closed"
         found.append(f"payment {order}: the hold is {how} for the gateway only")
     return found
+
+
+def _with_more(theirs: Entry, mine: Entry) -> Entry:
+    """As if the charger had heard of all that was held: what it had not came free again."""
+    more = theirs.authorised_minor - mine.authorised_minor
+    if more <= 0:
+        return mine
+    released = mine.released_minor + (0 if theirs.open else more)
+    return dataclasses.replace(
+        mine, authorised_minor=theirs.authorised_minor, released_minor=released
+    )
 
 
 def join(

@@ -107,7 +107,8 @@ class Settings:
 class Order:
     """What is to be held. `order`: our own id, stored with the payment at the gateway, as is
     `about` (charger/connector, or what else is paid); `method`:
-    what the page got as the payer's card ("" when it is entered at the gateway's own form)."""
+    what the page got as the payer's card ("" when it is entered at the gateway's own form);
+    `more`: the hold may have to be extended."""
 
     order: str
     amount_minor: int
@@ -116,6 +117,7 @@ class Order:
     email: str = ""
     about: str = ""
     return_url: str = ""
+    more: bool = False
 
 
 @dataclass(frozen=True)

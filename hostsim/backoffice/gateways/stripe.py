@@ -117,6 +117,9 @@ class Stripe(Gateway):
             "metadata": {"order": order.order, "about": order.about},
             "expand": ["latest_charge"],
         }
+        if order.more:
+            asked = {"card": {"request_incremental_authorization": "if_available"}}
+            params["payment_method_options"] = asked
         if order.method:
             params |= {"payment_method": order.method, "confirm": True}
             params |= {"return_url": order.return_url} if order.return_url else {}
@@ -129,7 +132,9 @@ class Stripe(Gateway):
         return self._payment(found)
 
     def extend(self, reference: str, amount_minor: int, key: str) -> Payment:
-        """Incremental authorisation; of cards whose network and account allow it."""
+        """Incremental authorisation, of holds that were placed for it (Order.more). Stripe has it
+        for some card brands, merchant categories and countries, and accounts on IC+ pricing
+        ("Increment an authorization", Availability); elsewhere it is refused."""
         return self._payment(
             self._ask(
                 lambda: self._client.v1.payment_intents.increment_authorization(

@@ -110,6 +110,7 @@ def _form(
         token=token,
         lines=offer.words[code],
         hold=formats.money(offer.hold_minor, offer.currency, code),
+        most=_most(shell, offer, code),
         methods=phone.gateway.test_methods,
         errors=errors,
         values=values or {},
@@ -117,6 +118,14 @@ def _form(
     )
     status = 409 if moved else 422 if errors else 200
     return shell.page(request, "pay.html", None, context, status)
+
+
+def _most(shell: Shell, offer: Offer, code: str) -> str:
+    """What may be held in all; "" when it is never more than at first."""
+    operator = shell.operator
+    if not operator.pay_extend_minor:
+        return ""
+    return formats.money(operator.pay_most_minor, offer.currency, code)
 
 
 @routes.post("/pay/{charger}/{connector}/{expiry}/{mac}")

@@ -31,7 +31,7 @@ from hostsim.backoffice.gateways.base import (
 from hostsim.backoffice.gateways.base import GatewayError as Failure
 from hostsim.backoffice.models import Charger, Command, Problem, Session, writing
 from hostsim.backoffice.pay_tables import Pay
-from hostsim.backoffice.phone import pays, refusals, strays
+from hostsim.backoffice.phone import more, pays, refusals, strays
 from hostsim.backoffice.phone.keeper import Keeper
 from hostsim.backoffice.phone.office import Office
 
@@ -47,7 +47,6 @@ _UNCERTAIN = ("unanswered", "replayed", "expired")
 """A charger that started and lost power before its answer calls the same command replayed."""
 
 _LIST_S = 8 * 86_400  # a hold does not last longer
-_WATCH_MS = 60_000
 
 
 class Cashier:
@@ -154,6 +153,7 @@ class Cashier:
         order = Order(
             pay.id, pay.amount_minor, pay.currency, pay.method, pay.email,
             f"{pay.charger}/{pay.connector}" if pay.kind == "session" else pay.code, pay.back,
+            more=pay.kind == "session" and bool(self._office.operator.pay_extend_minor),
         )  # fmt: skip
         try:
             found = self.gateway.hold(order, f"hold-{pay.id}-{pay.attempt}")
@@ -285,7 +285,18 @@ class Cashier:
         elif silent:
             detail = f"{pay.reference}: the charger is not heard during the session"
             self._alarm(pay, "gateway_started", detail)
-        self._move(pay, pays.STARTED, next_at=now + _WATCH_MS)
+        self._extend(pay)
+        self._move(pay, pays.STARTED, next_at=now + more.pause_ms(operator))
+
+    def _extend(self, pay: Pay) -> None:
+        """More is held when the price nears the hold."""
+        amount = more.wanted(self._office, pay)
+        if amount:
+            changes = more.ask(self.gateway, pay, amount)
+            if not self._move(pay, pays.STARTED, **changes):
+                return
+            pay.amount_minor = changes.get("amount_minor", pay.amount_minor)
+        more.tell(self._office, pay)
 
     def _capture(self, pay: Pay) -> None:
         wanted = pay.capture_minor if pay.kind == "session" else pay.amount_minor
@@ -307,7 +318,7 @@ class Cashier:
         if found.state == base.CAPTURED and found.captured_minor == wanted:
             self._move(
                 pay, pays.CAPTURED, captured_minor=wanted, released_minor=found.released_minor,
-                settled_at=self._now(), fault="",
+                amount_minor=found.authorised_minor, settled_at=self._now(), fault="",
             )  # fmt: skip
             return
         detail = f"{wanted} are owed, the gateway has {found.state} {found.captured_minor}"

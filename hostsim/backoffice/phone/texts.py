@@ -22,6 +22,10 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Vous ne payez que ce que vous rechargez. Le reste est libéré dès la fin ; la charge"
         " s'arrête avant de dépasser ce montant.",
     ),
+    "hold_most": (
+        "At most, if you charge longer", "Höchstens, wenn Sie länger laden",
+        "Au maximum, si vous rechargez plus longtemps",
+    ),
     "pay": ("Reserve and start", "Reservieren und starten", "Réserver et démarrer"),
     "method": ("Payment", "Zahlung", "Paiement"),
     "test_form": (
