@@ -15,7 +15,8 @@ _REASONS = "goodwill fault not_delivered price duplicate fraud other".split(" ")
 
 
 def check(app, asked: dict) -> dict:
-    """Command `refund`: refund (its id), receipt (the number on the driver's receipt),
+    """Command `refund`: refund (its id), receipt (the number on the driver's receipt), may: epoch
+    (the flash that receipt is in: another one counts anew),
     amount_minor (0: all that is left), reason (one of _REASONS), operator, card (true: paid to the
     card at the terminal). Gives the answer; CommandError names the field that was refused.
     """
@@ -27,6 +28,8 @@ def check(app, asked: dict) -> dict:
         raise CommandError("reason", "must be one of " + ", ".join(_REASONS), args.get("reason"))
     if card is not True and card is not False:
         raise CommandError("card", "must be true or false", card)
+    if args.get("epoch", app.ledger.epoch) != app.ledger.epoch:
+        raise CommandError("epoch", "must be of this flash", args["epoch"])
     if not receipt_no:
         raise CommandError("receipt", "must be the number on a receipt", receipt_no)
     if not app.ledger.books.refund_state(refund):

@@ -1,13 +1,16 @@
 """`python -m hostsim refund`: an operator's refund, given to the back office of a world that runs.
 
 The order goes into the back office's database; the one that runs signs the command and sends it
-within seconds (Refunds.tend), so that no key leaves it.
+within seconds (Refunds.tend), so that no key leaves it. It is the desk's own way: the same limit,
+above which somebody else approves at the desk, and the same audit log.
 """
 
 from __future__ import annotations
 
+import getpass
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,10 +22,26 @@ from hostsim.defaults import CHARGER_ID
 from hostsim.setup import BUILD
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from hostsim.backoffice.operator import Operator
     from hostsim.backoffice.refunds import Refunds
 
 _LOOK_S = 0.5
 _ENDS = ("done", "refused", "failed")
+_OPTIONS = {"what": "amount", "refund": "id"}  # fields of the desk's
+
+
+@dataclass
+class _Counter:
+    """refund_desk.Office"""
+
+    engine: Engine
+    operator: Operator
+    refunds: Refunds
+
+    def now_ms(self) -> int:
+        return _now_ms()
 
 
 def register(app: typer.Typer) -> None:
@@ -32,9 +51,17 @@ def register(app: typer.Typer) -> None:
 
 def refund(
     receipt: Annotated[int, typer.Option(help="Number on the driver's receipt.", min=1)],
-    operator: Annotated[str, typer.Option(help="Who orders it; stands in the books.")],
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by", "--operator", help="Who orders it, for the books. None: this system's user."
+        ),
+    ] = "",
     amount: Annotated[
-        int, typer.Option(help="Minor units; 0: all that is left.", min=0, max=999_999)
+        int, typer.Option(help="Minor units; 0: all that is left.", min=0, max=999_999_999)
+    ] = 0,
+    session: Annotated[
+        int, typer.Option(help="The session's number at the desk, where two have the receipt.")
     ] = 0,
     reason: Annotated[str, typer.Option(help="One of " + ", ".join(REASONS) + ".")] = "goodwill",
     card: Annotated[
@@ -47,43 +74,63 @@ def refund(
     directory: Annotated[
         Path, typer.Option("--dir", help="Directory of a world, as `run --dir` keeps it.")
     ] = BUILD / "run",
+    config: Annotated[
+        Path | None, typer.Option(help="The operator as TOML: whose limits count.")
+    ] = None,
     wait: Annotated[int, typer.Option(help="Seconds to wait for its end.", min=0, max=3600)] = 60,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Orders and approves a refund; says what became of it.
+    """Orders a refund and says what became of it. Above the operator's limit (--config,
+    approve_above_minor) it waits for somebody else's approval at the desk.
 
-    Exit code 0: done, or with the acquirer; 1: refused, failed or still open after --wait; 2: a
-    wrong option.
+    Exit code 0: done, or with the acquirer; 1: refused, failed, waiting for approval or still open
+    after --wait; 2: a wrong option.
     """
     database = directory / "backoffice.db"
     if not database.exists():
         raise fail(f"--dir {directory}: no backoffice.db here; `run` makes one", 2)
     from sqlalchemy.exc import SQLAlchemyError
 
+    from hostsim.backoffice.cli import read_operator
     from hostsim.backoffice.models import open_database
-    from hostsim.backoffice.refunds import RefundError, Refunds
+    from hostsim.backoffice.refund_desk import DeskError
+    from hostsim.backoffice.refunds import Refunds
 
-    refunds = Refunds(open_database(f"sqlite:///{database.absolute()}"), None, _now_ms)
+    engine = open_database(f"sqlite:///{database.absolute()}")
+    counter = _Counter(engine, read_operator(config), Refunds(engine, None, _now_ms))
     try:
-        ordered = refunds.request(
-            charger,
-            receipt=receipt,
-            amount_minor=amount,
-            reason=reason,
-            operator=operator,
-            card=card,
-            refund=identity or None,
-        )
-        if refunds.follow(ordered)["state"] == "requested":
-            refunds.approve(ordered, operator)
-        found = _followed(refunds, ordered, wait)
-    except RefundError as e:
-        raise fail(f"--{e}", 2) from e
+        sale = (charger, receipt, session)
+        by = by or getpass.getuser()
+        ordered, waits = _ask(counter, sale, by, amount, reason, card, identity)
+        found = _followed(counter.refunds, ordered, 0 if waits else wait)
+    except DeskError as e:
+        raise fail(f"--{_OPTIONS.get(e.field, e.field)}: {e.why}", 2) from e
     except SQLAlchemyError as e:
         raise fail(f"--dir {directory}: {e}") from e
+    finally:
+        engine.dispose()
     typer.echo(json.dumps(found) if as_json else _words(found))
     if found["state"] not in ("done", "sent"):
         raise typer.Exit(1)
+
+
+def _ask(
+    counter: _Counter, sale: tuple[str, int, int], by: str, amount: int, reason: str, card: bool,
+    identity: str,
+) -> tuple[str, bool]:  # fmt: skip
+    """At the desk, as one of its people. Raises DeskError."""
+    from hostsim.backoffice.accounts.logins import Caller
+    from hostsim.backoffice.refund_desk import DeskError, RefundDesk
+    from hostsim.backoffice.refund_rules import RefundError
+
+    try:
+        session = counter.refunds.session_of(*sale)
+    except RefundError as e:
+        raise DeskError(e.field, e.why) from e
+    what = "part" if amount else "all"
+    return RefundDesk(counter).ask(
+        Caller(by, "support", ""), session, what, amount or None, [], reason, card, identity
+    )
 
 
 def _now_ms() -> int:
@@ -101,6 +148,8 @@ def _followed(refunds: Refunds, identity: str, wait: int) -> dict[str, Any]:
 
 def _words(found: dict[str, Any]) -> str:
     text = f"refund {found['refund']}: {found['state']}"
+    if found["state"] == "requested":
+        text += ": it waits for somebody else's approval at the desk"
     if found["way"]:
         text += f" ({found['way']})"
     if found["credit_no"]:

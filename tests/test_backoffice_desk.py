@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from hostsim.backoffice import fleet_view, payments, tariffs
+from hostsim.backoffice import disputes, fleet_view, payments, tariffs
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice
 from hostsim.setup import MICROPYTHON, MICROPYTHON32
@@ -159,12 +159,12 @@ def test_a_dispute_is_noted_shown_and_closed_by_finance(office: BackOffice) -> N
     fill(office, paid())
     finance = Visitor(office).log_in("finance")
     finance.submit("/sessions/1", "/sessions/1/disputes", amount="2,00", reference="ARN1")
-    assert payments.disputes(office.engine, 1) == [], "more than was captured"
+    assert disputes.of_session(office.engine, 1) == [], "more than was captured"
     shown = finance.submit("/sessions/1", "/sessions/1/disputes", amount="1,00", reference="ARN1")
     assert "dispute open" in text_of(shown) and "Disputed" in shown
     assert "disputed" in finance.get("/payments").text
     finance.submit("/sessions/1", "/disputes/1/close", outcome="won")
-    assert payments.disputes(office.engine, 1)[0]["state"] == "won"
+    assert disputes.of_session(office.engine, 1)[0]["state"] == "won"
     support = Visitor(office).log_in("support")
     support.submit("/sessions/1", "/sessions/1/disputes", amount="1", reference="x")
     assert support.status == 403

@@ -211,7 +211,8 @@ class RefundOrder(Base):
 
     `amount_minor` 0: all that is left. `state`: requested, approved, refused (by an operator, or
     by the charger before it knew the receipt). `command`: the last one that was sent for it.
-    `acquirer`: "", accepted or refused; then `confirmation` is the command that says so.
+    `acquirer`: "", accepted or refused; then `confirmation` is the command that says so. `lines`:
+    numbers of the bill's lines that go back whole; [] when it is only an amount.
     """
 
     __tablename__ = "refund_orders"
@@ -234,6 +235,7 @@ class RefundOrder(Base):
     confirmation: Mapped[str] = mapped_column(default="")
     requested_at: Mapped[int] = mapped_column(default=0)
     approved_at: Mapped[int] = mapped_column(default=0)
+    lines: Mapped[list[int]] = mapped_column(default=list)
 
 
 class Period(Base):

@@ -29,7 +29,8 @@ class OperatorError(ValueError):
 @dataclass(frozen=True)
 class Operator:
     """`address`: lines separated by " / ". `public_url`: where drivers reach the pages, without a
-    slash at its end, "" when only known from the request. Amounts are minor units."""
+    slash at its end, "" when only known from the request. Amounts are minor units of `currency`,
+    of `approve_above` of the one each is under."""
 
     name: str = "Forecourt demo operator"
     address: str = "Musterstrasse 1 / 12345 Musterstadt"
@@ -40,7 +41,9 @@ class Operator:
     country: str = "DE"
     party: str = "FCT"
     public_url: str = ""
+    currency: str = "EUR"
     approve_above_minor: int = 2000
+    approve_above: Mapping[str, int] = field(default_factory=dict, hash=False)
     refund_days: int = 90
     hold_open_h: int = 30
     session_idle_min: int = 30
@@ -77,6 +80,11 @@ class Operator:
         names = self.gateway_acquires.split(",") if self.gateway else []
         return frozenset(name.strip() for name in names if name.strip())
 
+    def alone_minor(self, currency: str) -> int:
+        """What of one session one person may give back; 0 in a currency that has no limit here."""
+        own = self.approve_above_minor if currency == self.currency else 0
+        return self.approve_above.get(currency, own)
+
     def location_of(self, charger: str) -> Location:
         """Its own, else the default, else locations.NOT_GIVEN."""
         return self.chargers.get(charger) or self.location or locations.NOT_GIVEN
@@ -99,6 +107,9 @@ def of(fields: dict[str, Any]) -> Operator:
             raise OperatorError(f"{name}: is not a field; there are {', '.join(known)}")
         if name in _TABLES:
             continue
+        if name == "approve_above":
+            _check_limits(value)
+            continue
         if isinstance(known[name].default, int):
             if type(value) is not int or not 0 < value <= _MAX_NUMBER:
                 raise OperatorError(f"{name}: must be a whole number above 0 (given {value!r})")
@@ -111,6 +122,17 @@ def of(fields: dict[str, Any]) -> Operator:
     operator = Operator(**(fields | {"location": default, "chargers": own}))
     _check(operator)
     return operator
+
+
+def _check_limits(table: Any) -> None:
+    good = isinstance(table, dict) and all(
+        re.fullmatch("[A-Z]{3}", name) and type(value) is int and 0 <= value <= _MAX_NUMBER
+        for name, value in table.items()
+    )
+    if not good:
+        raise OperatorError(
+            f"approve_above: must have whole numbers of 0 or more by currency (given {table!r})"
+        )
 
 
 def _check(o: Operator) -> None:
@@ -128,6 +150,7 @@ def _check(o: Operator) -> None:
         ),
         ("language", o.language in LANGUAGES, f"must be one of {', '.join(LANGUAGES)}"),
         ("country", bool(re.fullmatch("[A-Z]{2}", o.country)), "must be two capital letters"),
+        ("currency", bool(re.fullmatch("[A-Z]{3}", o.currency)), "must be three capital letters"),
         ("party", bool(re.fullmatch("[A-Z0-9]{3}", o.party)), "must be three capitals or digits"),
         (
             "mail_server",

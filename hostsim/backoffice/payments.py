@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
 from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import selectinload
 
-from hostsim.backoffice import audit, unproven, views
+from hostsim.backoffice import disputes, unproven, views
 from hostsim.backoffice.models import (
     Payment,
     Problem,
@@ -19,7 +19,6 @@ from hostsim.backoffice.models import (
     Refund,
     RefundOrder,
     Session,
-    writing,
 )
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.phone import views as phone
@@ -49,17 +48,7 @@ _WORDS = {
     "refund_failed": "Refund failed",
 }
 _AMOUNTS = ("hold_minor", "captured_minor", "total_minor", "amount_minor", "released_minor")
-STATES = ("asked", "authorised", "declined", "captured", "cancelled")
-
-
-class PaymentError(ValueError):
-    """(field, why)"""
-
-    def __init__(self, field: str, why: str) -> None:
-        """The field and what is allowed."""
-        super().__init__(f"{field}: {why}")
-        self.field = field
-        self.why = why
+STATES = ("asked", "authorised", "declined", "captured", "cancelled", disputes.DISPUTED)
 
 
 def wrong(engine: Engine, operator: Operator, now_ms: int) -> list[dict[str, Any]]:
@@ -216,7 +205,8 @@ def listed(
     engine: Engine, limit: int, before: int = 0, state: str = "", charger: str = "", find: str = ""
 ) -> list[dict[str, Any]]:
     """A page of payments, newest first; `find`: a terminal receipt or trace number, an
-    authorisation code, the end of a card's number, or a receipt such as CP1-12."""
+    authorisation code, the end of a card's number, or a receipt such as CP1-12. `dispute` in each:
+    open, lost or ""."""
     query = (
         select(Session)
         .join(Payment)
@@ -226,14 +216,20 @@ def listed(
     )
     if before:
         query = query.where(Session.id < before)
-    if state:
+    if state == disputes.DISPUTED:
+        query = query.where(
+            Session.id.in_(select(Dispute.session_id).where(Dispute.state != disputes.WON))
+        )
+    elif state:
         query = query.where(Payment.state == state)
     if charger:
         query = query.where(Session.charger == charger)
     with Db(engine) as db:
         if find:
             query = query.where(Session.id.in_(_matching(db, find)))
-        return [views.session_dict(row) for row in db.scalars(query)]
+        rows = [views.session_dict(row) for row in db.scalars(query)]
+        disputed = disputes.standing(db, [row["id"] for row in rows])
+        return [row | {"dispute": disputed.get(row["id"], "")} for row in rows]
 
 
 def _matching(db: Db, find: str) -> set[int]:
@@ -342,52 +338,3 @@ def _step(row: Record) -> dict[str, Any]:
 
 def _plain(what: str, at: int, amount: int | None, detail: str, kind: str = "") -> dict[str, Any]:
     return {"what": what, "at": at, "amount": amount, "detail": detail, "kind": kind}
-
-
-def dispute(
-    engine: Engine, by: str, session_id: int, amount_minor: int | None, reference: str,
-    note: str, now_ms: int,
-) -> None:  # fmt: skip
-    """The bank asks a payment back. Raises PaymentError."""
-    with writing(engine) as db:
-        session = db.get(Session, session_id)
-        if session is None or session.payment.state != "captured":
-            raise PaymentError("amount", "only a captured payment can be disputed")
-        most = session.payment.captured_minor
-        if amount_minor is None or not 0 < amount_minor <= most:
-            raise PaymentError("amount", f"must be above 0 and at most the {most} captured")
-        if not 0 < len(reference) <= 64:
-            raise PaymentError("reference", "must have 1 to 64 characters")
-        db.add(
-            Dispute(
-                session_id=session_id,
-                state="open",
-                amount_minor=amount_minor,
-                reference=reference,
-                note=note[:500],
-                opened_at=now_ms,
-            )
-        )
-        what = f"{session.charger}-{session.receipt_no}"
-        audit.note(db, now_ms, by, "dispute opened", what, f"{amount_minor}, {reference}")
-
-
-def close_dispute(engine: Engine, by: str, identity: int, won: bool, now_ms: int) -> int:
-    """The dispute's end; the session's id. Raises PaymentError."""
-    with writing(engine) as db:
-        row = db.get(Dispute, identity)
-        if row is None or row.state != "open":
-            raise PaymentError("dispute", "is not open")
-        row.state, row.closed_at = "won" if won else "lost", now_ms
-        session = db.get_one(Session, row.session_id)
-        what = f"{session.charger}-{session.receipt_no}"
-        audit.note(db, now_ms, by, f"dispute {row.state}", what, row.reference)
-        return row.session_id
-
-
-def disputes(engine: Engine, session_id: int) -> list[dict[str, Any]]:
-    """A session's disputes."""
-    names = "id state amount_minor reference note opened_at closed_at".split()
-    with Db(engine) as db:
-        query = select(Dispute).where(Dispute.session_id == session_id).order_by(Dispute.id)
-        return [{name: getattr(row, name) for name in names} for row in db.scalars(query)]

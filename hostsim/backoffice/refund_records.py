@@ -7,7 +7,8 @@ records' order.
     refunded         -> done          paid; the credit note has its number
     refund_failed    -> refused or failed
 
-What is with the acquirer counts as given back, so that no two ways pay the same.
+What is with the acquirer counts as given back, so that no two ways pay the same. Each step is in
+the audit log, under the charger's name.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from hostsim.backoffice import audit
 from hostsim.backoffice.models import Record, Refund, RefundOrder, Session
 from hostsim.backoffice.rules import ABOVE, Impossible, must
 
@@ -61,6 +63,8 @@ def above(books: Books, record: Record, session: Session, over_minor: int) -> No
                     operator=_CHARGER, approved_by=_CHARGER, state="approved",
                     requested_at=record.at, approved_at=record.at)  # fmt: skip
     )
+    at = record.at or record.received_at
+    audit.note(books.db, at, record.charger, "refund asked", refund, f"{over_minor} {ABOVE}")
 
 
 def asked(books: Books, record: Record, f: Fields) -> None:
@@ -82,6 +86,7 @@ def asked(books: Books, record: Record, f: Fields) -> None:
     refund.receipt_no = session.receipt_no
     for name in ("amount_minor", "way", "reason", "command"):
         setattr(refund, name, f[name])
+    _note(books, record, "refund allowed", f["way"])
 
 
 def sent(books: Books, record: Record, f: Fields) -> None:
@@ -89,6 +94,7 @@ def sent(books: Books, record: Record, f: Fields) -> None:
     refund.state, refund.sent_at = "sent", record.at
     for name in ("way", "receipt", "trace"):
         setattr(refund, name, f[name])
+    _note(books, record, "refund handed over", f["way"])
 
 
 def refunded(books: Books, record: Record, f: Fields) -> None:
@@ -102,6 +108,7 @@ def refunded(books: Books, record: Record, f: Fields) -> None:
         setattr(refund, name, f[name])
     refund.net_minor, refund.vat_minor = f.get("net_minor", 0), f.get("vat_minor", 0)
     refund.lines = f.get("lines", [])
+    _note(books, record, "refund done", f"{f['way']} {f['amount_minor']}")
 
 
 def failed(books: Books, record: Record, f: Fields) -> None:
@@ -111,12 +118,20 @@ def failed(books: Books, record: Record, f: Fields) -> None:
     order = books.db.get(RefundOrder, f["refund"])
     if order is not None:
         order.text = f["text"]
+    said = f"{f['text']} {f['code'] or ''}".strip()
     if _find(books, record) is None and order is not None:
         order.state = state  # of a receipt that is not here
+        _note(books, record, f"refund {state}", said)
         return
     refund = _open_refund(books, record)
+    _note(books, record, f"refund {state}", said)
     refund.state, refund.done_at = state, record.at
     refund.code, refund.text = f["code"], f["text"]
+
+
+def _note(books: Books, record: Record, action: str, detail: str) -> None:
+    at = record.at or record.received_at
+    audit.note(books.db, at, record.charger, action, record.payload["refund"], detail)
 
 
 def _new(books: Books, record: Record, session: Session, f: Fields) -> Refund:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import figures
 from hostsim.backoffice.models import Refund, RefundOrder, Session
 from hostsim.backoffice.refund_records import CLOSED
 
@@ -40,6 +41,9 @@ def by_hand(word: Refund, session: Session) -> bool:
 def described(db: Db, order: RefundOrder) -> dict[str, Any]:
     """An order as Refunds.follow gives it."""
     found = {name: getattr(order, name) for name in _ORDER}
+    found["chosen"] = list(order.lines)
+    session = db.get_one(Session, order.session_id)
+    found["currency"] = session.currency
     word = charger_word(db, order)
     found |= {name: getattr(word, name) if word is not None else None for name in _WORD}
     found["text"] = (word.text if word is not None else "") or order.text
@@ -49,3 +53,43 @@ def described(db: Db, order: RefundOrder) -> dict[str, Any]:
         if word.state in (*CLOSED, "sent"):
             found["state"] = word.state
     return found
+
+
+def request_text(order: RefundOrder, word: Refund, session: Session) -> dict[str, Any]:
+    """As Refunds.acquirer_request gives it."""
+    payment = session.payment
+    return {
+        "request": order.refund,
+        "payment": session.reference if word.way == "gateway" else "",
+        "terminal_id": payment.terminal_id,
+        "vu": payment.vu,
+        "trace": payment.trace,
+        "receipt": payment.receipt,
+        "auth_code": payment.auth_code,
+        "pan": payment.pan,
+        "card": payment.card,
+        "authorised_at": payment.authorised_at,
+        "captured_at": payment.settled_at,
+        "captured_minor": payment.captured_minor,
+        "amount_minor": word.amount_minor,
+        "currency": session.currency,
+        "reason": order.reason,
+    }
+
+
+def credit_note(order: RefundOrder, word: Refund, session: Session) -> dict[str, Any]:
+    """As Refunds.credit_note gives it; `number` "" where the charger drew none."""
+    return {
+        "number": f"{order.charger}-C{word.credit_no}" if word.credit_no else "",
+        "original": f"{order.charger}-{order.receipt_no}",
+        "charger": order.charger,
+        "session_id": order.session_id,
+        "at": word.done_at,
+        "currency": session.currency,
+        "reason": order.reason,
+        "way": word.way,
+        "amount_minor": word.amount_minor,
+        "net_minor": word.net_minor,
+        "vat_minor": word.vat_minor,
+        "vat": figures.credit_lines(word.lines),
+    }

@@ -9,31 +9,36 @@
     refunds.acquirer_request(refund)               # sent, way "acquirer": the references for it
     refunds.confirm(refund, accepted=True, operator="bert", reference="ARN 4711")
     refunds.credit_note(refund)                    # done: numbers, original, VAT lines
+    refunds.left(session_id)                       # what can still be asked for
     refunds.listed(charger=None, state=None)       # newest first
 
-Who may approve what is for the desk above this to say. An order works once: its id goes with every
+Who may approve what is for the desk above this to say (refund_desk.py). An order is of one
+session: a receipt's number alone is not enough where a charger's flash was replaced and counts
+anew. What the flash of now does not know is given back without the charger (refund_gone.py). Every
+step is in the audit log, in its own transaction. An order works once: its id goes with every
 command that is sent for it, and the charger answers a known id with the first result. A command
 that expired or was lost is sent again by `tend`. What became of it are the charger's records, in
 its books first and here after its commit (refund_records.py); only the acquirer's answer begins
 here (`confirm`), and is in the books when the charger has drawn the credit note's number.
 
-Caps here: the sum of a receipt's refunds never passes what was captured. The charger holds its own
-(docs/config.md, refund.*), whatever is sent. Times are epoch ms, amounts minor units.
+Caps here (refund_rules.py): the sum of a session's refunds and disputes never passes what was
+captured. The charger holds its own (docs/config.md, refund.*), whatever is sent. Times are epoch
+ms, amounts minor units.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import figures, refund_view
+from hostsim.backoffice import audit, figures, refund_gone, refund_rules, refund_view
 from hostsim.backoffice.models import Command, Refund, RefundOrder, Session, writing
 from hostsim.backoffice.pay_tables import BY_HAND, PayRefund
-from hostsim.backoffice.refund_records import OPEN
+from hostsim.backoffice.refund_rules import RefundError
 from hostsim.backoffice.rules import OUTSIDE, REASONS
 
 EXPIRES_S = 7 * 24 * 3600.0
@@ -46,21 +51,20 @@ Send = Callable[..., str]
 """service.BackOffice.send_command."""
 
 
-class RefundError(ValueError):
-    """An order cannot be taken or changed; str() names the field and what is allowed."""
-
-
 class Refunds:
     """All refunds of a back office; every method may be called from any thread."""
 
     def __init__(
         self, engine: Engine, send: Send | None, now_ms: Callable[[], int],
         terminals: frozenset[str] = frozenset(),
+        done: Callable[[Db, Refund], None] | None = None,
     ) -> None:  # fmt: skip
         """`send(charger, name, expires_in_s=..., **args)` signs a command and gives its id; None:
         another process on the same database does, by its `tend`. `terminals`: those whose card
-        payments the payment gateway gives back (phone/paybacks.py)."""
+        payments the payment gateway gives back (phone/paybacks.py). `done`: what follows from a
+        refund that ends here and not at a charger (follow.py); None: another process does it."""
         self._engine = engine
+        self._done = done
         self._terminals = terminals
         self._send = send
         self._now_ms = now_ms
@@ -69,69 +73,107 @@ class Refunds:
 
     def request(
         self,
-        charger: str,
+        charger: str = "",
         *,
-        receipt: int,
-        amount_minor: int,
+        receipt: int = 0,
+        session_id: int = 0,
+        amount_minor: int = 0,
         reason: str,
         operator: str,
         card: bool = False,
         refund: str | None = None,
+        lines: Sequence[int] = (),
+        alone_minor: int = -1,
     ) -> str:
-        """A new order; gives its id. `receipt`: the number on the driver's receipt;
-        `amount_minor` 0: all that is left; `card`: to be paid to the card at the terminal.
-        `refund`: an id of the caller's own (36 characters at most): the same one again gives the
-        first order, whatever else is said. Raises RefundError.
+        """A new order; gives its id. `session_id`, or `charger` and `receipt`: the number on the
+        driver's receipt, where only one session has it. `amount_minor` 0: all that is left;
+        `lines`: instead of it, the bill's lines of these numbers; `card`: to be paid to the card
+        at the terminal. `refund`: an id of the caller's own (36 characters at most): the same one
+        again gives the first order, whatever else is said. `alone_minor`: so much of a session
+        the operator may approve alone, and does. Raises RefundError.
         """
         refund = refund or str(uuid.uuid4())
         _check("refund", refund, 36)
         _check("operator", operator, _NAME)
         if reason not in REASONS:
-            raise RefundError(f"reason: must be one of {', '.join(REASONS)} (given {reason})")
+            raise RefundError("reason", f"must be one of {', '.join(REASONS)} (given {reason})")
         if amount_minor < 0:
-            raise RefundError(f"amount_minor: must be 0 or more (given {amount_minor})")
+            raise RefundError("amount_minor", f"must be 0 or more (given {amount_minor})")
         with writing(self._engine) as db:
             if db.get(RefundOrder, refund) is not None:
                 return refund
-            session = _sold(db, charger, receipt)
-            left = _left(db, session)
+            session = _sold(db, charger, receipt, session_id)
+            if lines:
+                amount_minor = refund_rules.of_lines(db, session, list(lines))
+            left = refund_rules.left(db, session)
             if not left or amount_minor > left:
-                raise RefundError(
-                    f"amount_minor: of receipt {receipt} {left} can be refunded"
-                    f" (given {amount_minor})"
-                )
-            db.add(
-                RefundOrder(
-                    refund=refund,
-                    charger=charger,
-                    session_id=session.id,
-                    receipt_no=receipt,
-                    amount_minor=amount_minor,
-                    reason=reason,
-                    operator=operator,
-                    card=card,
-                    state="requested",
-                    requested_at=self._now_ms(),
-                )
+                most = figures.money(left, session.currency)
+                raise RefundError("amount_minor", f"{most} can be refunded")
+            order = RefundOrder(
+                refund=refund,
+                charger=session.charger,
+                session_id=session.id,
+                receipt_no=session.receipt_no,
+                amount_minor=amount_minor or left,
+                reason=reason,
+                operator=operator,
+                card=card,
+                state="requested",
+                requested_at=self._now_ms(),
+                lines=sorted(set(lines)),
             )
+            db.add(order)
+            db.flush()
+            self._note(db, order, operator, "refund asked", f"{order.amount_minor} {reason}")
+            if refund_rules.alone(db, session) <= alone_minor:
+                self._approved(db, order, operator, "within the limit")
         return refund
+
+    def session_of(self, charger: str, receipt: int, session_id: int = 0) -> int:
+        """The paid session that a receipt is of, or that number itself. Raises RefundError."""
+        with Db(self._engine) as db:
+            return _sold(db, charger, receipt, session_id).id
+
+    def left(self, session_id: int) -> int:
+        """What of a session can still be asked for, minor units."""
+        with Db(self._engine) as db:
+            session = db.get(Session, session_id)
+            return refund_rules.left(db, session) if session is not None else 0
+
+    def lines_back(self, session_id: int) -> set[int]:
+        """Numbers of the bill's lines that are given back, or about to be."""
+        with Db(self._engine) as db:
+            return refund_rules.lines_back(db, db.get_one(Session, session_id))
 
     def approve(self, refund: str, operator: str) -> str:
         """The order may go out, and does; gives the command's id, "" when it is not sent from
         here. Raises RefundError."""
         _check("operator", operator, _NAME)
         with writing(self._engine) as db:
-            order = _waiting(db, refund)
-            order.state, order.approved_by = "approved", operator
-            order.approved_at = self._now_ms()
+            order, session = _waiting(db, refund)
+            if order.amount_minor > refund_rules.left(db, session, without=refund):
+                raise RefundError(
+                    "refund", "less is left by now: the bank asks the payment back (dispute)"
+                )
+            self._approved(db, order, operator, "")
         return self.send(refund)
+
+    def _approved(self, db: Db, order: RefundOrder, operator: str, why: str) -> None:
+        order.state, order.approved_by = "approved", operator
+        order.approved_at = self._now_ms()
+        self._note(db, order, operator, "refund approved", why)
+
+    def _note(self, db: Db, order: RefundOrder, who: str, action: str, detail: str = "") -> None:
+        audit.note(db, self._now_ms(), who, action, order.refund, detail)
 
     def refuse(self, refund: str, operator: str, note: str = "") -> None:
         """The order is not sent. Raises RefundError."""
         _check("operator", operator, _NAME)
         with writing(self._engine) as db:
-            order = _waiting(db, refund)
+            order, _ = _waiting(db, refund)
             order.state, order.approved_by, order.note = "refused", operator, note
+            order.approved_at = self._now_ms()
+            self._note(db, order, operator, "refund refused", note)
 
     def confirm(
         self, refund: str, *, accepted: bool, operator: str, reference: str = "",
@@ -146,19 +188,47 @@ class Refunds:
             order = _order(db, refund, locked=True)
             word = refund_view.charger_word(db, order)
             if word is None or word.way not in OUTSIDE:
-                raise RefundError(f"refund: {refund} is not with the acquirer")
+                raise RefundError("refund", f"{refund} is not with the acquirer")
             if order.acquirer and order.acquirer != answer:
-                raise RefundError(f"accepted: the acquirer's answer was {order.acquirer}")
+                raise RefundError("accepted", f"the acquirer's answer was {order.acquirer}")
             if order.acquirer:
                 return order.confirmation
             if not gateway and self._gateway_pays(db, order, word):
                 raise RefundError(
-                    f"refund: {refund} is paid back by the payment gateway, whose answer comes by"
-                    " itself: nothing is to be done by hand"
+                    "refund",
+                    f"{refund} is paid back by the payment gateway, whose answer comes by"
+                    " itself: nothing is to be done by hand",
                 )
             order.acquirer, order.confirmed_by = answer, operator
             order.acquirer_reference = reference
+            who = "gateway" if gateway else _ACCOUNT if word.way == _ACCOUNT else "acquirer"
+            self._note(db, order, operator, f"{who} {answer}", reference)
+            here = self._ends_here(db, word)
+        if here:
+            self._end_here(refund)
+            return ""
         return self._send_confirmation(refund)
+
+    def _ends_here(self, db: Db, word: Refund) -> bool:
+        """Whether the charger cannot write its end."""
+        session = db.get_one(Session, word.session_id)
+        return word.command == refund_gone.OWN or refund_gone.gone(db, session)
+
+    def _end_here(self, refund: str) -> None:
+        """With its documents, where this process makes them; else another one's `tend` does."""
+        if self._done is None:
+            return
+        with writing(self._engine) as db:
+            order = _order(db, refund, locked=True)
+            word = refund_view.charger_word(db, order)
+            if word is None or word.state != "sent":
+                return
+            paid = refund_gone.close(order, word, self._now_ms())
+            action = "refund done" if paid else "refund failed"
+            self._note(db, order, refund_gone.OWN, action, f"{word.way} {word.amount_minor}")
+            db.flush()
+            if paid:
+                self._done(db, word)
 
     def _gateway_pays(self, db: Db, order: RefundOrder, word: Refund) -> bool:
         """Whether the payment gateway gives it back, or is about to: then nobody else does."""
@@ -173,14 +243,18 @@ class Refunds:
 
     def send(self, refund: str) -> str:
         """Sends the command of an approved order (again); gives its id. Raises RefundError."""
-        with Db(self._engine) as db:
-            order = _order(db, refund)
+        with writing(self._engine) as db:
+            order = _order(db, refund, locked=True)
             if order.state != "approved":
-                raise RefundError(f"refund: {refund} is {order.state}, not approved")
-            charger = order.charger
+                raise RefundError("refund", f"{refund} is {order.state}, not approved")
+            charger, session = order.charger, db.get_one(Session, order.session_id)
+            if refund_gone.gone(db, session):
+                self._without_charger(db, order, session)
+                return ""
             args = {
                 "refund": refund,
                 "receipt": order.receipt_no,
+                "epoch": session.epoch,
                 "amount_minor": order.amount_minor,
                 "reason": order.reason,
                 "operator": order.operator,
@@ -191,6 +265,15 @@ class Refunds:
         command = self._send(charger, "refund", expires_in_s=EXPIRES_S, **args)
         self._keep(refund, "command", command)
         return command
+
+    def _without_charger(self, db: Db, order: RefundOrder, session: Session) -> None:
+        """Once, and not while a command may still be with the old flash."""
+        if refund_view.charger_word(db, order) is None and refund_gone.may_begin(
+            db, order, self._now_ms()
+        ):
+            word = refund_gone.hand_over(db, order, session, self._now_ms())
+            why = f"{word.way}: the charger's flash of then was replaced"
+            self._note(db, order, refund_gone.OWN, "refund handed over", why)
 
     def _send_confirmation(self, refund: str) -> str:
         with Db(self._engine) as db:
@@ -224,6 +307,8 @@ class Refunds:
         """What an approved order needs now."""
         word = refund_view.charger_word(db, order)
         if word is None:
+            if refund_gone.gone(db, db.get_one(Session, order.session_id)):
+                return self.send
             state = _command_state(db, order.command)
             if state in ("refused", "malformed"):
                 return self._note_refused
@@ -232,9 +317,11 @@ class Refunds:
             return None
         if word.way == _ACCOUNT and not order.acquirer:
             return self._credit
-        if order.acquirer and not self._told(db, order.confirmation):
-            return self._send_confirmation
-        return None
+        if not order.acquirer:
+            return None
+        if self._ends_here(db, word):
+            return self._end_here
+        return None if self._told(db, order.confirmation) else self._send_confirmation
 
     def _told(self, db: Db, identity: str) -> bool:
         """Whether the charger has the answer, or may have: it works on it between sessions."""
@@ -253,6 +340,7 @@ class Refunds:
             command = db.get(Command, order.command)
             order.state = "refused"
             order.text = str(command.result.get("reason", "")) if command is not None else ""
+            self._note(db, order, order.charger, "refund refused", order.text)
 
     # -- what is known
 
@@ -292,25 +380,8 @@ class Refunds:
                 or word.state not in ("sent", "done")
                 or self._gateway_pays(db, order, word)
             ):
-                raise RefundError(f"refund: {refund} is not with the acquirer")
-            payment = session.payment
-            return {
-                "request": refund,
-                "payment": session.reference if word.way == "gateway" else "",
-                "terminal_id": payment.terminal_id,
-                "vu": payment.vu,
-                "trace": payment.trace,
-                "receipt": payment.receipt,
-                "auth_code": payment.auth_code,
-                "pan": payment.pan,
-                "card": payment.card,
-                "authorised_at": payment.authorised_at,
-                "captured_at": payment.settled_at,
-                "captured_minor": payment.captured_minor,
-                "amount_minor": word.amount_minor,
-                "currency": session.currency,
-                "reason": order.reason,
-            }
+                raise RefundError("refund", f"{refund} is not with the acquirer")
+            return refund_view.request_text(order, word, session)
 
     def credit_note(self, refund: str) -> dict[str, Any]:
         """number, original (the receipt's number), charger, at, currency, reason, amount_minor,
@@ -320,68 +391,53 @@ class Refunds:
             order = _order(db, refund)
             word = refund_view.charger_word(db, order)
             if word is None or word.state != "done":
-                raise RefundError(f"refund: {refund} has no credit note yet")
-            session = db.get_one(Session, order.session_id)
-            return {
-                "number": f"{order.charger}-C{word.credit_no}",
-                "original": f"{order.charger}-{order.receipt_no}",
-                "charger": order.charger,
-                "session_id": order.session_id,
-                "at": word.done_at,
-                "currency": session.currency,
-                "reason": order.reason,
-                "way": word.way,
-                "amount_minor": word.amount_minor,
-                "net_minor": word.net_minor,
-                "vat_minor": word.vat_minor,
-                "vat": figures.credit_lines(word.lines),
-            }
+                raise RefundError("refund", f"{refund} has no credit note yet")
+            return refund_view.credit_note(order, word, db.get_one(Session, order.session_id))
 
 
 def _check(field: str, value: str, most: int) -> None:
     if not 0 < len(value) <= most or not value.isprintable():
         raise RefundError(
-            f"{field}: must be 1 to {most} printable characters (given {value[:40]})"
+            field, f"must be 1 to {most} printable characters (given {value[:40]})"
         )
 
 
 def _order(db: Db, refund: str, locked: bool = False) -> RefundOrder:
     order = db.get(RefundOrder, refund, with_for_update=locked)
     if order is None:
-        raise RefundError(f"refund: there is no order {refund[:40]}")
+        raise RefundError("refund", f"there is no order {refund[:40]}")
     return order
 
 
-def _waiting(db: Db, refund: str) -> RefundOrder:
-    order = _order(db, refund)
+def _waiting(db: Db, refund: str) -> tuple[RefundOrder, Session]:
+    """An order nobody has decided, and its session, both this transaction's own."""
+    session = refund_rules.locked(db, _order(db, refund).session_id)
+    order = _order(db, refund, locked=True)
+    db.refresh(order)
+    assert session is not None
     if order.state != "requested":
-        raise RefundError(f"refund: {refund} is {order.state} already")
-    return order
+        raise RefundError("refund", f"{refund} is {order.state} already")
+    return order, session
 
 
-def _sold(db: Db, charger: str, receipt: int) -> Session:
-    query = (
-        select(Session)
-        .where(Session.charger == charger, Session.receipt_no == receipt)
-        .order_by(Session.id.desc())
-    )
-    session = db.scalars(query).first() if receipt > 0 else None
-    if session is None or session.state != "captured":
-        raise RefundError(f"receipt: {charger} has no paid receipt {receipt}")
+def _sold(db: Db, charger: str, receipt: int, session_id: int) -> Session:
+    """The paid session that is meant, this transaction's own."""
+    query = select(Session.id).where(Session.state == "captured", Session.receipt_no > 0)
+    if session_id:
+        query = query.where(Session.id == session_id)
+    else:
+        query = query.where(Session.charger == charger, Session.receipt_no == receipt)
+    found = list(db.scalars(query.limit(2)))
+    if len(found) > 1:
+        raise RefundError(
+            "receipt", f"{charger} has two receipts {receipt}, its flash was replaced:"
+            " choose the session at the desk",
+        )  # fmt: skip
+    session = refund_rules.locked(db, found[0]) if found else None
+    if session is None:
+        none = f"{charger} has no paid receipt {receipt}"
+        raise RefundError("receipt", f"session {session_id} is not paid" if session_id else none)
     return session
-
-
-def _left(db: Db, session: Session) -> int:
-    """What may still be refunded: orders that may come to something are counted as done."""
-    query = select(RefundOrder).where(RefundOrder.session_id == session.id)
-    words = {word.refund: word for word in session.refunds}
-    left = session.payment.captured_minor
-    for word in words.values():
-        left -= word.amount_minor if word.state in (*OPEN, "done") else 0
-    for order in db.scalars(query):
-        if order.refund not in words and order.state in ("requested", "approved"):
-            left -= order.amount_minor or left
-    return max(left, 0)
 
 
 def _command_state(db: Db, identity: str) -> str:

@@ -71,8 +71,9 @@ class BackOffice:
         self._connection = Connection(broker, pki, self._heard, group, leads)
         self.ingest = Ingest(self.engine, self._now_ms, self.operator)
         self.refunds = Refunds(
-            self.engine, self.send_command, self._now_ms, self.operator.acquires
-        )
+            self.engine, self.send_command, self._now_ms, self.operator.acquires,
+            self.ingest.follower.refund_done,
+        )  # fmt: skip
         self._desk = Desk(self.engine, self.ingest, self._now_ms, self._connection.send)
         self._desk.patient = bool(group)
         self._desk.chores.append(self.refunds.tend)

@@ -133,7 +133,8 @@ class EndOfDay(Base):
 
 
 class Dispute(Base):
-    """A payment the cardholder's bank asks back. `state`: open, won, lost."""
+    """A payment the cardholder's bank asks back. `state`: open, won, lost; what is open or lost is
+    not refunded as well. `once`: of the form it came from."""
 
     __tablename__ = "disputes"
     id: Mapped[int] = mapped_column(big_integer, primary_key=True)
@@ -144,6 +145,20 @@ class Dispute(Base):
     note: Mapped[str] = mapped_column(Text, default="")
     opened_at: Mapped[int]
     closed_at: Mapped[int] = mapped_column(default=0)
+    once: Mapped[str] = mapped_column(String(36), default="")
+
+
+class ClosedTrouble(Base):
+    """What finance has seen to (troubles.py). `ref`: the row it is about; `mark`: a figure of it
+    that changes when it has come again, and shows it anew."""
+
+    __tablename__ = "closed_troubles"
+    code: Mapped[str] = mapped_column(String(40), primary_key=True)
+    ref: Mapped[str] = mapped_column(String(64), primary_key=True)
+    mark: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[int]
+    person: Mapped[str] = mapped_column(String(40))
+    note: Mapped[str] = mapped_column(Text)
 
 
 # -- chargers

@@ -4,6 +4,7 @@ MicroPython.
 
 from board.host_flash import FileFlash
 from firmware import refund_order
+from firmware.errors import CommandError
 from firmware.ledger import credit, refunds
 from firmware.ledger.ledger import Ledger
 from tests.pure.test_ledger_powercut import script
@@ -189,9 +190,10 @@ class Desk:
     def append(self, kind, **fields):
         self.ledger.append(kind, **fields)
 
-    def order(self, refund):
+    def order(self, refund, **more):
         args = {"refund": refund, "receipt": 1, "amount_minor": 1, "reason": "goodwill",
                 "operator": "anna"}  # fmt: skip
+        args.update(more)
         return refund_order.check(self, {"id": "c", "args": args})["detail"]
 
     def again(self, refund):
@@ -287,3 +289,15 @@ def test_there_is_no_vat_in_what_goes_back_beyond_the_bill():
     found = credit.lines(rows, 441, 0, 1000)
     assert found[3::4] == [441, 559] and found[4:] == [-1, 559, 0, 559]
     assert found[:4] == credit.lines(rows, 441, 0, 441)
+
+
+def test_an_order_for_another_flash_is_refused_and_not_written():
+    desk = Desk()
+    said = ""
+    try:
+        desk.order("R9", epoch=desk.ledger.epoch + 1)
+    except CommandError as error:
+        said = error.field
+    assert said == "epoch"
+    assert refund_order.find(desk.ledger, "R9") is None
+    assert desk.order("R9", epoch=desk.ledger.epoch) == "requested"

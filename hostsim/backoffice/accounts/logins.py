@@ -91,7 +91,10 @@ class Logins:
     def end(self, token: str) -> None:
         """Log out."""
         with writing(self._engine) as db:
-            db.execute(delete(Login).where(Login.token == _digest(token)))
+            login = db.get(Login, _digest(token))
+            if login is not None:
+                db.delete(login)
+                audit.note(db, now_ms(), login.person, "logged out", login.person)
 
 
 def now_ms() -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import refund_gone, refund_rules, refund_vat
 from hostsim.backoffice.invoices import document
 from hostsim.backoffice.invoices.document import (
     ADJUSTMENT,
@@ -18,8 +19,9 @@ from hostsim.backoffice.invoices.document import (
     SETTLES,
     STATEMENT,
 )
-from hostsim.backoffice.models import Refund, Session, writing
+from hostsim.backoffice.models import Refund, RefundOrder, Session, writing
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.rules import ABOVE
 from hostsim.backoffice.tables import Invoice, InvoiceChain, Todo
 
 _COUNTS = {
@@ -68,8 +70,25 @@ def issue_credit_note(db: Db, refund: Refund, operator: Operator, now_ms: int) -
         return None
     session = db.get_one(Session, refund.session_id)
     original = json.loads(invoice.document)
+    _by_lines(db, session, refund, original)
     text = document.credit_note(original, refund, operator, _date(refund.done_at, now_ms))
     return _append(db, session, text, refund.id)
+
+
+def _by_lines(db: Db, session: Session, refund: Refund, original: dict[str, Any]) -> None:
+    """The VAT of a refund where lines of the bill were chosen, now or before (refund_vat.py), or
+    the charger had no word in it."""
+    orders = {
+        order.refund: order.lines
+        for order in db.scalars(select(RefundOrder).where(RefundOrder.session_id == session.id))
+    }
+    ours = refund.command == refund_gone.OWN or any(orders.values())
+    if not ours or refund.reason == ABOVE:  # nothing of the bill
+        return
+    chosen = refund_rules.by_rate(session.lines, orders.get(refund.refund, []))
+    before = refund_rules.credited(db, session.id)
+    refund.lines = refund_vat.split(original["vat"], before, refund.amount_minor, chosen)
+    refund.net_minor, refund.vat_minor = sum(refund.lines[1::4]), sum(refund.lines[2::4])
 
 
 def find(db: Db, session_id: int) -> Invoice | None:

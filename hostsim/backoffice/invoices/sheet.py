@@ -96,7 +96,11 @@ def _facts(d: dict[str, Any], language: str) -> tuple[Row, ...]:
     rows = [("number", d["number"]), ("date", at(d["issued_at"]))]
     if d["kind"] in BACK:
         original = "original_on_account" if d["kind"] in NO_TAX else "original"
-        rows += [(original, d["original"]), ("reason", d["reason"]), ("way", d["way"])]
+        rows += [
+            (original, d["original"]),
+            ("reason", texts.coded("reason", d["reason"], language)),
+            ("way", texts.coded("way", d["way"], language)),
+        ]
     rows += [
         ("receipt", f"{d['charger']}-{d['receipt_no']}"),
         ("charger", f"{d['charger']}, {connector} {d['connector']}"),

@@ -69,7 +69,25 @@ WORDS: dict[str, tuple[str, str, str]] = {
     "paid_rfid": ("on account", "auf Rechnung", "sur compte"),
     "helpline": ("Help", "Hilfe", "Assistance"),
     "reason": ("Reason", "Grund", "Motif"),
+    "reason_goodwill": ("Goodwill", "Kulanz", "Geste commercial"),
+    "reason_fault": ("Fault of the charger", "Störung des Ladepunkts", "Panne de la borne"),
+    "reason_not_delivered": ("Not delivered", "Nicht geliefert", "Non livré"),
+    "reason_price": ("Wrong price", "Falscher Preis", "Prix erroné"),
+    "reason_duplicate": ("Paid twice", "Doppelt bezahlt", "Payé deux fois"),
+    "reason_fraud": ("Misuse of the card", "Missbrauch der Karte", "Utilisation frauduleuse"),
+    "reason_above_price": (
+        "Taken above the price", "Mehr als der Preis abgebucht", "Débité au-delà du prix",
+    ),
+    "reason_other": ("Other", "Sonstiges", "Autre"),
     "way": ("Paid back by", "Erstattung über", "Remboursé par"),
+    "way_reversal": (
+        "reversal at the card terminal", "Storno am Kartenterminal",
+        "annulation au terminal de paiement",
+    ),
+    "way_card": ("credit to the card", "Gutschrift auf die Karte", "crédit sur la carte"),
+    "way_acquirer": ("your card's bank", "die Bank Ihrer Karte", "la banque de votre carte"),
+    "way_gateway": ("the online payment", "die Online-Zahlung", "le paiement en ligne"),
+    "way_account": ("the monthly account", "das Monatskonto", "le compte mensuel"),
     "online": (
         "This document online", "Dieses Dokument online", "Ce document en ligne",
     ),
@@ -142,6 +160,12 @@ def word(key: str, language: str) -> str:
     """The word, or the key itself where there is none."""
     found = WORDS.get(key)
     return found[_ORDER.index(language)] if found else key
+
+
+def coded(kind: str, code: str, language: str) -> str:
+    """The word for a reason's or way's code; a code that is none of these as it is."""
+    found = word(f"{kind}_{code}", language)
+    return code.replace("_", " ") if found == f"{kind}_{code}" else found
 
 
 def choose(*wishes: str) -> str:

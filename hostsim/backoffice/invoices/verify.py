@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.invoices import document
-from hostsim.backoffice.models import Payment, Session
+from hostsim.backoffice.models import Payment, Refund, Session
 from hostsim.backoffice.tables import Invoice, InvoiceChain
 
 _COLUMNS = "position kind number receipt_no issued_at currency total_minor net_minor vat_minor"
@@ -49,6 +49,7 @@ def verify(engine: Engine, saved: dict[str, list[Any]] | None = None) -> Verdict
         for name in sorted(set(saved or {}) - named):
             verdict.faults.append(f"{name}: its documents were saved once and are gone")
         verdict.faults += _unbilled(db)
+        verdict.faults += _uncredited(db)
     return verdict
 
 
@@ -129,3 +130,18 @@ def _unbilled(db: Db) -> list[str]:
         .limit(20)
     )
     return [f"{charger}: receipt {number} has no invoice" for charger, number in db.execute(query)]
+
+
+def _uncredited(db: Db) -> list[str]:
+    """Refunds that were done have a credit note each, as captures have their invoice."""
+    query = (
+        select(Refund.charger, Session.receipt_no, Refund.refund)
+        .join(Session, Session.id == Refund.session_id)
+        .outerjoin(Invoice, Invoice.refund_id == Refund.id)
+        .where(Refund.state == "done", Session.receipt_no > 0, Invoice.id.is_(None))
+        .limit(20)
+    )
+    return [
+        f"{charger}: refund {refund} of receipt {number} has no credit note"
+        for charger, number, refund in db.execute(query)
+    ]

@@ -15,9 +15,9 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from hostsim.backoffice import amounts
 from hostsim.backoffice.bills import paper
 from hostsim.backoffice.bills.desk import BillError
-from hostsim.backoffice.invoices import find
 from hostsim.backoffice.invoices import texts as formats
 from hostsim.backoffice.pages.pay import in_words, method_of, to_page
 from hostsim.backoffice.pages.shell import (
@@ -46,8 +46,8 @@ def listed(request: Request, shell: Desk, caller: Finance) -> Response:
 def terms_in(form: Form, shell: Shell, account: str) -> tuple[int, int]:
     """Limit in minor units and days to pay, as a form has them. Raises BillError."""
     known = next((a for a in shell.office.bills.accounts() if a["account"] == account), None)
-    currency = known["currency"] if known is not None else "EUR"
-    limit = find.parse_amount(form.text("limit", 1, 20), currency)
+    currency = known["currency"] if known is not None else shell.operator.currency
+    limit = amounts.parse(form.text("limit", 1, 20), currency)
     if limit is None:
         raise BillError("limit: must be an amount, 0 for none")
     days = form.text("pay_days", 1, 12)

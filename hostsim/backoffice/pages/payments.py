@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
-from hostsim.backoffice import payments
+from hostsim.backoffice import amounts, disputes, payments, views
 from hostsim.backoffice.fourth import compare
 from hostsim.backoffice.fourth.found import Comparison
 from hostsim.backoffice.gateways.base import GatewayError
-from hostsim.backoffice.invoices.find import parse_amount
+from hostsim.backoffice.pages.sessions import one_session
 from hostsim.backoffice.pages.shell import (
     Before,
     Caller,
@@ -52,14 +52,21 @@ def listed(
 
 @routes.post("/sessions/{identity}/disputes")
 def dispute(request: Request, shell: Desk, form: FinanceForm, identity: Id) -> Response:
-    amount = parse_amount(form.text("amount"))
+    office = shell.office
+    session = views.session(office.engine, identity)
+    amount = amounts.parse(form.text("amount"), session["currency"]) if session else None
+    text = form.text("note", most=500)
     try:
-        payments.dispute(
-            shell.office.engine, form.caller.name, identity, amount, form.text("reference"),
-            form.text("note", most=500), shell.office.now_ms(),
+        for name, why in form.errors.items():
+            raise disputes.PaymentError(name, why)
+        disputes.note(
+            office.engine, form.caller.name, identity, amount, form.text("reference"), text,
+            office.now_ms(), form.text("once")[:36],
         )  # fmt: skip
-    except payments.PaymentError as exc:
-        return back(request, f"sessions/{identity}", f"Not taken. {exc}.")
+    except disputes.PaymentError as exc:
+        values = {name: form.text(name) for name in ("amount", "reference", "note")}
+        more = {"errors": {exc.field: exc.why}, "values": values}
+        return one_session(request, shell, form.caller, identity, 422, **more)
     return back(request, f"sessions/{identity}", "The dispute is noted.")
 
 
@@ -67,10 +74,10 @@ def dispute(request: Request, shell: Desk, form: FinanceForm, identity: Id) -> R
 def close(request: Request, shell: Desk, form: FinanceForm, identity: Id) -> Response:
     won = form.text("outcome") == "won"
     try:
-        session = payments.close_dispute(
+        session = disputes.close(
             shell.office.engine, form.caller.name, identity, won, shell.office.now_ms()
         )
-    except payments.PaymentError as exc:
+    except disputes.PaymentError as exc:
         return back(request, "payments", f"Not changed. {exc}.")
     return back(request, f"sessions/{session}", "The dispute is closed.")
 

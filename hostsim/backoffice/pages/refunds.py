@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
-from hostsim.backoffice import figures, payments, refund_desk, views
+from hostsim.backoffice import amounts, figures, payments, refund_desk, views
 from hostsim.backoffice.accounts.logins import Caller
-from hostsim.backoffice.invoices.find import parse_amount
 from hostsim.backoffice.pages.shell import (
     Desk,
     FinanceForm,
@@ -25,6 +25,7 @@ from hostsim.backoffice.refund_desk import DeskError, RefundDesk
 
 routes = APIRouter()
 _FOUND = 20
+_ONCE = re.compile("[A-Za-z0-9][A-Za-z0-9-]{0,35}")  # as an id in an address
 _STATES = ("requested", "approved", "sent", "done", "refused", "failed")
 
 
@@ -71,7 +72,8 @@ def _asking(
         "reasons": refund_desk.REASONS,
         "what": refund_desk.WHAT,
         "once": str(uuid.uuid4()),
-        "limit": shell.operator.approve_above_minor,
+        "given": shell.office.refunds.lines_back(identity),
+        "limit": shell.operator.alone_minor(session["currency"]),
         "values": {"what": "all"},
     }
     return shell.page(request, "refund_ask.html", caller, context | more, status)
@@ -79,11 +81,16 @@ def _asking(
 
 @routes.post("/sessions/{identity}/refund")
 def asked(request: Request, shell: Desk, form: SupportForm, identity: Id) -> Response:
-    lines = [int(text) for text in form.many("line") if text.isdecimal() and len(text) < 6]
+    lines = [int(text) for text in form.many("line") if re.fullmatch("[0-9]{1,5}", text)]
+    session = views.session(shell.office.engine, identity)
+    amount = amounts.parse(form.text("amount"), session["currency"]) if session else None
+    once = form.text("once")
     try:
+        if once and not _ONCE.fullmatch(once):
+            raise DeskError("what", "this is not our form; please reload it")
         refund, waits = RefundDesk(shell.office).ask(
-            form.caller, identity, form.text("what"), parse_amount(form.text("amount")), lines,
-            form.text("reason"), form.text("card") == "yes", form.text("once", most=36),
+            form.caller, identity, form.text("what"), amount, lines, form.text("reason"),
+            form.text("card") == "yes", once,
         )  # fmt: skip
     except DeskError as exc:
         values = {name: form.text(name) for name in ("what", "amount", "reason", "card")}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from hostsim.backoffice import cdr, figures, payments, views
+from hostsim.backoffice import cdr, disputes, figures, payments, views
+from hostsim.backoffice.accounts.logins import Caller
 from hostsim.backoffice.invoices import find
 from hostsim.backoffice.pages.shell import HEADERS, Before, Desk, Id, Shell, Viewer
 from hostsim.backoffice.refund_desk import RefundDesk
@@ -44,6 +46,13 @@ def sessions(
 
 @routes.get("/sessions/{identity}")
 def session(request: Request, shell: Desk, caller: Viewer, identity: Id) -> Response:
+    return one_session(request, shell, caller, identity)
+
+
+def one_session(
+    request: Request, shell: Shell, caller: Caller, identity: int, status: int = 200, **more: Any
+) -> Response:
+    """The page of a session; `more`: of a form on it that was refused."""
     one = _found(shell, identity)
     context = {
         "s": one,
@@ -51,11 +60,12 @@ def session(request: Request, shell: Desk, caller: Viewer, identity: Id) -> Resp
         "vat": figures.vat_table(one),
         "documents": find.by_session(shell.office.engine, identity),
         "life": payments.life(shell.office.engine, one),
-        "disputes": payments.disputes(shell.office.engine, identity),
+        "disputes": disputes.of_session(shell.office.engine, identity),
         "orders": RefundDesk(shell.office).of_session(one) if one["receipt_no"] else [],
+        "once": str(uuid.uuid4()),
         "finished": one["state"] in ("priced", "captured"),
     }
-    return shell.page(request, "session.html", caller, context)
+    return shell.page(request, "session.html", caller, context | more, status)
 
 
 @routes.get("/sessions/{identity}/cdr.json")

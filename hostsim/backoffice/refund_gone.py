@@ -1,0 +1,54 @@
+"""Refunds of sessions that their charger does not know any more, for its flash was replaced since:
+its receipt numbers have begun again, so no command may name one of before.
+
+They are given back by whoever took the money (the acquirer, the gateway, the account) with the
+references the books here have, and end here: `Refund.command` is OWN instead of a command's id.
+The same goes for one that was handed over by the old flash and is answered now.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.models import Charger, Command, Refund, RefundOrder, Session
+from hostsim.backoffice.rules import ELSEWHERE
+
+OWN = "back office"
+_ACQUIRER, _ACCOUNT, _GATEWAY = "acquirer", "account", "gateway"
+
+
+def gone(db: Db, session: Session) -> bool:
+    """Whether the charger uses another flash than the one this session is in."""
+    charger = db.get(Charger, session.charger)
+    return charger is not None and charger.epoch not in (0, session.epoch)
+
+
+def may_begin(db: Db, order: RefundOrder, now_ms: int) -> bool:
+    """Whether no command of this order can work any more: none was sent, the charger refused it,
+    or it has expired."""
+    command = db.get(Command, order.command) if order.command else None
+    if command is None:
+        return True
+    return command.state != "ok" and (command.state != "sent" or command.expires_at < now_ms)
+
+
+def hand_over(db: Db, order: RefundOrder, session: Session, now_ms: int) -> Refund:
+    """The order is with who took the money."""
+    how = session.payment.how
+    way = _ACCOUNT if how == _ACCOUNT else _GATEWAY if how in ELSEWHERE else _ACQUIRER
+    word = Refund(
+        charger=session.charger, epoch=session.epoch, refund=order.refund, state="sent",
+        amount_minor=order.amount_minor, receipt_no=session.receipt_no, operator=order.operator,
+        way=way, reason=order.reason, command=OWN, asked_at=now_ms, sent_at=now_ms,
+    )  # fmt: skip
+    session.refunds.append(word)
+    return word
+
+
+def close(order: RefundOrder, word: Refund, now_ms: int) -> bool:
+    """The answer is the end of it; whether it was paid."""
+    paid = order.acquirer == "accepted"
+    word.state, word.done_at = "done" if paid else "failed", now_ms
+    if not paid:
+        word.text = "acquirer_refused"
+    return paid
