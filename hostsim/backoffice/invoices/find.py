@@ -4,38 +4,78 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import figures
-from hostsim.backoffice.invoices.document import SETTLES
+from hostsim.backoffice.invoices.document import INVOICE, SETTLES, STATEMENT
+from hostsim.backoffice.invoices.document import number as numbered
+from hostsim.backoffice.models import Charger, Session
 from hostsim.backoffice.tables import Invoice
 
-_AMOUNT = re.compile(r"\s*[A-Za-z€$£]{0,4}\s*(\d[\d.,]*)\s*[A-Za-z€$£]{0,4}\s*")
-_RECEIPT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_.-]{0,31})-I?0*(\d{1,9})\s*")
+_RECEIPT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_.-]{0,31})-([ISis]?)0*([0-9]{1,9})\s*")
+_MINUTE_MS = 60_000
 
 
-def receipt(charger: str, receipt_no: int, total_minor: int) -> tuple[Any, ...]:
-    """The condition for the invoice of a receipt."""
-    return (
-        Invoice.charger == charger,
-        Invoice.receipt_no == receipt_no,
-        Invoice.total_minor == total_minor,
-        Invoice.kind.in_(SETTLES),
+@dataclass(frozen=True)
+class Bill:
+    """An invoice or statement. A charger whose flash was replaced gives a receipt's number again,
+    so only `flash` (its epoch) makes number and total somebody's."""
+
+    charger: str
+    receipt_no: int
+    total_minor: int
+    flash: int
+    session_id: int
+    currency: str
+    start_at: int
+    end_at: int
+
+    def goes_on_at(self, at_ms: int) -> bool:
+        """Whether the car was there in that minute."""
+        if not self.start_at:
+            return False
+        return self.start_at // _MINUTE_MS <= at_ms // _MINUTE_MS <= self.end_at // _MINUTE_MS
+
+
+def bills(
+    engine: Engine, charger: str, number: int, total_minor: int | None = None, letter: str = ""
+) -> list[Bill]:
+    """Those with this receipt's number, newest first; `letter` I or S: with that number of an
+    invoice or statement. The charger's name as anybody writes it."""
+    names = select(Charger.name).where(func.lower(Charger.name) == charger.lower())
+    query = (
+        select(Invoice, Session)
+        .join(Session, Session.id == Invoice.session_id)
+        .where(Invoice.charger.in_(names), Invoice.kind.in_(SETTLES))
+        .order_by(Invoice.id.desc())
     )
-
-
-def by_receipt(
-    engine: Engine, charger: str, receipt_no: int, total_minor: int
-) -> list[dict[str, Any]]:
-    """The invoice and its credit notes; [] when number and amount are nobody's."""
+    if not letter:
+        query = query.where(Invoice.receipt_no == number)
+    if total_minor is not None:
+        query = query.where(Invoice.total_minor == total_minor)
     with Db(engine) as db:
-        query = select(Invoice).where(*receipt(charger, receipt_no, total_minor))
-        found = db.scalars(query.order_by(Invoice.id.desc())).first()
-        return _family(db, found.session_id) if found is not None else []
+        if letter:
+            kind = STATEMENT if letter.upper() == "S" else INVOICE
+            numbers = [numbered(name, kind, number) for name in db.scalars(names)]
+            query = query.where(Invoice.number.in_(numbers))
+        return [
+            Bill(
+                row.charger, row.receipt_no, row.total_minor, session.epoch, session.id,
+                row.currency, session.start_at, session.end_at,
+            )
+            for row, session in db.execute(query).unique()
+        ]  # fmt: skip
+
+
+def link(family: list[dict[str, Any]]) -> str:
+    """Where the driver finds a session's documents, under the pages' address: for this session
+    alone, whatever numbers its charger has given since."""
+    first = family[0]
+    flash = first["document"]["epoch"]
+    return f"r/{first['charger']}/{first['receipt_no']}/{first['total_minor']}?flash={flash}"
 
 
 def by_session(engine: Engine, session_id: int) -> list[dict[str, Any]]:
@@ -66,25 +106,11 @@ def newest(
         return [_dict(row) for row in db.scalars(query)]
 
 
-def parse_receipt(text: str) -> tuple[str, int] | None:
-    """Charger and number of FC-0001-12; None when it is not one."""
+def parse_receipt(text: str) -> tuple[str, int, str] | None:
+    """Charger, number and letter (I: an invoice's, S: a statement's, "": a receipt's) of
+    FC-0001-12 or FC-0001-I000012; None when it is none of these."""
     match = _RECEIPT.fullmatch(text)
-    return (match[1], int(match[2])) if match else None
-
-
-def parse_amount(text: str, currency: str = "EUR") -> int | None:
-    """Minor units of 12.30, 12,30, 1.234,50 or 12.30 EUR; None when it is not an amount."""
-    match = _AMOUNT.fullmatch(text)
-    if match is None:
-        return None
-    digits = match[1]
-    whole, part = digits, ""
-    if point := re.search(r"[.,](\d{1,2})$", digits):
-        whole, part = digits[: point.start()], point[1]
-    whole = re.sub(r"[.,]", "", whole)
-    if not whole or len(whole) > 9:
-        return None
-    return int(Decimal(f"{whole}.{part or 0}").scaleb(figures.exponent(currency)))
+    return (match[1], int(match[3]), match[2].upper()) if match else None
 
 
 def _family(db: Db, session_id: int) -> list[dict[str, Any]]:

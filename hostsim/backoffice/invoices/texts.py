@@ -133,6 +133,21 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Der Betrag muss eine Zahl sein wie 12,30.",
         "Le montant doit être un nombre comme 12,30.",
     ),
+    "when": ("When did you charge?", "Wann haben Sie geladen?", "Quand avez-vous rechargé ?"),
+    "when_why": (
+        "Several receipts have this number and amount. Give a time between start and end.",
+        "Mehrere Belege haben diese Nummer und diesen Betrag. Nennen Sie eine Zeit zwischen Beginn"
+        " und Ende.",
+        "Plusieurs reçus ont ce numéro et ce montant. Indiquez une heure entre le début et la"
+        " fin.",
+    ),
+    "when_day": ("Day", "Tag", "Jour"),
+    "when_time": ("Time", "Uhrzeit", "Heure"),
+    "when_none": (
+        "None of them was then. Please ask the helpline.",
+        "Keiner davon war dann. Bitte fragen Sie die Hilfe.",
+        "Aucun à ce moment. Veuillez contacter l'assistance.",
+    ),
     "wait": (
         "Too many tries. Please wait a minute.",
         "Zu viele Versuche. Bitte warten Sie eine Minute.",

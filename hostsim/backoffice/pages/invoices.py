@@ -84,4 +84,4 @@ def invoice(
 def _link(shell: Shell, request: Request, one: dict[str, Any], code: str) -> str:
     """A credit note leads to its invoice's address."""
     family = find.by_session(shell.office.engine, one["session_id"])
-    return link_of(shell, request, family[0], code)
+    return link_of(shell, request, family, code)

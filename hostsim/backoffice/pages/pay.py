@@ -20,7 +20,7 @@ from hostsim.backoffice import figures
 from hostsim.backoffice.gateways.base import Forged, GatewayError
 from hostsim.backoffice.invoices import find, sheet
 from hostsim.backoffice.invoices import texts as formats
-from hostsim.backoffice.pages.public import qr_svg
+from hostsim.backoffice.pages.public import link_of, qr_svg
 from hostsim.backoffice.pages.shell import HEADERS, Desk, Shell, back, read_form
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import pays, texts
@@ -292,14 +292,15 @@ def _policy(phone: PayDesk) -> str:
     )
 
 
-def _bill(request: Request, shell: Shell, bill: tuple[str, int, int], code: str) -> dict[str, Any]:
+def _bill(request: Request, shell: Shell, session_id: int, code: str) -> dict[str, Any]:
     """The invoice and its credit notes, as behind the receipt's own code."""
-    documents = find.by_receipt(shell.office.engine, *bill)
-    path = f"r/{bill[0]}/{bill[1]}/{bill[2]}"
+    documents = find.by_session(shell.office.engine, session_id)
+    path, _, query = find.link(documents).partition("?") if documents else ("", "", "")
     return {
         "sheets": [sheet.sheet(one["document"], code) for one in documents],
         "receipt_path": path,
-        "qr": qr_svg(f"{shell.base(request)}/{path}?lang={code}"),
+        "query": query,
+        "qr": qr_svg(link_of(shell, request, documents, code)) if documents else "",
     }
 
 

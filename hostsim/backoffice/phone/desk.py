@@ -201,7 +201,7 @@ class PayDesk:
 
     def follow(self, token: str) -> dict[str, Any] | None:
         """Where a payment stands; None for an address of nobody. `figures`: of the running
-        session; `invoice`: (charger, receipt_no, total) when there is one."""
+        session; `invoice`: of which session, when there is one."""
         pay = pays.by_page(self.office.engine, token)
         if pay is None:
             return None
@@ -217,8 +217,7 @@ class PayDesk:
             if session is not None:
                 found["session"] = {"state": session.state, "reason": session.stop_reason}
                 if session.state == "captured" and session.receipt_no:
-                    bill = (session.charger, session.receipt_no, session.total_minor)
-                    found["invoice"] = bill
+                    found["invoice"] = session.id
                 figures = charger.figures if charger is not None else {}
                 if figures.get("session") == session.sess and session.state not in (
                     "captured", "cancelled", "declined",

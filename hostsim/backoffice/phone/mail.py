@@ -62,11 +62,10 @@ class Mail:
             session = db.get(Session, pay.session_id)
             if session is None or not session.receipt_no:
                 return False
-            bill = (session.charger, session.receipt_no, session.total_minor)
-        documents = find.by_receipt(self._engine, *bill)
+        documents = find.by_session(self._engine, pay.session_id)
         if not documents:
             return False
-        link = f"{self._operator.public_url}/r/{bill[0]}/{bill[1]}/{bill[2]}?lang={pay.language}"
+        link = f"{self._operator.public_url}/{find.link(documents)}&lang={pay.language}"
         link = link if self._operator.public_url else ""
         message = self._message(pay, documents[0]["number"], link)
         shown = sheet.sheet(documents[0]["document"], pay.language)
