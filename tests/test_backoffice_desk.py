@@ -4,6 +4,7 @@ and their logs, tariffs from the editor to the charger."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,10 +76,82 @@ def test_what_is_wrong_comes_first(office: BackOffice) -> None:
     strict = Operator(hold_open_h=10)
     rows = payments.wrong(office.engine, strict, NOW_MS)
     assert [row["code"] for row in rows] == [
-        "end of day differs", "capture failing", "hold open too long",
+        "capture failing", "end of day differs", "hold open too long",
     ]  # fmt: skip
     page = text_of(Visitor(office).log_in("viewer").get("/payments").text)
     assert "To look at first (2)" in page and "the terminal refused 1 times" in page
+
+
+def many_troubles() -> Ledger:
+    """Sixty ends of day that differ, then a capture that fails."""
+    ledger = Ledger()
+    for _ in range(60):
+        ledger.put("end_of_day", count=0, terminal_minor=5, ledger_minor=4, result="differs")
+    ledger.hold(1)
+    ledger.authorised(1)
+    ledger.energising(1)
+    ledger.priced(1)
+    ledger.put("settle_failed", sess=1, attempt=1, code=98, text="")
+    return ledger
+
+
+def test_old_trouble_hides_no_new_and_all_of_it_is_reached(office: BackOffice) -> None:
+    fill(office, many_troubles())
+    viewer = Visitor(office).log_in("viewer")
+    page = text_of(viewer.get("/payments").text)
+    assert "To look at first (61)" in page
+    assert page.index("capture failing") < page.index("end of day differs")
+    seen: list[str] = []
+    path = "/payments/troubles/days"
+    while path:
+        html = viewer.get(path).text
+        seen += re.findall("end of day differs", text_of(html))
+        older = re.search(r'href="([^"]+)">Older', html)
+        path = older[1] if older else ""
+    assert len(seen) == 60
+    assert viewer.get("/payments/troubles/nothing").status_code == 404
+
+
+def test_finance_closes_what_is_wrong_with_a_note(office: BackOffice) -> None:
+    ledger = many_troubles()
+    fill(office, ledger)
+    finance = Visitor(office).log_in("finance", "ann")
+    page = "/payments/troubles/days"
+    assert "end of day differs" in finance.get(page).text
+    fields = {"ref": "60", "mark": "0", "note": "a test sale of the technician's"}
+    assert "Closed." in finance.submit(page, f"{page}/close", **fields)
+    assert "it is closed already" in finance.submit(page, f"{page}/close", **fields)
+    empty = finance.submit(page, f"{page}/close", **(fields | {"note": " "}))
+    assert "the note must have" in empty
+    assert "To look at first (60)" in text_of(finance.get("/payments").text)
+    log = text_of(finance.get("/audit").text)
+    assert "closed: ends of day that differ" in log and "a test sale of the technician's" in log
+    failing = {"ref": "1", "mark": "1", "note": "seen"}
+    finance.submit(page, "/payments/troubles/captures/close", **failing)
+    assert "capture failing" not in finance.get("/payments").text
+    ledger.put("settle_failed", sess=1, attempt=2, code=98, text="")
+    fill(office, ledger)
+    assert "capture failing" in finance.get("/payments").text, "it came again"
+    support = Visitor(office).log_in("support")
+    support.submit("/", f"{page}/close", **fields)
+    assert support.status == 403
+
+
+def test_a_failed_refund_and_a_refused_record_are_closed_too(office: BackOffice) -> None:
+    ledger = paid()
+    ledger.refund_asked("R1", 1, 19)
+    ledger.put("refund_failed", refund="R1", sess=1, code=5, text="no", amount_minor=19,
+               way="card", state="failed")  # fmt: skip
+    ledger.captured(1)
+    fill(office, ledger)
+    finance = Visitor(office).log_in("finance")
+    page = text_of(finance.get("/payments").text)
+    assert "refund failed" in page and "totals differ" in page
+    problem = str(office.problems()[0]["id"])
+    for kind, ref in (("refunds", "1"), ("totals", problem)):
+        path = f"/payments/troubles/{kind}"
+        finance.submit("/payments", f"{path}/close", ref=ref, mark="0", note="paid in cash")
+    assert "Nothing is wrong" in finance.get("/payments").text and office.problems() == []
 
 
 def test_nothing_wrong_is_said_too(office: BackOffice) -> None:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
+from sqlalchemy import Engine, and_, func, select
 from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import selectinload
 
-from hostsim.backoffice import disputes, unproven, views
+from hostsim.backoffice import disputes, troubles, unproven, views
 from hostsim.backoffice.models import (
     Payment,
-    Problem,
     Record,
-    Refund,
     RefundOrder,
     Session,
 )
@@ -52,153 +50,9 @@ STATES = ("asked", "authorised", "declined", "captured", "cancelled", disputes.D
 
 
 def wrong(engine: Engine, operator: Operator, now_ms: int) -> list[dict[str, Any]]:
-    """What finance should look at, worst first: code, what, session (id or 0), charger, at,
-    amount_minor, currency, detail."""
-    with Db(engine) as db:
-        found = [
-            *_terminals(db),
-            *unproven.wrong(db),
-            *_sessions(db, "capture failing", _failing(), "the terminal refused {failures} times"),
-            *phone.wrong(db),
-            *_contradictions(db),
-            *_sessions(
-                db,
-                "hold open too long",
-                _long_open(now_ms - operator.hold_open_h * _HOUR_MS),
-                "{state} since then",
-            ),
-            *_refunds(db),
-            *_disputes(db),
-        ]
-    return found
-
-
-def _failing() -> ColumnElement[bool]:
-    return and_(Payment.failures > 0, Payment.state == "authorised")
-
-
-def _long_open(before_ms: int) -> ColumnElement[bool]:
-    return and_(
-        Payment.state.in_(("asked", "authorised")),
-        Payment.failures == 0,
-        Session.opened_at < before_ms,
-        Session.opened_at > 0,
-    )
-
-
-def _sessions(
-    db: Db, code: str, condition: ColumnElement[bool], detail: str
-) -> list[dict[str, Any]]:
-    query = select(Session).join(Payment).where(condition).order_by(Session.id.desc()).limit(_FAR)
-    return [
-        {
-            "code": code,
-            "session": row.id,
-            "charger": row.charger,
-            "at": row.opened_at,
-            "amount_minor": row.payment.authorised_minor or row.payment.hold_minor,
-            "currency": row.currency,
-            "detail": detail.format(
-                failures=row.payment.failures,
-                state=row.payment.state,
-            ),
-        }
-        for row in db.scalars(query)
-    ]
-
-
-def _terminals(db: Db) -> list[dict[str, Any]]:
-    query = (
-        select(EndOfDay)
-        .where(
-            or_(
-                EndOfDay.terminal_minor != EndOfDay.ledger_minor,
-                EndOfDay.ledger_minor != EndOfDay.books_minor,
-            ),
-            EndOfDay.result != "late",  # with the day before in it, the charger says
-        )
-        .order_by(EndOfDay.id.desc())
-        .limit(_FAR)
-    )
-    return [
-        {
-            "code": "end of day differs",
-            "session": 0,
-            "charger": row.charger,
-            "at": row.at,
-            "amount_minor": row.terminal_minor - row.books_minor,
-            "currency": "",
-            "detail": f"terminal {row.terminal_minor}, charger's ledger {row.ledger_minor},"
-            f" books here {row.books_minor} ({row.result})",
-        }
-        for row in db.scalars(query)
-    ]
-
-
-def _contradictions(db: Db) -> list[dict[str, Any]]:
-    """Captures that are not the price, refunds beyond it: the books refuse such records."""
-    query = (
-        select(Problem)
-        .where(Problem.open, Problem.code == "impossible")
-        .order_by(Problem.id.desc())
-        .limit(_FAR)
-    )
-    return [
-        {
-            "code": "totals differ",
-            "session": 0,
-            "charger": row.charger,
-            "at": row.at,
-            "amount_minor": 0,
-            "currency": "",
-            "detail": row.detail,
-        }
-        for row in db.scalars(query)
-    ]
-
-
-def _refunds(db: Db) -> list[dict[str, Any]]:
-    query = (
-        select(Refund, Session.currency)
-        .join(Session, Session.id == Refund.session_id)
-        .where(Refund.state == "failed")
-        .order_by(Refund.id.desc())
-        .limit(_FAR)
-    )
-    return [
-        {
-            "code": "refund failed",
-            "session": refund.session_id,
-            "charger": refund.charger,
-            "at": refund.done_at,
-            "amount_minor": refund.amount_minor,
-            "currency": currency,
-            "detail": f"{refund.way}, code {refund.code} {refund.text}".strip(),
-        }
-        for refund, currency in db.execute(query)
-    ]
-
-
-def _disputes(db: Db) -> list[dict[str, Any]]:
-    query = (
-        select(Dispute, Session.charger, Session.currency)
-        .join(Session, Session.id == Dispute.session_id)
-        .where(Dispute.state == "open")
-        .order_by(Dispute.id.desc())
-        .limit(_FAR)
-    )
-    return [
-        {
-            "code": "disputed",
-            "session": dispute.session_id,
-            "charger": charger,
-            "at": dispute.opened_at,
-            "amount_minor": dispute.amount_minor,
-            "currency": currency,
-            "detail": f"{dispute.reference} {dispute.note}".strip(),
-        }
-        for dispute, charger, currency in db.execute(query)
-    ]
+    """The newest of each kind of trouble, the most severe kind first (troubles.py)."""
+    found = troubles.groups(engine, operator, now_ms, _FAR)
+    return [row for group in found for row in group["rows"]]
 
 
 def listed(

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import figures
 from hostsim.backoffice.models import Record, Session
 from hostsim.backoffice.tables import EndOfDay
 
-_FAR = 200
 NOT_PROVEN = ("differs", "unseen")
 """Results of an end of day that prove nothing of the single captures in it."""
 
@@ -23,12 +23,9 @@ def lost_answer(captured: Record) -> bool:
 
 
 def wrong(db: Db) -> list[dict[str, Any]]:
-    """As hostsim.backoffice.payments.wrong: those that an end of day did not prove."""
+    """Those that an end of day did not prove, newest first, as troubles.Row."""
     query = (
-        select(EndOfDay)
-        .where(EndOfDay.result.in_(NOT_PROVEN))
-        .order_by(EndOfDay.id.desc())
-        .limit(_FAR)
+        select(EndOfDay).where(EndOfDay.result.in_(NOT_PROVEN)).order_by(EndOfDay.id.desc())
     )
     return [found for day in db.scalars(query) for found in _of_day(db, day)]
 
@@ -60,16 +57,20 @@ def _of_day(db: Db, day: EndOfDay) -> list[dict[str, Any]]:
                 Session.sess == record.payload["sess"],
             )
         ).first()
+        currency = session.currency if session else ""
         found.append(
             {
                 "code": "capture not proven",
+                "ref": str(record.id),
+                "mark": 0,
                 "session": session.id if session else 0,
                 "charger": day.charger,
                 "at": record.at,
                 "amount_minor": record.payload["captured_minor"],
-                "currency": session.currency if session else "",
+                "currency": currency,
                 "detail": "the terminal's answer was lost, and its end of day has"
-                f" {day.terminal_minor} for {day.ledger_minor} ({day.result}): see its journal",
+                f" {figures.money(day.terminal_minor, currency)} for"
+                f" {figures.money(day.ledger_minor, currency)} ({day.result}): see its journal",
             }
         )
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
-from hostsim.backoffice import amounts, disputes, payments, views
+from hostsim.backoffice import amounts, disputes, payments, troubles, views
 from hostsim.backoffice.fourth import compare
 from hostsim.backoffice.fourth.found import Comparison
 from hostsim.backoffice.gateways.base import GatewayError
@@ -24,6 +24,7 @@ from hostsim.backoffice.pages.shell import (
 
 routes = APIRouter()
 _PAGE = 50
+_SHOWN = 5
 
 
 @routes.get("/payments")
@@ -40,7 +41,7 @@ def listed(
     rows = payments.listed(office.engine, _PAGE + 1, before, state, charger.strip(), find.strip())
     context = {
         "here": "payments",
-        "wrong": payments.wrong(office.engine, shell.operator, office.now_ms()),
+        "groups": troubles.groups(office.engine, shell.operator, office.now_ms(), _SHOWN),
         "payments": rows[:_PAGE],
         "older": rows[_PAGE - 1]["id"] if len(rows) > _PAGE else 0,
         "states": payments.STATES,
@@ -48,6 +49,46 @@ def listed(
         "values": {"state": state, "charger": charger, "find": find},
     }
     return shell.page(request, "payments.html", caller, context)
+
+
+@routes.get("/payments/troubles/{kind}")
+def of_kind(
+    request: Request,
+    shell: Desk,
+    caller: Viewer,
+    kind: str,
+    skip: int = Query(0, ge=0, le=10**9),
+) -> Response:
+    """All of one kind of what is wrong."""
+    if kind not in troubles.ORDER:
+        raise HTTPException(404, "There is no such kind.")
+    office = shell.office
+    rows = troubles.page(
+        office.engine, shell.operator, office.now_ms(), kind, _PAGE + 1, skip
+    )  # fmt: skip
+    context = {
+        "here": "payments",
+        "kind": kind,
+        "title": troubles.title(kind),
+        "rows": rows[:_PAGE],
+        "older": skip + _PAGE if len(rows) > _PAGE else 0,
+        "newer": max(skip - _PAGE, 0) if skip else None,
+    }
+    return shell.page(request, "troubles.html", caller, context)
+
+
+@routes.post("/payments/troubles/{kind}/close")
+def closed(request: Request, shell: Desk, form: FinanceForm, kind: str) -> Response:
+    if kind not in troubles.ORDER:
+        raise HTTPException(404, "There is no such kind.")
+    ref, mark, office = form.text("ref", 1, 64), form.text("mark", 1, 12), shell.office
+    number = int(mark) if mark.isascii() and mark.isdecimal() else 0
+    note = form.fields.get("note", "")
+    try:
+        troubles.close(office.engine, form.caller.name, kind, ref, number, note, office.now_ms())
+    except troubles.TroubleError as exc:
+        return back(request, f"payments/troubles/{kind}", f"Not closed: {exc}.")
+    return back(request, f"payments/troubles/{kind}", "Closed.")
 
 
 @routes.post("/sessions/{identity}/disputes")

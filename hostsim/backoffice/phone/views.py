@@ -1,63 +1,14 @@
-"""Payments by phone as finance sees them: what is wrong, and each one's steps at the gateway."""
+"""Payments by phone as finance sees them: each one's steps at the gateway."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice.models import Problem
 from hostsim.backoffice.pay_tables import Pay, PayRefund
 from hostsim.backoffice.phone import pays
-
-_FAR = 200
-_CODES = (
-    "gateway_uncovered", "gateway_refund", "gateway_refund_back", "gateway_started",
-    "gateway_foreign", "gateway_twice", "gateway_price", "gateway_cashier",
-)  # fmt: skip
-
-
-def wrong(db: Db) -> list[dict[str, Any]]:
-    """What finance should look at: lost money, captures and returns that fail, refunds that came
-    back."""
-    query = (
-        select(Pay)
-        .where(
-            or_(
-                Pay.state == pays.LOST,
-                and_(Pay.state.in_((pays.CAPTURING, pays.CANCELLING)), Pay.tries > 1),
-            )
-        )
-        .order_by(Pay.created_at.desc())
-        .limit(_FAR)
-    )
-    found = [
-        {
-            "code": "gateway: lost" if pay.state == pays.LOST else f"gateway: {pay.state} fails",
-            "session": pay.session_id,
-            "charger": pay.charger,
-            "at": pay.created_at,
-            "amount_minor": pay.capture_minor or pay.amount_minor,
-            "currency": pay.currency,
-            "detail": f"{pay.reference} {pay.fault}".strip(),
-        }
-        for pay in db.scalars(query)
-    ]
-    problems = select(Problem).where(Problem.open, Problem.code.in_(_CODES)).limit(_FAR)
-    for row in db.scalars(problems):
-        found.append(
-            {
-                "code": row.code.replace("_", " "),
-                "session": 0,
-                "charger": row.charger,
-                "at": row.at,
-                "amount_minor": 0,
-                "currency": "",
-                "detail": row.detail,
-            }
-        )
-    return found
 
 
 def steps(db: Db, session_id: int) -> list[dict[str, Any]]:

@@ -1,0 +1,287 @@
+"""What finance should look at: the most severe kind first, in each kind the newest first, all of
+it page by page. Finance closes each with a note; what comes again (`mark` changes) is shown anew.
+
+Nothing but the closing is stored: the rest is read from the books, the records, the terminals'
+ends of day and the alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Select, String, and_, cast, exists, func, or_, select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice import audit, figures, unproven
+from hostsim.backoffice.models import Payment, Problem, Refund, Session, writing
+from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.pay_tables import Pay
+from hostsim.backoffice.phone import pays
+from hostsim.backoffice.tables import ClosedTrouble, Dispute, EndOfDay
+
+_HOUR_MS = 3_600_000
+_MOST_NOTE = 500
+_ALARMS = (
+    "gateway_uncovered", "gateway_refund", "gateway_refund_back", "gateway_started",
+    "gateway_foreign", "gateway_twice", "gateway_price", "gateway_cashier",
+)  # fmt: skip
+
+Row = dict[str, Any]
+"""code, ref, mark, session (id or 0), charger, at, amount_minor, currency, detail."""
+
+
+class TroubleError(ValueError):
+    """It cannot be closed; str() says why."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Of which operator, and when."""
+
+    operator: Operator
+    now_ms: int
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`query`: its rows, newest first, with closed ones; `columns`: reference and mark by which
+    ClosedTrouble leaves them out (None: rows are closed where they come from)."""
+
+    title: str
+    query: Callable[[View], Select[Any]]
+    row: Callable[[Db, View, Any], Row]
+    columns: tuple[Any, Any] | None = None
+
+
+def groups(engine: Engine, operator: Operator, now_ms: int, most: int) -> list[dict[str, Any]]:
+    """Each kind that has any: kind, title, count, and the `most` newest rows."""
+    view = View(operator, now_ms)
+    found = []
+    with Db(engine) as db:
+        for name in ORDER:
+            rows, count = _read(db, view, name, most, 0)
+            if count:
+                found.append({"kind": name, "title": title(name), "count": count, "rows": rows})
+    return found
+
+
+def page(
+    engine: Engine, operator: Operator, now_ms: int, kind: str, most: int, skip: int
+) -> list[Row]:
+    """Some of a kind, newest first."""
+    with Db(engine) as db:
+        return _read(db, View(operator, now_ms), kind, most, skip)[0]
+
+
+def title(kind: str) -> str:
+    """What a kind is called."""
+    return _UNPROVEN_TITLE if kind == _UNPROVEN else _KINDS[kind].title
+
+
+def close(engine: Engine, by: str, kind: str, ref: str, mark: int, note: str, now_ms: int) -> None:
+    """Finance has seen to it. Raises TroubleError."""
+    if kind not in ORDER or kind == _DISPUTED:
+        raise TroubleError("this is not closed here")
+    if not 0 < len(note.strip()) <= _MOST_NOTE:
+        raise TroubleError(f"the note must have 1 to {_MOST_NOTE} characters")
+    with writing(engine) as db:
+        if kind in _OF_PROBLEMS:
+            problem = db.get(Problem, int(ref), with_for_update=True) if ref.isdecimal() else None
+            if problem is None or not problem.open:
+                raise TroubleError("it is closed already")
+            problem.open = False
+        else:
+            if db.get(ClosedTrouble, (kind, ref[:64], mark)) is not None:
+                raise TroubleError("it is closed already")
+            db.add(ClosedTrouble(code=kind, ref=ref[:64], mark=mark, at=now_ms, person=by,
+                                 note=note.strip()))  # fmt: skip
+        audit.note(db, now_ms, by, f"closed: {title(kind)}"[:40], f"{kind} {ref}", note.strip())
+
+
+def _read(db: Db, view: View, name: str, most: int, skip: int) -> tuple[list[Row], int]:
+    if name == _UNPROVEN:
+        shut = set(db.scalars(select(ClosedTrouble.ref).where(ClosedTrouble.code == _UNPROVEN)))
+        rows = [row for row in unproven.wrong(db) if row["ref"] not in shut]
+        return rows[skip : skip + most], len(rows)
+    kind = _KINDS[name]
+    query = kind.query(view)
+    if kind.columns is not None:
+        ref, mark = kind.columns
+        query = query.where(
+            ~exists().where(
+                ClosedTrouble.code == name,
+                ClosedTrouble.ref == cast(ref, String),
+                ClosedTrouble.mark == mark,
+            )
+        )
+    count = db.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    found = db.execute(query.limit(most).offset(skip)).unique() if count else ()
+    return [{"mark": 0} | kind.row(db, view, one) for one in found], count
+
+
+def _row(code: str, ref: object, at: int, detail: str, **fields: Any) -> Row:
+    none = {"session": 0, "charger": "", "amount_minor": 0, "currency": ""}
+    return {"code": code, "ref": str(ref), "at": at, "detail": detail.strip(), **none, **fields}
+
+
+# -- sessions
+
+
+def _sessions(condition: Callable[[View], ColumnElement[bool]]) -> Callable[[View], Select[Any]]:
+    return lambda view: (
+        select(Session).join(Payment).where(condition(view)).order_by(Session.id.desc())
+    )
+
+
+def _session_row(code: str, detail: str, mark: bool) -> Callable[[Db, View, Any], Row]:
+    def row(db: Db, view: View, found: Any) -> Row:
+        one: Session = found[0]
+        said = detail.format(failures=one.payment.failures, state=one.payment.state)
+        return _row(
+            code, one.id, one.opened_at, said, session=one.id, charger=one.charger,
+            amount_minor=one.payment.authorised_minor or one.payment.hold_minor,
+            currency=one.currency, mark=one.payment.failures if mark else 0,
+        )  # fmt: skip
+
+    return row
+
+
+def _failing(view: View) -> ColumnElement[bool]:
+    return and_(Payment.failures > 0, Payment.state == "authorised")
+
+
+def _long_open(view: View) -> ColumnElement[bool]:
+    return and_(
+        Payment.state.in_(("asked", "authorised")),
+        Payment.failures == 0,
+        Session.opened_at < view.now_ms - view.operator.hold_open_h * _HOUR_MS,
+        Session.opened_at > 0,
+    )
+
+
+# -- the gateway
+
+
+def _pays(view: View) -> Select[Any]:
+    moving = and_(Pay.state.in_((pays.CAPTURING, pays.CANCELLING)), Pay.tries > 1)
+    return select(Pay).where(or_(Pay.state == pays.LOST, moving)).order_by(Pay.created_at.desc())
+
+
+def _pay_row(db: Db, view: View, found: Any) -> Row:
+    pay: Pay = found[0]
+    return _row(
+        "gateway: lost" if pay.state == pays.LOST else f"gateway: {pay.state} fails", pay.id,
+        pay.created_at, f"{pay.reference} {pay.fault}", session=pay.session_id,
+        charger=pay.charger, amount_minor=pay.capture_minor or pay.amount_minor,
+        currency=pay.currency,
+    )  # fmt: skip
+
+
+def _problems(*codes: str) -> Callable[[View], Select[Any]]:
+    return lambda view: (
+        select(Problem).where(Problem.open, Problem.code.in_(codes)).order_by(Problem.id.desc())
+    )
+
+
+def _problem_row(db: Db, view: View, found: Any) -> Row:
+    """Captures that are not the price, refunds beyond it: the books refuse such records."""
+    one: Problem = found[0]
+    code = "totals differ" if one.code == "impossible" else one.code.replace("_", " ")
+    return _row(code, one.id, one.at, one.detail, charger=one.charger)
+
+
+# -- ends of day, refunds, disputes
+
+
+def _days(view: View) -> Select[Any]:
+    return (
+        select(EndOfDay)
+        .where(
+            or_(
+                EndOfDay.terminal_minor != EndOfDay.ledger_minor,
+                EndOfDay.ledger_minor != EndOfDay.books_minor,
+            ),
+            EndOfDay.result != "late",  # with the day before in it, the charger says
+        )
+        .order_by(EndOfDay.id.desc())
+    )
+
+
+def _day_row(db: Db, view: View, found: Any) -> Row:
+    day: EndOfDay = found[0]
+    mine = (Session.charger == day.charger, Session.epoch == day.epoch)
+    newest = select(Session.currency).where(*mine)
+    currency = db.scalar(newest.order_by(Session.id.desc()).limit(1)) or view.operator.currency
+    said = {name: figures.money(getattr(day, f"{name}_minor"), currency)
+            for name in ("terminal", "ledger", "books")}  # fmt: skip
+    return _row(
+        "end of day differs", day.id, day.at,
+        f"terminal {said['terminal']}, charger's ledger {said['ledger']}, books here"
+        f" {said['books']} ({day.result})",
+        charger=day.charger, amount_minor=day.terminal_minor - day.books_minor, currency=currency,
+    )  # fmt: skip
+
+
+def _refunds(view: View) -> Select[Any]:
+    return (
+        select(Refund, Session.currency)
+        .join(Session, Session.id == Refund.session_id)
+        .where(Refund.state == "failed")
+        .order_by(Refund.id.desc())
+    )
+
+
+def _refund_row(db: Db, view: View, found: Any) -> Row:
+    refund, currency = found
+    return _row(
+        "refund failed", refund.id, refund.done_at,
+        f"{refund.way}, code {refund.code} {refund.text}", session=refund.session_id,
+        charger=refund.charger, amount_minor=refund.amount_minor, currency=currency,
+    )  # fmt: skip
+
+
+def _disputes(view: View) -> Select[Any]:
+    return (
+        select(Dispute, Session.charger, Session.currency)
+        .join(Session, Session.id == Dispute.session_id)
+        .where(Dispute.state == "open")
+        .order_by(Dispute.id.desc())
+    )
+
+
+def _dispute_row(db: Db, view: View, found: Any) -> Row:
+    dispute, charger, currency = found
+    return _row(
+        "disputed", dispute.id, dispute.opened_at, f"{dispute.reference} {dispute.note}",
+        session=dispute.session_id, charger=charger, amount_minor=dispute.amount_minor,
+        currency=currency,
+    )  # fmt: skip
+
+
+_UNPROVEN, _UNPROVEN_TITLE = "unproven", "captures not proven"
+_DISPUTED = "disputes"
+_OF_PROBLEMS = ("gateway-alarms", "totals")
+_KINDS = {
+    "captures": Kind(
+        "captures failing", _sessions(_failing),
+        _session_row("capture failing", "the terminal refused {failures} times", True),
+        (Session.id, Payment.failures),
+    ),
+    "gateway": Kind("payments the gateway fails", _pays, _pay_row, (Pay.id, 0)),
+    "gateway-alarms": Kind("alarms of the gateway", _problems(*_ALARMS), _problem_row),
+    "totals": Kind("records the books refused", _problems("impossible"), _problem_row),
+    "days": Kind("ends of day that differ", _days, _day_row, (EndOfDay.id, 0)),
+    "refunds": Kind("failed refunds", _refunds, _refund_row, (Refund.id, 0)),
+    _DISPUTED: Kind("open disputes", _disputes, _dispute_row),
+    "holds": Kind(
+        "holds open too long", _sessions(_long_open),
+        _session_row("hold open too long", "{state} since then", False), (Session.id, 0),
+    ),
+}  # fmt: skip
+ORDER = (
+    "captures", "gateway", "gateway-alarms", "totals", "days", _UNPROVEN, "refunds", _DISPUTED,
+    "holds",
+)  # fmt: skip
+"""Kinds, the most severe first: money that is not there, then books that differ, then waiting."""
