@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hostsim.backoffice.refunds import Refunds
 
 _LOOK_S = 0.5
+_NAME = 32
 _ENDS = ("done", "refused", "failed")
 _OPTIONS = {"what": "amount", "refund": "id"}  # fields of the desk's
 
@@ -52,11 +53,11 @@ def register(app: typer.Typer) -> None:
 def refund(
     receipt: Annotated[int, typer.Option(help="Number on the driver's receipt.", min=1)],
     by: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--by", "--operator", help="Who orders it, for the books. None: this system's user."
         ),
-    ] = "",
+    ] = None,
     amount: Annotated[
         int, typer.Option(help="Minor units; 0: all that is left.", min=0, max=999_999_999)
     ] = 0,
@@ -100,8 +101,7 @@ def refund(
     counter = _Counter(engine, read_operator(config), Refunds(engine, None, _now_ms))
     try:
         sale = (charger, receipt, session)
-        by = by or getpass.getuser()
-        ordered, waits = _ask(counter, sale, by, amount, reason, card, identity)
+        ordered, waits = _ask(counter, sale, _name(by), amount, reason, card, identity)
         found = _followed(counter.refunds, ordered, 0 if waits else wait)
     except DeskError as e:
         raise fail(f"--{_OPTIONS.get(e.field, e.field)}: {e.why}", 2) from e
@@ -123,6 +123,10 @@ def _ask(
     from hostsim.backoffice.refund_desk import DeskError, RefundDesk
     from hostsim.backoffice.refund_rules import RefundError
 
+    if reason not in REASONS:
+        raise DeskError("reason", f"must be one of {', '.join(REASONS)}")
+    if not 0 < len(by) <= _NAME:
+        raise DeskError("operator", f"must have 1 to {_NAME} characters")
     try:
         session = counter.refunds.session_of(*sale)
     except RefundError as e:
@@ -131,6 +135,14 @@ def _ask(
     return RefundDesk(counter).ask(
         Caller(by, "support", ""), session, what, amount or None, [], reason, card, identity
     )
+
+
+def _name(by: str | None) -> str:
+    """Who was named, else this system's user."""
+    try:
+        return getpass.getuser() if by is None else by
+    except (KeyError, OSError) as e:
+        raise fail("--by: this system has no name for its user", 2) from e
 
 
 def _now_ms() -> int:
