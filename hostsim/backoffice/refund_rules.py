@@ -41,6 +41,54 @@ def locked(db: Db, session_id: int) -> Session | None:
     return db.get(Session, session_id)
 
 
+def check(field: str, value: str, most: int) -> None:
+    """A text of an order. Raises RefundError."""
+    if not 0 < len(value) <= most or not value.isprintable():
+        raise RefundError(
+            field, f"must be 1 to {most} printable characters (given {value[:40]})"
+        )
+
+
+def order(db: Db, refund: str, own: bool = False) -> RefundOrder:
+    """Raises RefundError when there is none."""
+    found = db.get(RefundOrder, refund, with_for_update=own)
+    if found is None:
+        raise RefundError("refund", f"there is no order {refund[:40]}")
+    return found
+
+
+def waiting(db: Db, refund: str) -> tuple[RefundOrder, Session]:
+    """An order nobody has decided, and its session, both this transaction's own.
+    Raises RefundError."""
+    session = locked(db, order(db, refund).session_id)
+    found = order(db, refund, own=True)
+    db.refresh(found)
+    assert session is not None
+    if found.state != "requested":
+        raise RefundError("refund", f"{refund} is {found.state} already")
+    return found, session
+
+
+def sold(db: Db, charger: str, receipt: int, session_id: int) -> Session:
+    """The paid session that is meant, this transaction's own. Raises RefundError."""
+    query = select(Session.id).where(Session.state == "captured", Session.receipt_no > 0)
+    if session_id:
+        query = query.where(Session.id == session_id)
+    else:
+        query = query.where(Session.charger == charger, Session.receipt_no == receipt)
+    found = list(db.scalars(query.limit(2)))
+    if len(found) > 1:
+        raise RefundError(
+            "receipt", f"{charger} has two receipts {receipt}, its flash was replaced:"
+            " choose the session at the desk",
+        )  # fmt: skip
+    session = locked(db, found[0]) if found else None
+    if session is None:
+        none = f"{charger} has no paid receipt {receipt}"
+        raise RefundError("receipt", f"session {session_id} is not paid" if session_id else none)
+    return session
+
+
 def left(db: Db, session: Session, without: str = "") -> int:
     """What may still be given back, the order `without` not counted. Minor units."""
     rest = session.payment.captured_minor - in_dispute(db, session.id)
@@ -148,11 +196,11 @@ def _standing(db: Db, session: Session) -> dict[str, int]:
     found = {
         name: word.amount_minor for name, word in words.items() if word.state not in OVER
     }
-    for order in _orders(db, session):
-        word = words.get(order.refund)
-        if word is None and order.state not in OVER:
+    for one in _orders(db, session):
+        word = words.get(one.refund)
+        if word is None and one.state not in OVER:
             rest = session.payment.captured_minor - sum(found.values())  # of orders of "all"
-            found[order.refund] = order.amount_minor or max(rest, 0)
+            found[one.refund] = one.amount_minor or max(rest, 0)
         elif word is not None and word.state not in OVER and not word.amount_minor:
-            found[order.refund] = order.amount_minor
+            found[one.refund] = one.amount_minor
     return found

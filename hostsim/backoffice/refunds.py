@@ -93,8 +93,8 @@ class Refunds:
         the operator may approve alone, and does. Raises RefundError.
         """
         refund = refund or str(uuid.uuid4())
-        _check("refund", refund, 36)
-        _check("operator", operator, _NAME)
+        refund_rules.check("refund", refund, 36)
+        refund_rules.check("operator", operator, _NAME)
         if reason not in REASONS:
             raise RefundError("reason", f"must be one of {', '.join(REASONS)} (given {reason})")
         if amount_minor < 0:
@@ -102,7 +102,7 @@ class Refunds:
         with writing(self._engine) as db:
             if db.get(RefundOrder, refund) is not None:
                 return refund
-            session = _sold(db, charger, receipt, session_id)
+            session = refund_rules.sold(db, charger, receipt, session_id)
             if lines:
                 amount_minor = refund_rules.of_lines(db, session, list(lines))
             left = refund_rules.left(db, session)
@@ -132,7 +132,7 @@ class Refunds:
     def session_of(self, charger: str, receipt: int, session_id: int = 0) -> int:
         """The paid session that a receipt is of, or that number itself. Raises RefundError."""
         with Db(self._engine) as db:
-            return _sold(db, charger, receipt, session_id).id
+            return refund_rules.sold(db, charger, receipt, session_id).id
 
     def left(self, session_id: int) -> int:
         """What of a session can still be asked for, minor units."""
@@ -148,9 +148,9 @@ class Refunds:
     def approve(self, refund: str, operator: str) -> str:
         """The order may go out, and does; gives the command's id, "" when it is not sent from
         here. Raises RefundError."""
-        _check("operator", operator, _NAME)
+        refund_rules.check("operator", operator, _NAME)
         with writing(self._engine) as db:
-            order, session = _waiting(db, refund)
+            order, session = refund_rules.waiting(db, refund)
             if order.amount_minor > refund_rules.left(db, session, without=refund):
                 raise RefundError(
                     "refund", "less is left by now: the bank asks the payment back (dispute)"
@@ -168,9 +168,9 @@ class Refunds:
 
     def refuse(self, refund: str, operator: str, note: str = "") -> None:
         """The order is not sent. Raises RefundError."""
-        _check("operator", operator, _NAME)
+        refund_rules.check("operator", operator, _NAME)
         with writing(self._engine) as db:
-            order, _ = _waiting(db, refund)
+            order, _ = refund_rules.waiting(db, refund)
             order.state, order.approved_by, order.note = "refused", operator, note
             order.approved_at = self._now_ms()
             self._note(db, order, operator, "refund refused", note)
@@ -182,10 +182,10 @@ class Refunds:
         """The answer of the acquirer, or of whom else the charger handed a refund to; gives the id
         of the command that tells the charger. The same answer again changes nothing. What the
         payment gateway pays only `gateway` answers for. Raises RefundError."""
-        _check("operator", operator, _NAME)
+        refund_rules.check("operator", operator, _NAME)
         answer = "accepted" if accepted else "refused"
         with writing(self._engine) as db:
-            order = _order(db, refund, locked=True)
+            order = refund_rules.order(db, refund, own=True)
             word = refund_view.charger_word(db, order)
             if word is None or word.way not in OUTSIDE:
                 raise RefundError("refund", f"{refund} is not with the acquirer")
@@ -219,7 +219,7 @@ class Refunds:
         if self._done is None:
             return
         with writing(self._engine) as db:
-            order = _order(db, refund, locked=True)
+            order = refund_rules.order(db, refund, own=True)
             word = refund_view.charger_word(db, order)
             if word is None or word.state != "sent":
                 return
@@ -244,7 +244,7 @@ class Refunds:
     def send(self, refund: str) -> str:
         """Sends the command of an approved order (again); gives its id. Raises RefundError."""
         with writing(self._engine) as db:
-            order = _order(db, refund, locked=True)
+            order = refund_rules.order(db, refund, own=True)
             if order.state != "approved":
                 raise RefundError("refund", f"{refund} is {order.state}, not approved")
             charger, session = order.charger, db.get_one(Session, order.session_id)
@@ -277,7 +277,7 @@ class Refunds:
 
     def _send_confirmation(self, refund: str) -> str:
         with Db(self._engine) as db:
-            order = _order(db, refund)
+            order = refund_rules.order(db, refund)
             charger, accepted = order.charger, order.acquirer == "accepted"
             operator = order.confirmed_by
         if self._send is None:
@@ -291,7 +291,7 @@ class Refunds:
 
     def _keep(self, refund: str, name: str, command: str) -> None:
         with writing(self._engine) as db:
-            setattr(_order(db, refund), name, command)
+            setattr(refund_rules.order(db, refund), name, command)
 
     def tend(self) -> None:
         """Sends again what a charger never answered, and notes what it refused. Called now and
@@ -336,7 +336,7 @@ class Refunds:
 
     def _note_refused(self, refund: str) -> None:
         with writing(self._engine) as db:
-            order = _order(db, refund)
+            order = refund_rules.order(db, refund)
             command = db.get(Command, order.command)
             order.state = "refused"
             order.text = str(command.result.get("reason", "")) if command is not None else ""
@@ -348,7 +348,7 @@ class Refunds:
         """Where a refund stands: `state`, who asked and approved, the charger's words (way,
         credit_no, code, text, ...). Raises RefundError when there is no such order."""
         with Db(self._engine) as db:
-            return refund_view.described(db, _order(db, refund))
+            return refund_view.described(db, refund_rules.order(db, refund))
 
     def listed(
         self, charger: str | None = None, state: str | None = None, receipt: int | None = None
@@ -371,7 +371,7 @@ class Refunds:
         auth_code, card (masked), authorised_at, captured_minor, amount_minor, currency, reason.
         Raises RefundError when it is not the acquirer's turn."""
         with Db(self._engine) as db:
-            order = _order(db, refund)
+            order = refund_rules.order(db, refund)
             word = refund_view.charger_word(db, order)
             session = db.get_one(Session, order.session_id)
             if (
@@ -388,56 +388,11 @@ class Refunds:
         net_minor, vat_minor, way, and `vat`: rate, net_minor, tax_minor, gross_minor per rate.
         Raises RefundError while there is none."""
         with Db(self._engine) as db:
-            order = _order(db, refund)
+            order = refund_rules.order(db, refund)
             word = refund_view.charger_word(db, order)
             if word is None or word.state != "done":
                 raise RefundError("refund", f"{refund} has no credit note yet")
             return refund_view.credit_note(order, word, db.get_one(Session, order.session_id))
-
-
-def _check(field: str, value: str, most: int) -> None:
-    if not 0 < len(value) <= most or not value.isprintable():
-        raise RefundError(
-            field, f"must be 1 to {most} printable characters (given {value[:40]})"
-        )
-
-
-def _order(db: Db, refund: str, locked: bool = False) -> RefundOrder:
-    order = db.get(RefundOrder, refund, with_for_update=locked)
-    if order is None:
-        raise RefundError("refund", f"there is no order {refund[:40]}")
-    return order
-
-
-def _waiting(db: Db, refund: str) -> tuple[RefundOrder, Session]:
-    """An order nobody has decided, and its session, both this transaction's own."""
-    session = refund_rules.locked(db, _order(db, refund).session_id)
-    order = _order(db, refund, locked=True)
-    db.refresh(order)
-    assert session is not None
-    if order.state != "requested":
-        raise RefundError("refund", f"{refund} is {order.state} already")
-    return order, session
-
-
-def _sold(db: Db, charger: str, receipt: int, session_id: int) -> Session:
-    """The paid session that is meant, this transaction's own."""
-    query = select(Session.id).where(Session.state == "captured", Session.receipt_no > 0)
-    if session_id:
-        query = query.where(Session.id == session_id)
-    else:
-        query = query.where(Session.charger == charger, Session.receipt_no == receipt)
-    found = list(db.scalars(query.limit(2)))
-    if len(found) > 1:
-        raise RefundError(
-            "receipt", f"{charger} has two receipts {receipt}, its flash was replaced:"
-            " choose the session at the desk",
-        )  # fmt: skip
-    session = refund_rules.locked(db, found[0]) if found else None
-    if session is None:
-        none = f"{charger} has no paid receipt {receipt}"
-        raise RefundError("receipt", f"session {session_id} is not paid" if session_id else none)
-    return session
 
 
 def _command_state(db: Db, identity: str) -> str:
