@@ -31,7 +31,7 @@ new text belongs here or into the guide's table."""
 
 
 def words() -> dict[str, str]:
-    return dict(line.split("=", 1) for line in TEXT.strip().splitlines())
+    return dict(line.split("=", 1) for line in "".join(TEXT).split("\n") if line)
 
 
 def told() -> str:

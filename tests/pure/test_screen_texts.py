@@ -119,14 +119,14 @@ def test_a_language_that_found_no_memory_is_taken_by_the_next_look():
     def no_memory(*_):
         raise MemoryError
 
-    texts.__import__ = no_memory
+    texts.__import__ = no_memory  # type: ignore[attr-defined]
     try:
         words.use("de")
         raise AssertionError("no MemoryError")
     except MemoryError:
         assert words.find("free") == ""
     finally:
-        del texts.__import__
+        del texts.__import__  # type: ignore[attr-defined]
     for code, free in (("en", "Ready"), ("de", "Bereit")):
         words.use(code)
         assert words.find("free") == free

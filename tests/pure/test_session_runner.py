@@ -42,6 +42,7 @@ class Hall(Bench):
         self.lines = self.machine = self.m
         self.cards_kinds = kinds
         self.beats = {}
+        self.meter_patience_s = 0
         self.ready = False
         self.reserved = 0
         self.presented = Authorisation(True)
@@ -171,10 +172,9 @@ def idle_with(state):
     alarms until then.
     """
     h = Hall()
-    h.meter = WrongMeter(state)
-    h.meter_patience_s = 0
+    meter = h.meter = WrongMeter(state)  # type: ignore[assignment,method-assign]
     seconds = 0
-    while not h.meter.forgotten:
+    while not meter.forgotten:
         seconds += 1
         h.now += 1000
         h.runner._meter_failed(MeterError("no"))
