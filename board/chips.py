@@ -6,8 +6,8 @@ overview) and 2.4 (strapping pins), ESP32-S3 datasheet 2.2 and 2.6, MicroPython 
 ports/esp32.
 
 A row: `pins` there are, `inputs` that cannot drive and have no pull, `keep` (pin -> what for),
-`strap` (pin -> the level it must have when the chip starts), `uarts` free for us, `mux` True where
-a peripheral is bound to certain pins, `adc` pins, `watchdog_ms` longest time, `port` of
+`strap` (pin -> the level it must have when the chip starts), `uarts` and `spis` free for us, `mux`
+True where a peripheral is bound to certain pins, `adc` pins, `watchdog_ms` longest time, `port` of
 MicroPython.
 """
 
@@ -32,6 +32,7 @@ _RP2: dict = {
     "keep": {},
     "strap": {},
     "uarts": (0, 1),
+    "spis": (0, 1),
     "mux": True,
     "adc": _pins("26-29"),
 }
@@ -47,6 +48,7 @@ CHIPS: "dict[str, dict]" = {
         "keep": _kept("6-11", "the module's flash") | _kept("1 3", "the console, UART0"),
         "strap": {0: 1, 2: 0, 5: 1, 12: 0, 15: 1},
         "uarts": (1, 2),
+        "spis": (1, 2),
         "mux": False,
         "adc": _pins("32-39"),  # ADC2 is the radio's
         "watchdog_ms": 60000,
@@ -61,6 +63,7 @@ CHIPS: "dict[str, dict]" = {
         | _kept("43 44", "the console, UART0"),
         "strap": {0: 1, 3: 1, 45: 0, 46: 0},
         "uarts": (1, 2),
+        "spis": (1, 2),
         "mux": False,
         "adc": _pins("1-10"),
         "watchdog_ms": 60000,
@@ -76,10 +79,8 @@ def peripheral_pins(kind: str, number: int) -> "dict[str, tuple[int, ...]]":
     if kind == "i2c":
         sda = tuple(range(2 * number, 30, 4))
         return {"sda": sda, "scl": tuple([pin + 1 for pin in sda])}
-    miso = tuple([pin for pin in range(0, 30, 4) if (pin >> 3) % 2 == number])
+    miso = [pin for pin in range(0, 30, 4) if (pin >> 3) % 2 == number]
     return {
-        "miso": miso,
-        "cs": tuple([pin + 1 for pin in miso]),
-        "sck": tuple([pin + 2 for pin in miso]),
-        "mosi": tuple([pin + 3 for pin in miso]),
+        role: tuple([pin + at for pin in miso if pin + at < 30])
+        for at, role in enumerate(("miso", "cs", "sck", "mosi"))
     }

@@ -4,7 +4,7 @@ for docs/boards, not on a charger.
 A row: `chip`, MicroPython's `image`, its `micropython` version and what it says it runs on
 (`machine`), `storage` (rp2: sectors of MicroPython's own), `flash` (esp32: bytes), `keep`: pins
 the board itself uses, with what for, `header`: the pins led out, in the order they are drawn,
-`code_bytes`: the most .mpy bytes `make build` lets pass.
+`code_bytes`: the most .mpy bytes `make build` lets pass, `lan`: how its LAN8720 is wired.
 
 Sources: Raspberry Pi Pico datasheet (pinout, 2.1), WIZnet W5500-EVB-Pico and W5500-EVB-Pico2
 (GPIO16 to 21 go to the W5500), Wireless-Tag WT32-ETH01 V1.4, Espressif ESP32-S3-DevKitC-1 V1.1,
@@ -79,6 +79,7 @@ MODELS: "dict[str, dict]" = {
         "flash": 0x400000,
         "keep": dict.fromkeys((0, 18, 19, 21, 22, 23, 25, 26, 27), "the LAN8720")
         | {16: "the LAN8720's clock"},
+        "lan": {"mdc": 23, "mdio": 18, "power": 16, "phy": 1, "clock": 0},
         "header": (39, 36, 15, 14, 12, 35, 4, 2, 32, 33, 5, 17),
         "code_bytes": 220000,
     },

@@ -3,28 +3,31 @@
 DATA of a board module:
 
 name        the module's own
-uarts       role (meter, terminal, rfid): (UART, TX, RX, RS-485 direction pin or None)
-contactor   (pin, level when active); so `feedback`, `stop`, `emergency` and `jumper`, which is
-            read at power-on only and may therefore be the stop button's
+uarts       role (meter, terminal; rfid where there is one): (UART, TX, RX, RS-485 direction pin
+            or None)
+contactor   (pin, level when active); so `feedback`, `stop`, `emergency` and `jumper`, which on an
+            esp32 may be the stop button's: then it counts only when the power comes (boot.py)
 pilot       `pwm` and `adc` pin, `levels`: lowest reading of 65535 for 12, 9, 6 and 3 V
 lights      pins of the red, green and blue lamp, None for none
 screen      None, or (`ssd1306` or `hd44780`, I2C, SDA, SCL, address)
-network     None, or what board/net.py wants
+supply      not on every board: (ADC pin, mV at full scale)
+network     None, or what board/net.py wants: `wiznet`: True; `spi`: (SPI, SCK, MOSI, MISO), `cs`,
+            `int`, `reset`; `mdc`, `mdio`, `power`, `clock`, `phy`; and `wifi`: True
 files, ledger   of an rp2: (first sector, sectors) of MicroPython's storage
 partitions  of an esp32: `vfs` and `ledger`, (offset, bytes) in flash
 watchdog_ms
 
-What chips and circuit boards are: board/chips.py, board/models.py. Not on a charger.
+The form of each entry is looked at first (board/shape.py). What chips and circuit boards are:
+board/chips.py, board/models.py. Not on a charger.
 """
 
 from board.chips import CHIPS, peripheral_pins
 from board.models import MODELS
+from board.shape import wrong
 
 SECTOR = 4096
 _ESP32_FILES = 0x200000  # MicroPython's program ends here
 _SMALLEST_LEDGER = 16
-_NEEDED = ("name", "uarts", "contactor", "feedback", "stop", "emergency", "jumper", "pilot",
-           "lights", "screen", "network", "watchdog_ms")  # fmt: skip
 _SCREENS = {"ssd1306": (0x3C, 0x3D), "hd44780": (*range(0x20, 0x28), *range(0x38, 0x40))}
 
 
@@ -50,17 +53,17 @@ def load(name: str) -> dict:
 
 def faults(data: dict) -> "list[str]":
     """Why this cannot be a board; [] when it can."""
-    missing = [key for key in _NEEDED if key not in data]
-    if missing:
-        return ["%s missing" % key for key in missing]
+    out = wrong(data)
+    if out:
+        return out
     if data["name"] not in MODELS:
         return ["board/models.py does not know %s" % data["name"]]
     model = MODELS[data["name"]]
     chip = CHIPS[model["chip"]]
-    out: "list[str]" = []
     _pins(data, model, chip, out)
     _peripherals(data, chip, out)
-    _analogue(data, chip, out)
+    _cable(data["network"] or {}, model, chip, out)
+    _analogue(data, model, chip, out)
     _flash(data, model, chip, out)
     if not 1000 <= data["watchdog_ms"] <= chip["watchdog_ms"]:
         out.append(
@@ -68,6 +71,11 @@ def faults(data: dict) -> "list[str]":
             % (data["watchdog_ms"], model["chip"], chip["watchdog_ms"])
         )
     return out
+
+
+def shares_stop(data: dict) -> bool:
+    """Whether the jumper bridges the stop button: then it counts only when the power comes."""
+    return data["jumper"] == data["stop"]
 
 
 def uses(data: dict) -> "list[tuple[int, str, bool]]":
@@ -80,7 +88,7 @@ def uses(data: dict) -> "list[tuple[int, str, bool]]":
             out.append((direction, role + " RS-485 direction", True))
     for name in ("contactor", "feedback", "stop", "emergency"):
         out.append((data[name][0], name, name == "contactor"))
-    if data["jumper"] != data["stop"]:
+    if not shares_stop(data):
         out.append((data["jumper"][0], "jumper", False))
     out.append((data["pilot"]["pwm"], "pilot PWM", True))
     out.append((data["pilot"]["adc"], "pilot ADC", False))
@@ -126,6 +134,8 @@ def _pins(data: dict, model: dict, chip: dict, out: "list[str]") -> None:
             out.append("pin %d (%s) is not led out on this board" % (pin, use))
         if drives and pin in chip["inputs"]:
             out.append("pin %d (%s) can only read" % (pin, use))
+    if shares_stop(data) and chip["port"] != "esp32":
+        out.append("pin %d: only an esp32's jumper may be the stop button's" % data["stop"][0])
     pin, level = data["contactor"]
     if chip["strap"].get(pin) == level:
         out.append("pin %d: the chip starts only while the contactor's pin is active" % pin)
@@ -162,13 +172,40 @@ def _bound(kind: str, number: int, wired: dict, use: str, out: "list[str]") -> N
             )
 
 
-def _analogue(data: dict, chip: dict, out: "list[str]") -> None:
-    pilot = data["pilot"]
-    if pilot["adc"] not in chip["adc"]:
-        out.append("pilot: pin %d has no analogue input" % pilot["adc"])
-    levels = pilot["levels"]
-    if len(levels) != 4 or not 65535 > levels[0] > levels[1] > levels[2] > levels[3] > 0:
-        out.append("pilot: the four levels must fall, between 65535 and 0")
+def _cable(network: dict, model: dict, chip: dict, out: "list[str]") -> None:
+    """Only what the board's MicroPython and its wiring have."""
+    if "wiznet" in network and "W5500" not in model["image"]:
+        out.append("network: the image %s has no W5500" % model["image"])
+    if "wifi" in network and chip["port"] != "esp32":
+        out.append("network: %s has no Wi-Fi" % model["chip"])
+    if "mdc" in network:
+        there = {key: value for key, value in network.items() if key != "wifi"}
+        if there != model.get("lan"):
+            out.append("network: this board's LAN8720 is %s" % (model.get("lan") or "missing"))
+    if "spi" in network:
+        number, sck, mosi, miso = network["spi"]
+        if number not in chip["spis"]:
+            out.append("network: SPI %d is not free" % number)
+        elif chip["mux"]:
+            wired = {"sck": sck, "mosi": mosi, "miso": miso}
+            _bound("spi", number, wired, "network", out)
+        if chip["port"] != "esp32":
+            out.append("network: on %s only the image's own W5500 (wiznet)" % model["chip"])
+
+
+def _analogue(data: dict, model: dict, chip: dict, out: "list[str]") -> None:
+    pin = data["pilot"]["adc"]
+    if pin not in chip["adc"]:
+        out.append("pilot: pin %d has no analogue input" % pin)
+    if "supply" not in data:
+        return
+    pin, full_mv = data["supply"]
+    if pin not in chip["adc"]:
+        out.append("supply: pin %d has no analogue input" % pin)
+    elif model["keep"].get(pin) != "measuring the supply":
+        out.append("supply: pin %d does not measure it on this board" % pin)
+    if not 5500 < full_mv < 65536:
+        out.append("supply: %d mV at full scale cannot show 5 V" % full_mv)
 
 
 def regions(data: dict) -> "dict[str, tuple[int, int]]":
@@ -184,10 +221,12 @@ def regions(data: dict) -> "dict[str, tuple[int, int]]":
 def _flash(data: dict, model: dict, chip: dict, out: "list[str]") -> None:
     rp2 = chip["port"] == "rp2"
     wanted = ("files", "ledger") if rp2 else ("partitions",)
-    for key in wanted:
-        if key not in data:
-            out.append("%s missing" % key)
-            return
+    before = len(out)
+    for key in ("files", "ledger", "partitions"):
+        if (key in data) != (key in wanted):
+            out.append("%s %s" % (key, "missing" if key in wanted else "is not for this chip"))
+    if len(out) > before:
+        return
     low = 2 * SECTOR if rp2 else _ESP32_FILES
     high = model["storage"] * SECTOR if rp2 else model["flash"]
     found = regions(data)

@@ -1,5 +1,7 @@
 """A board that clashes with itself is refused, with the reason."""
 
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,8 +37,10 @@ def test_pin_twice_is_refused() -> None:
     assert _changed(lights=(18, 0, None)) == ["pin 0 is meter TX and green lamp"]
 
 
-def test_jumper_may_be_the_stop_button_but_nothing_else() -> None:
-    assert _changed(jumper=(13, 0)) == []
+def test_jumper_may_be_the_stop_button_of_an_esp32_but_nothing_else() -> None:
+    assert plan.shares_stop(plan.load("wt32_eth01"))
+    assert _changed("esp32s3_w5500", jumper=(6, 0)) == []
+    assert _changed(jumper=(13, 0)) == ["pin 13: only an esp32's jumper may be the stop button's"]
     assert _changed(jumper=(12, 0)) == ["pin 12 is emergency and jumper"]
     assert _changed(jumper=(13, 1)) == ["pin 13 is stop and jumper"]  # another level
 
@@ -124,3 +128,136 @@ def test_entry_that_is_missing_is_named() -> None:
     data = dict(plan.load("wt32_eth01"))
     del data["partitions"]
     assert plan.faults(data) == ["partitions missing"]
+    assert _changed("wt32_eth01", ledger=(288, 64)) == ["ledger is not for this chip"]
+
+
+def test_network_that_the_chip_or_the_board_cannot_have_is_refused() -> None:
+    spi = {"spi": (0, 18, 19, 16), "cs": 17, "int": 21, "reset": 20}
+    assert _changed(lights=(None,) * 3, network=spi, pilot=plan.load("pico")["pilot"]) == [
+        "pin 16 is pilot PWM and W5500 MISO",
+        "network: on rp2040 only the image's own W5500 (wiznet)",
+    ]
+    spi = {"spi": (1, 18, 19, 20), "cs": 17, "int": 21, "reset": 3}
+    faults = _changed(lights=(None,) * 3, network=spi)
+    assert faults[:2] == [
+        "network: pin 18 cannot be SCK of SPI 1, only 10, 14, 26",
+        "network: pin 19 cannot be MOSI of SPI 1, only 11, 15, 27",
+    ]
+    assert _changed(network={"wiznet": True}) == ["network: the image RPI_PICO has no W5500"]
+    assert _changed(network={"wifi": True}) == ["network: rp2040 has no Wi-Fi"]
+    lan = plan.load("wt32_eth01")["network"]
+    for key, other in (("mdc", 17), ("mdio", 23), ("power", 4), ("clock", 17), ("phy", 0)):
+        found = _changed("wt32_eth01", network=lan | {key: other})
+        assert len(found) == 1 and found[0].startswith(
+            "network: this board's LAN8720 is {'mdc': 23"
+        )
+    assert _changed("wt32_eth01", network=lan | {"wifi": True}) == []
+    assert _changed("esp32s3_w5500", network=lan) == ["network: this board's LAN8720 is missing"]
+    spi = dict(plan.load("esp32s3_w5500")["network"])
+    assert _changed("esp32s3_w5500", network=spi | {"spi": (0, 12, 11, 13)}) == [
+        "network: SPI 0 is not free"
+    ]
+    del spi["cs"]
+    assert _changed("esp32s3_w5500", network=spi) == ["network: cs missing"]
+
+
+def test_supply_is_measured_where_the_board_measures_it() -> None:
+    assert _changed(supply=(28, 9900)) == ["supply: pin 28 does not measure it on this board"]
+    assert _changed(supply=(14, 9900)) == ["supply: pin 14 has no analogue input"]
+    assert _changed(supply=(29, 3300)) == ["supply: 3300 mV at full scale cannot show 5 V"]
+
+
+def test_meter_and_terminal_need_a_uart() -> None:
+    uarts = plan.load("pico")["uarts"]
+    assert _changed(uarts={"terminal": uarts["terminal"]}) == ["uarts: meter missing"]
+    assert _changed(uarts={"meter": uarts["meter"]}) == ["uarts: terminal missing"]
+    assert _uarts(printer=(1, 4, 5, None)) == ["uarts: there is no role printer"]
+    assert _changed(contactor=(15, 2)) == ["contactor: 2 is no level"]
+
+
+Path = tuple[Any, ...]
+
+
+def _parts(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Where there is something in the data: every dict's and tuple's parts, and theirs."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, part in inner:
+        yield (*path, key)
+        if isinstance(part, dict | tuple):
+            yield from _parts(part, (*path, key))
+
+
+def _with(value: Any, path: Path, new: Any) -> Any:
+    """A copy with something else there; `...`: with nothing there."""
+    key, *rest = path
+    if isinstance(value, dict):
+        out = {k: v for k, v in value.items() if k != key or rest or new is not ...}
+        if rest or new is not ...:
+            out[key] = _with(value[key], tuple(rest), new) if rest else new
+        return out
+    parts = list(value)
+    parts[key : key + 1] = (
+        [_with(parts[key], tuple(rest), new)] if rest else [new] * (new is not ...)
+    )
+    return tuple(parts)
+
+
+def _named(path: Path, faults: list[str]) -> bool:
+    """Every line says which entry it is about."""
+    words = [str(part) for part in path if isinstance(part, str)]
+    shown = {"name": "board/models.py", "watchdog_ms": "watchdog_ms"}
+    words += [shown.get(words[0], words[0])]
+    return all(any(word in fault for word in words) for fault in faults)
+
+
+@pytest.mark.parametrize("board", plan.names())
+def test_entry_of_a_wrong_form_is_refused_and_named_wherever_it_is(board: str) -> None:
+    data = plan.load(board)
+    before = copy.deepcopy(data)
+    absent = {"supply": (), "wifi": ()}  # what a board need not have
+    for path in _parts(data):
+        for value in ("?", b"?", 3.5, -1, 1 << 40, (), [], [1, 2], {}, {"a": 1}, object(), ...):
+            faults = plan.faults(_with(data, path, value))
+            if value is ... and path[-1] in absent:
+                continue
+            assert faults, (path, value)
+            assert _named(path, faults), (path, value, faults)
+    assert data == before
+    assert plan.faults(data | {"colour": 3}) == ["colour: there is no such entry"]
+    assert plan.faults(None) == ["DATA is no dict"]  # type: ignore[arg-type]
+
+
+_PINS = {
+    "uarts": (1, 2, 3), "contactor": (0,), "feedback": (0,), "stop": (0,), "emergency": (0,),
+    "jumper": (0,), "pilot": ("pwm", "adc"), "lights": (0, 1, 2), "screen": (2, 3),
+    "network": ("cs", "int", "reset", "mdc", "mdio", "power", "clock"),
+    "supply": (0,), "spi": (1, 2, 3),
+}  # fmt: skip
+
+
+def _pins_of(data: dict[str, Any]) -> list[tuple[Path, int]]:
+    found = []
+    for path in _parts(data):
+        value: Any = data
+        for key in path:
+            value = value[key]
+        group = "spi" if "spi" in path else path[0]
+        is_pin = path[-1] in _PINS.get(group, ()) and isinstance(value, int)
+        if is_pin and "levels" not in path:
+            found.append((path, value))
+    return found
+
+
+@pytest.mark.parametrize("board", plan.names())
+def test_no_pin_can_be_two_things(board: str) -> None:
+    """Every pin of the data put onto every other one's."""
+    data = plan.load(board)
+    pins = _pins_of(data)
+    assert len(pins) > 15
+    for path, mine in pins:
+        for other, theirs in pins:
+            shared = {path[0], other[0]} == {"stop", "jumper"} and "partitions" in data
+            if theirs == mine or shared:
+                continue
+            faults = plan.faults(_with(data, path, theirs))
+            assert faults, (path, other, theirs)

@@ -34,7 +34,7 @@ from hostsim.setup.settle import settle
 from hostsim.setup.shake import shake
 from hostsim.setup.trim import LOGGING, trim_logging
 
-PLANS = ("board/plan", "board/chips", "board/models")
+PLANS = ("board/plan", "board/shape", "board/chips", "board/models")
 """What judges boards; not on a charger."""
 TREE = BUILD / "mpy"
 ROM_TREE = BUILD / "rom" / "mpy"
