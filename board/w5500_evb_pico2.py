@@ -15,8 +15,9 @@ DATA = {
     "screen": ("ssd1306", 1, 6, 7, 0x3C),
     # the image knows where its W5500 is
     "network": {"wiznet": True},
-    "files": (2, 190),
-    "ledger": (192, 64),
+    # two versions of the budget's size in LittleFS, and 80 KB of the charger's own
+    "files": (2, 230),
+    "ledger": (232, 24),
     "watchdog_ms": 8300,
 }
 

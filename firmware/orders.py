@@ -21,7 +21,7 @@ _COMMANDS = ("start", "stop", "extend", "report", "restart", "doctor", "refund",
 def take_in(app, last_try: bool) -> None:
     """The tariff that was put aside: validated whole, stored, in force from the next session on;
     or refused, with the reason per field. Where memory is too short for it the charger restarts
-    and does it first (`last_try`).
+    and does it first (`last_try`); where the files are full it is asked for again later.
     """
     name = app.prices.directory + "/tariff.in"
     app.remote.waiting = False
@@ -31,9 +31,13 @@ def take_in(app, last_try: bool) -> None:
     except OSError:
         return
     try:
-        app.sync.publish_result(_tariff(app, raw))
+        if raw:  # empty: there was no room for it
+            app.sync.publish_result(_tariff(app, raw))
     except ForecourtError as e:
         _refused(app, raw, e)
+    except OSError as e:
+        app.sync.refuse("tariff", ForecourtError("cannot be stored: %s" % e))
+        app.sync.again("tariff")
     except MemoryError:
         if not last_try:
             app.log("warning", "restarting to read a new tariff: memory is short")

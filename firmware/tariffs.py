@@ -34,15 +34,19 @@ def load(prices) -> str:
 
 def store(prices, raw: bytes) -> bool:
     """A tariff from the back office: TariffError refuses it whole; False when it is the one in
-    force already.
+    force already. OSError: there is no room for it, the one in force stays.
     """
     if prices.tariff and binascii.crc32(raw) == prices.crc:
         return False
     tariff = _parse(prices, raw)
     now = prices.directory + _NOW
     new = prices.directory + _NEW
-    with open(new, "wb") as f:
-        f.write(raw)
+    try:
+        with open(new, "wb") as f:
+            f.write(raw)
+    except OSError:
+        _gone(new)  # a piece of it, or nothing
+        raise
     try:
         os.rename(now, prices.directory + _OLD)
     except OSError:
@@ -51,6 +55,13 @@ def store(prices, raw: bytes) -> bool:
     prices.tariff = tariff
     prices.crc = binascii.crc32(raw)
     return True
+
+
+def _gone(name: str) -> None:
+    try:
+        os.remove(name)
+    except OSError:
+        pass  # it was not begun
 
 
 def one_before(prices, crc: int):

@@ -31,7 +31,7 @@ ROOMS = {
     },
     "firmware": {"firmware"},
     "board": {"firmware.errors", "firmware.ports", "board"},
-    "hostsim": {"hostsim", "board.host_flash", "board.plan", "board.shape", "board.chips", "board.models"},
+    "hostsim": {"hostsim", "board.host_flash", "board.plan", "board.chips", "board.models"},
     "boot.py": {"board"},
     "main.py": {"board", "firmware"},
     "probe.py": {"board", "firmware"},

@@ -80,6 +80,10 @@ class Link:
         self._codec.publish(self._prefix + name, payload, retain, pid)
         return pid
 
+    def ask(self, name: bytes) -> None:
+        """Subscribes once more: the broker sends what it retains. Only within feed()."""
+        self._codec.subscribe(self._prefix + name, self._new_pid())
+
     def _new_pid(self) -> int:
         """None of the few that are still in flight can be this one: a connection ends long
         before."""

@@ -9,7 +9,8 @@ on_command(command dict) -> answer dict, which records the command's counter wit
 command_counter() -> the last one recorded; on_time(epoch_ms); on_security(code, detail), at most
 once a minute; on_members(message dict, command key) -> answer dict or None, where RFID cards are
 configured. An answer has ok, id, code, detail, data, as far as they apply. They raise
-ForecourtError for what they refuse.
+ForecourtError for what they refuse, OSError for what they cannot store: that is said, and what is
+retained is asked for again an hour later (and with every connection).
 """
 
 import asyncio
@@ -29,6 +30,7 @@ _LOG_TEXT = const(160)
 _RESULTS = const(8)
 _RECORD_ROOM = const(8)  # QoS 1 packets kept free of records, for results
 _SECURITY_MS = const(60000)
+_AGAIN_MS = const(3600000)
 
 
 class Sync:
@@ -60,6 +62,8 @@ class Sync:
         self._result_pid = 0
         self._log: list = []
         self._taken: dict = {}  # name of a retained message: check sum of what was handled
+        self._missed: "list[str]" = []  # of them, what could not be stored
+        self._missed_ms = 0
         self._counter = 0
         self._answered: dict = None  # the last command's id and result
         self._security_at: int = None
@@ -121,6 +125,12 @@ class Sync:
         self._results.append(dict(result, at=self._clock.epoch_ms()))
         self.wake()
 
+    def again(self, name: str) -> None:
+        """What is retained could not be stored: it is new when it comes again, and asked for."""
+        if self._taken.pop(name, None) is not None and name not in self._missed:
+            self._missed.append(name)
+            self._missed_ms = time.ticks_ms()
+
     def log(self, level: str, text: str) -> None:
         """One line for the engineer; `level` is debug, info, warning or error."""
         if len(self._log) >= _LOG_LINES:
@@ -151,6 +161,8 @@ class Sync:
             link.publish(name, messages.dump(self._retained(name)), True)
         elif self._results and not self._result_pid and link.room:
             self._result_pid = link.publish(b"result", messages.dump(self._results[0]), False, 1)
+        elif self._missed and time.ticks_diff(time.ticks_ms(), self._missed_ms) > _AGAIN_MS:
+            link.ask(self._missed.pop().encode())
         else:
             return self._feed_record(link) or self._feed_log(link)
         return True
@@ -213,6 +225,9 @@ class Sync:
                     self._answer(name, answer)
         except ForecourtError as error:
             self.refuse(name, error)
+        except OSError as error:
+            self.again(name)
+            self.refuse(name, ForecourtError("cannot be stored: %s" % error))
 
     def _is_new(self, name: str, payload) -> bool:
         """A retained message comes again with every connection; it is handled once. Empty: it was

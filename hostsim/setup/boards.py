@@ -23,7 +23,7 @@ from typing import Any
 from board import plan
 from board.chips import CHIPS
 from board.models import MODELS
-from hostsim.setup import BUILD, ROOT, compile, stages
+from hostsim.setup import BUILD, ROOT, compile, room, stages
 from hostsim.setup.progress import SetupError, say
 
 BOARDS = BUILD / "boards"
@@ -75,7 +75,7 @@ def _used(name: str) -> set[str]:
 
 def build(board: str) -> Build:
     """Checks and compiles. Raises SetupError: a board that cannot be, a file that does not
-    compile, more bytes than the board's budget.
+    compile, more bytes than the board's budget, no room for two versions.
     """
     try:
         data = plan.load(board)
@@ -92,6 +92,12 @@ def build(board: str) -> Build:
         raise SetupError(
             f"{manifest.total_bytes} bytes of .mpy are more than the {model['code_bytes']} "
             f"that board/models.py allows {board}"
+        )
+    left = room.left(data, {name: file.size for name, file in manifest.files.items()})
+    if left < room.MARGIN:
+        raise SetupError(
+            f"two versions and a charger's own files leave {left} sectors of {board}'s files, "
+            f"{room.MARGIN} are needed"
         )
     if made.port == "esp32":
         compile._write(folder / "partitions.bin", partition_table(data["partitions"]))

@@ -1,0 +1,96 @@
+"""Runs on MicroPython for room.py: micropython room_mpy.py SIZES.json SECTORS PROGSIZE. Two
+versions with files of these sizes and what is a charger's own, on LittleFS in memory; then a
+tariff and a configuration are changed and the older version is replaced. Prints the sectors that
+were left at the fullest.
+"""
+
+import json
+import sys
+
+import vfs
+
+SECTOR = 4096
+TARIFF = 2 * SECTOR
+CONFIG = 3000
+OWN = {
+    "config.json": CONFIG, "config.old": CONFIG, "tariff.json": TARIFF, "tariff.old": TARIFF,
+    "ca.crt": 1200, "charger.crt": 1000, "charger.key": 121, "wifi.txt": 80, "meter.json": 300,
+    "tariff.bad": 10, "main.py": 900, "boot.py": 400, "start.mpy": 1500, "last.mpy": 1500,
+    "board.txt": 16, "slot": 1, "trial": 3, "starts": 1, "back": 40, "slot.new": 1,
+}  # fmt: skip
+
+
+class Ram:
+    """A block device in memory (extended interface)."""
+
+    def __init__(self, sectors):
+        self.data = bytearray(b"\xff" * (SECTOR * sectors))
+
+    def readblocks(self, n, buf, off=0):
+        at = n * SECTOR + off
+        buf[:] = memoryview(self.data)[at : at + len(buf)]
+
+    def writeblocks(self, n, buf, off=0):
+        at = n * SECTOR + off
+        self.data[at : at + len(buf)] = buf
+
+    def ioctl(self, op, n):
+        if op == 4:
+            return len(self.data) // SECTOR
+        if op == 5:
+            return SECTOR
+        if op == 6:
+            self.data[n * SECTOR : (n + 1) * SECTOR] = b"\xff" * SECTOR
+        return 0
+
+
+def put(name, size):
+    """A file of so many bytes."""
+    with fs.open(name, "wb") as f:
+        while size > 0:
+            size -= f.write(b"x" * min(size, 512))
+
+
+def version(slot):
+    """A whole version with its folders."""
+    for path, size in tree.items():
+        at = path.find("/", 1)
+        while at > 0:
+            try:
+                fs.mkdir(slot + path[:at])
+            except OSError:
+                pass
+            at = path.find("/", at + 1)
+        put(slot + path, size)
+
+
+def free():
+    """Sectors; below 0 where LittleFS would need more."""
+    left = fs.statvfs("/")[3]
+    return left - (1 << 32) if left >> 31 else left
+
+
+with open(sys.argv[1]) as f:
+    tree = json.load(f)
+sectors, progsize = int(sys.argv[2]), int(sys.argv[3])
+device = Ram(sectors)
+vfs.VfsLfs2.mkfs(device, progsize=progsize)
+fs = vfs.VfsLfs2(device, progsize=progsize)
+for name in OWN:
+    put("/" + name, OWN[name])
+for slot in ("/a", "/b"):
+    fs.mkdir(slot)
+    version(slot)
+least = free()
+for kind, size in (("tariff", TARIFF), ("config", CONFIG)):
+    put("/" + kind + ".in", size)
+    put("/" + kind + ".new", size)
+    least = min(least, free())
+    fs.rename("/" + kind + ".json", "/" + kind + ".old")
+    fs.rename("/" + kind + ".new", "/" + kind + ".json")
+    fs.remove("/" + kind + ".in")
+for path, size in tree.items():
+    fs.remove("/a" + path)
+    put("/a" + path, size)
+    least = min(least, free())
+print(least)
