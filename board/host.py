@@ -173,5 +173,8 @@ class Board:
 
     again = reset
 
+    def let_go(self) -> bool:
+        return False
+
     def power(self):
         return 5000, "power_on"

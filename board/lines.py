@@ -35,9 +35,9 @@ class Lines:
         self._contactor = Pin(pin, Pin.OUT, value=not self._on)
         self._feedback, self._closed = _input(data["feedback"])
         self._emergency, self._cut = _input(data["emergency"])
-        stop, level = _input(data["stop"])
+        self._button, self._held = _input(data["stop"])
         self._stop = False
-        stop.irq(self._pressed, Pin.IRQ_RISING if level else Pin.IRQ_FALLING)
+        self._button.irq(self._pressed, Pin.IRQ_RISING if self._held else Pin.IRQ_FALLING)
         pilot = data["pilot"]
         self._levels = pilot["levels"]  # lowest reading (of 65535) of A, B, C, D
         self._adc = ADC(Pin(pilot["adc"]))
@@ -81,6 +81,9 @@ class Lines:
         pressed = self._stop
         self._stop = False
         return pressed
+
+    def stop_held(self) -> bool:
+        return self._button.value() == self._held
 
     def contactor(self, closed: bool) -> None:
         self._contactor.value(self._on if closed else not self._on)

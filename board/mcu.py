@@ -97,8 +97,8 @@ class Watchdog:
         self._wdt.feed()
 
     def came_up(self) -> None:
-        """This version stays: what board/start.py counted is over."""
-        for name in ("/trial", "/starts"):
+        """This version stays: what board/start.py counted is over, and its words were told."""
+        for name in ("/trial", "/starts", "/back"):
             _remove(name)
 
     def stuck(self) -> None:
@@ -141,16 +141,28 @@ class Board:
         self.screen = self._screen(data)
         self.reset = reset
         self.again = again
+        self._bridged = data["jumper"] == data["stop"]
 
     def power(self):
-        """(supply in mV or -1, why the charger started)."""
+        """(supply in mV or -1, why the charger started, and why not the version that was to)."""
         from machine import ADC, PWRON_RESET, reset_cause
 
         cause = "power_on" if reset_cause() == PWRON_RESET else "restart"
+        try:
+            with open("/back") as f:
+                cause += "; " + f.read()
+        except (OSError, ValueError):
+            pass  # it starts
         if self._supply is None:
             return -1, cause
         pin, full_mv = self._supply
         return ADC(Pin(pin)).read_u16() * full_mv // 65535, cause
+
+    def let_go(self) -> bool:
+        """The jumper bridges the stop button, and is open now: who set it has ended the service,
+        or it was a driver who pressed Stop as the power came.
+        """
+        return self._bridged and not self.lines.stop_held()
 
     def _screen(self, data):
         if not data["screen"]:

@@ -95,8 +95,8 @@ def begin(jumper: bool, power_on: bool) -> str:
         jumper, power_on,
     )  # fmt: skip
     if not jumper:
-        if back:
-            _keep("/back", back)
+        if back or not slot:
+            _keep("/back", back or "no whole version was there")
         if slot:
             _keep("/slot", slot)
         _keep("/trial", "%s %d" % (slot, tried) if tried >= 0 else "")

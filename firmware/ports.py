@@ -91,7 +91,8 @@ class Board:
     """`name`, `uart(role, baudrate, bits, parity, stop)` for the roles meter, terminal, rfid (None
     when not fitted), `lines`, `flash`, `clock`, `network`, `screen`, `watchdog`, `files` (the
     directory of config.json, tariff.json and certificates), `reset()` restarts the charger,
-    `again()` does so out of safe mode, `power()` gives the supply in mV (-1: not measured) and why
+    `again()` does so out of safe mode, `let_go()`: a jumper that bridges the stop button is open,
+    `power()` gives the supply in mV (-1: not measured) and why
     the charger started, `has_network` whether one is fitted, `trace(kind, fields)` shows an
     engineer what happens (may do nothing), `tasks()` gives (name, coroutine maker) pairs of the
     board's own work.

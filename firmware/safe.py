@@ -3,7 +3,8 @@ instead of firmware/app.py when board/start.py says so; the ledger is not touche
 
 Whatever fails here is left away and tried again: the screen speaks without words, without a
 configuration there is no MQTT. With the jumper the technician's REPL is open and nothing feeds a
-watchdog; without it the charger tries to start again after half an hour.
+watchdog; without it the charger tries to start again after half an hour. A jumper that bridges the
+stop button ends safe mode when it has been open for some seconds.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _AGAIN_MS = const(1800000)
 _STATUS_MS = const(30000)
 _PAUSE_MS = const(5000)
+_LOOK_MS = const(500)
+_LET_GO = const(10)  # looks
 
 
 class Safe:
@@ -42,12 +45,20 @@ class Safe:
             tasks.append(make)
         for make in tasks:
             asyncio.create_task(self._keep(make))
+        if self.why == "jumper":
+            await self._served()
+            self.board.reset()
         began = time.ticks_ms()
-        while self.why == "jumper" or time.ticks_diff(time.ticks_ms(), began) < _AGAIN_MS:
-            if self.why != "jumper":
-                self.board.watchdog.feed()
-            await asyncio.sleep_ms(500)
+        while time.ticks_diff(time.ticks_ms(), began) < _AGAIN_MS:
+            self.board.watchdog.feed()
+            await asyncio.sleep_ms(_LOOK_MS)
         self.board.again()
+
+    async def _served(self) -> None:
+        looks = 0
+        while looks < _LET_GO:
+            await asyncio.sleep_ms(_LOOK_MS)
+            looks = looks + 1 if self.board.let_go() else 0
 
     async def _keep(self, make) -> None:
         while True:

@@ -11,6 +11,7 @@ import pytest
 
 from board import plan
 from board.models import MODELS
+from hostsim.emulator import storage as storage_module
 from hostsim.setup import boards
 from hostsim.setup.compile import CompiledFile, Manifest, cross_compile
 from hostsim.technician import flash
@@ -60,6 +61,38 @@ def put(port: str, made: boards.Build) -> bool:
 def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[boards.Build, boards.Build]:
     folder = tmp_path_factory.mktemp("versions")
     return built(folder, "1.0.0", 3000), built(folder, "1.1.0", 9000)
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A board that was somebody's: so many files that their folders lie behind sectors 0 and 1."""
+    folder = tmp_path_factory.mktemp("used") / "files"
+    folder.mkdir()
+    for n in range(60):
+        (folder / f"a_long_name_for_file_{n}.py").write_text(f"# {n}\n" * 60)
+    (folder / "main.py").write_text("print('mine')\n")
+    return storage_module._filesystem(folder, storage_module.SECTORS)
+
+
+def test_used_board_is_flashed_only_when_told_that_its_files_may_go(
+    used: bytes, tmp_path: Path, versions: tuple[boards.Build, boards.Build]
+) -> None:
+    storage = tmp_path / "storage.bin"
+    storage.write_bytes(used)
+    with powered(storage) as port:
+        link = Link(port)
+        with pytest.raises(TechnicianError, match="holds something else: a_long_name") as e:
+            flash.flash(link, versions[0])
+        assert "ARGS=--erase" in e.value.advice[-1]
+        link.leave()
+    assert storage.read_bytes() == used
+    with powered(storage) as port:
+        link = Link(port)
+        assert flash.flash(link, versions[0], erase=True)
+        link.leave()
+    with powered(storage) as port, Link(port) as link:
+        assert link.value("os.statvfs('/')[2]") == 286, "the first stage mounts the files"
+        assert flash._as_built(link, versions[0], "a")
 
 
 @pytest.fixture(scope="module")

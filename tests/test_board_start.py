@@ -143,7 +143,9 @@ def test_board_without_a_whole_version_is_in_safe_mode_and_the_jumper_gets_in() 
     board = bench.switch_on()
     board.run(lambda: False, 3)
     assert not bench.contactor()
+    assert board.pin(18), "the red lamp: it has no screen to say it on"
     assert board.exec("print('in')", 3) is None
+    assert bench.files()["back"] == "no whole version was there", "for the next version to tell"
     bench.switch_off()
     board = bench.switch_on(jumper=True)
     assert board.boot()

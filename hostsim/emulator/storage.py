@@ -13,12 +13,10 @@ from typing import Any
 
 from hostsim.commission import SUPPLIER
 from hostsim.setup import MICROPYTHON, boards, stages
-from hostsim.setup.compile import cross_compile
 
 SECTOR = 4096
 SECTORS = 352
 _LFS = Path(__file__).with_name("lfs_mpy.py")
-_START = Path(__file__).parents[2] / "board" / "start.py"
 CONFIG: dict[str, Any] = {
     "charger": "FC-0001",
     "hold_minor": 6000,
@@ -56,16 +54,13 @@ def make(
     """The whole storage of a board with this DATA. `trees`: slot letter to a compiled tree;
     `more`: further files of the root, name to text (`trial`, ...).
     """
-    texts = stages.stages(data)
     with tempfile.TemporaryDirectory(prefix="forecourt-storage-") as folder:
         root, first = Path(folder) / "files", Path(folder) / "first"
         root.mkdir()
         first.mkdir()
-        (first / "boot.py").write_bytes(texts["first.py"])
-        (root / "main.py").write_bytes(texts["main.py"])
-        complaint = cross_compile(_START, "start", root / "start.mpy", ("-O3",))
-        if complaint:
-            raise ValueError(complaint)
+        (first / "boot.py").write_bytes(stages.stages(data)["first.py"])
+        for name, body in boards.root_files(data, Path(folder)).items():
+            (root / name).write_bytes(body)
         for letter, tree in trees.items():
             shutil.copytree(tree, root / letter)
             (root / letter / "whole").write_text("0.1.0 test\n")

@@ -115,15 +115,22 @@ def build_rom(made: Build) -> Path:
     return image
 
 
-def root_files(made: Build) -> dict[str, bytes]:
-    """What lies in the file system's root for every version (stages.py): name to bytes."""
-    start = made.folder / "start.mpy"
-    complaint = compile.cross_compile(ROOT / "board" / "start.py", "start", start, ("-O3",))
-    if complaint:
-        raise SetupError(complaint)
-    texts = stages.stages(made.data)
-    kept = {name: texts[name] for name in ("boot.py", "main.py") if name in texts}
-    return {"start.mpy": start.read_bytes()} | kept
+def root_files(data: dict[str, Any], folder: Path) -> dict[str, bytes]:
+    """What lies in the file system's root for every version (stages.py): name to bytes, compiled
+    in `folder`. Raises SetupError.
+    """
+    names = ["start", "last"]
+    if data["screen"]:
+        names.append(data["screen"][0])
+    out: dict[str, bytes] = {}
+    for name in names:
+        target = folder / f"{name}.mpy"
+        complaint = compile.cross_compile(ROOT / "board" / f"{name}.py", name, target, ("-O3",))
+        if complaint:
+            raise SetupError(complaint)
+        out[target.name] = target.read_bytes()
+    texts = stages.stages(data)
+    return out | {name: texts[name] for name in ("boot.py", "main.py") if name in texts}
 
 
 def first_stage(made: Build) -> bytes:

@@ -8,6 +8,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+from board import plan
 from hostsim.setup import ROOT
 
 INLINE = 512
@@ -22,9 +23,10 @@ def stages(data: dict[str, Any]) -> dict[str, bytes]:
 
     Raises ValueError when a first stage is too large to lie where it may.
     """
-    numbers: dict[str, int] = {}
+    numbers: dict[str, Any] = {"SHARED": int(plan.shares_stop(data))}
     numbers["CONTACTOR"], numbers["CLOSED"] = data["contactor"]
     numbers["JUMPER"], numbers["SET"] = data["jumper"]
+    numbers |= {"SCREEN": data["screen"], "RED": data["lights"][0]}
     texts = {"main.py": filled(ROOT / "board" / "root_main.py", numbers)}
     if "files" in data:
         first, count = data["files"]
@@ -37,8 +39,10 @@ def stages(data: dict[str, Any]) -> dict[str, bytes]:
     return texts
 
 
-def filled(source: Path, numbers: dict[str, int]) -> bytes:
-    """The source without comments, its capital names replaced by their numbers."""
+def filled(source: Path, numbers: dict[str, Any]) -> bytes:
+    """The source without comments, its capital names replaced by what they are on the board; an
+    `if` whose condition is one of them is decided here.
+    """
     tree = ast.parse(source.read_text())
     tree.body = [node for node in tree.body if not _names_numbers(node)]
     tree = ast.fix_missing_locations(_Fill(numbers).visit(tree))
@@ -54,10 +58,16 @@ def _names_numbers(node: ast.stmt) -> bool:
 
 
 class _Fill(ast.NodeTransformer):
-    def __init__(self, numbers: dict[str, int]) -> None:
+    def __init__(self, numbers: dict[str, Any]) -> None:
         self._numbers = numbers
 
     def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - ast's name
         if node.id.isupper():
             return ast.Constant(self._numbers[node.id])
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.If | list[ast.stmt]:  # noqa: N802
+        self.generic_visit(node)
+        if isinstance(node.test, ast.Constant):
+            return node.body if node.test.value else node.orelse
         return node

@@ -1,11 +1,12 @@
 """`make flash BOARD=x [PORT=y]`: brings a board to this version.
 
-    python -m hostsim.technician.flash BOARD [PORT] [--no-doctor]
+    python -m hostsim.technician.flash BOARD [PORT] [--no-doctor] [--erase]
 
 The new version goes into the slot that does not run, is read back, and is switched to by one
 rename (docs/boards/README.md, "The file system"). Cut anywhere, the charger starts what it had,
 and the next run goes on: what lies on the board is judged by its hash, never by what an earlier
-run meant to do. Configuration, keys and ledger are not touched. A charger in a session is refused.
+run meant to do. Configuration, keys and ledger are not touched. A charger in a session is refused,
+and so is an RP2040 that holds something else, unless --erase says that it may go.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from hostsim.technician.say import ended, say
 
 _MPY = 6
 _RESTART_S = 3
+_FIRST_STAGE = "vfs.VfsLfs2(rp2.Flash(start="
+"""What boot.py of a charger has (board/rp2_boot.py)."""
 _OLD_SLOTS = {"a": "b", "b": "a"}
 
 
@@ -55,9 +58,10 @@ def check_interpreter(link: Link, made: Build) -> None:
         )
 
 
-def find_files(link: Link, data: dict[str, Any]) -> bool:
+def find_files(link: Link, data: dict[str, Any], erase: bool = False) -> bool:
     """Sets `link.root` to where the charger's files are, made on a new board. True: the board's
-    first stage is not there yet and has to be written at the end. Raises TechnicianError.
+    first stage is not there yet and has to be written at the end. Raises TechnicianError when
+    something else lies there, unless that may be erased.
     """
     if "partitions" in data:
         _check_partitions(link, data)
@@ -70,8 +74,10 @@ def find_files(link: Link, data: dict[str, Any]) -> bool:
     high = max(sum(data["files"]), sum(data["ledger"]))
     if storage < high:
         raise TechnicianError(f"the board's storage has {storage} sectors, not {high}")
+    if not erase:
+        _check_nothing_of_others(link, blocks == storage, blocks)
     say(f"a new board: files in sectors {first} to {first + count - 1}")
-    made = link.run(
+    there = link.run(
         f"""
 import rp2,vfs
 _v=rp2.Flash(start={4096 * first},len={4096 * count})
@@ -79,15 +85,48 @@ try:
     _k=vfs.VfsLfs2(_v,progsize=256)
     print('kept')
 except OSError:
-    vfs.VfsLfs2.mkfs(_v,progsize=256)
-    _k=vfs.VfsLfs2(_v,progsize=256)
-vfs.mount(_k,'/new')
+    _b=bytearray(4096)
+    for _i in (0,1):
+        _v.readblocks(_i,_b)
+        if any(_c!=255 for _c in _b):print('foreign')
 """
     )
-    if "kept" in made:
+    if "foreign" in there and not erase:
+        raise TechnicianError(
+            f"sectors {first} and {first + 1} are neither blank nor a charger's files",
+            "A charger whose files are damaged: make ledger first. Then ARGS=--erase.",
+        )
+    if "kept" in there:
         say("  files of an earlier run are there and are kept")
+    else:
+        link.run("vfs.VfsLfs2.mkfs(_v,progsize=256)\n_k=vfs.VfsLfs2(_v,progsize=256)")
+    # MicroPython's own file system anew, in sectors 0 and 1: one that was in use may have its
+    # folders behind them, where the files are now, and would write there
+    link.run(
+        "vfs.umount('/')\nvfs.VfsLfs2.mkfs(rp2.Flash(),progsize=256)\n"
+        "vfs.mount(vfs.VfsLfs2(rp2.Flash(),progsize=256),'/')\nvfs.mount(_k,'/new')"
+    )
     link.root = "/new"
     return True
+
+
+def _check_nothing_of_others(link: Link, whole: bool, blocks: int) -> None:
+    """Raises TechnicianError when what is mounted is no board as MicroPython leaves it, and no
+    charger that lost its files. `whole`: it takes all of MicroPython's storage.
+    """
+    advice = "Save what is needed of it; then make flash with ARGS=--erase."
+    if not whole:
+        raise TechnicianError(
+            f"the files take {blocks} sectors: another layout than this version's",
+            "Read the ledger out with the version that made it.",
+            advice,
+        )
+    names = set(link.value("os.listdir('/')"))
+    if _FIRST_STAGE in link.text("boot.py"):
+        names.discard("boot.py")
+    if names:
+        some = ", ".join(sorted(names)[:5])
+        raise TechnicianError(f"this board holds something else: {some}", advice)
 
 
 def _check_partitions(link: Link, data: dict[str, Any]) -> None:
@@ -148,7 +187,7 @@ def put_version(link: Link, made: Build, slot: str, other: str, identity: str) -
 
 def put_root(link: Link, made: Build) -> None:
     """What stays from version to version, where it differs."""
-    root = boards.root_files(made) | {"board.txt": made.data["name"].encode()}
+    root = boards.root_files(made.data, made.folder) | {"board.txt": made.data["name"].encode()}
     for name, body in root.items():
         digest = link.hash_of(name)
         if digest != hashlib.sha256(body).hexdigest():
@@ -168,15 +207,16 @@ def put_first_stage(link: Link, made: Build) -> None:
 
 def switch(link: Link, slot: str) -> None:
     """From the next start on this slot runs, on trial."""
-    link.remove("back")
     link.replace("trial", f"{slot} 0".encode())
     link.replace("slot", slot.encode())
 
 
-def flash(link: Link, made: Build) -> bool:
-    """The whole of it but the restart. False when the board had this version already."""
+def flash(link: Link, made: Build, erase: bool = False) -> bool:
+    """The whole of it but the restart. False when the board had this version already. `erase`: a
+    new board's flash may hold something else, which goes.
+    """
     check_interpreter(link, made)
-    new = find_files(link, made.data)
+    new = find_files(link, made.data, erase)
     check_free(link, made.data)
     put_root(link, made)
     if romfs.room(link):
@@ -216,7 +256,7 @@ def main(arguments: list[str]) -> int:
         link = Link(port)
         try:
             say(f"{link.port}: {made.model['title']}, firmware {made.manifest.version}")
-            changed = flash(link, made)
+            changed = flash(link, made, "--erase" in arguments)
         except BaseException:
             link.leave()
             raise
