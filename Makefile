@@ -6,7 +6,7 @@ BOARD ?=
 PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-board powercut starve check bench build flash provision ledger logs shell doctor soak fuzz lock clean
+.PHONY: help setup run test test-long test-board powercut starve check bench build flash provision ledger logs shell probe doctor soak fuzz lock clean
 
 help: ## explain every target (this list)
 	@echo 'make <target>; ARGS="..." is handed on to run, test, bench, soak, fuzz, flash and doctor.'
@@ -62,6 +62,9 @@ logs: setup ## what a charger says while it runs, for the jumpered technician: B
 
 shell: setup ## MicroPython's prompt on a charger, for the jumpered technician: PORT=y
 	@$(PY) -m mpremote connect "$(or $(PORT),auto)" $(or $(ARGS),repl)
+
+probe: setup ## which meter is on a jumpered charger's line, and how good the line is: PORT=y
+	@$(PY) -m hostsim.technician.probe "$(PORT)" $(ARGS)
 
 doctor: setup ## examine a jumpered charger and its wiring, a row each: PORT=y
 	@$(PY) -m hostsim.technician.doctor "$(PORT)" $(ARGS)

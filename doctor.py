@@ -1,7 +1,8 @@
 """For a technician: `make doctor PORT=...` (or `mpremote exec "import doctor"`) examines a board
-that has the jumper set: its rooms are made as at a start, but nothing is sold; the meter is read,
-the terminal registers, the link connects, for at most half a minute; then firmware/doctor.py says
-what it found. The last line is the findings as JSON.
+that has the jumper set: its rooms are made as at a start, but nothing is sold and nothing written
+to the ledger; the meter is read, the terminal registers and asks its host, the link connects (an
+order of the back office is refused), for at most half a minute; then firmware/doctor.py says what
+it found. The last line is the findings as JSON.
 """
 
 import asyncio
@@ -43,10 +44,10 @@ def _made(app):
 
     try:
         try:
-            build(app, "doctor")
+            build(app)
         except _Restart:  # the meter was found and is kept
             gc.collect()
-            build(app, "doctor")
+            build(app)
     except (ConfigError, OSError) as e:
         return _fault("config", e, "correct it (docs/config.md), or make provision")
     except ForecourtError as e:
@@ -74,19 +75,40 @@ async def _read_meter(app) -> None:
         await asyncio.sleep_ms(1000)
 
 
+def _deafen(app) -> None:
+    """Nobody is served while the doctor looks, and nothing is written down."""
+    from firmware.errors import ForecourtError
+
+    def refuse(*_):
+        raise ForecourtError("the doctor is at work: again after the next start")
+
+    for name in ("on_tariff", "on_config", "on_command", "on_members"):
+        setattr(app.remote, name, refuse)
+    app.append = lambda kind, **fields: None
+    app.machine.wants = lambda kind: False
+
+
 def _ready(app) -> bool:
     linked = app.sync.online or not app.board.has_network
-    return app.machine.meter_known and app.terminal.ready and linked
+    read = app.rfid is None or app.rfid.state == "ready"
+    return app.machine.meter_known and app.terminal.ready and app.clock.known and linked and read
 
 
 async def _look(app) -> list:
-    from firmware.doctor import examine
+    from firmware.doctor import ask_host, examine
 
-    tasks = [_read_meter, lambda app: app.terminal.run(), lambda app: app.sync.run()]
+    tasks = [app.terminal.run, app.sync.run] + [make for _, make in app.board.tasks()]
+    if app.rfid:
+        tasks.append(app.rfid.run)
     for make in tasks:
-        asyncio.create_task(make(app))
+        asyncio.create_task(make())
+    asyncio.create_task(_read_meter(app))
+    asked = False
     for _ in range(_PATIENCE_S * 5):
         await asyncio.sleep_ms(200)
+        if app.terminal.ready and not asked:
+            asked = True
+            await ask_host(app)  # it may tell the time, too
         if _ready(app):
             break
     findings = []
@@ -102,6 +124,8 @@ def run() -> None:
     board.reset = _restart
     app = App(board)
     fault = _made(app)
+    if not fault:
+        _deafen(app)
     findings = [fault] if fault else asyncio.run(_look(app))
     for f in findings:
         print("%-5s %-12s %s" % ("good" if f["ok"] else "BAD", f["name"], f["reason"]))

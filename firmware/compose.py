@@ -37,13 +37,16 @@ def begin(app, reason: str):
     """Composes `app`, recovers what was open; gives the function whose coroutine runs for ever."""
     board = app.board
     try:
-        build(app, reason)
+        fault = build(app)
     except (ForecourtError, OSError) as e:
         what = "config" if isinstance(e, (ConfigError, OSError)) else "ledger"
         text = "%s: %s" % (what, e)
         app.log("error", text)
         board.screen.show(("Forecourt " + app.version, "", text[:40], text[40:80]), "", "red")
         return lambda: _wait(board)
+    if fault:
+        app.append("alarm", code="config_refused", sess=0, detail=fault[:120])
+    app.append("boot", firmware=app.version, reason=reason, safe=0)
     gc.collect()
     board.trace("hello", {
         "version": app.version, "bits": 64 if sys.maxsize > 0x7FFFFFFF else 32,
@@ -62,9 +65,9 @@ def begin(app, reason: str):
     return _tasks(app).run
 
 
-def build(app, reason: str) -> None:
-    """Reads config, tariff and ledger and makes the rooms. Raises ConfigError, LedgerError,
-    OSError.
+def build(app) -> str:
+    """Reads config, tariff and ledger and makes the rooms; nothing is written. Gives why the
+    configuration before is in force, or "". Raises ConfigError, LedgerError, OSError.
     """
     board = app.board
     fault = stored_config(app)
@@ -94,8 +97,7 @@ def build(app, reason: str) -> None:
     app.view = View(app)
     if fault:
         app.log("error", "the configuration before is in force, config.json is not: " + fault)
-        app.append("alarm", code="config_refused", sess=0, detail=fault[:120])
-    app.append("boot", firmware=app.version, reason=reason, safe=0)
+    return fault
 
 
 def stored_config(app) -> str:

@@ -3,7 +3,8 @@ between sessions by the back office's command `doctor`, by five presses of Stop,
 (doctor.py); left again with its memory.
 
 Promises: nothing is switched, nothing is sold, nothing is written to the ledger; it looks at what
-the running charger knows. Texts are for technicians, in English.
+the running charger knows. Who can wait asks the terminal's host before (`ask_host`). Texts are for
+technicians, in English.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from micropython import const
 from firmware.errors import ForecourtError
 from firmware.paper import leave
 
+_CAPTURED = const(10)
+_END_OF_DAY = const(22)
 _DAY_S = const(86400)
 _SOON_DAYS = const(30)
 _MANY = const(2000)
@@ -31,12 +34,25 @@ def examine(app, done) -> None:
         except (ForecourtError, OSError, ValueError) as e:
             todo, reason = "see the log", "%s: %s" % (type(e).__name__, e)
         done({"name": name, "ok": not todo, "reason": reason[:_LONG], "todo": todo})
-    leave("firmware.certificate")
+    leave("firmware.certificate", "firmware.day")
+
+
+async def ask_host(app) -> None:
+    """The terminal talks with its host, which is what a driver would find out next."""
+    terminal = app.terminal
+    if terminal.ready and not app.machine.busy:
+        terminal.abort()  # it reads cards: that begins again afterwards
+        try:
+            await terminal.diagnose()
+        except (ForecourtError, OSError):
+            pass  # the terminal's own row says so
 
 
 async def show(app) -> None:
     """Each finding on the screen for some seconds; ended by Stop, or when a driver begins."""
     remote = app.remote
+    remote.shown = {"state": "doctor", "message": "terminal: its host is asked"}
+    await ask_host(app)
     findings: "list" = []
     examine(app, findings.append)
     for finding in findings:
@@ -92,7 +108,7 @@ def _ledger(app):
 def _meter(app):
     meter = app.meter
     if not app.machine.meter_known or meter.state == "silent":
-        todo = "check its supply, A and B, unit, baud rate (make shell: import probe tries all)"
+        todo = "check its supply, A and B, unit, baud rate (make probe tries all)"
         return todo, "%s: %s" % (meter.state, meter.problem or "no answer yet")
     reading = meter.reading
     text = "serial %s, %d.%03d kWh, %d W" % (
@@ -123,7 +139,11 @@ def _line(app):
 def _terminal(app):
     terminal = app.terminal
     if terminal.ready or terminal.state == "busy":
-        return "", "registered, %s" % terminal.state
+        text = "registered, %s; its host " % terminal.state
+        if terminal.host_code > 0:
+            return ("check its SIM or cable and its own menu; call its provider with the code",
+                    text + "was not reached: code %02X" % terminal.host_code)  # fmt: skip
+        return "", text + ("was not asked" if terminal.host_code else "answers")
     if terminal.state == "fault":
         return ("read its display; call its provider with the code",
                 "it says %d" % terminal.fault_code)  # fmt: skip
@@ -133,16 +153,47 @@ def _terminal(app):
 
 def _end_of_day(app):
     books = app.ledger.books
+    tries = app.runner.day_tries
+    last, since = _last_day(app.ledger)
     text = "%d payments since the last end of day" % books.eod_count
+    if tries > 0:
+        return "read its display; the alarm says why", text + "; failed %d times" % tries
+    if last and last["result"] not in ("agree", "late"):
+        return ("compare with its own total and the desk's payments (docs/terminal.md)",
+                text + "; %s: terminal %d, ledger %d" % (
+                    last["result"], last["terminal_minor"], last["ledger_minor"]))  # fmt: skip
+    if books.eod_count and since and app.clock.known and app.cfg.end_of_day_hour >= 0:
+        from firmware.day import due_ms
+
+        now = app.clock.epoch_ms()
+        late = now - due_ms(app.prices.tz, since, app.cfg.end_of_day_hour)
+        if late > _DAY_S * 1000:
+            return ("it has no line to its host, or is never free at that hour: see its display",
+                    text + ", due since %d h" % (late // 3600000))  # fmt: skip
     if books.eod_count > _MANY:
         return "the terminal has no line to its host: call its provider", text
     return "", text
 
 
+def _last_day(ledger):
+    """(fields of the last end of day or None, when it was or, without one, the oldest capture)."""
+    since = 0
+    for found in ledger.scan((_CAPTURED, _END_OF_DAY)):
+        for record in reversed(found):
+            if record.kind != "captured":
+                return record.fields, record.at
+            since = record.at or since
+    return None, since
+
+
 def _rfid(app):
-    if app.terminal.ready:
-        return "", "cards are read by the payment terminal"
-    return "as for the terminal", "no reader: the payment terminal does not answer"
+    if app.rfid is None:
+        if "rfid" in app.cfg.cards_kinds:
+            return "another board, or cards.kinds without rfid", "this board has no UART for it"
+        return "", "no reader configured"
+    if app.rfid.state == "ready":
+        return "", "reader %s answers, list %d" % (app.rfid.version, app.rfid.list_version)
+    return "check its power, TX and RX, and that it is set to serial (HSU)", "it does not answer"
 
 
 def _contactor(app):

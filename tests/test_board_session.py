@@ -91,6 +91,9 @@ def brought_up(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[st
         assert code == 0, said["provision"]
         code, said["doctor"] = make("doctor", port, "ARGS=--json")
         time.sleep(3)  # it restarts the board
+        code, said["probe"] = make("probe", port)
+        assert code == 0, said["probe"]
+        time.sleep(3)
         code, said["logs"] = make("logs", port, "ARGS=15")
         assert code == 0, said["logs"]
         time.sleep(3)
@@ -118,9 +121,10 @@ def test_doctor_finds_meter_and_terminal_of_a_provisioned_board(
     found = json.loads(brought_up[1]["doctor"].splitlines()[0])
     reasons = {finding["name"]: finding["reason"] for finding in found}
     bad = {finding["name"] for finding in found if not finding["ok"]}
-    assert bad == {"clock"}, "it has no network, and nobody has paid yet"
+    assert bad == set(), found
+    assert "set by the terminal" in reasons["clock"], "it has no network"
     assert "1234.560 kWh" in reasons["meter"]
-    assert reasons["terminal"].startswith("registered")
+    assert reasons["terminal"].startswith("registered") and "host answers" in reasons["terminal"]
     assert f"charger {CHARGER}" in reasons["config"]
 
 
@@ -130,6 +134,8 @@ def test_logs_shell_and_ledger_reach_a_jumpered_board(
     said = brought_up[1]
     assert "'type': 'boot'" in said["logs"]
     assert "answer 42" in said["shell"]
+    assert "A meter answers at 9600 8N1, unit 1." in said["probe"]
+    assert "1234.560 kWh" in said["probe"]
     assert "records, epoch" in said["ledger"]
 
 

@@ -1,8 +1,14 @@
-"""The doctor on a running charger: by the back office's command, on the charger's own screen."""
+"""The doctor: by the back office's command on a running charger, on the charger's own screen, at
+the technician's laptop.
+"""
 
 import asyncio
+import json
 from typing import Any
 
+import pytest
+
+from hostsim.charger import Machine
 from hostsim.world import CHARGER_ID, World
 from tests import worlds
 
@@ -57,7 +63,7 @@ def test_doctor_finds_a_whole_charger_good_and_a_broken_one_by_part() -> None:
             "meter and terminal to be missed",
         )
         checks = await asked(world)
-        broken = {"meter", "terminal", "rfid", "pilot"}
+        broken = {"meter", "terminal", "pilot"}
         # the line as well, once one request in a hundred was lost
         assert broken <= bad(checks) <= {*broken, "meter line"}, list(checks.values())
 
@@ -87,6 +93,7 @@ def test_five_presses_of_stop_show_the_findings_and_one_more_ends_them() -> None
         await world.until(
             lambda: world.view["meter"] == "silent", worlds.STEP_S, "the meter to be missed"
         )
+        world.terminal.faults.set("acquirer-down", True)
         seen: list[str] = []
 
         async def press(times: int) -> None:
@@ -101,14 +108,79 @@ def test_five_presses_of_stop_show_the_findings_and_one_more_ends_them() -> None
 
         def shown() -> bool:
             seen.append(worlds.screen(world))
-            return "Self-test: FAULT" in seen[-1] and "meter" in seen[-1]
+            return "Self-test: FAULT" in seen[-1] and "terminal" in seen[-1]
 
-        await world.until(shown, worlds.STEP_S, "the meter's fault on the screen")
+        await world.until(shown, worlds.STEP_S, "the terminal's fault on the screen")
         assert any("Self-test: good" in text and "power" in text for text in seen)
-        assert "To do: check its supply" in " ".join(seen[-1].split())
+        assert any("To do: check its supply" in " ".join(text.split()) for text in seen)
+        assert "host was not reached: code 7D" in " ".join(seen[-1].split())
         await press(1)
         await world.until(
             lambda: "Self-test" not in worlds.screen(world), worlds.STEP_S, "the end of it"
         )
 
     worlds.run(scenario, config={"languages": ["en"]})
+
+
+_command = Machine.command
+_LOADED = {"meter line"}
+"""A few requests only, at sixty times the speed: on a busy machine one of them is damaged."""
+
+
+def as_doctor(machine: Machine) -> list[str]:
+    """What `make doctor` starts on a board in place of the charger."""
+    return [word.replace("import main", "import doctor") for word in _command(machine)]
+
+
+async def examined(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """The charger is switched off, the doctor runs on it until it has spoken, and is ended."""
+    assert world.charger
+    await worlds.act(world, "power", on=False)
+    said: list[str] = []
+    monkeypatch.setattr(Machine, "command", as_doctor)
+    monkeypatch.setattr(world.charger, "_log", said.append)
+    await worlds.act(world, "power", on=True)
+    await world.until(
+        lambda: any(line.startswith("[{") for line in said), worlds.STEP_S, "the findings"
+    )
+    await worlds.act(world, "power", on=False)
+    findings = json.loads(next(line for line in said if line.startswith("[{")))
+    return {finding["name"]: finding for finding in findings}
+
+
+def test_doctor_at_the_laptop_asks_the_terminals_host_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario(world: World) -> None:
+        assert world.charger
+        before = len(world.charger_records())
+        checks = await examined(world, monkeypatch)
+        assert bad(checks) <= _LOADED, [c for c in checks.values() if not c["ok"]]
+        assert checks["terminal"]["reason"].endswith("its host answers")
+        assert checks["rfid"]["reason"] == "no reader configured"
+        assert len(world.charger_records()) == before
+        await worlds.act(world, "network", on=False)
+        world.deaths = 0  # of doctors that had said all
+        checks = await examined(world, monkeypatch)
+        assert {"network", "broker"} <= bad(checks) <= {"network", "broker"} | _LOADED
+        assert "set by the terminal" in checks["clock"]["reason"], "it tells it with the diagnosis"
+        assert len(world.charger_records()) == before
+
+    worlds.run(scenario)
+
+
+def test_rfid_reader_that_does_not_answer_is_red_though_the_terminal_reads_cards() -> None:
+    async def scenario(world: World) -> None:
+        checks = await asked(world)
+        assert checks["rfid"]["ok"] and "list 0" in checks["rfid"]["reason"], checks["rfid"]
+        assert world.reader
+        await worlds.act(world, "reader", on=False)
+        for _ in range(30):
+            checks = await asked(world)
+            if not checks["rfid"]["ok"]:
+                break
+            await asyncio.sleep(1)
+        assert {"rfid"} <= bad(checks) <= {"rfid"} | _LOADED
+        assert "HSU" in checks["rfid"]["todo"]
+
+    worlds.run(scenario, rfid=True)

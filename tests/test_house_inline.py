@@ -132,6 +132,31 @@ def test_an_inlined_program_does_what_it_did(tmp_path):
     assert said[0] == said[1] and "late" in said[0] and "ZeroDivisionError" in said[0]
 
 
+def test_a_local_of_the_function_does_not_hide_a_global_that_the_caller_means(tmp_path):
+    program = """
+import time
+LOG = []
+RATE = 3
+def _scaled(value):
+    RATE = value * 2
+    time = RATE + 1
+    return time
+def work(value):
+    scaled = _scaled(value)
+    LOG.append(scaled)
+    return scaled * RATE, time.__name__
+print(work(5))
+"""
+    text, done = inlined(program)
+    assert set(done) == {"_scaled"}
+    said = []
+    for name, source in (("plain", program), ("inlined", text)):
+        path = tmp_path / f"{name}.py"
+        path.write_text(source)
+        said.append(run_mpy("micropython", path).stdout)
+    assert said[0] == said[1] and said[0].startswith("(33, ")
+
+
 def test_a_long_running_caller_does_not_hold_what_the_function_held():
     text, _ = inlined(PROGRAM)
     assert "when = 'soon'" in text

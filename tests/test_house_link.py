@@ -269,3 +269,47 @@ def test_nothing_is_renamed_where_the_stubs_are_missing(tmp_path, monkeypatch):
     with pytest.raises(LinkError, match="run `make setup`"):
         rename_module.rename({"a": ast.parse("class A:\n    def readinto(self): pass\n")})
     rename_module.foreign_names.cache_clear()
+
+
+def test_a_name_that_is_another_thing_in_another_module_is_refused():
+    texts = {
+        "firmware.app": "from firmware.a import one\nfrom time import sleep\nsleep(one())\n",
+        "firmware.a": "from asyncio import sleep\ndef one():\n    return sleep(1)\n",
+    }
+    with pytest.raises(LinkError, match="sleep is asyncio.sleep in firmware.a, time.sleep in"):
+        Linker(texts)
+    texts["firmware.a"] = texts["firmware.a"].replace("asyncio", "time")
+    assert "one" in ast.unparse(Linker(texts).units()["firmware.app"])
+    texts["firmware.a"] = "import os.path\nimport time as sleep\ndef one():\n    return sleep\n"
+    with pytest.raises(LinkError, match="sleep is time in firmware.a, time.sleep in firmware.app"):
+        Linker(texts)
+
+
+def test_parameters_that_data_may_name_keep_their_names(tmp_path):
+    app = """
+        class Row:
+            def __init__(self, amount_minor, reason=""):
+                self.amount_minor = amount_minor
+                self.reason = reason
+        class Book:
+            def note(self, kind, amount_minor=0, **fields):
+                return (kind, amount_minor, fields)
+            def plain(self, amount_minor):
+                return amount_minor + 1
+        FIELDS = ("amount_" + "minor", "rea" + "son")
+        def start():
+            found = {name: 7 for name in FIELDS}
+            row = Row(**found)
+            print(row.amount_minor, row.reason, sorted(Book().note("x", **found)[2]))
+            print(Book().plain(1))
+    """
+    program = {"firmware": "", "firmware.app": textwrap.dedent(app), "main": MAIN}
+    written(program, tmp_path / "plain")
+    texts, _, _ = linked(program)
+    written(texts, tmp_path / "linked")
+    plain = output(tmp_path / "plain")
+    assert plain.split() == ["7", "7", "['reason']", "2"]
+    assert output(tmp_path / "linked") == plain
+    units = {"a": ast.parse("def f(make, fields):\n    return make(**fields)\n")}
+    with pytest.raises(LinkError, match=r"a: make\(\*\*fields\): which function"):
+        rename(units)

@@ -249,3 +249,37 @@ def test_tariff_of_an_open_session_is_not_taken_away(
     append(book, "declined", code=5)
     assert run("--TARIFF", DEFAULT_TARIFF) == 0
     assert on_board(tmp_path, "tariff.json") == DEFAULT_TARIFF.read_bytes()
+
+
+def test_new_key_means_both_keys_and_the_command_key_is_left_for_the_back_office(
+    run, left: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(CONFIG))
+    given = tmp_path / "command.key"
+    given.write_text(COMMAND_KEY)
+    files = tmp_path / "board" / "files"
+
+    def keys_there() -> tuple[bytes, str]:
+        there = json.loads((files / "config.json").read_text())
+        return (files / "charger.key").read_bytes(), there["mqtt"]["command_key"]
+
+    assert run("--CONFIG", config, "--COMMAND_KEY", given) == 0
+    first = keys_there()
+    assert first[1] == COMMAND_KEY
+    assert run("--WIFI", _wifi(tmp_path)) == 0
+    assert keys_there() == first, "what is not given stays"
+    assert run("--new-key") == 0
+    second = keys_there()
+    assert second[0] != first[0] and second[1] != first[1]
+    assert (left / "FC-0042.command-key").read_text() == second[1]
+    assert run("--new-key", "--COMMAND_KEY", given) == 0
+    assert keys_there()[1] == COMMAND_KEY
+    assert run("--new-key", "--CONFIG", config) == 0
+    assert keys_there()[1] not in (COMMAND_KEY, second[1])
+
+
+def _wifi(folder: Path) -> Path:
+    path = folder / "wifi"
+    path.write_text("Yard\n12345678\n")
+    return path

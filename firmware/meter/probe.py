@@ -1,6 +1,6 @@
 """A technician's question: which meter is there, how good is the line, what is to be changed.
-Answers in plain lines. On a board by `mpremote exec "import probe"` (probe.py), on the host by
-`python -m hostsim probe`.
+Answers in plain lines. On a board by `make probe` (probe.py), on the host by `python -m hostsim
+probe`.
 """
 
 import time

@@ -80,6 +80,7 @@ class ZvtTerminal(Money, PaymentTerminal):
         self._state = "off"
         self._reading = False
         self._enquired = 0
+        self.host_code = -1  # of its last word with its host: 0 well; -1 none since power-on
 
     @property
     def ready(self) -> bool:
@@ -246,16 +247,30 @@ class ZvtTerminal(Money, PaymentTerminal):
             return answer.code
         return answer.end.condition
 
+    async def diagnose(self) -> None:
+        """The terminal talks with its host; `host_code` says what came of it. Raises
+        TerminalTimeout, TerminalGone.
+        """
+        await self._lock.acquire()
+        try:
+            await self._maintain(results.NEEDS_DIAGNOSIS)
+        finally:
+            self._lock.release()
+
     async def _maintain(self, need: int) -> None:
         """Initialisation or diagnosis; whether it helped, the next enquiry says."""
         if need == results.NEEDS_INIT:
             command = build(_INITIALISE, self._password)
         else:
             command = build(_DIAGNOSE)
+        answer = Answer()
         try:
-            await self._converse(command, Answer())
-        except (TerminalRefused, FrameError):
-            pass
+            await self._converse(command, answer)
+        except TerminalRefused as exc:
+            answer.code = exc.code
+        except FrameError:
+            return
+        self.host_code = max(answer.code, 0)
 
 
 def _card(answer: Answer) -> "CardResult | None":

@@ -107,7 +107,7 @@ def probe(
     ] = False,
 ) -> None:
     """Say which meter is on a serial line, how good the line is and what to change: the firmware's
-    own probe, as `mpremote exec "import probe"` runs it on a board.
+    own probe, as `make probe` runs it on a board.
 
     Exit code 0 when one model is certain, 1 when not, 2 when the line cannot be opened.
     """

@@ -112,8 +112,10 @@ def _as_statements(
     given = _given(node, call, method)
     ours = locals_of(caller)
     assigned = bound_here(node.body)
+    # what the caller mentions, its globals as well, and the function's globals
     taken = {n.id for n in ast.walk(caller) if isinstance(n, ast.Name)} | ours
-    taken |= {n.id for s in node.body for n in ast.walk(s) if isinstance(n, ast.Name)}
+    names_there = {n.id for s in node.body for n in ast.walk(s) if isinstance(n, ast.Name)}
+    taken |= names_there - locals_of(node)
     meanings: dict[str, ast.expr] = {}
     before: list[ast.stmt] = []
     other = _other(call)
@@ -126,11 +128,11 @@ def _as_statements(
         if fixed and name not in assigned:
             meanings[name] = value
             continue
-        new = _free(name, taken, ours)
+        new = _free(name, taken)
         meanings[name] = ast.Name(new, ast.Load())
         before.append(ast.Assign([ast.Name(new, ast.Store())], value))
     for name in sorted(assigned - {n for n, _ in given}):
-        meanings[name] = ast.Name(_free(name, taken, ours), ast.Load())
+        meanings[name] = ast.Name(_free(name, taken), ast.Load())
     names = _Names(meanings)
     result = before + _ended([names.visit(copy.deepcopy(s)) for s in node.body], statement)
     if not isinstance(statement, ast.Return) and _lasts(caller):
@@ -138,14 +140,13 @@ def _as_statements(
     return result or [ast.Pass()]
 
 
-def _free(name: str, taken: set[str], ours: set[str]) -> str:
-    """A name for a local that the caller does not have."""
+def _free(name: str, taken: set[str]) -> str:
+    """A name for a local that nothing in the caller has, be it a local or a global."""
     new, i = name, 1
-    while new in ours or (new != name and new in taken):
+    while new in taken:
         i += 1
         new = f"{name}{i}"
     taken.add(new)
-    ours.add(new)
     return new
 
 

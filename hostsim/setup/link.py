@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
-from hostsim.setup.scopes import GlobalNames, bound_here, imported_here
+from hostsim.setup.scopes import GlobalNames, bound_here, imported_here, origins_here
 
 ROOT_MODULE = "firmware.app"
 _OWN = ("firmware", "board")
@@ -162,6 +162,7 @@ class Linker:
 
         Classes keep theirs (logs show them), with a number where two want it.
         """
+        self._check_externals()
         externals = {n for name in self._order for n in self._external(self._units[name])}
         self._used = set(externals)
         for name in self._order:
@@ -174,6 +175,21 @@ class Linker:
                     new = f"{stem}{i}"
                 self._used.add(new)
                 self._place[name, bound] = new
+
+    def _check_externals(self) -> None:
+        """Raises LinkError when a name that is imported from outside is one thing in one module
+        and another in the next: in the linked unit it can be one only.
+        """
+        found: dict[str, tuple[set[str], str]] = {}
+        for name in self._order:
+            for alias, origins in origins_here(self._units[name].body).items():
+                before, where = found.setdefault(alias, (origins, name))
+                if before != origins:
+                    both = f"{' or '.join(sorted(before))} in {where}"
+                    raise LinkError(
+                        f"{alias} is {both}, {' or '.join(sorted(origins))} in {name}: "
+                        "import one of them under another name"
+                    )
 
     @staticmethod
     def _external(unit: Unit) -> set[str]:

@@ -87,13 +87,39 @@ def rename(units: dict[str, ast.Module]) -> dict[str, str]:
         for n in ast.walk(tree)
         if isinstance(n, ast.keyword) and n.arg
     }
+    given = called_with_dicts(units)
     attributes = _attributes(units, spoken)
     for tree in units.values():
         _Attributes(attributes, set(units)).visit(tree)
         for node in ast.walk(tree):
-            if isinstance(node, _DEF):
+            if isinstance(node, _DEF) and node not in given:
                 _parameters(node, keywords | {"self", "cls"})
     return attributes | _functions(units, spoken)
+
+
+def called_with_dicts(units: dict[str, ast.Module]) -> set[_DEF]:
+    """Functions that may be called as `f(**names)`: the names of their parameters may stand in
+    data, so they stay. Raises LinkError where it cannot be seen which function is called.
+    """
+    found: dict[str, set[_DEF]] = {}
+    for tree in units.values():
+        for node in ast.walk(tree):
+            if isinstance(node, _DEF):
+                found.setdefault(node.name, set()).add(node)
+            elif isinstance(node, ast.ClassDef):
+                inits = {n for n in node.body if isinstance(n, _DEF) and n.name == "__init__"}
+                found.setdefault(node.name, set()).update(inits)
+    kept: set[_DEF] = set()
+    for where, tree in units.items():
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and any(k.arg is None for k in node.keywords)):
+                continue
+            f = node.func
+            name = f.attr if isinstance(f, ast.Attribute) else getattr(f, "id", "")
+            if name not in found and name not in foreign_names():
+                raise LinkError(f"{where}: {ast.unparse(node)}: which function is called here?")
+            kept |= found.get(name, set())
+    return kept
 
 
 def spoken_words(trees: Iterable[ast.Module]) -> set[str]:

@@ -37,6 +37,24 @@ def imported_here(body: list[ast.stmt]) -> set[str]:
     }
 
 
+def origins_here(body: list[ast.stmt]) -> dict[str, set[str]]:
+    """What the names that import statements bind in this scope are: `time`, or `time.sleep`; more
+    than one where a name is imported from here or there.
+    """
+    found: dict[str, set[str]] = {}
+    for node in _same_scope(body):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                first = alias.name.split(".")[0]
+                whole = alias.name if alias.asname else first
+                found.setdefault(alias.asname or first, set()).add(whole)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.setdefault(alias.asname or alias.name, set()).add(whole)
+    return found
+
+
 def modules_here(body: list[ast.stmt], own: set[str]) -> set[str]:
     """Names that imports of this scope bind to modules: everything from outside counts as one, of
     our own what is.

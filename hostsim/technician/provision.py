@@ -8,7 +8,7 @@ read back by its hash. What is not given stays as it is on the charger. Without 
 made, and the certificate request left in build/provision/ID.csr; with --CERT and --CA the
 certificate is put in. The command key is 32 bytes in hexadecimal; without one it is made and left
 in build/provision/ID.command-key for the back office, readable by its owner only. No secret is
-printed.
+printed. --new-key: both keys anew (the command key unless one is given).
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def config_of(
-    given: bytes | None, there: bytes | None, charger: str, command_key: str
+    given: bytes | None, there: bytes | None, charger: str, command_key: str, new: bool = False
 ) -> dict[str, Any]:
     """The configuration to install: the file's, else the charger's own; name, salt and command
-    key filled in. Raises TechnicianError.
+    key filled in. `new`: the charger's own command key is not kept. Raises TechnicianError.
     """
     before = _object(there, "config.json on the charger") if there else {}
     config = _object(given, "the config file") if given is not None else dict(before)
@@ -53,7 +53,12 @@ def config_of(
         config["salt"] = before.get("salt") or secrets.token_hex(16)
     mqtt = dict(config.get("mqtt") or {})
     kept = (before.get("mqtt") or {}).get("command_key", "")
-    mqtt["command_key"] = command_key or mqtt.get("command_key") or kept or secrets.token_hex(32)
+    asked = mqtt.get("command_key", "") if given is not None else ""
+    if new:
+        if asked == kept:  # the file is the one of before
+            asked = ""
+        kept = ""
+    mqtt["command_key"] = command_key or asked or kept or secrets.token_hex(32)
     config["mqtt"] = mqtt
     return config
 
@@ -121,7 +126,11 @@ def files_for(link: Link, given: argparse.Namespace) -> dict[str, bytes]:
         raise TechnicianError(f"{given.COMMAND_KEY}: not 64 lower-case hexadecimal digits")
     before = link.read("config.json") if "config.json" in there else None
     config = config_of(
-        _read(given.CONFIG) if given.CONFIG else None, before, given.id, command_key
+        _read(given.CONFIG) if given.CONFIG else None,
+        before,
+        given.id,
+        command_key,
+        given.new_key,
     )
     given.command_key = config["mqtt"]["command_key"]
     text = json.dumps(config, indent=1, ensure_ascii=False).encode()
