@@ -18,7 +18,7 @@ from hostsim.setup import MICROPYTHON
 
 MARGIN = 4
 """Sectors: LittleFS writes a sector anew before it gives the old one back."""
-_SCRIPT = Path(__file__).with_name("room_mpy.py")
+_SCRIPT = Path(__file__).parents[1] / "emulator" / "room_mpy.py"
 _PAGE = {"rp2": 256, "esp32": 32}
 """MicroPython's `progsize` (board/rp2_boot.py; ports/esp32/modules/inisetup.py)."""
 

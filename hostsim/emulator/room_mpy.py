@@ -1,4 +1,4 @@
-"""Runs on MicroPython for room.py: micropython room_mpy.py SIZES.json SECTORS PROGSIZE. Two
+"""Runs on MicroPython for hostsim/setup/room.py: room_mpy.py SIZES.json SECTORS PROGSIZE. Two
 versions with files of these sizes and what is a charger's own, on LittleFS in memory; then a
 tariff and a configuration are changed and the older version is replaced. Prints the sectors that
 were left at the fullest.
@@ -44,14 +44,14 @@ class Ram:
         return 0
 
 
-def put(name, size):
+def put(fs, name, size):
     """A file of so many bytes."""
     with fs.open(name, "wb") as f:
         while size > 0:
             size -= f.write(b"x" * min(size, 512))
 
 
-def version(slot):
+def version(fs, slot, tree):
     """A whole version with its folders."""
     for path, size in tree.items():
         at = path.find("/", 1)
@@ -61,36 +61,39 @@ def version(slot):
             except OSError:
                 pass
             at = path.find("/", at + 1)
-        put(slot + path, size)
+        put(fs, slot + path, size)
 
 
-def free():
+def free(fs):
     """Sectors; below 0 where LittleFS would need more."""
     left = fs.statvfs("/")[3]
     return left - (1 << 32) if left >> 31 else left
 
 
-with open(sys.argv[1]) as f:
-    tree = json.load(f)
-sectors, progsize = int(sys.argv[2]), int(sys.argv[3])
-device = Ram(sectors)
-vfs.VfsLfs2.mkfs(device, progsize=progsize)
-fs = vfs.VfsLfs2(device, progsize=progsize)
-for name in OWN:
-    put("/" + name, OWN[name])
-for slot in ("/a", "/b"):
-    fs.mkdir(slot)
-    version(slot)
-least = free()
-for kind, size in (("tariff", TARIFF), ("config", CONFIG)):
-    put("/" + kind + ".in", size)
-    put("/" + kind + ".new", size)
-    least = min(least, free())
-    fs.rename("/" + kind + ".json", "/" + kind + ".old")
-    fs.rename("/" + kind + ".new", "/" + kind + ".json")
-    fs.remove("/" + kind + ".in")
-for path, size in tree.items():
-    fs.remove("/a" + path)
-    put("/a" + path, size)
-    least = min(least, free())
-print(least)
+def main(sizes, sectors, progsize):
+    with open(sizes) as f:
+        tree = json.load(f)
+    device = Ram(int(sectors))
+    vfs.VfsLfs2.mkfs(device, progsize=int(progsize))
+    fs = vfs.VfsLfs2(device, progsize=int(progsize))
+    for name in OWN:
+        put(fs, "/" + name, OWN[name])
+    for slot in ("/a", "/b"):
+        fs.mkdir(slot)
+        version(fs, slot, tree)
+    least = free(fs)
+    for kind, size in (("/tariff", TARIFF), ("/config", CONFIG)):
+        put(fs, kind + ".in", size)
+        put(fs, kind + ".new", size)
+        least = min(least, free(fs))
+        fs.rename(kind + ".json", kind + ".old")
+        fs.rename(kind + ".new", kind + ".json")
+        fs.remove(kind + ".in")
+    for path, size in tree.items():
+        fs.remove("/a" + path)
+        put(fs, "/a" + path, size)
+        least = min(least, free(fs))
+    print(least)
+
+
+main(*sys.argv[1:])
