@@ -21,8 +21,9 @@ _LOCALSTRIPE = Path(__file__).with_name("localstripe.json")
 _LOCALSTRIPE_LOCK = Path(__file__).with_name("localstripe.lock")
 _PORTS = {
     "rp2": "rp2", "pico": "rp2", "w5500_evb_pico": "rp2", "esp32": "esp32", "wt32": "esp32",
-    "mcu": "rp2", "root_main": "rp2", "lines": "rp2", "rs485": "rp2", "last": "rp2",  # for every chip,
-    "net": "esp32",  # judged under one
+    # for every chip, judged under one
+    "mcu": "rp2", "root_main": "rp2", "lines": "rp2", "rs485": "rp2", "last": "rp2",
+    "net": "esp32",
 }  # fmt: skip
 _ADDITIONS = Path(__file__).with_name("stub_additions")
 _OFFLINE = (
