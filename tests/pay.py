@@ -1,11 +1,13 @@
 """A back office with a payment gateway and a charger at protocol level: no broker, no firmware;
-localstripe's own process behind the proxy that makes trouble.
+localstripe's own process behind the proxy that makes trouble. FORECOURT_TEST_DATABASE in the
+environment (URL of a PostgreSQL that may be emptied): every house lives there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import secrets
 import tempfile
@@ -18,7 +20,7 @@ from typing import Any
 import pytest
 import stripe
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session as Db
 
 from hostsim import books as three
@@ -244,17 +246,33 @@ class Station(Ledger):
         return ""
 
 
+def emptied(url: str) -> None:
+    """A PostgreSQL database without anything in it."""
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+
+
 class House:
     """All of it. Time stands still unless it is told to pass."""
 
-    def __init__(self, directory: Path, settings: Settings, **operator: Any) -> None:
+    def __init__(
+        self, directory: Path, settings: Settings, url: str = "", **operator: Any
+    ) -> None:
+        """`url`: of a database that is emptied first; default: a new SQLite file."""
         self.ms = NOW_MS
+        url = url or os.environ.get("FORECOURT_TEST_DATABASE", "")
+        if url:
+            emptied(url)
+        self.url = url or sqlite_url(directory / "o.db")
         self.settings = settings
         self.directory = directory
         gateway = base.opened(settings)
         chosen: dict[str, Any] = {"gateway": settings.name, **operator}
         self.office = BackOffice(
-            sqlite_url(directory / "o.db"), Nowhere(), Pki(directory / "pki"),
+            self.url, Nowhere(), Pki(directory / "pki"),
             now_ms=lambda: self.ms, operator=Operator(**chosen), gateway=gateway,
         )  # fmt: skip
         assert self.office.phone is not None
@@ -338,7 +356,7 @@ class House:
         self.office.close()
         gateway = base.opened(self.settings)
         self.office = BackOffice(
-            sqlite_url(self.directory / "o.db"), Nowhere(), Pki(self.directory / "pki"),
+            self.url, Nowhere(), Pki(self.directory / "pki"),
             now_ms=lambda: self.ms, operator=self.office.operator, gateway=gateway,
         )  # fmt: skip
         assert self.office.phone is not None

@@ -467,7 +467,7 @@ def test_the_command_says_it_by_exit_code_and_json(
     config = tmp_path / "operator.toml"
     config.write_text(f'gateway = "tests.house_gateway"\ngateway_acquires = "{TERMINAL}"\n')
     monkeypatch.setattr(base, "opened", lambda settings: till(house))
-    command = ["gateway", "reconcile", "--config", str(config), "--db", str(tmp_path / "o.db")]
+    command = ["gateway", "reconcile", "--config", str(config), "--db", house.url]
     command += ["--days", "0"]
 
     def run(*more: str) -> tuple[int, str]:

@@ -18,7 +18,7 @@ from tests import desk
 from tests.pay import TILL, House, running_proxy, stripe_at
 
 pytestmark = pytest.mark.timeout(120)
-MORE = {"pay_extend_minor": 3000, "pay_most_minor": 10_000}
+MORE: dict[str, Any] = {"pay_extend_minor": 3000, "pay_most_minor": 10_000}
 
 
 @pytest.fixture

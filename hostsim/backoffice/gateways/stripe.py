@@ -245,6 +245,8 @@ class Stripe(Gateway):
     def event(self, payload: bytes, headers: Mapping[str, str]) -> Event:
         """Signature and age are judged by the SDK, for each secret that is valid now."""
         why, signature = "no secret", headers.get("stripe-signature", "")
+        if not signature.isascii():  # the SDK would not compare it
+            raise Forged("webhook: not a signature")
         for secret in self._hooks:
             try:
                 stripe.WebhookSignature.verify_header(
@@ -261,7 +263,7 @@ class Stripe(Gateway):
             found = json.loads(payload)
             about, made = _about(found["data"]["object"]), int(found["created"])
             event = Event(str(found["id"]), str(found["type"]), about, made)
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as exc:
             raise Forged(f"webhook: not an event ({type(exc).__name__})") from exc
         if bool(found.get("livemode")) != self._livemode:
             raise Forged("webhook: of the other mode")
@@ -354,10 +356,14 @@ def _where(action: Any) -> str:
 
 
 def _about(thing: Any) -> str:
-    """The payment intent an event is about."""
+    """The payment intent an event is about: its id, or itself where a version of the API writes it
+    out; "" for none."""
     if thing["object"] == "payment_intent":
         return str(thing["id"])
-    return str(thing.get("payment_intent") or "")
+    found = thing.get("payment_intent")
+    if isinstance(found, dict):
+        found = found.get("id")
+    return found if isinstance(found, str) else ""
 
 
 def _refunded(answer: stripe.Refund) -> Refunded:

@@ -153,7 +153,7 @@ def _begin(
     try:
         offer = _opened(request, shell, code, *scanned)
         email, method = given["email"].strip(), given["method"]
-        if email and not _EMAIL.fullmatch(email):
+        if email and not (email.isprintable() and _EMAIL.fullmatch(email)):
             errors = {"email": texts.word("email_bad", code)}
             return _form(request, shell, code, offer, path, given["token"], errors, given)
         if given["tariff"] != str(offer.tariff_crc):  # another price than the one that was shown
@@ -354,11 +354,13 @@ async def event(request: Request, shell: Desk) -> Response:
     key = shell.address(request)
     if not shell.forged_tries.allowed(key):
         raise HTTPException(429, "too many")
-    if int(request.headers.get("content-length") or 0) > _MOST_EVENT:
-        raise HTTPException(413, "too much")
-    payload = await request.body()
+    payload = bytearray()
+    async for part in request.stream():
+        payload += part
+        if len(payload) > _MOST_EVENT:
+            raise HTTPException(413, "too much")
     try:
-        heard = phone.gateway.event(payload, dict(request.headers))
+        heard = phone.gateway.event(bytes(payload), dict(request.headers))
     except Forged:
         shell.forged_tries.failed(key)
         return Response(status_code=400, headers=HEADERS)

@@ -219,7 +219,9 @@ async def read_form(request: Request) -> Any:
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise HTTPException(403, "This form comes from elsewhere.")
-    if int(request.headers.get("content-length") or 0) > _MAX_BODY:
+    if "content-length" not in request.headers:
+        raise HTTPException(411, "This form has no length.")
+    if int(request.headers["content-length"]) > _MAX_BODY:
         raise HTTPException(413, "This is too much for a form.")
     return await request.form(max_files=0, max_fields=1500)
 

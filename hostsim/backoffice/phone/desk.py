@@ -4,6 +4,7 @@ it stands, its stop; and the gateway's events. One object of a back office with 
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 import zlib
@@ -34,6 +35,7 @@ _EVENTS_KEPT_MS = 30 * 86_400_000
 _TARIFFS = 64
 _PRICE_MS = 300_000
 _STOPS = 5
+_NAME = 64  # characters of PayEvent's columns
 
 
 class NotForSale(Exception):
@@ -253,28 +255,29 @@ class PayDesk:
     def hear(self, event: Event) -> bool:
         """Something is new at the gateway; False when that event was heard before."""
         now = self.office.now_ms()
+        identity, kind, payment = map(_fitting, (event.identity, event.kind, event.payment))
         try:
             with writing(self.office.engine) as db:
-                if db.get(PayEvent, event.identity) is not None:
+                if db.get(PayEvent, identity) is not None:
                     return False
                 db.execute(delete(PayEvent).where(PayEvent.at < now - _EVENTS_KEPT_MS))
-                db.add(
-                    PayEvent(
-                        identity=event.identity,
-                        kind=event.kind[:64],
-                        payment=event.payment,
-                        at=now,
-                    )
-                )
-                if event.payment:
-                    due = Pay.reference == event.payment, Pay.state.in_(pays.WORK)
+                db.add(PayEvent(identity=identity, kind=kind, payment=payment, at=now))
+                if payment:
+                    due = Pay.reference == payment, Pay.state.in_(pays.WORK)
                     db.execute(update(Pay).where(*due).values(next_at=0))
-                    mine = PayRefund.payment == event.payment, PayRefund.state != "asked"
+                    mine = PayRefund.payment == payment, PayRefund.state != "asked"
                     db.execute(update(PayRefund).where(*mine).values(look=True))
         except IntegrityError:  # the same one at this very moment
             return False
         self.cashier.wake()
         return True
+
+
+def _fitting(text: str) -> str:
+    """A name from outside as a column has room for it: a longer or unprintable one by its hash."""
+    if len(text) <= _NAME and text.isprintable():
+        return text
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 Connect = Callable[[], Gateway]

@@ -141,7 +141,7 @@ def came_late(engine: Engine, pay: Pay, reference: str) -> None:
 
 def again(engine: Engine, pay: Pay, method: str, now_ms: int) -> bool:
     """Another card after one that was declined; False when that is not the case any more."""
-    return move(
+    return pay.state == DECLINED and move(
         engine, pay, HOLDING, attempt=pay.attempt + 1, method=method, why="", fault="",
         reference="", asked_at=now_ms,
     )  # fmt: skip
