@@ -110,6 +110,7 @@ def test_events_of_another_shape_or_unknown_kind_are_heard_and_move_nothing(
     assert all(len(kind) <= 64 and len(payment) <= 64 for kind, payment in heard(either))
     either.turn()
     assert either.now().state == "started" and either.problems() == set()
+    shapeless: Any
     for shapeless in (
         [], 1, {}, of({}), of({"object": "payment_intent"}), of({"object": "x"}, created=None),
         of({"object": "x"}, created=float("inf")), {"object": "v2.core.event", "id": "evt_9"},
