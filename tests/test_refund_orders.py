@@ -335,6 +335,22 @@ def test_disputed_is_a_state_of_payments_with_a_badge(make: Any) -> None:
     assert "No payment" in finance.get("/payments?state=disputed").text
 
 
+def test_disputes_have_their_own_line_in_the_report(make: Any) -> None:
+    office = make()
+    fill(office, mixed())
+    finance = Visitor(office).log_in("finance")
+    for n, (amount, outcome) in enumerate((("10", "won"), ("2.50", "lost"), ("1", "")), 1):
+        dispute(finance, amount, f"CB{n}")
+        if outcome:
+            finance.submit("/sessions/1", f"/disputes/{n}/close", outcome=outcome)
+    day = "first=2026-01-01&last=2026-01-01"
+    page = text_of(finance.get(f"/reports?{day}").text)
+    assert "3.50 € asked back in 2 disputes that are open or lost" in page
+    rows = finance.get(f"/reports/disputes.csv?{day}").text
+    assert [rows.count(word) for word in ("won,", "lost,", "open,")] == [1, 1, 1]
+    assert "disputes.csv" not in finance.get("/reports?first=2026-02-01&last=2026-02-01").text
+
+
 # -- the log, the command line
 
 

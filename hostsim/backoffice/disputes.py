@@ -96,7 +96,7 @@ def standing(db: Db, sessions: list[int]) -> dict[int, str]:
 def sums(
     db: Db, start_ms: int, end_ms: int, currency: str, charger: str = "", tariff: str = ""
 ) -> list[dict[str, Any]]:
-    """Of disputes that were opened in [start, end): state, count, amount_minor."""
+    """Of disputes that were opened in [start, end): reason (their state), count, amount_minor."""
     query = (
         select(Dispute.state, func.count(), func.sum(Dispute.amount_minor))
         .join(Session, Session.id == Dispute.session_id)
@@ -112,6 +112,6 @@ def sums(
     if tariff:
         query = query.where(Session.tariff == tariff)
     return [
-        {"state": state, "count": count, "amount_minor": int(amount)}
+        {"reason": state, "count": count, "amount_minor": int(amount)}
         for state, count, amount in db.execute(query)
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from hostsim.backoffice import figures
+from hostsim.backoffice.disputes import WON
 from hostsim.backoffice.reports import drawing
 from hostsim.backoffice.reports.drawing import Drawing
 from hostsim.backoffice.reports.query import Report, Row
@@ -29,6 +30,9 @@ class Table:
 def tiles(r: Report) -> list[tuple[str, str]]:
     """Figure and what it is."""
     t = r.total
+    standing = [row for row in r.disputes if row["reason"] != WON]
+    count = sum(row["count"] for row in standing)
+    against = sum(row["amount_minor"] for row in standing)
 
     def money(minor: int) -> str:
         return figures.money(minor, r.currency)
@@ -43,6 +47,7 @@ def tiles(r: Report) -> list[tuple[str, str]]:
         (f"{r.utilisation:.1%}", "delivering energy"),
         (money(t["idle_minor"]), f"idle fees in {t['idle_sessions']:,} sessions"),
         (money(t["refunded_minor"]), f"given back in {t['refunds']:,} refunds"),
+        (money(against), f"asked back in {count:,} disputes that are open or lost"),
         (f"{t['declined']:,}", "cards declined"),
     ]
 
@@ -114,6 +119,7 @@ def tables(r: Report) -> list[Table]:
         ("declined", "Cards declined, by reason", r.declined),
         ("refunds", "Refunds, by reason", r.refunded),
         ("stopped", "What ended sessions", r.stopped),
+        ("disputes", "Disputes, by what became of them", r.disputes),
     ):
         money = [figures.money(x["amount_minor"], r.currency) for x in rows]
         found.append(

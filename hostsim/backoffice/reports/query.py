@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Engine, func, or_, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import disputes
 from hostsim.backoffice.models import Charger, Session
 from hostsim.backoffice.reports import roll
 from hostsim.backoffice.reports.period import Days, number
@@ -46,6 +47,7 @@ class Report:
     declined: list[Row] = field(default_factory=list)
     refunded: list[Row] = field(default_factory=list)
     stopped: list[Row] = field(default_factory=list)
+    disputes: list[Row] = field(default_factory=list)
     vat: list[Row] = field(default_factory=list)
     terminals: list[Row] = field(default_factory=list)
 
@@ -99,6 +101,8 @@ def read(
                 name = "refund" if kind == "refunded" else kind
                 setattr(report, kind, _reasons(db, first, last, name, currency))
         report.vat = _vat(db, first // 100, last // 100, currency)
+        start, end = days.bounds_ms(zone)
+        report.disputes = disputes.sums(db, start, end, currency, charger, tariff)
         report.terminals = _terminals(db, zone, days, charger)
         return report
 
