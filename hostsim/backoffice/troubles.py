@@ -25,7 +25,7 @@ _HOUR_MS = 3_600_000
 _MOST_NOTE = 500
 _ALARMS = (
     "gateway_uncovered", "gateway_refund", "gateway_refund_back", "gateway_started",
-    "gateway_foreign", "gateway_twice", "gateway_price", "gateway_cashier",
+    "gateway_foreign", "gateway_twice", "gateway_price", "gateway_cashier", "gateway_books",
 )  # fmt: skip
 
 Row = dict[str, Any]
