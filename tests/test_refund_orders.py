@@ -258,6 +258,18 @@ def test_credit_notes_of_a_bill_add_up_to_it_rate_by_rate(parts: list[int]) -> N
     assert sums == {row[0]: row[1:] for row in groups}
 
 
+def test_lines_that_cost_nothing_are_not_everything(make: Any) -> None:
+    office = make(approve_above_minor=100_000)
+    lines = [0, 1, 1, 190_000, 1000, 3, 1, 1, 190_000, 0, 8, 0, -1, 190_000, -100]
+    fill(office, sale(Ledger(), 1, 900, lines, 756))
+    support = Visitor(office).log_in("support")
+    for line in ("1", "2"):
+        assert "these lines cost nothing" in ask(support, what="lines", line=[line])
+    assert "less is left" in ask(support, what="lines", line=["0"]), "the cap is in the price"
+    ask(support, what="lines", line=["0", "2"])
+    assert orders(office) == [(1, 900, "approved")]
+
+
 def test_lines_of_a_rate_that_a_part_has_used_up_are_refused(make: Any) -> None:
     office = make(approve_above_minor=100_000)
     ledger = mixed()

@@ -139,6 +139,8 @@ def of_lines(db: Db, session: Session, lines: list[int]) -> int:
     for rate, gross in by_rate(session.lines, _on_their_way(db, session)).items():
         rest[rate] = rest.get(rate, 0) - gross
     wanted = by_rate(session.lines, lines)
+    if sum(wanted.values()) <= 0:
+        raise RefundError("what", "these lines cost nothing")
     if any(gross > max(rest.get(rate, 0), 0) for rate, gross in wanted.items()):
         raise RefundError("what", "less is left of these lines: ask for a part instead")
     return sum(wanted.values())
