@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hostsim.clock import WorldClock
 from hostsim.line import LineClosed, LineError, PtyLine, SerialPort
+from hostsim.terminal.session import Session
 
 
 def test_bytes_leave_no_faster_than_the_baud_rate() -> None:
@@ -110,3 +112,19 @@ def test_sleepers_wake_when_the_speed_changes() -> None:
         assert 0.1 < time.monotonic() - started < 5.5
 
     asyncio.run(go())
+
+
+def test_a_terminal_that_is_ended_while_it_lets_a_command_end_does_end() -> None:
+    async def scenario() -> None:
+        session = Session.__new__(Session)
+        session._reply = None
+        session.link = SimpleNamespace(timers=SimpleNamespace(t3=30.0))  # type: ignore[assignment]
+        command = asyncio.create_task(asyncio.sleep(60))
+        waiting = asyncio.create_task(session._let_end(command))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        command.cancel()
+
+    asyncio.run(scenario())

@@ -109,8 +109,8 @@ class Session:
         """The next command came right behind, or instead of, the answer to the last word."""
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(codec.join(0x8000))
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({task}, timeout=self.link.timers.t3)
+        # raises our own end only, which must not be lost: a world that stops waits for it
+        await asyncio.wait({task}, timeout=self.link.timers.t3)
 
     async def _while_busy(self, apdu: bytes) -> None:
         command = int.from_bytes(apdu[:2], "big")
