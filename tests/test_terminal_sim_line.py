@@ -120,7 +120,7 @@ def test_a_terminal_that_is_ended_while_it_lets_a_command_end_does_end() -> None
         session._reply = None
         session.link = SimpleNamespace(timers=SimpleNamespace(t3=30.0))  # type: ignore[assignment]
         command = asyncio.create_task(asyncio.sleep(60))
-        waiting = asyncio.create_task(session._let_end(command))  # type: ignore[arg-type]
+        waiting = asyncio.create_task(session._let_end(command))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
