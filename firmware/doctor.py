@@ -42,10 +42,7 @@ async def ask_host(app) -> None:
     terminal = app.terminal
     if terminal.ready and not app.machine.busy:
         terminal.abort()  # it reads cards: that begins again afterwards
-        try:
-            await terminal.diagnose()
-        except (ForecourtError, OSError):
-            pass  # the terminal's own row says so
+        await terminal.diagnose()
 
 
 async def show(app) -> None:

@@ -91,6 +91,10 @@ class PaymentTerminal:
         @property
         def state(self) -> str: ...  # "off", "registering", "ready", "busy", "fault"
 
+        host_code: int  # of its last word with its host: 0 well, -1 none since power-on
+
+        async def diagnose(self) -> None: ...
+
         on_text: "Callable[[str], None]"
         on_time: "Callable[[int | None, int, int, int, int, int], None]"
 

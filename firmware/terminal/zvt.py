@@ -248,12 +248,12 @@ class ZvtTerminal(Money, PaymentTerminal):
         return answer.end.condition
 
     async def diagnose(self) -> None:
-        """The terminal talks with its host; `host_code` says what came of it. Raises
-        TerminalTimeout, TerminalGone.
-        """
+        """The terminal talks with its host; `host_code` says what came of it."""
         await self._lock.acquire()
         try:
             await self._maintain(results.NEEDS_DIAGNOSIS)
+        except (ForecourtError, OSError):
+            self._lost = True  # it registers again
         finally:
             self._lock.release()
 
