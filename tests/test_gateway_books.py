@@ -4,9 +4,8 @@ is named with its reference, whoever else pays into the same account is named an
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,97 +18,36 @@ from hostsim.backoffice.fourth.found import (
     MISSING_HERE,
     MISSING_THERE,
     TWICE,
-    Comparison,
-    Difference,
 )
 from hostsim.backoffice.gateways import base
-from hostsim.backoffice.gateways.base import Order, Payment, Refunded, Unanswered
-from hostsim.backoffice.pay_tables import Pay
+from hostsim.backoffice.gateways.base import Order, Payment, Unanswered
 from hostsim.books import Book
 from hostsim.books import compare as three_books
 from hostsim.gateway import book
 from tests import billing, desk
-from tests.billing import next_month, paid, refund, session
-from tests.house_gateway import Till
-from tests.pay import House, finish, refund_of
+from tests.billing import next_month, paid, session
+from tests.fourth import (
+    DAY_MS,
+    TERMINAL,
+    by_card,
+    by_phone,
+    change,
+    compared,
+    everything,
+    lose,
+    only,
+    row,
+    till,
+)
+from tests.pay import House
 
 pytestmark = pytest.mark.timeout(120)
-DAY_MS = 86_400_000
-TERMINAL = "52500041"
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     with billing.house(tmp_path, gateway_acquires=TERMINAL) as found:
         yield found
-
-
-def till(house: House) -> Till:
-    assert isinstance(house.phone.gateway, Till)
-    return house.phone.gateway
-
-
-def compared(house: House) -> Comparison:
-    return house.phone.fourth.work(0)
-
-
-def only(found: Comparison) -> Difference:
-    assert len(found.differences) == 1, list(found.lines())
-    return found.differences[0]
-
-
-def by_phone(house: House, total: int = 119) -> Pay:
-    pay = house.started(total)
-    assert pay.state == "captured"
-    return pay
-
-
-def by_card(house: House, total: int = 300) -> str:
-    """A card payment at the terminal and what the acquirer has of it."""
-    house.station.begin("card", "S1", 6000)
-    house.station.charge(total)
-    made = till(house).hold(Order("card", total, "EUR", "coin"), f"k{house.station.sess}")
-    till(house).capture(made.reference, total, f"k{house.station.sess}c")
-    change(
-        house, made.reference, order="", terminal_id=TERMINAL, trace=house.station.sess,
-        created=house.ms // 1000,
-    )  # fmt: skip
-    return made.reference
-
-
-def change(house: House, reference: str, **fields: Any) -> None:
-    kept = till(house)._payments
-    kept[reference] = dataclasses.replace(kept[reference], **fields)
-
-
-def row(house: House, sql: str) -> None:
-    with house.office.engine.begin() as db:
-        db.exec_driver_sql(sql)
-
-
-def everything(house: House) -> None:
-    """A session by phone with a refund, a card with one, a paid bill and a credit of it."""
-    by_phone(house, 200)
-    assert refund_of(house, paid_back(house, 50)) == "done"
-    session(house, 500)
-    next_month(house)
-    paid(house)
-    refund(house, 120, receipt=2)
-    house.ms += 31 * DAY_MS
-    house.office.bills.work()
-    house.turn()
-    house.office.bills.work()
-    reference = by_card(house)
-    till(house).find_card_payments = lambda sale: [  # type: ignore[method-assign]
-        till(house).look_up(reference)
-    ]
-    assert refund_of(house, paid_back(house, 30, 3)) == "done"
-
-
-def paid_back(house: House, amount: int, receipt: int = 1) -> str:
-    identity = house.ask_refund(amount, receipt)
-    finish(house)
-    return identity
 
 
 def test_sessions_bills_credits_and_cards_agree_to_the_cent(house: House) -> None:
@@ -120,13 +58,6 @@ def test_sessions_bills_credits_and_cards_agree_to_the_cent(house: House) -> Non
     side = {"payments": 3, "captured_minor": 1000, "refunds": 3, "refunded_minor": 200}
     assert found.totals == {"EUR": {"here": side, "there": side}}
     assert house.problems() == set()
-
-
-# -- each kind of difference, of each kind of money
-
-
-def lose(house: House, reference: str) -> None:
-    del till(house)._payments[reference]
 
 
 def test_a_payment_the_gateway_does_not_list_is_missing_there(house: House) -> None:
@@ -249,111 +180,6 @@ def test_what_is_owed_and_can_not_be_taken_is_a_difference(house: House) -> None
     assert house.now().state == "lost"
     details = {one.detail for one in compared(house).differences}
     assert details == {"119 are owed here, 0 were taken there"}
-
-
-# -- refunds
-
-
-def a_refund(house: House) -> tuple[str, Refunded]:
-    by_phone(house, 200)
-    identity = paid_back(house, 50)
-    return identity, till(house)._refunds[0]
-
-
-Break = Callable[[House, Refunded], object]
-
-
-def gone(house: House, made: Refunded) -> None:
-    till(house)._refunds.clear()
-
-
-def other_amount(house: House, made: Refunded) -> None:
-    till(house)._refunds[0] = dataclasses.replace(made, amount_minor=51)
-
-
-def again(house: House, made: Refunded) -> None:
-    till(house)._refunds.append(dataclasses.replace(made, reference="re-2"))
-
-
-def sent_back(house: House, made: Refunded) -> None:
-    till(house)._refunds[0] = dataclasses.replace(made, state=base.FAILED)
-
-
-def forgotten(house: House, made: Refunded) -> None:
-    row(house, "DELETE FROM pay_refunds")
-    row(house, "UPDATE refunds SET way = 'account'")  # not to be named as the session's as well
-
-
-@pytest.mark.parametrize(
-    ("broken", "what", "says"),
-    [
-        (gone, MISSING_THERE, "50 done here, not there"),
-        (sent_back, MISSING_THERE, "50 done here, failed there"),
-        (other_amount, DIFFERS, "50 here, 51 there"),
-        (again, TWICE, "re-2"),
-        (forgotten, MISSING_HERE, "50 EUR given back there"),
-    ],
-    ids=["not there", "failed there", "another amount", "twice", "not here"],
-)
-def test_a_refund_that_differs_is_named(
-    house: House, broken: Break, what: str, says: str
-) -> None:
-    identity, made = a_refund(house)
-    assert compared(house).agree
-    broken(house, made)
-    one = only(compared(house))
-    assert (one.what, one.kind, one.ours) == (what, "refund", identity)
-    assert one.reference == made.reference and says in one.detail
-
-
-def test_a_refund_that_was_made_at_the_gateway_itself_is_missing_here(house: House) -> None:
-    pay = by_phone(house, 200)
-    till(house).refund(pay.reference, 70, "", "by-hand")
-    one = only(compared(house))
-    assert (one.what, one.reference) == (MISSING_HERE, "re-by-hand")
-    assert one.detail == f"70 EUR of {pay.reference}: made at the gateway itself"
-
-
-def test_what_a_gateway_lists_as_released_by_a_capture_is_no_refund(house: House) -> None:
-    pay = by_phone(house, 200)
-    till(house)._refunds.append(
-        Refunded("re-rest", "", pay.reference, base.DONE, 5800, currency="EUR")
-    )
-    assert compared(house).agree
-
-
-def test_a_card_refund_filed_at_the_gateways_own_pages_is_known_by_its_reference(
-    house: House,
-) -> None:
-    reference = by_card(house)
-    identity = house.ask_refund(30, 1)
-    row(house, "DELETE FROM pay_refunds")
-    made = till(house).refund(reference, 30, "", "portal")
-    row(
-        house,
-        "UPDATE refund_orders SET acquirer = 'accepted',"
-        f" acquirer_reference = '{made.reference}' WHERE refund = '{identity}'",
-    )
-    assert compared(house).agree
-    row(house, f"UPDATE refunds SET amount_minor = 29 WHERE refund = '{identity}'")
-    one = only(compared(house))
-    assert one.what == DIFFERS and one.detail.endswith("29 noted by hand here")
-
-
-def test_a_monthly_credit_that_is_not_paid_out_there_is_named(house: House) -> None:
-    everything(house)
-    part = next(r for r in till(house)._refunds if r.refund.startswith("A-"))
-    till(house)._refunds.remove(part)
-    one = only(compared(house))
-    assert (one.what, one.kind, one.ours) == (MISSING_THERE, "credit", "A-000002-1")
-
-
-def test_a_refund_the_charger_has_and_no_gateway_paid_is_named(house: House) -> None:
-    a_refund(house)
-    row(house, "DELETE FROM pay_refunds")
-    till(house)._refunds.clear()
-    one = only(compared(house))
-    assert (one.what, one.kind, one.ours) == (MISSING_THERE, "refund", "CP1-1")
 
 
 # -- cards

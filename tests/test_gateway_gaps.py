@@ -1,6 +1,6 @@
 """What must not slip through around a payment by phone: another price than the one that was shown,
-Stop at an awkward moment, sessions with a payment that is not theirs, a charger that falls silent,
-a fault of the program itself. With a gateway in memory; each ends with the money.
+Stop at an awkward moment, a fault of the program itself. With a gateway in memory; each ends with
+the money.
 """
 
 from __future__ import annotations
@@ -15,19 +15,15 @@ from typing import Any
 
 import pytest
 
-from hostsim.backoffice import payments
 from hostsim.backoffice.gateways.base import (
     Declined,
     Payment,
-    Refunded,
-    Refused,
     Unanswered,
 )
-from hostsim.backoffice.operator import Operator
 from hostsim.world import DEFAULT_TARIFF
 from tests import desk
 from tests.house_gateway import Till
-from tests.pay import CHARGER, CRC, TILL, House, Station
+from tests.pay import CHARGER, CRC, TILL, House
 
 pytestmark = pytest.mark.timeout(120)
 COIN = {"method": "coin"}
@@ -232,89 +228,6 @@ def test_stop_that_meets_the_start_at_the_same_moment_is_not_lost(house: House) 
     assert house.now().state == "cancelled" and kept(house) == []
 
 
-# --- sessions that are not the payment's ---------------------------------------------------------
-
-
-def test_another_chargers_record_does_not_touch_a_payment(house: House) -> None:
-    pay = house.started()
-    other = Station(house.office, "CP2", epoch=72)
-    other.begin("gateway", pay.reference, 6000, pay.id)
-    other.hand_over()
-    house.turn()
-    other.obey()
-    assert "gateway_foreign" in house.problems() and other.state == "free"  # it was stopped
-    assert house.now().state == "started" and house.now().session_id == pay.session_id
-    house.station.charge(250)
-    house.turn()
-    assert house.now().captured_minor == 250
-
-
-def test_a_second_session_with_one_payment_is_an_alarm_and_the_first_one_counts(
-    house: House,
-) -> None:
-    pay = house.started(250)
-    swapped = Station(house.office, CHARGER, epoch=99)  # the same charger with another flash
-    swapped.begin("gateway", pay.reference, 6000, pay.id)
-    swapped.charge(900)
-    house.turn()
-    found = house.now()
-    assert "gateway_twice" in house.problems()
-    assert (found.capture_minor, found.captured_minor) == (250, 250)
-    assert found.session_id == pay.session_id
-    wrong = [w["code"] for w in payments.wrong(house.office.engine, Operator(), house.ms)]
-    assert "gateway twice" in wrong
-
-
-def test_a_session_that_shows_up_after_its_hold_went_back_is_stopped(house: House) -> None:
-    house.pay()
-    house.turn()
-    house.station.obey(answer=False)
-    house.station.away()
-    house.station.state = "charging"
-    house.station.energising(1, 1000)
-    house.pass_s(1100, 60)
-    assert house.now().state == "cancelled"
-    house.station.back()
-    house.turn()
-    assert "gateway_uncovered" in house.problems()  # at its first record, not at its end
-    stops = [c for c in house.office.commands() if c["name"] == "stop"]
-    assert len(stops) == 1
-    house.station.obey()
-    house.turn()
-    assert house.station.state == "free"
-
-
-# --- the charger falls silent --------------------------------------------------------------------
-
-
-def test_a_charger_that_falls_silent_in_a_session_is_an_alarm_long_before_the_hold_ends(
-    house: House,
-) -> None:
-    pay = house.started()
-    house.station.away()
-    house.pass_s(1700, 100)
-    assert "gateway_started" not in house.problems()
-    house.pass_s(300, 100)
-    assert "gateway_started" in house.problems()
-    wrong = [w["code"] for w in payments.wrong(house.office.engine, Operator(), house.ms)]
-    assert "gateway started" in wrong
-    assert house.ms < pay.hold_until - 6 * 86_400_000
-    house.station.charge(300)
-    house.station.back()  # nothing was lost by it
-    house.turn()
-    assert house.now().state == "captured" and house.differences() == []
-
-
-def test_a_session_without_end_is_an_alarm_before_its_hold_ends(house: House) -> None:
-    pay = house.started()
-    house.ms = pay.hold_until - 25 * 3_600_000
-    house.turn()
-    assert "gateway_started" not in house.problems()
-    house.ms += 2 * 3_600_000
-    house.turn()
-    assert "gateway_started" in house.problems()
-
-
 # --- keys, lists, and the program's own faults ---------------------------------------------------
 
 
@@ -343,77 +256,6 @@ def test_a_bank_that_says_no_is_asked_again_with_another_key(
     house.pass_s(30)
     assert house.now().state == ("captured" if step == "capture" else "cancelled")
     assert len(keys) == len(set(keys)) == 2 and house.differences() == []
-
-
-def test_a_pending_refund_that_is_not_in_the_list_is_asked_for_with_growing_pauses(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refund = pending_refund(house, monkeypatch)
-    asked: list[int] = []
-
-    def nothing(reference: str) -> list[Refunded]:
-        asked.append(house.ms)
-        return []
-
-    monkeypatch.setattr(house.phone.gateway, "refunds", nothing)
-    house.pass_s(900, 2)
-    assert house.payback(refund).state == "pending" and "gateway_refund" in house.problems()
-    pauses = [later - before for before, later in zip(asked, asked[1:], strict=False)]
-    assert pauses == sorted(pauses) and pauses[0] >= 2000 and len(asked) < 12
-
-
-def test_a_list_that_is_refused_says_nothing_about_a_refund(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    refund = pending_refund(house, monkeypatch)
-    real = house.phone.gateway.refunds
-
-    def refused(reference: str) -> list[Refunded]:
-        raise Refused("no such list")
-
-    monkeypatch.setattr(house.phone.gateway, "refunds", refused)
-    house.pass_s(600, 20)
-    assert house.payback(refund).state == "pending" and "gateway_refund" in house.problems()
-    monkeypatch.setattr(house.phone.gateway, "refunds", real)
-    monkeypatch.setattr(house.phone.gateway, "_refunds", [
-        Refunded("re-1", refund, house.now().reference, "done", 100)
-    ])  # fmt: skip
-    house.pass_s(1200, 100)
-    assert house.payback(refund).state == "done"
-
-
-def pending_refund(house: House, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A refund that the gateway has taken and not finished."""
-
-    def slow(reference: str, amount: int, refund: str, key: str) -> Refunded:
-        return Refunded("re-1", refund, reference, "pending", amount)
-
-    house.started(500)
-    monkeypatch.setattr(house.phone.gateway, "refund", slow)
-    refund = house.ask_refund(100)
-    house.turn(2)
-    assert house.payback(refund).state == "pending"
-    return refund
-
-
-def test_a_charger_that_lost_power_before_it_wrote_the_refund_is_told_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house.started(500)
-    monkeypatch.setattr(house.station, "_do_refund_done", lambda args: "")  # answered, not written
-    refund = house.ask_refund(100)
-    house.turn(2)
-    house.station.obey()
-    told = [c for c in house.office.commands() if c["name"] == "refund_done"]
-    assert [c["state"] for c in told] == ["ok"]
-    house.office.refunds.tend()
-    assert len([c for c in house.office.commands() if c["name"] == "refund_done"]) == 1
-    monkeypatch.undo()
-    house.ms += 1_801_000
-    house.office.refunds.tend()
-    house.station.obey()
-    assert house.office.refunds.follow(refund)["state"] == "done" and house.differences() == []
-    assert len([r for r in house.station.records if r["type"] == "refunded"]) == 1
 
 
 def test_a_fault_of_the_program_is_logged_counted_shown_and_stops_no_other_payment(

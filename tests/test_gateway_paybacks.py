@@ -212,3 +212,74 @@ def test_a_refund_of_a_payment_that_is_lost_fails(
     refund = house.ask_refund(300)
     finish(house)
     assert state(house, refund) == "failed"
+
+
+def test_a_pending_refund_that_is_not_in_the_list_is_asked_for_with_growing_pauses(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refund = pending_refund(house, monkeypatch)
+    asked: list[int] = []
+
+    def nothing(reference: str) -> list[Refunded]:
+        asked.append(house.ms)
+        return []
+
+    monkeypatch.setattr(house.phone.gateway, "refunds", nothing)
+    house.pass_s(900, 2)
+    assert house.payback(refund).state == "pending" and "gateway_refund" in house.problems()
+    pauses = [later - before for before, later in zip(asked, asked[1:], strict=False)]
+    assert pauses == sorted(pauses) and pauses[0] >= 2000 and len(asked) < 12
+
+
+def test_a_list_that_is_refused_says_nothing_about_a_refund(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refund = pending_refund(house, monkeypatch)
+    real = house.phone.gateway.refunds
+
+    def refused(reference: str) -> list[Refunded]:
+        raise Refused("no such list")
+
+    monkeypatch.setattr(house.phone.gateway, "refunds", refused)
+    house.pass_s(600, 20)
+    assert house.payback(refund).state == "pending" and "gateway_refund" in house.problems()
+    monkeypatch.setattr(house.phone.gateway, "refunds", real)
+    monkeypatch.setattr(house.phone.gateway, "_refunds", [
+        Refunded("re-1", refund, house.now().reference, "done", 100)
+    ])  # fmt: skip
+    house.pass_s(1200, 100)
+    assert house.payback(refund).state == "done"
+
+
+def pending_refund(house: House, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A refund that the gateway has taken and not finished."""
+
+    def slow(reference: str, amount: int, refund: str, key: str) -> Refunded:
+        return Refunded("re-1", refund, reference, "pending", amount)
+
+    house.started(500)
+    monkeypatch.setattr(house.phone.gateway, "refund", slow)
+    refund = house.ask_refund(100)
+    house.turn(2)
+    assert house.payback(refund).state == "pending"
+    return refund
+
+
+def test_a_charger_that_lost_power_before_it_wrote_the_refund_is_told_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.started(500)
+    monkeypatch.setattr(house.station, "_do_refund_done", lambda args: "")  # answered, not written
+    refund = house.ask_refund(100)
+    house.turn(2)
+    house.station.obey()
+    told = [c for c in house.office.commands() if c["name"] == "refund_done"]
+    assert [c["state"] for c in told] == ["ok"]
+    house.office.refunds.tend()
+    assert len([c for c in house.office.commands() if c["name"] == "refund_done"]) == 1
+    monkeypatch.undo()
+    house.ms += 1_801_000
+    house.office.refunds.tend()
+    house.station.obey()
+    assert house.office.refunds.follow(refund)["state"] == "done" and house.differences() == []
+    assert len([r for r in house.station.records if r["type"] == "refunded"]) == 1
