@@ -14,13 +14,16 @@ from typing import Any
 import pytest
 import uvicorn
 
+from hostsim.backoffice import audit
 from hostsim.backoffice.refunds import RefundError
 from hostsim.backoffice.web import create_app
 from hostsim.gateway import hooks
 from hostsim.gateway.faults import Fault, HookFaults
 from hostsim.gateway.proxy import WEBHOOK, Proxy
+from tests.desk import fill
 from tests.pay import CHARGER, TILL, House, finish, refund_of, running_proxy, stripe_at
 from tests.test_backoffice_desk import needs_micropython
+from tests.test_backoffice_ingest import Ledger
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
 
@@ -57,6 +60,26 @@ def test_a_refund_is_paid_at_the_gateway_and_the_charger_draws_the_credit_note(
     assert house.phone.gateway.look_up(house.now().reference).refunded_minor == 200
     assert house.differences() == []
     assert "2.00 €" in house.shown()  # on the driver's page
+
+
+def test_a_session_of_a_flash_that_is_gone_is_refunded_at_the_gateway_without_the_charger(
+    house: House,
+) -> None:
+    house.started(500)
+    fill(house.office, Ledger(epoch=99).session(1), charger=CHARGER)
+    sent = len(house.office.commands(CHARGER))
+    session = house.now().session_id
+    refunds = house.office.refunds
+    refund = refunds.request(session_id=session, amount_minor=200, reason="fault", operator="anna")
+    refunds.approve(refund, "bert")
+    finish(house)
+    assert refund_of(house, refund) == "done"
+    assert house.phone.gateway.look_up(house.now().reference).refunded_minor == 200
+    assert refunds.credit_note(refund)["way"] == "gateway"
+    assert len(house.office.commands(CHARGER)) == sent
+    said = [e["action"] for e in audit.entries(house.office.engine, subject=refund)][::-1]
+    assert said == ["refund asked", "refund approved", "refund handed over", "gateway accepted",
+                    "refund done"]  # fmt: skip
 
 
 def test_partial_refunds_add_up_to_the_capture_and_not_beyond(house: House) -> None:
