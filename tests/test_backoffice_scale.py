@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,9 +21,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError
 
 from hostsim.backoffice import backup, schema, views
 from hostsim.backoffice.bill_tables import AccountTerms
+from hostsim.backoffice.bills import make
 from hostsim.backoffice.bills.desk import touched
 from hostsim.backoffice.ingest import Ingest
 from hostsim.backoffice.invoices import find, verify
@@ -31,7 +34,7 @@ from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import pays
 from hostsim.backoffice.reports import query, roll
 from hostsim.fleet.records import VirtualLedger
-from tests import desk, postgres
+from tests import billing, desk, postgres
 from tests.desk import Visitor
 from tests.test_backoffice_reports import MAY, MAY_1
 
@@ -83,11 +86,11 @@ def everything(engine: Engine) -> dict[str, Any]:
 # -- versions
 
 
-def old_database(path: Path, version: str) -> Engine:
-    """A database as that version made it."""
+def old_database(where: Path | str, version: str) -> Engine:
+    """A database (path, or URL) as that version made it."""
     from alembic import command
 
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(where if isinstance(where, str) else f"sqlite:///{where}")
     with engine.connect() as connection:
         config = Config()
         config.set_main_option("script_location", str(schema._SCRIPTS))
@@ -280,6 +283,44 @@ def test_text_no_database_can_hold_stops_nobody_elses_records(
     assert [row["reference"] for row in views.sessions(engine, "FL-1")] == ["S\ufffd"]
     assert len(views.sessions(engine, "FL-2")) == 1
     engine.dispose()
+
+
+@pytest.mark.parametrize("version", [schema.FIRST, "0005", "0008"])
+def test_an_older_postgresql_database_is_brought_to_the_same_schema(
+    empty: str, version: str
+) -> None:
+    old_database(empty, version).dispose()
+    engine = open_database(empty)
+    assert differences(engine) == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_processes_that_make_bills_at_once_bill_everything_once(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue("empty") if kind == "postgresql" else ""
+    with billing.house(tmp_path, url=url) as house:
+        for total in (500, 250):
+            billing.session(house, total)
+            billing.session(house, total + 1, "OTHER-1")
+        house.ms += 20 * billing.DAY_MS
+        begun = threading.Barrier(3)
+
+        def work(_: int) -> None:
+            begun.wait()
+            try:
+                make.make(house.office.engine, house.office.operator, 202605, house.ms)
+            except IntegrityError:  # the other one was faster; this one's turn comes again
+                return
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(work, range(3)))
+        house.office.bills.work()
+        totals = [b["total_minor"] for b in house.office.bills.listed()]
+        assert sorted(totals) == [750, 752] and make.verify(house.office.engine) == []
+        house.office.bills.work()
+        assert len(house.office.bills.listed()) == 2
 
 
 # -- the fleet, over broker and network
