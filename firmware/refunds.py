@@ -183,7 +183,7 @@ def done(app, f: dict, sale: dict, outcome) -> None:
     if "lines" in sale:
         above = f["refund"].startswith(ABOVE)
         before = sale["total"] if above else sale["refunded"]
-        lines = credit.lines(sale["lines"], sale["total"], before, amount)
+        lines = credit.lines(sale, before, amount)
     leave("firmware.ledger.credit")
     vat = sum(lines[2::4])
     number = books.next_credit

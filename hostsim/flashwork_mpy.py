@@ -122,6 +122,7 @@ def steps(number, checkpoints):
             "currency": "EUR",
             "lines": [0, 3000, 4900, 1900, 147],
             "reason": "unplug",
+            "vat": [],
         },
     )
     yield (

@@ -130,8 +130,8 @@ _TABLE = """
  7 period 1 sess:u start_ms:u end_ms:u energy_mwh:u charging_ms:u parking_ms:u min_ma:i max_ma:i
    min_w:i max_w:i
  8 power_off 1 sess:u register_wh:u elapsed_ms:u reason:s
- 9 priced 1 sess:u receipt_no:u start_at:u end_at:u start_wh:u end_wh:u billed_wh:u elapsed_ms:u
-   total_minor:u net_minor:u vat_minor:u currency:s lines:l reason:s
+ 9 priced 2 sess:u receipt_no:u start_at:u end_at:u start_wh:u end_wh:u billed_wh:u elapsed_ms:u
+   total_minor:u net_minor:u vat_minor:u currency:s lines:l reason:s vat:l
 10 captured 1 sess:u captured_minor:u released_minor:u receipt:u trace:u how:s
 11 cancelled 1 sess:u released_minor:u receipt:u reason:s
 12 settle_failed 1 sess:u attempt:u code:u text:s

@@ -169,6 +169,7 @@ class Orders:
             currency="EUR",
             lines=[0, 1000000, 10000, 190000, 119],
             reason="unplugged",
+            vat=[],
         )
         put(
             "captured",

@@ -25,6 +25,7 @@ _TYPES: dict[str, dict[str, Any]] = {
 }
 _SINCE = {
     "hold_asked": {"remote": 2},
+    "priced": {"vat": 2},
     "refunded": {"receipt_no": 2, "net_minor": 2, "vat_minor": 2, "lines": 2},
     "refund_failed": {"amount_minor": 2, "way": 2, "state": 2},
 }
@@ -40,7 +41,8 @@ _WHAT = {
     "checkpoint": "How far a running session is; `state` is the price engine's.",
     "period": "A closed OCPI charging period; times since the session's start; -1 is not known.",
     "power_off": "The contactor was opened, the register read after it.",
-    "priced": "The bill. `lines` are groups of five; docs/mqtt/README.md says what they mean.",
+    "priced": "The bill. `lines` are groups of five, `vat` of four; docs/mqtt/README.md says what"
+    " they mean.",
     "captured": "The price was taken, the rest of the hold released. `how` gateway, app or"
     " account: not by the terminal, the back office takes exactly this.",
     "cancelled": "The whole hold was given back.",

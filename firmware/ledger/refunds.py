@@ -32,8 +32,8 @@ def begin(refund: str, before: int, receipt_no: int, sess: int) -> dict:
     """An empty sale for `scan`: of the session `sess`, or (0) of the receipt. `before`: number of
     the refund's first record.
 
-    Keys it will have: sess (0: there is none with this number), receipt_no, lines and total
-    (priced), receipt and how (captured), pan (authorised), uid_hash (hold_asked); absent
+    Keys it will have: sess (0: there is none with this number), receipt_no, lines, vat and
+    total (priced), receipt and how (captured), pan (authorised), uid_hash (hold_asked); absent
     when not in flash any more. asked_today: refunds asked since the day began, this charger's.
     seq: newest end of day (its record's number); closed: it was after the capture. first: an
     earlier refund had this id. refunded: what has its credit note.
@@ -84,6 +84,7 @@ def _take(sale: dict, record, since: int, failed: list) -> None:
             sale["sess"] = f["sess"]
             sale["receipt_no"] = f["receipt_no"]
             sale["lines"] = f["lines"]
+            sale["vat"] = f["vat"]
             sale["total"] = f["total_minor"]
     elif record.kind == "end_of_day":
         if f["result"] != "failed":

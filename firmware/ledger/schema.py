@@ -44,13 +44,13 @@ ROWS: "tuple" = (
     ),
     (8, "power_off", 1, "sess register_wh elapsed_ms reason:s"),
     # the bill; lines are groups of 5 integers: component, quantity, price_e4, vat_e4, gross_minor
-    # (pricing/receipt.py)
+    # (pricing/receipt.py); vat: with several rates, 4 integers each: vat_e4, then net, VAT, gross
     (
         9,
         "priced",
-        1,
+        2,
         "sess receipt_no start_at end_at start_wh end_wh billed_wh elapsed_ms"
-        " total_minor net_minor vat_minor currency:s lines:l reason:s",
+        " total_minor net_minor vat_minor currency:s lines:l reason:s vat:l",
     ),
     # how: by the terminal "direct" or "pending_query"; "gateway", "app", "account": handed over,
     # the back office takes exactly this

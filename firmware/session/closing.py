@@ -35,7 +35,18 @@ def priced(s, bill, receipt_no: int, currency: str, rules: tuple) -> dict:
         "end_at": s.start_at + s.elapsed_ms if s.start_at else 0,
         "currency": currency,
         "reason": s.reason,
+        "vat": _flat_groups(groups),
     }
+
+
+def _flat_groups(groups: list) -> list:
+    """VAT in 1e-4 percent, net, VAT and gross of each rate where there are several: net is rounded
+    from the exact sum, which the lines do not have. [] of one rate: the bill's own net and VAT."""
+    flat: "list[int]" = []
+    if 1 < len(groups) < 13:  # of more a record would have no room
+        for group in groups:
+            flat.extend(group)
+    return flat
 
 
 def _flat_lines(bill, lines: list) -> list:

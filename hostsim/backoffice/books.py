@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import refund_records
+from hostsim.backoffice import figures, refund_records
 from hostsim.backoffice.models import (
     PERIOD_FIELDS,
     Command,
@@ -200,6 +200,7 @@ def _priced(books: Books, record: Record, f: Fields) -> None:
         f"total {total} is more than the {payment.authorised_minor} authorised",
     )
     must(sum(f["lines"][4::5]) == total, "the lines do not add up to the total")
+    must(not f.get("vat") or _vat_agrees(f), "the VAT rates do not add up to the bill")
     read_wh, final = session.end_wh, session.state == "delivered"
     must(
         f["end_wh"] == read_wh if final else f["end_wh"] >= read_wh,
@@ -221,7 +222,21 @@ def _priced(books: Books, record: Record, f: Fields) -> None:
         "lines",
     ):
         setattr(session, name, f[name])
+    session.vat = f.get("vat", [])
     session.stop_reason = f["reason"] or session.stop_reason
+
+
+def _vat_agrees(f: Fields) -> bool:
+    """Whether `priced.vat` is the bill's lines by rate, and its sums the bill's net and VAT."""
+    groups = figures.fours(f["vat"])
+    lines = figures.gross_by_rate(f["lines"])
+    return (
+        len(groups) * 4 == len(f["vat"])
+        and {vat_e4: gross for vat_e4, _, _, gross in groups} == lines
+        and len(groups) == len(lines)
+        and all(net + tax == gross for _, net, tax, gross in groups)
+        and sum(net for _, net, _, _ in groups) == f["net_minor"]
+    )
 
 
 def _captured(books: Books, record: Record, f: Fields) -> None:

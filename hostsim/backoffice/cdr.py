@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from hostsim.backoffice import figures
@@ -141,13 +141,10 @@ def _part_costs(session: dict[str, Any]) -> dict[str, Any]:
     names["FLAT"] = "total_fixed_cost"
     gross: dict[str, int] = {}
     net: dict[str, Decimal] = {}
-    for line in figures.lines(session):
+    for line, part in zip(figures.lines(session), _net_parts(session), strict=True):
         name = names.get(line["kind"])
         if name is not None:
             gross[name] = gross.get(name, 0) + line["gross_minor"]
-            part = figures.net_of(
-                figures.amount(line["gross_minor"], session["currency"]), line["vat_e4"], 4
-            )
             net[name] = net.get(name, Decimal(0)) + part
     return {name: _both(net[name], gross[name], session["currency"]) for name in gross}
 
@@ -155,6 +152,27 @@ def _part_costs(session: dict[str, Any]) -> dict[str, Any]:
 def cost(net_minor: int, gross_minor: int, currency: str) -> dict[str, Decimal]:
     """OCPI 2.2.1, types, Price."""
     return _both(figures.amount(net_minor, currency), gross_minor, currency)
+
+
+def _net_parts(session: dict[str, Any]) -> list[Decimal]:
+    """What each line costs without tax, to four decimals: its part of its rate's net, so that the
+    parts of all lines add up to the bill's net."""
+    groups = {rate: (net, gross) for rate, net, _, gross in figures.vat_groups(session)}
+    run: dict[int, tuple[int, Decimal]] = {}
+    parts = []
+    for line in figures.lines(session):
+        rate, minor = line["vat_e4"], line["gross_minor"]
+        net, gross = groups[rate]
+        amount = figures.amount(minor, session["currency"])
+        if not gross:
+            parts.append(figures.net_of(amount, rate, 4))
+            continue
+        so_far, before = run.get(rate, (0, Decimal(0)))
+        whole = figures.amount(net, session["currency"])
+        now = (whole * (so_far + minor) / gross).quantize(Decimal("1e-4"), ROUND_HALF_UP)
+        run[rate] = so_far + minor, now
+        parts.append(now - before)
+    return parts
 
 
 def _both(net: Decimal, gross_minor: int, currency: str) -> dict[str, Decimal]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hostsim.backoffice import cdr
+from hostsim.backoffice import cdr, figures
 from hostsim.backoffice.invoices import document as documents
 from hostsim.backoffice.operator import Operator
 
@@ -37,7 +37,7 @@ def chain(session: dict[str, Any], operator: Operator | None = None) -> Cdrs:
         at = cdr.time(refund["done_at"] or refund["asked_at"])
         found[refund["refund"], CREDIT] = _credit(standing, at)
         vat = documents.given_back(
-            documents.vat_groups(session), refund["lines"], refund["amount_minor"]
+            figures.vat_groups(session), refund["lines"], refund["amount_minor"]
         )
         gross, net = gross - refund["amount_minor"], net + sum(row[1] for row in vat)
         if gross > 0:

@@ -104,7 +104,7 @@ def lines(session: dict[str, Any]) -> list[dict[str, Any]]:
                 "quantity": _quantity(kind, quantity),
                 "quantity_raw": quantity,
                 "price": _price(kind, price_e4, session["currency"]),
-                "vat": f"{plain(Decimal(vat_e4).scaleb(-4))} %" if vat_e4 >= 0 else "",
+                "vat": rate_text(vat_e4),
                 "vat_e4": vat_e4,
                 "gross_minor": gross,
             }
@@ -134,32 +134,65 @@ def plain(value: Decimal, least: int = 0) -> str:
     return f"{whole}.{part}" if part else whole
 
 
+def vat_groups(session: dict[str, Any]) -> list[list[int]]:
+    """[rate in 1e-4 percent (-1 not known), net, VAT, gross] per rate; nets add up to the bill's.
+
+    The charger's own where it says them (priced.vat: it rounds the exact net, half-up once per
+    rate); one rate: the bill's own figures. A record of before it said them has only gross amounts
+    by rate: net is worked out of them, and the cents that are then too many or too few go where
+    rounding moved the most.
+    """
+    if session.get("vat"):
+        return sorted(fours(session["vat"]))
+    sums = sorted(gross_by_rate(session["lines"]).items())
+    if len(sums) == 1:
+        vat_e4, gross = sums[0]
+        net = session["net_minor"] if vat_e4 >= 0 else gross
+        return [[vat_e4, net, gross - net, gross]]
+    exact = [Decimal(gross) * 1_000_000 / (1_000_000 + max(rate, 0)) for rate, gross in sums]
+    nets = [int(net.quantize(Decimal(1), ROUND_HALF_UP)) for net in exact]
+    taxed = [n for n, (rate, _) in enumerate(sums) if rate > 0]
+    over = sum(nets) - session["net_minor"]
+    step = 1 if over > 0 else -1
+    for n in sorted(taxed, key=lambda n: step * (exact[n] - nets[n]))[: abs(over)]:
+        nets[n] -= step
+    return [[r, net, gross - net, gross] for (r, gross), net in zip(sums, nets, strict=True)]
+
+
 def vat_table(session: dict[str, Any]) -> list[dict[str, Any]]:
-    """Per VAT rate: rate, net_minor, tax_minor, gross_minor; half-up once per rate
-    (facts/tariffs.md, "Invoice rounding"). One rate: the charger's own figures."""
+    """`vat_groups` as they are shown: rate, net_minor, tax_minor, gross_minor; those whose rate is
+    known."""
+    return [
+        {"rate": rate_text(rate), "net_minor": net, "tax_minor": tax, "gross_minor": gross}
+        for rate, net, tax, gross in vat_groups(session)
+        if rate >= 0
+    ]
+
+
+def gross_by_rate(numbers: list[int]) -> dict[int, int]:
+    """VAT in 1e-4 percent (-1 not known) -> gross, of a bill's lines."""
     sums: dict[int, int] = {}
-    for line in lines(session):
-        sums[line["vat_e4"]] = sums.get(line["vat_e4"], 0) + line["gross_minor"]
-    rows = []
-    for vat_e4, gross in sorted(sums.items()):
-        if vat_e4 < 0:
-            continue
-        net = session["net_minor"] if len(sums) == 1 else int(net_of(Decimal(gross), vat_e4, 0))
-        rate = f"{plain(Decimal(vat_e4).scaleb(-4))} %"
-        rows.append(
-            {"rate": rate, "net_minor": net, "tax_minor": gross - net, "gross_minor": gross}
-        )
-    return rows
+    for at in range(0, len(numbers) - 4, 5):
+        sums[numbers[at + 3]] = sums.get(numbers[at + 3], 0) + numbers[at + 4]
+    return sums
+
+
+def fours(numbers: list[int]) -> list[list[int]]:
+    """A flat list in groups of four: vat_e4, net, VAT, gross."""
+    return [numbers[at : at + 4] for at in range(0, len(numbers) - 3, 4)]
+
+
+def rate_text(vat_e4: int) -> str:
+    """19 %; "" for a rate that is not known."""
+    return f"{plain(Decimal(vat_e4).scaleb(-4))} %" if vat_e4 >= 0 else ""
 
 
 def credit_lines(numbers: list[int]) -> list[dict[str, Any]]:
     """A credit note's VAT lines as `vat_table` gives a receipt's; `rate` "": none is known."""
-    rows = []
-    for at in range(0, len(numbers) - 3, 4):
-        vat_e4, net, tax, gross = numbers[at : at + 4]
-        rate = f"{plain(Decimal(vat_e4).scaleb(-4))} %" if vat_e4 >= 0 else ""
-        rows.append({"rate": rate, "net_minor": net, "tax_minor": tax, "gross_minor": gross})
-    return rows
+    return [
+        {"rate": rate_text(rate), "net_minor": net, "tax_minor": tax, "gross_minor": gross}
+        for rate, net, tax, gross in fours(numbers)
+    ]
 
 
 def net_of(gross: Decimal, vat_e4: int, places: int) -> Decimal:

@@ -134,6 +134,7 @@ class Session(Base):
     net_minor: Mapped[int] = mapped_column(default=0)
     vat_minor: Mapped[int] = mapped_column(default=0)
     lines: Mapped[list[int]] = mapped_column(default=list)
+    vat: Mapped[list[int]] = mapped_column(default=list)
     stop_reason: Mapped[str] = mapped_column(default="")
     payment: Mapped[Payment] = relationship(back_populates="session", uselist=False, lazy="joined")
     periods: Mapped[list[Period]] = relationship(

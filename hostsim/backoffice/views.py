@@ -23,7 +23,7 @@ _SESSION = tuple(
     """
     id charger epoch sess state opened_at connector method reference uid_hash remote currency
     tariff tariff_crc meter_serial energised_at start_at end_at elapsed_ms start_wh end_wh
-    billed_wh receipt_no total_minor net_minor vat_minor lines stop_reason
+    billed_wh receipt_no total_minor net_minor vat_minor lines vat stop_reason
     """.split()
 )
 _PAYMENT = tuple(

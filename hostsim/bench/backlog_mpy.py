@@ -39,7 +39,7 @@ def write(ledger, number, checkpoints, start_wh, start_at):
     put("priced", sess=sess, receipt_no=number, start_at=start_at, end_at=start_at + whole_ms,
         start_wh=start_wh, end_wh=start_wh + WH, billed_wh=WH, elapsed_ms=whole_ms,
         total_minor=TOTAL, net_minor=50, vat_minor=9, currency="EUR",
-        lines=[0, WH * 1000, 5900, 190000, TOTAL], reason="unplug")  # fmt: skip
+        lines=[0, WH * 1000, 5900, 190000, TOTAL], reason="unplug", vat=[])  # fmt: skip
     put("captured", sess=sess, captured_minor=TOTAL, released_minor=HOLD - TOTAL, receipt=number,
         trace=2 * number, how="release")  # fmt: skip
 

@@ -63,6 +63,7 @@ def script(number):
                 "currency": "EUR",
                 "lines": [1, 900, 4900, 1900, 441],
                 "reason": "tap",
+                "vat": [],
             },
         ),
         ("settle_failed", {"sess": number, "attempt": 1, "code": 0, "text": "no answer"}),

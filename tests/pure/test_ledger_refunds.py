@@ -112,13 +112,13 @@ def test_what_is_with_the_acquirer_counts_and_comes_back_when_it_would_not():
 
 def test_credit_lines_of_all_parts_add_up_to_the_bill_rate_by_rate():
     rows = [0, 1, 5900, 190000, 700, 3, 1, 100, 70000, 133, 9, 0, -1, 190000, -12]
-    total = 821
+    sale = {"lines": rows, "total": 821, "vat": []}
     for parts in ((821,), (1, 820), (100, 200, 521), (7,) * 117 + (2,)):
         net: "dict[int, int]" = {}
         tax: "dict[int, int]" = {}
         before = 0
         for part in parts:
-            found = credit.lines(rows, total, before, part)
+            found = credit.lines(sale, before, part)
             assert sum(found[3::4]) == part
             for at in range(0, len(found), 4):
                 rate, line_net, line_tax, gross = found[at : at + 4]
@@ -129,8 +129,27 @@ def test_credit_lines_of_all_parts_add_up_to_the_bill_rate_by_rate():
         assert net == {190000: 578, 70000: 124} and tax == {190000: 110, 70000: 9}, (parts, net)
 
 
+def test_credit_lines_of_a_bill_that_says_its_vat_add_up_to_that():
+    """Net was rounded from the exact sum there: 5.95 and 0.41, not 5.94 and 0.42."""
+    bill = {"lines": [0, 1, 5900, 70000, 636, 3, 1, 100, 190000, 1204], "total": 1840,
+            "vat": [70000, 595, 41, 636, 190000, 1012, 192, 1204]}  # fmt: skip
+    for parts in ((1840,), (1, 1839), (100, 200, 1540), (7,) * 262 + (6,)):
+        sums: "dict[int, list]" = {}
+        before = 0
+        for part in parts:
+            found = credit.lines(bill, before, part)
+            for at in range(0, len(found), 4):
+                rate, net, tax, gross = found[at : at + 4]
+                assert net + tax == gross and net >= 0 and tax >= 0
+                known = sums.get(rate, [0, 0, 0])
+                sums[rate] = [known[0] + net, known[1] + tax, known[2] + gross]
+            before += part
+        assert sums == {70000: [595, 41, 636], 190000: [1012, 192, 1204]}, (parts, sums)
+
+
 def test_credit_lines_without_a_known_rate_have_no_vat():
-    assert credit.lines([0, 1, 1, -1, 500], 500, 0, 200) == [-1, 200, 0, 200]
+    bill = {"lines": [0, 1, 1, -1, 500], "total": 500, "vat": []}
+    assert credit.lines(bill, 0, 200) == [-1, 200, 0, 200]
 
 
 def test_a_reversal_needs_a_receipt_to_name():
@@ -283,12 +302,12 @@ def test_a_cut_before_the_capture_asks_for_nothing():
 
 
 def test_there_is_no_vat_in_what_goes_back_beyond_the_bill():
-    rows = [0, 1, 5900, 190000, 441]
-    assert credit.lines(rows, 441, 441, 559) == [-1, 559, 0, 559]
-    assert credit.lines(rows, 441, 1000, 559) == [-1, 559, 0, 559]
-    found = credit.lines(rows, 441, 0, 1000)
+    sale = {"lines": [0, 1, 5900, 190000, 441], "total": 441, "vat": []}
+    assert credit.lines(sale, 441, 559) == [-1, 559, 0, 559]
+    assert credit.lines(sale, 1000, 559) == [-1, 559, 0, 559]
+    found = credit.lines(sale, 0, 1000)
     assert found[3::4] == [441, 559] and found[4:] == [-1, 559, 0, 559]
-    assert found[:4] == credit.lines(rows, 441, 0, 441)
+    assert found[:4] == credit.lines(sale, 0, 441)
 
 
 def test_an_order_for_another_flash_is_refused_and_not_written():

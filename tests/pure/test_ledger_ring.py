@@ -74,6 +74,7 @@ def session(ledger, number, checkpoints=3, total=1234):
         currency="EUR",
         lines=[1, 900, 4900, 1900, total],
         reason="unplug",
+        vat=[],
     )
     return ledger.append(
         "captured",
@@ -233,6 +234,7 @@ def test_an_open_session_can_always_be_finished():
         currency="EUR",
         lines=[900000] * 200,
         reason="",
+        vat=[],
     )
     for i in range(100):
         ledger.append("settle_failed", sess=number, attempt=i, code=1, text="no answer")

@@ -73,7 +73,7 @@ def invoice(session: Session, operator: Operator, issued_at: int) -> dict[str, A
         "total_minor": session.total_minor,
         "net_minor": session.net_minor,
         "vat_minor": session.vat_minor,
-        "vat": vat_groups(fields | {"net_minor": session.net_minor}),
+        "vat": figures.vat_groups(fields | {"net_minor": session.net_minor, "vat": session.vat}),
     }
 
 
@@ -111,24 +111,10 @@ def given_back(
 ) -> list[list[int]]:
     """A refund's negative groups: the charger's own split (Refund.lines), `split` of a charger
     that gave none."""
-    numbers = numbers or []
-    rows = [numbers[at : at + 4] for at in range(0, len(numbers) - 3, 4)]
+    rows = figures.fours(numbers or [])
     if sum(row[3] for row in rows) != amount_minor:
         return split(groups, amount_minor)
     return [[vat_e4, -net, -tax, -gross] for vat_e4, net, tax, gross in rows]
-
-
-def vat_groups(session: dict[str, Any]) -> list[list[int]]:
-    """[rate in 1e-4 percent, net, tax, gross] per rate; -1 where no rate is known."""
-    sums: dict[int, int] = {}
-    for line in figures.lines(session):
-        sums[line["vat_e4"]] = sums.get(line["vat_e4"], 0) + line["gross_minor"]
-    shown = iter(figures.vat_table(session))
-    rows = []
-    for vat_e4, gross in sorted(sums.items()):
-        net = next(shown)["net_minor"] if vat_e4 >= 0 else gross
-        rows.append([vat_e4, net, gross - net, gross])
-    return rows
 
 
 def split(groups: list[list[int]], amount_minor: int) -> list[list[int]]:
