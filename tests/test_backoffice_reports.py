@@ -33,6 +33,7 @@ from tests.test_backoffice_ingest import Ledger
 BERLIN = ZoneInfo("Europe/Berlin")
 MAY_1 = 1_777_586_400_000  # 2026-05-01, midnight in Berlin
 HOUR = 3_600_000
+LATER = MAY_1 + 400 * 24 * HOUR
 MAY = period.Days(datetime.date(2026, 5, 1), datetime.date(2026, 5, 31))
 
 
@@ -61,7 +62,7 @@ def month(office: BackOffice, chargers: int = 3, sessions: int = 25) -> None:
 def test_the_totals_are_those_of_the_books_to_the_cent(office: BackOffice) -> None:
     month(office)
     roll.catch_up(office.engine, BERLIN)
-    report = query.read(office.engine, BERLIN, MAY)
+    report = query.read(office.engine, BERLIN, MAY, LATER)
     rows = [row for row in views.sessions(office.engine) if row["state"] == "captured"]
     total = report.total
     for name, column in (
@@ -73,7 +74,7 @@ def test_the_totals_are_those_of_the_books_to_the_cent(office: BackOffice) -> No
     for part in (report.by_day, report.by_charger, report.by_tariff):
         for name in query.SUMS:
             assert sum(row[name] for row in part) == total[name], name
-    assert sum(map(sum, report.weekday_hours)) == total["occupied_ms"]
+    assert sum(map(sum, report.occupied)) == total["occupied_ms"]
     assert sum(row["gross_minor"] for row in report.vat) == total["gross_minor"]
     assert sum(row["count"] for row in report.declined) == total["declined"] > 0
     assert [row["agree"] for row in report.terminals] == [True] * 3
@@ -83,12 +84,12 @@ def test_the_totals_are_those_of_the_books_to_the_cent(office: BackOffice) -> No
 def test_a_charger_alone_has_the_same_hours_as_in_the_whole(office: BackOffice) -> None:
     month(office)
     roll.catch_up(office.engine, BERLIN)
-    whole = query.read(office.engine, BERLIN, MAY)
-    parts = [query.read(office.engine, BERLIN, MAY, charger=f"FL-00{n}") for n in range(3)]
+    whole = query.read(office.engine, BERLIN, MAY, LATER)
+    parts = [query.read(office.engine, BERLIN, MAY, LATER, charger=f"FL-00{n}") for n in range(3)]
     for day in range(7):
         for hour in range(24):
-            together = sum(part.weekday_hours[day][hour] for part in parts)
-            assert together == whole.weekday_hours[day][hour]
+            together = sum(part.occupied[day][hour] for part in parts)
+            assert together == whole.occupied[day][hour]
     assert sum(part.total["gross_minor"] for part in parts) == whole.total["gross_minor"]
 
 
@@ -123,7 +124,7 @@ def test_days_are_local_days(office: BackOffice) -> None:
     end_at = next(r["end_at"] for r in records if r["type"] == "priced")
     roll.catch_up(office.engine, BERLIN)
     day = datetime.datetime.fromtimestamp(end_at / 1000, BERLIN).date()
-    report = query.read(office.engine, BERLIN, period.Days(day, day))
+    report = query.read(office.engine, BERLIN, period.Days(day, day), LATER)
     assert report.total["sessions"] == 1 and day.month == 5
 
 
@@ -142,7 +143,7 @@ def test_refunds_count_on_their_day_with_their_reason(office: BackOffice) -> Non
     desk.fill(office, ledger)
     roll.catch_up(office.engine, BERLIN)
     day = datetime.date(2026, 1, 1)
-    report = query.read(office.engine, BERLIN, period.Days(day, day))
+    report = query.read(office.engine, BERLIN, period.Days(day, day), LATER)
     assert (report.total["refunds"], report.total["refunded_minor"]) == (1, 50)
     assert report.refunded == [{"reason": "x", "count": 1, "amount_minor": 50}]
     kinds = {row["kind"]: row["gross_minor"] for row in report.vat}
@@ -154,15 +155,19 @@ def test_page_csv_and_pdf_say_the_same(office: BackOffice) -> None:
     visitor = Visitor(office).log_in("viewer")
     address = "first=2026-05-01&last=2026-05-31"
     page = visitor.get(f"/reports?{address}")
-    report = query.read(office.engine, BERLIN, MAY)
+    report = query.read(office.engine, BERLIN, MAY, LATER)
     wanted = charts.tiles(report)[0][0]
     assert page.status_code == 200 and wanted in page.text
-    assert page.text.count('<svg class="chart"') == 7 and "<script" not in page.text
+    assert page.text.count('<svg class="chart"') == 11 and "<script" not in page.text
     days = visitor.get(f"/reports/days.csv?{address}")
     rows = list(csv.reader(io.StringIO(days.content.decode("utf-8-sig"))))
-    assert rows[0][0] == "Day" and len(rows) == 32
-    gross = sum(Decimal(row[5].split()[0].replace(",", "")) for row in rows[1:])
+    assert rows[0][0] == "day" and len(rows) == 32
+    column = {name: at for at, name in enumerate(rows[0])}
+    gross = sum(Decimal(row[column["gross"]]) for row in rows[1:])
     assert gross * 100 == report.total["gross_minor"]
+    energy = sum(Decimal(row[column["energy_kwh"]]) for row in rows[1:])
+    assert energy * 1000 == report.total["energy_wh"]
+    assert {row[column["currency"]] for row in rows[1:]} == {"EUR"}
     pdf = visitor.get(f"/reports/report.pdf?{address}")
     said = " ".join(
         " ".join(p.extract_text().split()) for p in PdfReader(io.BytesIO(pdf.content)).pages
@@ -178,6 +183,8 @@ def test_page_csv_and_pdf_say_the_same(office: BackOffice) -> None:
         ("first=nonsense", "must be a day such as"),
         ("first=2026-05-02&last=2026-05-01", "must not be before"),
         ("first=1990-01-01&last=2026-05-01", "at most 3660 days"),
+        ("first=9999-12-31", "must be in a year from 1970 to 2199"),
+        ("first=0001-01-01&last=0001-01-02", "must be in a year from 1970 to 2199"),
     ],
 )
 def test_a_bad_period_is_named(office: BackOffice, address: str, says: str) -> None:
@@ -202,7 +209,7 @@ def test_months_and_days_make_up_the_period(office: BackOffice) -> None:
     ]  # fmt: skip
     for first, last in spans:
         days = period.chosen(first, last, "", datetime.date(2026, 1, 1))
-        report = query.read(office.engine, BERLIN, days)
+        report = query.read(office.engine, BERLIN, days, LATER)
         for name in query.SUMS:
             assert sum(row[name] for row in report.by_charger) == report.total[name], (first, name)
 
@@ -214,11 +221,16 @@ def test_presets_are_whole_days() -> None:
     assert period.preset("week", day).count == 7 and period.preset("year", day).count == 365
 
 
-def test_a_formula_in_a_csv_is_text() -> None:
+def test_a_csv_is_for_programs_and_a_formula_in_it_is_text() -> None:
     from hostsim.backoffice.reports.paper import csv_of
 
-    table = charts.Table("x", "x", ("a", "b"), [("=1+1", "-0.19 €"), ("@x", "-x")])
-    assert csv_of(table).splitlines()[1:] == ["'=1+1,-0.19 €", "'@x,'-x"]
+    cells: list[tuple[charts.Cell, ...]] = [
+        ("=1+1", Decimal("-0.19"), 1_234_567), ("@x", Decimal("1234567.50"), -3), ("-x", 0, 0),
+    ]  # fmt: skip
+    table = charts.Table("x", "x", ("A", "B", "C"), [], ("a", "b", "c"), cells)
+    assert csv_of(table).splitlines() == [
+        "a,b,c", "'=1+1,-0.19,1234567", "'@x,1234567.50,-3", "'-x,0,0",
+    ]  # fmt: skip
 
 
 def test_charts_escape_what_they_show_and_scale_to_nice_numbers() -> None:
@@ -300,7 +312,7 @@ def test_credit_cdrs_bring_the_totals_of_a_time_to_those_of_its_report(
         assert answer.headers["X-Total-Count"] == str(len(found))
         export = viewer.get(f"/reports/cdrs.json?first=2026-01-{first:02}&last=2026-01-{last:02}")
         assert export.json() == found
-        report = query.read(office.engine, BERLIN, days)
+        report = query.read(office.engine, BERLIN, days, LATER)
         total = sum(Decimal(str(one["total_cost"]["incl_vat"])) for one in found)
         assert total * 100 == report.total["gross_minor"] - report.total["refunded_minor"]
         if (first, last) == (1, 31):
@@ -347,12 +359,12 @@ def test_every_method_is_in_books_reports_invoice_and_cdr(
     assert cdr["cdr_token"]["uid"] == (("ab" * 32)[:36] if method == "rfid" else "ACME-7")
     roll.catch_up(office.engine, BERLIN)
     january = period.Days(datetime.date(2026, 1, 1), datetime.date(2026, 1, 31))
-    report = query.read(office.engine, BERLIN, january)
+    report = query.read(office.engine, BERLIN, january, LATER)
     if how == "account":  # the monthly invoice is the tax document
         assert report.vat == []
         office.bills.make(202601, "anna")
         roll.catch_up(office.engine, BERLIN)
-        report = query.read(office.engine, BERLIN, january)
+        report = query.read(office.engine, BERLIN, january, LATER)
     assert report.total["gross_minor"] == sum(r["gross_minor"] for r in report.vat) == 119
     assert [row["agree"] for row in report.terminals] == [True]
     number = "CP1-S000001" if how == "account" else "CP1-I000001"

@@ -120,7 +120,8 @@ def run(
         typer.echo(f"back office on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
         if not people.everybody(office.engine):
             typer.echo("nobody may log in yet: python -m hostsim people add NAME --role admin")
-        uvicorn.run(create_app(office), host="127.0.0.1", port=port, log_level="warning")
+        uvicorn.run(create_app(office), host="127.0.0.1", port=port, log_level="warning",
+                    proxy_headers=False)  # fmt: skip
 
 
 def verify(

@@ -98,6 +98,12 @@ class Follower:
                 ledger_minor=f["ledger_minor"],
                 books_minor=captured,
                 books_count=count,
+                currency=db.scalar(
+                    select(Session.currency)
+                    .where(Session.charger == record.charger, Session.currency != "")
+                    .order_by(Session.id.desc())
+                    .limit(1)
+                ) or "",
             )
         )
 

@@ -29,8 +29,9 @@ class OperatorError(ValueError):
 @dataclass(frozen=True)
 class Operator:
     """`address`: lines separated by " / ". `public_url`: where drivers reach the pages, without a
-    slash at its end, "" when only known from the request. Amounts are minor units of `currency`,
-    of `approve_above` of the one each is under."""
+    slash at its end, "" when only known from the request. `proxies`: how many of the operator's
+    own stand before the pages, each adding to X-Forwarded-For. Amounts are minor units of
+    `currency`, of `approve_above` of the one each is under."""
 
     name: str = "Forecourt demo operator"
     address: str = "Musterstrasse 1 / 12345 Musterstadt"
@@ -48,6 +49,7 @@ class Operator:
     hold_open_h: int = 30
     session_idle_min: int = 30
     session_hours: int = 12
+    proxies: int = 0
     gateway: str = ""
     gateway_mode: str = "test"
     gateway_url: str = ""

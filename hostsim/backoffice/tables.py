@@ -63,13 +63,15 @@ class Invoice(Base):
 
 
 class Person(Base):
-    """Somebody who logs in. `role`: viewer, support, finance, admin. `password`: scrypt."""
+    """Somebody who logs in. `role`: viewer, support, finance, admin. `password`: scrypt;
+    `must_change`: of somebody else's choice."""
 
     __tablename__ = "people"
     name: Mapped[str] = mapped_column(String(40), primary_key=True)
     role: Mapped[str] = mapped_column(String(8))
     password: Mapped[str] = mapped_column(String(200))
     active: Mapped[bool] = mapped_column(default=True)
+    must_change: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[int]
     last_login_at: Mapped[int] = mapped_column(default=0)
 
@@ -115,7 +117,7 @@ class ApiToken(Base):
 
 class EndOfDay(Base):
     """A terminal's end of day as the charger recorded it, beside what the books here say of the
-    payments since the one before."""
+    payments since the one before. `currency`: of the charger's newest session then."""
 
     __tablename__ = "ends_of_day"
     __table_args__ = (UniqueConstraint("charger", "epoch", "seq"),)
@@ -130,6 +132,7 @@ class EndOfDay(Base):
     ledger_minor: Mapped[int]
     books_minor: Mapped[int]
     books_count: Mapped[int]
+    currency: Mapped[str] = mapped_column(String(3), default="")
 
 
 class Dispute(Base):
@@ -220,8 +223,9 @@ class Todo(Base):
 
 class StatDay(Base):
     """Sums of one local day (yyyymmdd), charger, tariff and currency; a session counts on the day
-    it ended, a refund on the day it was done. Charger "*": of all chargers; a day that ends in 00:
-    of the month. So that a year of a thousand chargers is read from few rows."""
+    it ended, its time on the days it was on, a refund on the day it was done. Charger "*": of all
+    chargers; a day that ends in 00: of the month. So that a year of a thousand chargers is read
+    from few rows."""
 
     __tablename__ = "stat_days"
     __table_args__ = (Index("ix_stat_days_charger", "charger", "day"),)
@@ -246,12 +250,15 @@ class StatDay(Base):
 
 
 class StatHour(Base):
-    """Sums of the whole network in one local hour of one local day."""
+    """Sums of all chargers in one local hour of one local day, by tariff and currency."""
 
     __tablename__ = "stat_hours"
     day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     hour: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tariff: Mapped[str] = mapped_column(String(36), primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
     occupied_ms: Mapped[int] = mapped_column(default=0)
+    charging_ms: Mapped[int] = mapped_column(default=0)
     starts: Mapped[int] = mapped_column(default=0)
 
 
@@ -271,10 +278,13 @@ class StatVat(Base):
 
 class StatReason(Base):
     """How often a day said what: `kind` declined (why, in the terminal's words), refund (why) or
-    stopped (what ended a session)."""
+    stopped (what ended a session). Charger "*" and days that end in 00 as in StatDay."""
 
     __tablename__ = "stat_reasons"
+    __table_args__ = (Index("ix_stat_reasons_charger", "charger", "day"),)
     day: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    charger: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tariff: Mapped[str] = mapped_column(String(36), primary_key=True)
     kind: Mapped[str] = mapped_column(String(8), primary_key=True)
     reason: Mapped[str] = mapped_column(String(80), primary_key=True)
     currency: Mapped[str] = mapped_column(String(3), primary_key=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -17,7 +17,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hostsim.backoffice.pages import (
     bills,
@@ -37,7 +36,7 @@ from hostsim.backoffice.pages import (
     sessions,
     tariffs,
 )  # fmt: skip
-from hostsim.backoffice.pages.shell import Shell
+from hostsim.backoffice.pages.shell import Shell, plain
 from hostsim.backoffice.service import BackOffice
 
 _STATIC = Path(__file__).with_name("static")
@@ -46,31 +45,19 @@ _PARTS = (
     login, health, public, pay, overview, fleet, payments, refunds, sessions, invoices, members,
     bills, reports, tariffs, ocpi, people,
 )  # fmt: skip
-_TITLES = {403: "Not allowed", 404: "Not here", 409: "Not now", 413: "Too much", 429: "Slowly"}
-
-
-class _NoZeros:
-    """Addresses with a zero byte in them, which PostgreSQL cannot even look for, are nobody's."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """`app`: what answers all others."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        query = scope.get("query_string", b"")
-        if "\0" in scope.get("path", "") or b"%00" in query or b"\0" in query:
-            await Response("There is no such page.", 404)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+_TITLES = {403: "Not allowed", 404: "Not here", 409: "Not now", 413: "Too much",
+           422: "Not understood", 429: "Slowly"}  # fmt: skip
 
 
 def create_app(office: BackOffice) -> FastAPI:
     """The pages of one back office."""
-    app = FastAPI(title="Forecourt desk", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Forecourt desk", docs_url=None, redoc_url=None, openapi_url=None,
+        dependencies=[Depends(plain)],
+    )  # fmt: skip
     public_host = urlsplit(office.operator.public_url).hostname
     hosts = [*_HOSTS, public_host] if public_host else _HOSTS
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    app.add_middleware(_NoZeros)
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.state.shell = shell = Shell(office, office.operator)
     for part in _PARTS:

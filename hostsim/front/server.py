@@ -51,6 +51,7 @@ async def serve(
         app,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # whoever sends them says what they like
         lifespan="on",
         ws_max_size=_MAX_MESSAGE,
         timeout_graceful_shutdown=_GOODBYE_S,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit
 from hostsim.backoffice.accounts import passwords
+from hostsim.backoffice.accounts.people import PersonError, hashed
 from hostsim.backoffice.models import writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.tables import Login, Person
@@ -26,11 +27,13 @@ _MINUTE_MS = 60_000
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is asking. `csrf` must come with everything that changes something."""
+    """Who is asking. `csrf` must come with everything that changes something. `must_change`: the
+    password is one that somebody else knows; nothing but a new one is taken."""
 
     name: str
     role: str
     csrf: str
+    must_change: bool = False
 
 
 class Logins:
@@ -68,8 +71,9 @@ class Logins:
             audit.note(db, now, name, "logged in", name)
         return token
 
-    def find(self, token: str) -> Caller | None:
-        """Whose it is, None when it is nobody's any more."""
+    def find(self, token: str, used: bool = True) -> Caller | None:
+        """Whose it is, None when it is nobody's any more. `used`: not by a page that renews
+        itself, which must not keep a log-in whose person has left."""
         now = now_ms()
         with Db(self._engine) as db:
             login = db.get(Login, _digest(token))
@@ -79,14 +83,32 @@ class Logins:
             over = now - login.seen_at > self._idle_ms or now - login.created_at > self._whole_ms
             if person is None or not person.active or over:
                 return None
-            found = Caller(person.name, person.role, login.csrf)
-            touch = now - login.seen_at > _TOUCH_MS
+            found = Caller(person.name, person.role, login.csrf, person.must_change)
+            touch = used and now - login.seen_at > min(_TOUCH_MS, self._idle_ms // 4)
         if touch:
             with writing(self._engine) as db:
                 seen = db.get(Login, _digest(token))
                 if seen is not None:
                     seen.seen_at = now
         return found
+
+    def change_password(self, caller: Caller, token: str, old: str, new: str) -> bool:
+        """The caller's own, who has to know the old one (else False); their other log-ins end.
+        Raises PersonError."""
+        with Db(self._engine) as db:
+            stored = db.get_one(Person, caller.name).password
+        if not passwords.matches(old, stored):
+            return False
+        if old == new:
+            raise PersonError("new", "must be another one")
+        made = hashed(new, "new")
+        with writing(self._engine) as db:
+            person = db.get_one(Person, caller.name)
+            person.password, person.must_change = made, False
+            others = Login.token != _digest(token)
+            db.execute(delete(Login).where(Login.person == caller.name, others))
+            audit.note(db, now_ms(), caller.name, "own password changed", caller.name)
+        return True
 
     def end(self, token: str) -> None:
         """Log out."""

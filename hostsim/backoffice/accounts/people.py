@@ -50,29 +50,33 @@ def may(role: str, least: str) -> bool:
 
 
 def add(engine: Engine, by: str, name: str, role: str, password: str, now_ms: int) -> None:
-    """A new person. Raises PersonError."""
+    """A new person, who has to choose another password at the first log-in. Raises
+    PersonError."""
     _check(name, role)
-    stored = _hashed(password)
+    stored = hashed(password)
     with writing(engine) as db:
         if db.get(Person, name) is not None:
             raise PersonError("name", f"{name} is there already")
-        db.add(Person(name=name, role=role, password=stored, active=True, created_at=now_ms))
+        db.add(Person(name=name, role=role, password=stored, active=True, created_at=now_ms,
+                      must_change=True))  # fmt: skip
         audit.note(db, now_ms, by, "person added", name, role)
 
 
 def change(
     engine: Engine, by: str, name: str, now_ms: int, role: str, active: bool, password: str = ""
 ) -> None:
-    """Another role, password ("" for the same), or none of it any more; ends their log-ins. Raises
+    """Another role, password ("" for the same; a new one is
+    changed at the next log-in), or none of it any more; ends their log-ins. Raises
     PersonError, also when nobody would be left who may keep people."""
     _check(name, role)
-    stored = _hashed(password) if password else ""
+    stored = hashed(password) if password else ""
     with writing(engine) as db:
         person = db.get(Person, name)
         if person is None:
             raise PersonError("name", f"there is no {name}")
         person.role, person.active = role, active
-        person.password = stored or person.password
+        if stored:
+            person.password, person.must_change = stored, True
         db.flush()
         admins = select(func.count()).where(Person.role == "admin", Person.active)
         if not db.scalar(admins):
@@ -87,13 +91,14 @@ def change(
 def put(engine: Engine, name: str, role: str, password: str, now_ms: int) -> None:
     """Makes sure that there is this person with this password (the throw-away log-in of `run`)."""
     _check(name, role)
-    stored = _hashed(password)
+    stored = hashed(password)
     with writing(engine) as db:
         person = db.get(Person, name)
         if person is None:
             person = Person(name=name, created_at=now_ms)
             db.add(person)
         person.role, person.password, person.active = role, stored, True
+        person.must_change = False
 
 
 def everybody(engine: Engine) -> list[Known]:
@@ -112,8 +117,9 @@ def _check(name: str, role: str) -> None:
         raise PersonError("role", f"must be one of {', '.join(ROLES)}")
 
 
-def _hashed(password: str) -> str:
+def hashed(password: str, field: str = "password") -> str:
+    """What is stored. Raises PersonError, of the field it came in."""
     try:
         return passwords.hashed(password)
     except passwords.PasswordError as exc:
-        raise PersonError("password", str(exc)) from exc
+        raise PersonError(field, str(exc)) from exc

@@ -51,3 +51,16 @@ def note_what_is_there() -> None:
         " WHERE s.state = 'captured' AND s.receipt_no > 0"
         " AND NOT EXISTS (SELECT 1 FROM invoices i WHERE i.session_id = s.id) ORDER BY s.id"
     )
+
+
+def count_again() -> None:
+    """The sums of reports are forgotten; notes for reports.roll make them again."""
+    op.execute("DELETE FROM stat_todo WHERE kind IN ('session', 'refund', 'bill')")
+    for table in ("stat_days", "stat_hours", "stat_vat", "stat_reasons"):
+        op.execute(f"DELETE FROM {table}")
+    for query in (
+        "'session', id FROM sessions WHERE state IN ('captured', 'cancelled', 'declined')",
+        "'refund', id FROM refunds WHERE state = 'done'",
+        "'bill', CAST(SUBSTR(number, 3) AS INTEGER) FROM bills",
+    ):
+        op.execute(f"INSERT INTO stat_todo (kind, ref) SELECT {query}")

@@ -21,7 +21,7 @@ from hostsim.backoffice.gateways.base import Forged, GatewayError
 from hostsim.backoffice.invoices import find, sheet
 from hostsim.backoffice.invoices import texts as formats
 from hostsim.backoffice.pages.public import link_of, qr_svg
-from hostsim.backoffice.pages.shell import HEADERS, Desk, Shell, back, read_form
+from hostsim.backoffice.pages.shell import HEADERS, Desk, Shell, at_https, back, read_form
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import pays, texts
 from hostsim.backoffice.phone.code import BadCode
@@ -177,7 +177,7 @@ def to_page(request: Request, token: str) -> Response:
     answer = back(request, f"pay/p/{token}")
     answer.set_cookie(
         _COOKIE, token, max_age=86_400, path=request.scope.get("root_path", "") + "/pay",
-        httponly=True, samesite="lax", secure=request.url.scheme == "https",
+        httponly=True, samesite="lax", secure=at_https(request),
     )  # fmt: skip
     return answer
 

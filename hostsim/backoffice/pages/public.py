@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from hostsim.backoffice import amounts, views
 from hostsim.backoffice.invoices import find, pdf, sheet, texts
-from hostsim.backoffice.pages.shell import HEADERS, Desk, Id, Shell, back
+from hostsim.backoffice.pages.shell import HEADERS, Desk, Id, Shell, back, read_form
 
 _Family = list[dict[str, Any]]
 
@@ -99,7 +99,7 @@ def ask(request: Request, shell: Desk, lang: str = Query("", max_length=8)) -> R
 
 @routes.post("/find")
 async def look(request: Request, shell: Desk) -> Response:
-    form = await request.form(max_files=0, max_fields=10)
+    form = await read_form(request)
     number, amount, lang = (str(form.get(k, ""))[:80] for k in ("number", "amount", "lang"))
     code = _language(request, shell, lang)
     context = _find_context(code) | {"values": {"number": number, "amount": amount}}

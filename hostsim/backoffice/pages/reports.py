@@ -47,7 +47,8 @@ class Wish:
         except PeriodError as exc:
             raise HTTPException(422, str(exc)) from exc
         roll.catch_up(engine, zone, 5)
-        return query.read(engine, zone, days, self.currency, self.charger, self.tariff)
+        now_ms = shell.office.now_ms()
+        return query.read(engine, zone, days, now_ms, self.currency, self.charger, self.tariff)
 
     def values(self) -> dict[str, Any]:
         """For the form."""

@@ -7,6 +7,10 @@ CSRF token from a page of this origin. Server-rendered, without script, nothing 
 from __future__ import annotations
 
 import datetime
+import hashlib
+import hmac
+import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +27,17 @@ from starlette.concurrency import run_in_threadpool
 
 from hostsim.backoffice import figures
 from hostsim.backoffice.accounts import people
-from hostsim.backoffice.accounts.limits import Limiter
+from hostsim.backoffice.accounts.limits import Limiter, Room
 from hostsim.backoffice.accounts.logins import Caller, Logins
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice
 
 COOKIE = "forecourt_desk"
+AUTO = "auto"
+"""In the address of a page that renewed itself: that is no use of the log-in."""
+
+_KEY = secrets.token_bytes(32)
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 HEADERS = {
     "Content-Security-Policy": (
@@ -92,6 +101,7 @@ class Shell:
         self.operator = operator
         self.logins = Logins(office.engine, operator)
         self.login_tries = Limiter(10, 600)
+        self.hashing = Room(8)  # two hash, the others wait for them
         self.receipt_tries = Limiter(30, 60)
         self.token_tries = Limiter(30, 60)
         self.pay_tries = Limiter(30, 60)  # codes that are none
@@ -135,7 +145,7 @@ class Shell:
             "errors": {},
             "values": {},
             "connected": self.office.connected,
-            "said": request.query_params.get("said", "")[:200] if caller else "",
+            "said": _our_word(request) if caller else "",
         }
         shown |= context or {}
         return self.templates.TemplateResponse(
@@ -145,7 +155,7 @@ class Shell:
     def find_caller(self, request: Request) -> Caller | None:
         """Who holds a log-in; None when nobody does."""
         token = request.cookies.get(COOKIE, "")
-        return self.logins.find(token) if token else None
+        return self.logins.find(token, AUTO not in request.query_params) if token else None
 
     def base(self, request: Request) -> str:
         """Where these pages are, as somebody outside has to write it, without a slash at the end:
@@ -156,8 +166,21 @@ class Shell:
         return f"{request.url.scheme}://{request.url.netloc}{here}"
 
     def address(self, request: Request) -> str:
-        """Where a request comes from, for limits."""
-        return request.client.host if request.client else ""
+        """Where a request comes from, for limits: the peer, or behind so many proxies of the
+        operator's what the outermost of them put into X-Forwarded-For. What stands left of that
+        is the sender's own word."""
+        peer = request.client.host if request.client else ""
+        passed = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+        proxies = self.operator.proxies
+        if not 0 < proxies <= len(passed):
+            return peer
+        return passed[-proxies].strip()[:64] or peer
+
+
+def at_https(request: Request) -> bool:
+    """Whether browsers are here by TLS: cookies are then sent over it only."""
+    public: str = _shell(request).operator.public_url
+    return request.url.scheme == "https" or public.startswith("https")
 
 
 def _shell(request: Request) -> Shell:
@@ -166,8 +189,9 @@ def _shell(request: Request) -> Shell:
     return found
 
 
-def _needs(role: str) -> Callable[[Request], Caller]:
-    """A dependency: the caller, of at least this role; others are sent to log in."""
+def _needs(role: str, own: bool = False) -> Callable[[Request], Caller]:
+    """A dependency: the caller, of at least this role; others are sent to log in, and who must
+    choose a password to where they can (`own`: that page itself)."""
 
     def dependency(request: Request) -> Caller:
         caller = _shell(request).find_caller(request)
@@ -177,6 +201,9 @@ def _needs(role: str) -> Callable[[Request], Caller]:
             query = f"?{request.url.query}" if request.url.query else ""
             to = f"{here}/login?to={quote(path + query, safe='')}"
             raise HTTPException(303, "Please log in.", {"Location": to})
+        if caller.must_change and not own:
+            root = request.scope.get("root_path", "")
+            raise HTTPException(303, "Please choose a password.", {"Location": f"{root}/password"})
         if not people.may(caller.role, role):
             raise HTTPException(403, f"This needs the role {role}; yours is {caller.role}.")
         return caller
@@ -184,9 +211,9 @@ def _needs(role: str) -> Callable[[Request], Caller]:
     return dependency
 
 
-def _form(role: str) -> Callable[[Request], Any]:
+def _form(role: str, own: bool = False) -> Callable[[Request], Any]:
     """A dependency: what a caller of at least this role sent from one of our pages."""
-    needs = _needs(role)
+    needs = _needs(role, own)
 
     async def dependency(request: Request) -> Form:
         caller = await run_in_threadpool(needs, request)
@@ -212,6 +239,9 @@ Admin = Annotated[Caller, Depends(_needs("admin"))]
 SupportForm = Annotated[Form, Depends(_form("support"))]
 FinanceForm = Annotated[Form, Depends(_form("finance"))]
 AdminForm = Annotated[Form, Depends(_form("admin"))]
+Own = Annotated[Caller, Depends(_needs("viewer", own=True))]
+OwnForm = Annotated[Form, Depends(_form("viewer", own=True))]
+"""Also of somebody who must choose a password."""
 
 
 async def read_form(request: Request) -> Any:
@@ -223,7 +253,26 @@ async def read_form(request: Request) -> Any:
         raise HTTPException(411, "This form has no length.")
     if int(request.headers["content-length"]) > _MAX_BODY:
         raise HTTPException(413, "This is too much for a form.")
-    return await request.form(max_files=0, max_fields=1500)
+    form = await request.form(max_files=0, max_fields=1500)
+    for name, value in form.multi_items():
+        refuse_control(name, str(value))
+    return form
+
+
+def plain(request: Request) -> None:
+    """A dependency of every page: no control characters in an address (a database may not take
+    them). Raises HTTPException. Forms: `read_form`."""
+    if _CONTROL.search(request.url.path) or _CONTROL.search(request.scope["path"]):
+        raise HTTPException(404, "There is no such page.")
+    for name, value in request.query_params.multi_items():
+        refuse_control(name, value)
+
+
+def refuse_control(name: str, value: str) -> None:
+    """Raises HTTPException, which names the field, for text no keyboard gives."""
+    if _CONTROL.search(name) or _CONTROL.search(value):
+        shown = _CONTROL.sub("", name)[:40]
+        raise HTTPException(422, f"{shown}: must not have control characters.")
 
 
 def _texts(fields: Any) -> dict[str, str]:
@@ -238,8 +287,21 @@ def back(request: Request, path: str, said: str = "") -> Response:
     """After a POST: to a page of ours, with a word about what was done."""
     root = request.scope.get("root_path", "")
     mark = "&" if "?" in path else "?"
-    to = f"{root}/{path.lstrip('/')}" + (f"{mark}said={quote(said)}" if said else "")
+    word = f"{mark}said={_mark_of(request, said)}.{quote(said)}" if said else ""
+    to = f"{root}/{path.lstrip('/')}" + word
     return Response(status_code=303, headers={"Location": to, "Cache-Control": "no-store"})
+
+
+def _mark_of(request: Request, said: str) -> str:
+    """Proves that a word in an address is this desk's own, for this log-in."""
+    text = f"{request.cookies.get(COOKIE, '')}\n{said}"
+    return hmac.new(_KEY, text.encode(), hashlib.sha256).hexdigest()[:20]
+
+
+def _our_word(request: Request) -> str:
+    mark, _, said = request.query_params.get("said", "").partition(".")
+    good = mark.isascii() and hmac.compare_digest(mark, _mark_of(request, said))
+    return said if good else ""
 
 
 @pass_context

@@ -14,7 +14,7 @@ _LEFT, _TOP, _BOTTOM = 56, 12, 22
 _GAP = 0.25
 _ROW = 22
 _CELL_TOP = 18
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ def week(title: str, shares: Sequence[Sequence[float]], texts: Sequence[Sequence
         drawing.shapes.append(Text(_LEFT + hour * cell, 12, f"{hour}:00"))
     for day, row in enumerate(shares):
         y = _CELL_TOP + day * 24
-        drawing.shapes.append(Text(_LEFT - 8, y + 15, _DAYS[day], "end"))
+        drawing.shapes.append(Text(_LEFT - 8, y + 15, DAYS[day], "end"))
         for hour, share in enumerate(row):
-            words = f"{_DAYS[day]} {hour}:00 to {hour + 1}:00: {texts[day][hour]}"
+            words = f"{DAYS[day]} {hour}:00 to {hour + 1}:00: {texts[day][hour]}"
             strength = 0.06 + 0.94 * share / top if share else 0.0
             drawing.shapes.append(
                 Rect(_LEFT + hour * cell, y, cell - 2, 22, words, 0, round(strength, 3))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from hostsim.backoffice import figures
 from hostsim.backoffice.invoices.pdf import fit, new_page
 from hostsim.backoffice.reports import charts
-from hostsim.backoffice.reports.charts import Table
+from hostsim.backoffice.reports.charts import Cell, Table
 from hostsim.backoffice.reports.drawing import Drawing, Line, Rect
 from hostsim.backoffice.reports.query import Report
 
@@ -23,12 +25,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_of(table: Table) -> str:
-    """Comma-separated, with its heads; what a spreadsheet would take for a formula is text."""
+    """Comma-separated, for programs: names of columns, whole numbers and decimals with a point;
+    text that a spreadsheet would take for a formula begins with an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(table.heads)
-    for row in table.rows:
-        writer.writerow([_harmless(text) for text in row])
+    writer.writerow(table.columns)
+    for row in table.data:
+        writer.writerow([_cell(value) for value in row])
     return out.getvalue()
 
 
@@ -126,7 +129,7 @@ def _row(page: FPDF, row: tuple[str, ...], widths: list[float]) -> None:
     page.ln(4.6)
 
 
-def _harmless(text: str) -> str:
-    negative = text.startswith("-") and text[1:2].isdigit()
-    risky = text.startswith(_FORMULA) and not negative
-    return f"'{text}" if risky else text
+def _cell(value: Cell) -> str:
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return figures.plain(Decimal(value), -Decimal(value).as_tuple().exponent)

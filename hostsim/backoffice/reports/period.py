@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _MOST_DAYS = 3660
+_FIRST, _LAST = 1970, 2199  # what every time zone has an instant for
 PRESETS = {
     "today": "Today",
     "week": "Last 7 days",
@@ -104,9 +105,12 @@ def number(day: datetime.date) -> int:
 
 def _date(field: str, text: str) -> datetime.date:
     try:
-        return datetime.date.fromisoformat(text)
+        found = datetime.date.fromisoformat(text)
     except ValueError as exc:
         raise PeriodError(field, "must be a day such as 2026-05-31") from exc
+    if not _FIRST <= found.year <= _LAST:
+        raise PeriodError(field, f"must be in a year from {_FIRST} to {_LAST}")
+    return found
 
 
 def _midnight(day: datetime.date, zone: datetime.tzinfo) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Engine, func, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import disputes
-from hostsim.backoffice.models import Charger, Session
+from hostsim.backoffice.models import Charger, Period, Session
 from hostsim.backoffice.reports import roll
 from hostsim.backoffice.reports.period import Days, number
 from hostsim.backoffice.tables import EndOfDay, StatDay, StatHour, StatReason, StatVat
@@ -22,7 +22,9 @@ SUMS = (
     "energy_minor", "idle_minor", "idle_sessions", "occupied_ms", "charging_ms", "refunds",
     "refunded_minor",
 )  # fmt: skip
-_DAY_MS = 86_400_000
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+TIMES = ("occupied_ms", "charging_ms")
 
 Row = dict[str, Any]
 
@@ -39,11 +41,14 @@ class Report:
     by_day: list[Row]
     by_charger: list[Row]
     by_tariff: list[Row]
-    weekday_hours: list[list[int]]
-    """Occupied ms, seven weekdays (Monday first) of 24 hours."""
-    weekdays: list[int]
-    """How many of each weekday the period has."""
+    occupied: list[list[int]]
+    """ms, seven weekdays (Monday first) of 24 hours."""
+    delivering: list[list[int]]
+    """ms in which energy flowed, likewise."""
+    possible: list[list[int]]
+    """ms a charger could have been occupied, likewise: what is over of the period."""
     chargers: int
+    zone: ZoneInfo
     declined: list[Row] = field(default_factory=list)
     refunded: list[Row] = field(default_factory=list)
     stopped: list[Row] = field(default_factory=list)
@@ -52,23 +57,37 @@ class Report:
     terminals: list[Row] = field(default_factory=list)
 
     @property
+    def whole_ms(self) -> int:
+        """The time all its chargers could have been occupied until now."""
+        return max(self.chargers, 1) * self.charger_ms
+
+    @property
+    def charger_ms(self) -> int:
+        """The time one could."""
+        return sum(map(sum, self.possible))
+
+    @property
     def occupancy(self) -> float:
         """Share of the time a vehicle was at a charger, 0 to 1."""
-        whole = max(self.chargers, 1) * self.days.count * _DAY_MS
-        return float(self.total["occupied_ms"]) / whole
+        return share(self.total["occupied_ms"], self.whole_ms)
 
     @property
     def utilisation(self) -> float:
         """Share of the time energy flowed, 0 to 1."""
-        whole = max(self.chargers, 1) * self.days.count * _DAY_MS
-        return float(self.total["charging_ms"]) / whole
+        return share(self.total["charging_ms"], self.whole_ms)
+
+
+def share(part: float, whole: float) -> float:
+    """0 of nothing."""
+    return part / whole if whole else 0.0
 
 
 def read(
-    engine: Engine, zone: ZoneInfo, days: Days, currency: str = "", charger: str = "",
-    tariff: str = "",
+    engine: Engine, zone: ZoneInfo, days: Days, now_ms: int, currency: str = "",
+    charger: str = "", tariff: str = "",
 ) -> Report:  # fmt: skip
-    """The report; `currency` "" is the one with the most sessions in the period."""
+    """The report; `currency` "" is the one with the most sessions in the period. Shares of the
+    time are of what is over at `now_ms`."""
     with Db(engine) as db:
         first, last = days.numbers
         currency = currency or _usual_currency(db, first, last)
@@ -82,6 +101,7 @@ def read(
             each.append(StatDay.tariff == tariff)
         where += days_only
         by_day = {row["key"]: row for row in _grouped(db, StatDay.day, where)}
+        occupied, delivering = _times(db, zone, days, (charger, tariff, currency))
         count = 1 if charger else db.scalar(select(func.count()).select_from(Charger)) or 0
         report = Report(
             days=days,
@@ -92,25 +112,26 @@ def read(
             by_day=[by_day.get(number(day), _empty(number(day))) for day in days],
             by_charger=_grouped(db, StatDay.charger, each, StatDay.gross_minor),
             by_tariff=_grouped(db, StatDay.tariff, where, StatDay.gross_minor),
-            weekday_hours=_weekday_hours(db, zone, days, charger),
-            weekdays=[sum(1 for day in days if day.weekday() == n) for n in range(7)],
+            occupied=occupied,
+            delivering=delivering,
+            possible=_possible(zone, days, now_ms),
             chargers=count,
+            zone=zone,
         )
-        if not charger and not tariff:
-            for kind in ("declined", "refunded", "stopped"):
-                name = "refund" if kind == "refunded" else kind
-                setattr(report, kind, _reasons(db, first, last, name, currency))
+        for kind in ("declined", "refunded", "stopped"):
+            name = "refund" if kind == "refunded" else kind
+            setattr(report, kind, _reasons(db, days, name, (charger, tariff, currency)))
         report.vat = _vat(db, first // 100, last // 100, currency)
         start, end = days.bounds_ms(zone)
         report.disputes = disputes.sums(db, start, end, currency, charger, tariff)
-        report.terminals = _terminals(db, zone, days, charger)
+        report.terminals = _terminals(db, zone, days, charger, currency)
         return report
 
 
-def _whole(days: Days) -> ColumnElement[bool]:
+def _whole(days: Days, table: Any = StatDay) -> ColumnElement[bool]:
     """The rows that make up these days: whole months by their sums, days of others one by one."""
     months, single = days.parts()
-    return or_(StatDay.day.in_(months), *(StatDay.day.between(*span) for span in single))
+    return or_(table.day.in_(months), *(table.day.between(*span) for span in single))
 
 
 def currencies(engine: Engine) -> list[str]:
@@ -187,48 +208,102 @@ def _total(rows: list[Row]) -> Row:
     return {name: sum(row[name] for row in rows) for name in SUMS}
 
 
-def _weekday_hours(db: Db, zone: ZoneInfo, days: Days, charger: str) -> list[list[int]]:
-    found = [[0] * 24 for _ in range(7)]
-    weekday = {number(day): day.weekday() for day in days}
-    rows = _hours_of_charger(db, zone, days, charger) if charger else _hours_of_all(db, days)
-    for day, hour, occupied in rows:
-        if day in weekday:
-            found[weekday[day]][hour] += occupied
+def _week() -> list[list[int]]:
+    return [[0] * 24 for _ in range(7)]
+
+
+def _possible(zone: ZoneInfo, days: Days, now_ms: int) -> list[list[int]]:
+    """ms of each weekday's hours that are over. Days of 24 hours are the rule; what is not (the
+    clock changes, today) is looked at hour by hour."""
+    found = _week()
+    for day in days:
+        start, end = Days(day, day).bounds_ms(zone)
+        if start >= now_ms:
+            break
+        row = found[day.weekday()]
+        if end <= now_ms and end - start == _DAY_MS:
+            for hour in range(24):
+                row[hour] += _HOUR_MS
+            continue
+        for _, hour, ms in roll.hours(start, min(end, now_ms) - start, zone):
+            row[hour] += ms
     return found
 
 
-def _hours_of_all(db: Db, days: Days) -> list[tuple[int, int, int]]:
-    query = select(StatHour.day, StatHour.hour, StatHour.occupied_ms)
-    rows = db.execute(query.where(StatHour.day.between(*days.numbers)))
-    return [(day, hour, occupied) for day, hour, occupied in rows]
+def _times(
+    db: Db, zone: ZoneInfo, days: Days, only: tuple[str, str, str]
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Occupied and delivering, by weekday and hour; `only`: charger, tariff ("": all), currency.
+    """
+    found = _week(), _week()
+    weekday = {number(day): day.weekday() for day in days}
+    rows = _hours_of_charger if only[0] else _hours_of_all
+    for day, hour, occupied, charging in rows(db, zone, days, only):
+        if day in weekday:
+            found[0][weekday[day]][hour] += occupied
+            found[1][weekday[day]][hour] += charging
+    return found
+
+
+def _hours_of_all(
+    db: Db, _zone: ZoneInfo, days: Days, only: tuple[str, str, str]
+) -> list[tuple[int, int, int, int]]:
+    _, tariff, currency = only
+    query = (
+        select(StatHour.day, StatHour.hour, *(func.sum(getattr(StatHour, x)) for x in TIMES))
+        .where(StatHour.day.between(*days.numbers), StatHour.currency == currency)
+        .group_by(StatHour.day, StatHour.hour)
+    )
+    if tariff:
+        query = query.where(StatHour.tariff == tariff)
+    return [(row[0], row[1], int(row[2]), int(row[3])) for row in db.execute(query)]
 
 
 def _hours_of_charger(
-    db: Db, zone: ZoneInfo, days: Days, charger: str
-) -> list[tuple[int, int, int]]:
+    db: Db, zone: ZoneInfo, days: Days, only: tuple[str, str, str]
+) -> list[tuple[int, int, int, int]]:
     """Of one charger straight from its sessions, so that the sums need no row for each."""
     start, end = days.bounds_ms(zone)
-    query = select(Session.start_at, Session.elapsed_ms).where(
+    charger, tariff, currency = only
+    where = [
         Session.charger == charger,
+        Session.currency == currency,
         Session.state == "captured",
         Session.start_at < end,
         Session.start_at + Session.elapsed_ms >= start,
+    ]
+    if tariff:
+        where.append(Session.tariff == tariff)
+    sums: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0])
+    stays = select(Session.start_at, Session.elapsed_ms).where(*where)
+    flows = (
+        select(Session.start_at + Period.start_ms, Period.charging_ms)
+        .join(Period, Period.session_id == Session.id)
+        .where(*where, Period.charging_ms > 0)
     )
-    sums: dict[tuple[int, int], int] = defaultdict(int)
-    for start_at, elapsed in db.execute(query):
-        for day, hour, share in roll.hours(start_at, elapsed, zone):
-            sums[day, hour] += share
-    return [(*key, value) for key, value in sums.items()]
+    for at, query in enumerate((stays, flows)):
+        for begin, length in db.execute(query):
+            for day, hour, ms in roll.hours(begin, length, zone):
+                sums[day, hour][at] += ms
+    return [(*key, *value) for key, value in sums.items()]
 
 
-def _reasons(db: Db, first: int, last: int, kind: str, currency: str) -> list[Row]:
+def _reasons(db: Db, days: Days, kind: str, only: tuple[str, str, str]) -> list[Row]:
+    charger, tariff, currency = only
+    where = [
+        StatReason.charger == (charger or roll.ALL),
+        StatReason.kind == kind,
+        StatReason.currency == currency,
+    ]
+    if charger:
+        where.append(_whole(days, StatReason))
+    else:
+        where += [StatReason.day.between(*days.numbers), StatReason.day % 100 > 0]
+    if tariff:
+        where.append(StatReason.tariff == tariff)
     query = (
         select(StatReason.reason, func.sum(StatReason.count), func.sum(StatReason.amount_minor))
-        .where(
-            StatReason.day.between(first, last),
-            StatReason.kind == kind,
-            StatReason.currency == currency,
-        )
+        .where(*where)
         .group_by(StatReason.reason)
         .order_by(func.sum(StatReason.count).desc())
         .limit(30)
@@ -250,17 +325,21 @@ def _vat(db: Db, first: int, last: int, currency: str) -> list[Row]:
     return [{name: getattr(row, name) for name in names} for row in db.scalars(query)]
 
 
-def _terminals(db: Db, zone: ZoneInfo, days: Days, charger: str) -> list[Row]:
+def _terminals(
+    db: Db, zone: ZoneInfo, days: Days, charger: str, currency: str
+) -> list[Row]:
     start, end = days.bounds_ms(zone)
     query = (
         select(EndOfDay)
-        .where(EndOfDay.at >= start, EndOfDay.at < end)
+        .where(EndOfDay.at >= start, EndOfDay.at < end, EndOfDay.currency.in_((currency, "")))
         .order_by(EndOfDay.at.desc())
         .limit(500)
     )
     if charger:
         query = query.where(EndOfDay.charger == charger)
-    names = "charger at result count terminal_minor ledger_minor books_minor books_count".split()
+    names = (
+        "charger at currency result count terminal_minor ledger_minor books_minor books_count"
+    ).split()
     return [
         {name: getattr(row, name) for name in names}
         | {"agree": row.terminal_minor == row.ledger_minor == row.books_minor}

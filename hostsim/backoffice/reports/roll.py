@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Engine, delete, func, insert, select, text
+from sqlalchemy import ColumnElement, Engine, delete, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Db
 
@@ -29,7 +29,8 @@ ALL = "*"
 
 _BATCH = 1000
 _HOUR_MS = 3_600_000
-_LONGEST_MS = 31 * 24 * _HOUR_MS
+_QUARTER_MS = _HOUR_MS // 4
+_LONGEST_MS = 366 * 24 * _HOUR_MS  # what is longer is no stay
 _LOCK = 0x466F7265  # PostgreSQL's advisory lock of this work: "Fore"
 _SUMMED = ("session", "refund", "bill")  # kinds of Todo
 _TABLES: tuple[Any, ...] = (StatDay, StatHour, StatVat, StatReason)
@@ -95,7 +96,8 @@ def _one_batch(engine: Engine, zone: ZoneInfo) -> int:
             db, zone, Invoice.refund_id.in_(refs["refund"]) & (Invoice.kind == CREDIT_NOTE), sums
         )
         _add_bills(db, refs["bill"], sums)
-        _add_up(sums[StatDay])
+        for table in (StatDay, StatReason):
+            _add_up(sums[table])
         for table, rows in sums.items():
             _write(db, table, rows)
         if todo:
@@ -103,11 +105,11 @@ def _one_batch(engine: Engine, zone: ZoneInfo) -> int:
         return len(todo)
 
 
-def _add_up(days: dict[tuple[Any, ...], dict[str, int]]) -> None:
-    """All chargers' days, and each charger's months."""
-    for (day, charger, tariff, currency), row in list(days.items()):
-        for key in ((day, ALL, tariff, currency), (day // 100 * 100, charger, tariff, currency)):
-            total = days[key]
+def _add_up(rows: dict[tuple[Any, ...], dict[str, int]]) -> None:
+    """All chargers' days, and each charger's months; keys begin with day and charger."""
+    for (day, charger, *more), row in list(rows.items()):
+        for key in ((day, ALL, *more), (day // 100 * 100, charger, *more)):
+            total = rows[key]
             for name, value in row.items():
                 total[name] += value
 
@@ -115,12 +117,12 @@ def _add_up(days: dict[tuple[Any, ...], dict[str, int]]) -> None:
 def _add_sessions(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
     if not ids:
         return
-    query = (
-        select(Period.session_id, func.sum(Period.charging_ms))
-        .where(Period.session_id.in_(ids))
-        .group_by(Period.session_id)
+    query = select(Period.session_id, Period.start_ms, Period.charging_ms).where(
+        Period.session_id.in_(ids), Period.charging_ms > 0
     )
-    charging = {session: int(ms) for session, ms in db.execute(query)}
+    charging: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for session, start_ms, ms in db.execute(query):
+        charging[session].append((start_ms, ms))
     columns = (
         Session.id, Session.charger, Session.tariff, Session.currency, Session.state,
         Session.opened_at, Session.start_at, Session.end_at, Session.elapsed_ms,
@@ -130,31 +132,42 @@ def _add_sessions(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
     for s in db.execute(select(*columns).join(Payment).where(Session.id.in_(ids))):
         ended = s.end_at or s.settled_at or s.opened_at
         day = local(ended, zone)[0]
-        row = sums[StatDay][day, s.charger, s.tariff, s.currency]
+        where = (s.charger, s.tariff, s.currency)
+        row = sums[StatDay][day, *where]
         if s.state == "declined":
             row["declined"] += 1
             why = f"{s.text or 'declined'} (code {s.code})"
-            _reason(sums, day, "declined", why, s.currency, 0)
+            _reason(sums, day, where, "declined", why, 0)
         elif s.state == "cancelled":
             row["cancelled"] += 1
-            _reason(sums, day, "stopped", s.stop_reason or "cancelled", s.currency, 0)
+            _reason(sums, day, where, "stopped", s.stop_reason or "cancelled", 0)
         else:
-            _add_paid(row, s, charging.get(s.id, 0))
-            _reason(sums, day, "stopped", s.stop_reason or "unknown", s.currency, s.total_minor)
-            for at, hour, share in hours(s.start_at, s.elapsed_ms, zone):
-                sums[StatHour][at, hour]["occupied_ms"] += share
-            if s.start_at:
-                sums[StatHour][local(s.start_at, zone)]["starts"] += 1
+            _add_paid(row, s)
+            _reason(sums, day, where, "stopped", s.stop_reason or "unknown", s.total_minor)
+            _add_time(sums, s, s.start_at or max(ended - s.elapsed_ms, 0), charging[s.id], zone)
 
 
-def _add_paid(row: dict[str, int], s: Any, charging_ms: int) -> None:
+def _add_time(
+    sums: _Sums, s: Any, start: int, charging: list[tuple[int, int]], zone: ZoneInfo
+) -> None:
+    """The hours and days a stay was on, and energy flowed; `start` is worked out of its end where
+    the charger knew no time. A charging period charges from its beginning."""
+    of_hour = sums[StatHour]
+    spans = [("occupied_ms", start, s.elapsed_ms)]
+    spans += [("charging_ms", start + at, ms) for at, ms in charging]
+    for name, begin, length in spans:
+        for day, hour, share in hours(begin, length, zone):
+            of_hour[day, hour, s.tariff, s.currency][name] += share
+            sums[StatDay][day, s.charger, s.tariff, s.currency][name] += share
+    of_hour[*local(start, zone), s.tariff, s.currency]["starts"] += 1
+
+
+def _add_paid(row: dict[str, int], s: Any) -> None:
     row["sessions"] += 1
     row["energy_wh"] += s.billed_wh
     row["gross_minor"] += s.total_minor
     row["net_minor"] += s.net_minor
     row["vat_minor"] += s.vat_minor
-    row["occupied_ms"] += s.elapsed_ms
-    row["charging_ms"] += charging_ms
     idle = 0
     for line in figures.lines({"lines": s.lines, "currency": s.currency}):
         if line["kind"] == "ENERGY":
@@ -179,9 +192,9 @@ def _add_refunds(db: Db, zone: ZoneInfo, ids: list[int], sums: _Sums) -> None:
         if refund.reason != ABOVE:  # it was never turnover
             row["refunds"] += 1
             row["refunded_minor"] += refund.amount_minor
-        _reason(
-            sums, day, "refund", refund.reason or "no reason given", currency, refund.amount_minor
-        )
+        where = (refund.charger, tariff, currency)
+        _reason(sums, day, where, "refund", refund.reason or "no reason given",
+                refund.amount_minor)  # fmt: skip
 
 
 def _add_documents(db: Db, zone: ZoneInfo, which: ColumnElement[bool], sums: _Sums) -> None:
@@ -218,9 +231,11 @@ def _add_bills(db: Db, counts: list[int], sums: _Sums) -> None:
 
 
 def _reason(
-    sums: _Sums, day: int, kind: str, reason: str, currency: str, amount_minor: int
+    sums: _Sums, day: int, where: tuple[str, str, str], kind: str, reason: str, amount_minor: int
 ) -> None:
-    row = sums[StatReason][day, kind, reason[:80], currency]
+    """`where`: charger, tariff, currency."""
+    charger, tariff, currency = where
+    row = sums[StatReason][day, charger, tariff, kind, reason[:80], currency]
     row["count"] += 1
     row["amount_minor"] += amount_minor
 
@@ -250,10 +265,20 @@ def local(epoch_ms: int, zone: ZoneInfo) -> tuple[int, int]:
 
 def hours(start_ms: int, elapsed_ms: int, zone: ZoneInfo) -> Iterator[tuple[int, int, int]]:
     """Local day, hour, and how many ms of the time from start_ms on fell into it."""
-    if not start_ms:
-        return
     at, end = start_ms, start_ms + min(elapsed_ms, _LONGEST_MS)
-    while at < end:  # zones differ by multiples of 15 minutes
-        until = min(end, at - at % (_HOUR_MS // 4) + _HOUR_MS // 4)
-        yield *local(at, zone), until - at
+    while at < end:
+        day, hour, until = _hour_of(at, zone)
+        yield day, hour, min(end, until) - at
         at = until
+
+
+def _hour_of(at_ms: int, zone: ZoneInfo) -> tuple[int, int, int]:
+    """Local day, hour, and until when it is that hour; zones differ by multiples of 15 minutes,
+    and change at such."""
+    at = datetime.datetime.fromtimestamp(at_ms // 1000, zone)
+    offset = int(at.utcoffset().total_seconds()) * 1000  # type: ignore[union-attr]
+    until = at_ms + _HOUR_MS - (at_ms + offset) % _HOUR_MS
+    last = datetime.datetime.fromtimestamp(until // 1000 - 1, zone)
+    if last.utcoffset() != at.utcoffset():
+        until = at_ms + _QUARTER_MS - at_ms % _QUARTER_MS
+    return at.year * 10_000 + at.month * 100 + at.day, at.hour, until
