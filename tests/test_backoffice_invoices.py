@@ -142,6 +142,12 @@ def test_the_verify_command_says_what_is_wrong(tmp_path: Path, office: BackOffic
     good = run("--save", str(heads))
     assert good.returncode == 0 and "2 documents of 1 chargers, 0 faults" in good.stdout
     assert json.loads(heads.read_text())["CP1"][0] == 2
+    assert json.loads(heads.read_text())["*"] == [0, ""]
+    kept = json.loads(heads.read_text())
+    heads.write_text(json.dumps(kept | {"*": [1, "ab" * 32]}))
+    cut = run("--against", str(heads))
+    assert cut.returncode == 1 and "monthly invoices up to A-000001 are gone" in cut.stderr
+    heads.write_text(json.dumps(kept))
     with office.engine.begin() as connection:
         connection.execute(text("UPDATE invoices SET net_minor = 1 WHERE position = 1"))
     bad = run("--against", str(heads))

@@ -87,6 +87,33 @@ def test_a_changed_or_missing_bill_is_found(house: House) -> None:
     assert any("is missing" in fault for fault in make.verify(house.office.engine))
 
 
+def test_bills_cut_off_at_the_end_are_noticed_and_their_numbers_not_given_again(
+    house: House, tmp_path: Path
+) -> None:
+    for month in range(3):
+        session(house, 100 + month)
+        house.ms += 31 * DAY_MS
+        house.office.bills.work()
+    saved = make.end(house.office.engine)
+    assert saved[0] == 3
+    assert make.verify(house.office.engine, saved) == []
+    with house.office.engine.begin() as db:
+        db.exec_driver_sql("DELETE FROM bill_items WHERE bill = 'A-000003'")
+        db.exec_driver_sql("DELETE FROM bills WHERE number = 'A-000003'")
+    assert any("their chain at A-000003" in x for x in make.verify(house.office.engine))
+    house.office.bills.make(202607, "anna")
+    assert [b["number"] for b in house.office.bills.listed()][0] == "A-000004"
+    with house.office.engine.begin() as db:  # whoever takes the chain's end back, too
+        db.exec_driver_sql("DELETE FROM bill_items WHERE bill = 'A-000004'")
+        db.exec_driver_sql("DELETE FROM bills WHERE number = 'A-000004'")
+        db.exec_driver_sql(
+            "UPDATE bill_chain SET position = 2,"
+            " head = (SELECT hash FROM bills WHERE number = 'A-000002')"
+        )
+    assert make.verify(house.office.engine) == []
+    assert make.verify(house.office.engine, saved) == ["monthly invoices up to A-000003 are gone"]
+
+
 def test_a_member_reads_and_pays_the_bill_without_a_log_in(house: House) -> None:
     session(house, 500)
     session(house, 369)

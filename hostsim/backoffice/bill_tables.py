@@ -34,6 +34,16 @@ class Bill(Base):
     hash: Mapped[str] = mapped_column(String(64))
 
 
+class BillChain(Base):
+    """Where the chain of monthly invoices ends (one row): numbers go on from `position`, also when
+    the newest bills are gone."""
+
+    __tablename__ = "bill_chain"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(default=0)
+    head: Mapped[str] = mapped_column(String(64), default="")
+
+
 class BillItem(Base):
     """A session or refund (`kind`, `ref`: its id) that is on a bill: on one only."""
 

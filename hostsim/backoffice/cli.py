@@ -143,10 +143,11 @@ def verify(
     saved = _heads(against) if against else None
     with opened(db) as engine:
         verdict = verifying.verify(engine, saved)
-        verdict.faults += bills.verify(engine)
+        verdict.faults += bills.verify(engine, (saved or {}).get(verifying.BILLS))
+        verdict.heads[verifying.BILLS] = bills.end(engine)
     for fault in verdict.faults:
         typer.echo(fault, err=True)
-    chains = len(verdict.heads)
+    chains = len(verdict.heads) - 1  # without the monthly invoices'
     typer.echo(f"{verdict.documents} documents of {chains} chargers, {len(verdict.faults)} faults")
     if not verdict.good:
         raise typer.Exit(1)

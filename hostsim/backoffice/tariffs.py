@@ -200,6 +200,8 @@ def what_if(office: BackOffice, text: str, charger: str = "", most: int = 20) ->
             path = folder / f"{session['id']}.json"
             path.write_text(cdr.to_json(cdr.compose(session)))
             row = {"session": session, "was_minor": session["total_minor"]}
+            if not session["periods"]:
+                return row | {"error": "Its charging periods are not known: nothing to price."}
             try:
                 receipt = run(tariff, path, zone, False)["receipt"]
             except PriceError as exc:

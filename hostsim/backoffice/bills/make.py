@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice.bill_tables import CREDIT, AccountTerms, Bill, BillItem
+from hostsim.backoffice.bill_tables import CREDIT, AccountTerms, Bill, BillChain, BillItem
 from hostsim.backoffice.invoices import document as documents
 from hostsim.backoffice.member_tables import Member
 from hostsim.backoffice.models import Payment, Refund, Session, writing
@@ -160,8 +160,11 @@ def _issue(
     items: list[dict[str, Any]], now_ms: int,
 ) -> str:  # fmt: skip
     db.flush()
-    count = db.scalar(select(func.count()).select_from(Bill)) or 0
-    last = db.scalars(select(Bill).order_by(Bill.number.desc()).limit(1)).first()
+    chain = db.get(BillChain, 1)
+    if chain is None:
+        chain = BillChain(id=1, position=0, head="")
+        db.add(chain)
+    count = chain.position
     number = f"A-{count + 1:06}"
     total = sum(item["gross"] for item in items)
     member = db.get(Member, account)
@@ -172,7 +175,7 @@ def _issue(
             "version": 1,
             "kind": "bill",
             "number": number,
-            "previous": last.hash if last is not None else "",
+            "previous": chain.head,
             "account": account,
             "customer": _customer(member),
             "supplier": {
@@ -200,6 +203,7 @@ def _issue(
     )  # fmt: skip
     for position, item in enumerate(items):
         db.add(BillItem(kind=item["kind"], ref=item["ref"], bill=number, position=position))
+    chain.position, chain.head = count + 1, documents.digest(text)
     db.add(Todo(kind="bill", ref=count + 1))
     return number
 
@@ -220,18 +224,39 @@ def _vat(items: list[dict[str, Any]]) -> list[list[int]]:
     return [[rate, *row] for rate, row in sorted(sums.items())]
 
 
-def verify(engine: Engine) -> list[str]:
-    """A sentence for each bill that is not what it was, and for numbers that are missing."""
-    faults = []
-    previous = ""
+def end(engine: Engine) -> list[Any]:
+    """Where the bills end: position, hash."""
     with Db(engine) as db:
-        for count, row in enumerate(db.scalars(select(Bill).order_by(Bill.number)), 1):
+        chain = db.get(BillChain, 1)
+        return [chain.position, chain.head] if chain is not None else [0, ""]
+
+
+def verify(engine: Engine, saved: list[Any] | None = None) -> list[str]:
+    """A sentence for each bill that is not what it was, and for numbers that are missing. `saved`:
+    the `end` of an earlier time."""
+    faults = []
+    position, head = 0, ""
+    seen = saved is None or saved[0] == 0
+    with Db(engine) as db:
+        for row in db.scalars(select(Bill).order_by(Bill.number)):
             kept = json.loads(row.document)
-            if row.number != f"A-{count:06}":
-                faults.append(f"{row.number}: A-{count:06} is missing")
-            if documents.digest(row.document) != row.hash or kept["previous"] != previous:
+            position += 1
+            if row.number != f"A-{position:06}":
+                faults.append(f"{row.number}: A-{position:06} is missing")
+                position = int(row.number.partition("-")[2])
+            if documents.digest(row.document) != row.hash or kept["previous"] != head:
                 faults.append(f"{row.number}: is not the document that was issued")
             if kept["total_minor"] != row.total_minor:
                 faults.append(f"{row.number}: the table says something else than its text")
-            previous = row.hash
+            faults += [f"{row.number}: {fault}" for fault in documents.sums(kept)]
+            head = row.hash
+            if saved is not None and position == saved[0]:
+                seen = True
+                if head != saved[1]:
+                    faults.append(f"{row.number}: is not the document that was saved")
+    if not seen and saved is not None:
+        faults.append(f"monthly invoices up to A-{saved[0]:06} are gone")
+    last = end(engine)
+    if last != [position, head]:
+        faults.append(f"monthly invoices end at A-{position:06}, their chain at A-{last[0]:06}")
     return faults

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -135,6 +136,18 @@ def split(groups: list[list[int]], amount_minor: int) -> list[list[int]]:
         if gross:
             found.append([row[0], -net, net - gross, -gross])
     return found
+
+
+def sums(fields: dict[str, Any]) -> Iterator[str]:
+    """What does not add up in a document: the VAT rows are its net and VAT, these its total."""
+    total, net, vat = (int(fields.get(f"{name}_minor", 0)) for name in ("total", "net", "vat"))
+    rows = fields.get("vat", [])
+    for at, what, stated in ((1, "net", net), (2, "VAT", vat), (3, "gross", total)):
+        found = sum(row[at] for row in rows)
+        if found != stated:
+            yield f"its rates' {what} add up to {found}, it says {stated}"
+    if net + vat != total:
+        yield f"its net {net} and VAT {vat} are not its total {total}"
 
 
 def _supplier(operator: Operator) -> dict[str, str]:

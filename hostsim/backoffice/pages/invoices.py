@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
+from hostsim.backoffice.bills import make
 from hostsim.backoffice.invoices import find, sheet, texts, verify
 from hostsim.backoffice.pages.public import link_of, pdf_answer, qr_svg
 from hostsim.backoffice.pages.shell import Before, Desk, Finance, Shell, Viewer
@@ -49,7 +50,9 @@ def invoices(
 
 @routes.get("/invoices/check")
 def check(request: Request, shell: Desk, caller: Finance) -> Response:
-    context = {"here": "invoices", "verdict": verify.verify(shell.office.engine)}
+    verdict = verify.verify(shell.office.engine)
+    verdict.faults += make.verify(shell.office.engine)
+    context = {"here": "invoices", "verdict": verdict}
     return shell.page(request, "invoice_check.html", caller, context)
 
 
