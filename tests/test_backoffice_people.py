@@ -440,7 +440,7 @@ def test_a_form_without_a_length_is_cut_off(office: BackOffice) -> None:
 
     answer = Visitor(office).post("/login", content=parts(),
                                   headers={"Content-Type": "application/x-www-form-urlencoded"})
-    assert answer.status_code == 413
+    assert answer.status_code == 411
 
 
 def test_a_word_in_an_address_is_shown_only_when_it_is_the_desks_own(office: BackOffice) -> None:

@@ -13,8 +13,9 @@ down_revision = "0009"
 
 _CURRENCY = """
 UPDATE ends_of_day SET currency = COALESCE((
-    SELECT s.currency FROM sessions s WHERE s.charger = ends_of_day.charger AND s.currency <> ''
-    ORDER BY CASE WHEN s.opened_at <= ends_of_day.at THEN 0 ELSE 1 END, s.id DESC LIMIT 1
+    SELECT s.currency FROM sessions s
+    WHERE s.charger = ends_of_day.charger AND s.currency <> '' AND {which}
+    ORDER BY s.id DESC LIMIT 1
 ), '') WHERE currency = ''
 """
 
@@ -29,7 +30,8 @@ def upgrade() -> None:
     steps.new_column(
         "ends_of_day", sa.Column("currency", sa.String(3), nullable=False, server_default="")
     )
-    op.execute(_CURRENCY)
+    for which in ("s.opened_at <= ends_of_day.at", "s.opened_at > ends_of_day.at"):
+        op.execute(_CURRENCY.format(which=which))
     for table in ("stat_hours", "stat_reasons"):
         op.drop_table(table)
     steps.new_table(
