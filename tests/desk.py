@@ -8,8 +8,11 @@ import re
 import tempfile
 from html import unescape
 from pathlib import Path
+from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from hostsim.backoffice.accounts import passwords
 from hostsim.backoffice.models import open_database, writing
@@ -18,6 +21,7 @@ from hostsim.backoffice.service import BackOffice, sqlite_url
 from hostsim.backoffice.tables import Person
 from hostsim.backoffice.web import create_app
 from hostsim.pki import Pki
+from hostsim.setup import MICROPYTHON, MICROPYTHON32
 from tests.test_backoffice_ingest import Ledger
 
 PASSWORD = "correct horse 42"
@@ -99,3 +103,28 @@ class Visitor(TestClient):
 def text_of(html: str) -> str:
     """What a page says, on one line."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
+
+needs_micropython = pytest.mark.skipif(
+    not (MICROPYTHON.exists() or MICROPYTHON32.exists()), reason="no MicroPython: make setup"
+)
+
+
+def paid(count: int = 1) -> Ledger:
+    ledger = Ledger()
+    for sess in range(1, count + 1):
+        ledger.session(sess)
+    return ledger
+
+
+def say(office: BackOffice, name: str, charger: str = "CP1", **message: Any) -> None:
+    """A message of the charger, as the connection hands it over."""
+    payload = json.dumps({"at": NOW_MS} | message).encode()
+    office._desk.handle([(f"forecourt/v1/{charger}/{name}", payload, False)])
+
+
+def command_of(office: BackOffice, name: str) -> dict[str, Any]:
+    """The newest command of that name with its arguments."""
+    with office.engine.connect() as connection:
+        query = text("SELECT message FROM commands WHERE name = :name ORDER BY counter DESC")
+        message = json.loads(str(connection.execute(query, {"name": name}).scalar()))
+    return json.loads(message["args"]) | {"id": message["id"]}

@@ -26,8 +26,7 @@ from hostsim.fleet.records import VirtualLedger
 from hostsim.front.server import serve
 from hostsim.world import DEFAULT_TARIFF
 from tests import desk
-from tests.desk import PASSWORD
-from tests.test_backoffice_desk import command_of, needs_micropython, say
+from tests.desk import PASSWORD, command_of, needs_micropython, say
 from tests.test_front_browser import ARGS, browser_path
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: make setup")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hostsim.backoffice import operator
+from tests.desk import needs_micropython
 from tests.pay import TILL, House
-from tests.test_backoffice_desk import needs_micropython
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
 

@@ -57,8 +57,6 @@ def knows(house: House, monkeypatch: pytest.MonkeyPatch, *references: str) -> li
     return asked
 
 
-
-
 def test_a_card_refund_the_gateway_pays_cannot_be_filed_by_hand_as_well(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

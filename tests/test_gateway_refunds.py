@@ -20,9 +20,8 @@ from hostsim.backoffice.web import create_app
 from hostsim.gateway import hooks
 from hostsim.gateway.faults import Fault, HookFaults
 from hostsim.gateway.proxy import WEBHOOK, Proxy
-from tests.desk import fill
+from tests.desk import fill, needs_micropython
 from tests.pay import CHARGER, TILL, House, finish, refund_of, running_proxy, stripe_at
-from tests.test_backoffice_desk import needs_micropython
 from tests.test_backoffice_ingest import Ledger
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
@@ -43,8 +42,6 @@ def house(tmp_path: Path, proxy: Proxy) -> Iterator[House]:
     proxy.hooks.faults = HookFaults()
     proxy.like.refund_state = "succeeded"
     found.close()
-
-
 
 
 def test_a_refund_is_paid_at_the_gateway_and_the_charger_draws_the_credit_note(

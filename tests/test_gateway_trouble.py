@@ -19,8 +19,8 @@ from hostsim.backoffice.phone import pays
 from hostsim.gateway.faults import Fault
 from hostsim.gateway.proxy import Proxy
 from hostsim.phone import DECLINED, GOOD
+from tests.desk import needs_micropython
 from tests.pay import CHARGER, CRC, House, running_proxy, stripe_at
-from tests.test_backoffice_desk import needs_micropython
 
 FORM = {"method": GOOD, "tariff": str(CRC)}
 

@@ -14,8 +14,8 @@ from hostsim.backoffice import payments, views
 from hostsim.backoffice.phone import code
 from hostsim.gateway.proxy import Proxy
 from hostsim.phone import CONFIRM, DECLINED, GOOD
+from tests.desk import needs_micropython
 from tests.pay import CHARGER, CRC, House, running_proxy, stripe_at
-from tests.test_backoffice_desk import needs_micropython
 
 FORM = {"method": GOOD, "tariff": str(CRC)}
 

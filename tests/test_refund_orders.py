@@ -30,8 +30,7 @@ from hostsim.backoffice.rules import REASONS
 from hostsim.backoffice.service import BackOffice
 from hostsim.backoffice.tables import Invoice
 from tests import desk, postgres
-from tests.desk import Visitor, fill, text_of
-from tests.test_backoffice_desk import command_of, say
+from tests.desk import Visitor, command_of, fill, say, text_of
 from tests.test_backoffice_ingest import Ledger
 
 MIXED = [0, 1_000_000, 20_000, 70_000, 2000, 2, 3_600_000, 10_000, 190_000, 1000]
