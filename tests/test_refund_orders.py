@@ -475,8 +475,8 @@ def test_a_credit_note_cut_off_with_the_chains_end_is_missed(make: Any) -> None:
 # -- whose invoice
 
 
-def ms(*at: int) -> int:
-    return int(datetime.datetime(*at, tzinfo=datetime.UTC).timestamp() * 1000)  # type: ignore[misc]
+def at_hour(hour: int) -> int:
+    return int(datetime.datetime(2026, 1, 1, hour, tzinfo=datetime.UTC).timestamp() * 1000)
 
 
 def twins(office: BackOffice) -> None:
@@ -485,7 +485,7 @@ def twins(office: BackOffice) -> None:
         ledger = sale(Ledger(flash), 1, 900, [0, 1, 1, 190_000, 900], 756)
         by_type = {record["type"]: record for record in ledger.records}
         by_type["authorised"]["pan"] = pan
-        by_type["priced"] |= {"start_at": ms(2026, 1, 1, hour), "end_at": ms(2026, 1, 1, hour + 1)}
+        by_type["priced"] |= {"start_at": at_hour(hour), "end_at": at_hour(hour + 1)}
         fill(office, ledger)
 
 

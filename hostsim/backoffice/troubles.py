@@ -224,13 +224,10 @@ def _day_row(db: Db, view: View, found: Any) -> Row:
     )  # fmt: skip
 
 
-def _refunds(view: View) -> Select[Any]:
-    return (
-        select(Refund, Session.currency)
-        .join(Session, Session.id == Refund.session_id)
-        .where(Refund.state == "failed")
-        .order_by(Refund.id.desc())
-    )
+def _refunds(view: View) -> Any:
+    query = select(Refund, Session.currency)
+    query = query.join(Session, Session.id == Refund.session_id).where(Refund.state == "failed")
+    return query.order_by(Refund.id.desc())
 
 
 def _refund_row(db: Db, view: View, found: Any) -> Row:
@@ -242,13 +239,10 @@ def _refund_row(db: Db, view: View, found: Any) -> Row:
     )  # fmt: skip
 
 
-def _disputes(view: View) -> Select[Any]:
-    return (
-        select(Dispute, Session.charger, Session.currency)
-        .join(Session, Session.id == Dispute.session_id)
-        .where(Dispute.state == "open")
-        .order_by(Dispute.id.desc())
-    )
+def _disputes(view: View) -> Any:
+    query = select(Dispute, Session.charger, Session.currency)
+    query = query.join(Session, Session.id == Dispute.session_id).where(Dispute.state == "open")
+    return query.order_by(Dispute.id.desc())
 
 
 def _dispute_row(db: Db, view: View, found: Any) -> Row:
