@@ -475,7 +475,8 @@ def test_an_address_is_what_our_own_proxies_say(
     for _ in range(10):
         visitor.post("/login", data={"name": secrets.token_hex(4), "password": "wrong password"},
                      headers={"X-Forwarded-For": header})  # fmt: skip
-    shell = visitor.app.state.shell
+    pages: Any = visitor.app
+    shell = pages.state.shell
     assert not shell.login_tries.allowed(f"from {address}")
     assert shell.login_tries.allowed("from 6.6.6.6")
     made.close()

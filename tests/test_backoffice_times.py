@@ -168,7 +168,10 @@ def test_reasons_stay_when_a_charger_or_a_tariff_is_chosen(office: BackOffice) -
             record["at"] = at(1, 4)
         desk.fill(office, ledger, charger=charger)
     assert len(report(office).declined) == 2 and report(office).refunded[0]["count"] == 2
-    for only in ({"charger": "CP1"}, {"tariff": "A"}, {"charger": "CP1", "tariff": "A"}):
+    chosen: tuple[dict[str, Any], ...] = (
+        {"charger": "CP1"}, {"tariff": "A"}, {"charger": "CP1", "tariff": "A"},
+    )  # fmt: skip
+    for only in chosen:
         for days in (JANUARY, day(1)):
             found = report(office, days, **only)
             assert [row["reason"] for row in found.declined] == ["no CP1 (code 51)"], only

@@ -46,7 +46,7 @@ class Delivered:
 def priced(dice: random.Random, rules: tuple[int, int, int] = (0, 0, 0)) -> dict[str, Any]:
     """A `priced` record's fields of a random session of a random tariff, by the firmware."""
     wh, ms = dice.randrange(1, 60_000), dice.randrange(60_000, 20_000_000)
-    engine = Engine(Tariff.from_json(json.dumps(tariff(dice))), TimeZone("UTC0"), None)
+    engine = Engine(Tariff.from_json(json.dumps(tariff(dice))), TimeZone("UTC0"), lambda *_: None)
     engine.start(1_767_225_600_000, True)
     engine.tick(ms // 2, wh * 1000, 1, -1, -1)
     engine.finish(1_767_225_600_000 + ms, wh * 1000, False)
@@ -97,7 +97,7 @@ def test_the_desks_vat_is_the_chargers_whatever_the_tariff(seed: int) -> None:
     assert several > 15
 
 
-MIXED = {
+MIXED: dict[str, Any] = {
     "total": 1840, "net_minor": 1607, "vat_minor": 233,
     "lines": [0, 12_000_000, 5300, 70_000, 636, 3, 1, 120_400, 190_000, 1204],
     "vat": [70_000, 595, 41, 636, 190_000, 1012, 192, 1204],

@@ -189,7 +189,8 @@ def _time_cells(times: Sequence[int], whole_ms: int) -> tuple[Cell, ...]:
 
 
 def _reasons(name: str, title: str, rows: list[Row], r: Report) -> Table:
-    shown, data = [], []
+    shown: list[tuple[str, ...]] = []
+    data: list[tuple[Cell, ...]] = []
     for x in rows:
         reason = str(x["reason"]).replace("_", " ")
         shown.append((reason, str(x["count"]), figures.money(x["amount_minor"], r.currency)))

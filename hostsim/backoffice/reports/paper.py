@@ -7,7 +7,6 @@ import io
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from hostsim.backoffice import figures
 from hostsim.backoffice.invoices.pdf import fit, new_page
 from hostsim.backoffice.reports import charts
 from hostsim.backoffice.reports.charts import Cell, Table
@@ -132,4 +131,4 @@ def _row(page: FPDF, row: tuple[str, ...], widths: list[float]) -> None:
 def _cell(value: Cell) -> str:
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA) else value
-    return figures.plain(Decimal(value), -Decimal(value).as_tuple().exponent)
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)

@@ -285,7 +285,7 @@ def _hours_of_charger(
         for begin, length in db.execute(query):
             for day, hour, ms in roll.hours(begin, length, zone):
                 sums[day, hour][at] += ms
-    return [(*key, *value) for key, value in sums.items()]
+    return [(*key, occupied, charging) for key, (occupied, charging) in sums.items()]
 
 
 def _reasons(db: Db, days: Days, kind: str, only: tuple[str, str, str]) -> list[Row]:
