@@ -155,6 +155,17 @@ def test_hours_weekdays_chargers_and_tariffs_have_both_shares_as_tables(
         assert (str(cells["occupied_h"]), str(cells["occupied_share"])) == ("2.0000", "0.083333")
 
 
+def test_a_table_has_the_same_columns_before_its_days_have_come(office: BackOffice) -> None:
+    ledger = Ledger()
+    stay(ledger, at(1, 2), 2 * HOUR)
+    desk.fill(office, ledger)
+    early, late = (
+        {table.name: table.columns for table in charts.tables(report(office, day(1), now))}
+        for now in (at(1), LATER)
+    )
+    assert early == late and "occupied_share" in early["chargers"]
+
+
 def test_reasons_stay_when_a_charger_or_a_tariff_is_chosen(office: BackOffice) -> None:
     for charger, tariff in (("CP1", "A"), ("CP2", "B")):
         ledger = Ledger()

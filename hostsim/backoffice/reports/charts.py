@@ -113,7 +113,7 @@ def tables(r: Report) -> list[Table]:
     """All figures, for readers and for CSV."""
     days = [x | {"key": _day(x["key"])} for x in r.by_day]
     found = [
-        _sums_table("days", "By day", "Day", days, r, 0),
+        _sums_table("days", "By day", "Day", days, r, None),
         _sums_table("chargers", "By charger", "Charger", r.by_charger, r, r.charger_ms),
         _sums_table("tariffs", "By tariff", "Tariff", r.by_tariff, r, r.whole_ms),
         _times_table("hours", "By hour of the day", "Hour", r),
@@ -140,18 +140,18 @@ _SHARE_COLUMNS = ("occupied_h", "delivering_h", "occupied_share", "delivering_sh
 
 
 def _sums_table(
-    name: str, title: str, head: str, rows: list[Row], r: Report, whole_ms: int
+    name: str, title: str, head: str, rows: list[Row], r: Report, whole_ms: int | None
 ) -> Table:
-    """`whole_ms`: what the shares of the time are of; 0: none are shown."""
+    """`whole_ms`: what the shares of the time are of; None: none are shown."""
     shown, data = [], []
     for x in rows:
         line, cells = _figures(str(x["key"]), x, r), _cells(str(x["key"]), x, r)
-        if whole_ms:
+        if whole_ms is not None:
             line += tuple(f"{share(x[time], whole_ms):.1%}" for time in TIMES)
             cells += _time_cells([x[time] for time in TIMES], whole_ms)
         shown.append(line)
         data.append(cells)
-    more, columns = (_SHARES, _SHARE_COLUMNS) if whole_ms else ((), ())
+    more, columns = (_SHARES, _SHARE_COLUMNS) if whole_ms is not None else ((), ())
     return Table(name, title, (head, *_HEADS, *more), shown,
                  (head.lower(), *_COLUMNS, *columns), data)  # fmt: skip
 
