@@ -107,7 +107,7 @@ def test_a_payment_with_our_order_that_nobody_here_knows_is_missing_here(house: 
     one = only(compared(house))
     assert (one.what, one.kind) == (MISSING_HERE, "session")
     assert (one.reference, one.ours, one.detail) == (
-        held.reference, "lost-order", "held 700 EUR for CP1/1",
+        held.reference, "lost-order", "held 7.00 € for CP1/1",
     )  # fmt: skip
     till(house).cancel(held.reference, "k2")
     assert compared(house).agree  # no money
@@ -118,7 +118,7 @@ def test_one_order_that_was_paid_twice_is_named(house: House) -> None:
     other = till(house).hold(Order(pay.id, 6000, "EUR", "coin"), "again")
     one = only(compared(house))
     assert (one.what, one.reference, one.ours) == (TWICE, pay.reference, pay.id)
-    assert other.reference in one.detail and "6000" in one.detail
+    assert other.reference in one.detail and "60.00 €" in one.detail
 
 
 def test_a_bill_that_was_paid_by_two_payments_is_named(house: House) -> None:
@@ -145,7 +145,7 @@ def test_a_hold_that_went_back_here_and_is_open_there_is_named(house: House) -> 
     change(house, pay.reference, state=base.HELD)
     one = only(compared(house))
     assert (one.what, one.reference) == (DIFFERS, pay.reference)
-    assert one.detail == "given back here, held 6000 EUR there"
+    assert one.detail == "given back here, held 60.00 € there"
 
 
 def test_what_is_under_way_is_no_difference_unless_its_hold_is_gone(house: House) -> None:
@@ -211,7 +211,7 @@ def test_a_card_payment_of_today_may_still_come_to_the_acquirer(house: House) ->
     found = compared(house)
     assert found.agree and found.under_way == 1
     house.ms += DAY_MS + 1000
-    assert only(compared(house)).detail == "captured 300 EUR here"
+    assert only(compared(house)).detail == "captured 3.00 € here"
 
 
 # -- others

@@ -79,7 +79,7 @@ def forgotten(house: House, made: Refunded) -> None:
         (sent_back, MISSING_THERE, "50 done here, failed there"),
         (other_amount, DIFFERS, "50 here, 51 there"),
         (again, TWICE, "re-2"),
-        (forgotten, MISSING_HERE, "50 EUR given back there"),
+        (forgotten, MISSING_HERE, "0.50 € given back there"),
     ],
     ids=["not there", "failed there", "another amount", "twice", "not here"],
 )
@@ -99,7 +99,7 @@ def test_a_refund_that_was_made_at_the_gateway_itself_is_missing_here(house: Hou
     till(house).refund(pay.reference, 70, "", "by-hand")
     one = only(compared(house))
     assert (one.what, one.reference) == (MISSING_HERE, "re-by-hand")
-    assert one.detail == f"70 EUR of {pay.reference}: made at the gateway itself"
+    assert one.detail == f"0.70 € of {pay.reference}: made at the gateway itself"
 
 
 def test_what_a_gateway_lists_as_released_by_a_capture_is_no_refund(house: House) -> None:

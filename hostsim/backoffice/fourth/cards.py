@@ -6,6 +6,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import figures
 from hostsim.backoffice.fourth.found import (
     CARD,
     DIFFERS,
@@ -39,7 +40,7 @@ def compare(
         trace = f"{payment.terminal_id}/{payment.trace}"
         taken = payment.captured_minor
         if session is None:
-            detail = f"captured {taken} {payment.currency} there"
+            detail = f"captured {figures.money(taken, payment.currency)} there"
             into.differences.append(
                 Difference(MISSING_HERE, CARD, payment.reference, trace, detail)
             )
@@ -58,7 +59,7 @@ def compare(
         into.count(session.currency, "here", "payments", sale.captured_minor)
         trace = f"{sale.terminal_id}/{sale.trace}"
         name = f"{session.charger}-{session.receipt_no}"
-        detail = f"captured {sale.captured_minor} {session.currency} here"
+        detail = f"captured {figures.money(sale.captured_minor, session.currency)} here"
         into.differences.append(Difference(MISSING_THERE, CARD, name, trace, detail))
 
 

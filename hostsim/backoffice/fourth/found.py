@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from hostsim.backoffice import figures
+
 MISSING_THERE = "missing_there"
 MISSING_HERE = "missing_here"
 DIFFERS = "differs"
@@ -87,15 +89,17 @@ class Comparison:
         """For a terminal."""
         for currency, sides in self.totals.items():
             for side, name in (("there", "gateway"), ("here", "back office")):
-                figures = sides[side]
+                sums = sides[side]
+                taken = figures.money(sums["captured_minor"], currency)
+                back = figures.money(sums["refunded_minor"], currency)
                 yield (
-                    f"{name}: {figures['payments']} payments, captured"
-                    f" {figures['captured_minor']} {currency}; {figures['refunds']} refunds,"
-                    f" given back {figures['refunded_minor']} {currency}"
+                    f"{name}: {sums['payments']} payments, captured {taken};"
+                    f" {sums['refunds']} refunds, given back {back}"
                 )
         yield f"{self.under_way} under way, {len(self.foreign)} not ours"
         for one in self.foreign:
-            yield f"not ours: {one.reference} {one.what} {one.amount_minor} {one.currency}"
+            amount = figures.money(one.amount_minor, one.currency)
+            yield f"not ours: {one.reference} {one.what} {amount}"
         for difference in self.differences:
             yield str(difference)
         yield "they agree to the cent" if self.agree else f"{len(self.differences)} differences"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import figures
 from hostsim.backoffice.bill_tables import CREDIT as CREDITED
 from hostsim.backoffice.bill_tables import Bill
 from hostsim.backoffice.fourth.found import (
@@ -48,7 +49,8 @@ def _sessions(db: Db, since: int) -> Iterator[Difference]:
         taken = session.payment.captured_minor
         name = f"{session.charger}-{session.receipt_no}"
         if pay is None:
-            detail = f"{taken} {session.currency} delivered, paid by no payment of ours"
+            amount = figures.money(taken, session.currency)
+            detail = f"{amount} delivered, paid by no payment of ours"
             yield Difference(MISSING_THERE, SESSION, session.reference, name, detail)
         elif pay.state in (pays.CAPTURED, pays.CAPTURING) and pay.capture_minor != taken:
             detail = f"{taken} in the session, {pay.capture_minor} in its payment"
@@ -77,7 +79,8 @@ def _bills(db: Db, since: int) -> Iterator[Difference]:
         for pay in paid:
             ours, theirs = (bill.total_minor, bill.currency), (pay.captured_minor, pay.currency)
             if ours != theirs:
-                detail = f"the bill is of {ours[0]} {ours[1]}, paid were {theirs[0]} {theirs[1]}"
+                paid_were = figures.money(*theirs)
+                detail = f"the bill is of {figures.money(*ours)}, paid were {paid_were}"
                 yield Difference(DIFFERS, BILL, pay.reference, number, detail)
         for pay in paid[1:]:
             detail = f"paid by {first.reference} as well"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import figures
 from hostsim.backoffice.fourth.found import (
     BILL,
     DIFFERS,
@@ -140,7 +141,7 @@ def _amounts(payment: Payment | None) -> str:
     if payment is None:
         return "nothing"
     amount = payment.captured_minor if payment.state == base.CAPTURED else payment.authorised_minor
-    return f"{payment.state} {amount} {payment.currency}"
+    return f"{payment.state} {figures.money(amount, payment.currency)}"
 
 
 def _difference(pay: Pay, what: str, detail: str) -> Difference:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import figures
 from hostsim.backoffice.fourth import payments
 from hostsim.backoffice.fourth.found import (
     CREDIT,
@@ -65,7 +66,7 @@ def _theirs(refund: Refunded, known: bool, into: Comparison) -> None:
     if refund.state == base.DONE:
         into.count(refund.currency, "there", "refunds", refund.amount_minor)
     if not known and refund.state != base.FAILED:
-        detail = f"{refund.amount_minor} {refund.currency} given back there"
+        detail = f"{figures.money(refund.amount_minor, refund.currency)} given back there"
         into.differences.append(
             Difference(MISSING_HERE, REFUND, refund.reference, refund.refund, detail)
         )
@@ -145,7 +146,8 @@ def _unnamed(
             into.count(refund.currency, "here", "refunds", noted)
             continue
         said = f"{noted} noted by hand here" if noted is not None else "made at the gateway itself"
-        detail = f"{refund.amount_minor} {refund.currency} of {refund.payment}: {said}"
+        amount = figures.money(refund.amount_minor, refund.currency)
+        detail = f"{amount} of {refund.payment}: {said}"
         what = MISSING_HERE if noted is None else DIFFERS
         into.differences.append(Difference(what, REFUND, refund.reference, "", detail))
 
