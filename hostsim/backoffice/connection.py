@@ -165,23 +165,34 @@ class Connection:
 
     async def _receive(self, client: aiomqtt.Client, desk: Desk) -> None:
         queue: asyncio.Queue[Message] = asyncio.Queue()
-        reader = asyncio.create_task(self._pump(client, queue))
+        waiting: set[Message] = set()
+        reader = asyncio.create_task(self._pump(client, queue, waiting))
         try:
             while True:
                 batch = [await _next(queue, reader)]
                 while len(batch) < _BATCH and not queue.empty():
                     batch.append(queue.get_nowait())
+                waiting.difference_update(batch)
                 # In a thread, so that more arrive meanwhile: they are the next batch.
                 await asyncio.to_thread(desk.handle, batch)
         finally:
             reader.cancel()
 
-    async def _pump(self, client: aiomqtt.Client, queue: asyncio.Queue[Message]) -> None:
+    async def _pump(
+        self, client: aiomqtt.Client, queue: asyncio.Queue[Message], waiting: set[Message]
+    ) -> None:
+        """Into the queue. A record that is in it already, for its charger repeats what is long
+        without an answer, is not worked on twice: what waits is answered for both."""
         async for message in client.messages:
             payload = message.payload
             data = bytes(payload) if isinstance(payload, bytes | bytearray) else b""
             self._heard("out", str(message.topic), data)
-            queue.put_nowait((str(message.topic), data, bool(message.retain)))
+            found = (str(message.topic), data, bool(message.retain))
+            if found[0].endswith("/records"):
+                if found in waiting:
+                    continue
+                waiting.add(found)
+            queue.put_nowait(found)
 
     async def _send_queued(self, client: aiomqtt.Client, _desk: Desk) -> None:
         while True:

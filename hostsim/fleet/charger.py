@@ -18,7 +18,8 @@ from hostsim.pki import Identity
 
 PREFIX = "forecourt/v1/"
 WINDOW = 16
-_AGAIN_S = 5.0
+_AGAIN_S = 5.0  # twice as long each time, up to
+_LONGEST_S = 300.0  # as firmware/sync/outbox.py does
 _RETRY_S = 1.0
 
 
@@ -38,6 +39,7 @@ class FleetCharger:
         self._records: deque[tuple[int, bytes, bool]] = deque()  # not acknowledged yet
         self._published: dict[int, float] = {}
         self._sent_seq = 0
+        self._wait_s = _AGAIN_S
         self._wake = asyncio.Event()
         self.acked_seq = 0
         self.repeated = 0
@@ -90,11 +92,12 @@ class FleetCharger:
         before = self.acked_seq
         self._wake.clear()
         try:
-            await asyncio.wait_for(self._wake.wait(), _AGAIN_S if self._records else None)
+            await asyncio.wait_for(self._wake.wait(), self._wait_s if self._records else None)
         except TimeoutError:
             if self._records and self.acked_seq == before:
                 self.repeated += self._sent_seq - self.acked_seq
                 self._sent_seq = self.acked_seq
+                self._wait_s = min(self._wait_s * 2, _LONGEST_S)
 
     async def _send(self, client: aiomqtt.Client) -> None:
         topic = f"{PREFIX}{self.ledger.name}/records"
@@ -114,6 +117,7 @@ class FleetCharger:
             if ack.get("epoch") != self.ledger.epoch:
                 continue
             self.acked_seq = max(self.acked_seq, ack["seq"])
+            self._wait_s = _AGAIN_S
             while self._records and self._records[0][0] <= self.acked_seq:
                 seq = self._records.popleft()[0]
                 began = self._published.pop(seq, None)
