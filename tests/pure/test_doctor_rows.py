@@ -26,7 +26,7 @@ class Charger:
         self.end_of_day_hour = 23
         self.tz = TimeZone("CET-1CEST,M3.5.0,M10.5.0/3")
         self.day_tries = 0
-        self.cards_kinds = ("bank",)
+        self.cards_kinds: "tuple[str, ...]" = ("bank",)
         self.rfid = None
 
     def epoch_ms(self):
