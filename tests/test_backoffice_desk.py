@@ -16,7 +16,7 @@ from hostsim.backoffice.service import BackOffice
 from hostsim.world import DEFAULT_TARIFF
 from tests import desk
 from tests.desk import NOW_MS, Visitor, command_of, fill, needs_micropython, paid, say, text_of
-from tests.test_backoffice_ingest import EPOCH
+from tests.test_backoffice_ingest import EPOCH, Ledger
 from tests.test_backoffice_web import with_periods
 
 
@@ -126,6 +126,18 @@ def test_a_number_no_database_holds_is_refused(office: BackOffice, address: str)
 
 
 # -- tariffs
+
+
+@needs_micropython
+def test_a_what_if_of_a_session_without_periods_says_that_it_cannot_be_told(
+    office: BackOffice,
+) -> None:
+    ledger = Ledger()
+    ledger.session(1)
+    fill(office, ledger)
+    found = tariffs.what_if(office, DEFAULT_TARIFF.read_text())
+    assert "charging periods are not known" in found["rows"][0]["error"]
+    assert found["was_minor"] == found["would_minor"] == 0
 
 
 @needs_micropython

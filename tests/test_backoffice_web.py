@@ -210,7 +210,7 @@ def test_amounts_in_currencies_without_and_with_three_decimals() -> None:
 def test_vat_is_split_by_rate() -> None:
     session = {
         "currency": "EUR",
-        "net_minor": 0,
+        "net_minor": 205,
         "lines": [0, 1, 1, 190000, 119, 3, 1, 1, 70000, 107, 8, 0, 0, -1, 5],
     }
     rows = figures.vat_table(session)
