@@ -1,6 +1,8 @@
 """Paths and fixtures for all tests."""
 
+import os
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,34 @@ def micropython32() -> Path:
     if not mpy.has_32_bit():
         pytest.skip(mpy.NO_32_BIT)
     return mpy.interpreter("micropython32")
+
+
+LONG_S = 240
+"""Tests that may take so long begin first."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several workers each begins with its share of the long files, or the last of them would
+    run alone: xdist's worksteal gives each worker one piece of this list to begin with.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    files: dict[Path, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        if mark is not None and mark.args and mark.args[0] >= LONG_S:
+            files[item.path].append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for file in sorted(files.values(), key=len, reverse=True):
+        min(shares, key=len).extend(file)
+    long = {item for share in shares for item in share}
+    short = [item for item in items if item not in long]
+    left = len(items)
+    items.clear()
+    for number, share in enumerate(shares):
+        size = left // (workers - number)
+        left -= size
+        rest = max(0, size - len(share))
+        items += share + short[:rest]
+        del short[:rest]
+    items += short
