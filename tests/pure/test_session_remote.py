@@ -25,6 +25,8 @@ class Part:
 
     clock = Clock()
     shown: object = None
+    machine: object = None
+    append: object = None
 
 
 class Charger:
