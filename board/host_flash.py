@@ -4,12 +4,14 @@ Goals: what a real NOR does to a ledger can happen here. A program only clears b
 a whole sector to FF. The power may fail after any byte of a program (the byte in progress is left
 half programmed and may read differently each time) and in the middle of an erase (the part that
 was reached reads differently each time until it is erased again). Sectors wear (counted) and can
-be bad (programs leave bits set, erases leave bits clear). What was programmed survives a killed
+be bad (programs leave bits set, erases leave bits clear) or stuck (they stay as they are, with an
+error or without). What was programmed survives a killed
 process: every change goes to the file before the call returns.
 
 Limits: time is not modelled; no read disturb. Beside the image `path` lies `path + ".state"`, 8
 bytes a sector: erases (u32), flags (bit 0 bad, bit 1 unstable up to `mark`, bit 2 one weak byte at
-`mark`), the weak bits of that byte, `mark` (u16). Without a path everything is in memory.
+`mark`, bit 3 stuck, bit 4 with errors, bit 5 unstable from `mark` on instead), the weak bits of
+that byte, `mark` (u16). Without a path everything is in memory.
 """
 
 import os
@@ -18,6 +20,9 @@ import struct
 _BAD = 1
 _UNSTABLE = 2
 _WEAK = 4
+_STUCK = 8
+_ERRORS = 16
+_BEHIND = 32
 _BLANK = b"\xff" * 256
 _HALF_BLANK = b"\xef" * 256
 
@@ -34,8 +39,8 @@ class FileFlash:
     many-th program or erase from now (0 is the next one, -1: never). Then `on_cut()` is called
     and, when that returns, PowerCut raised; until `power_on()` every call raises it. An erase that
     is cut leaves the sector erased up to there and as it was behind; with `whole_tears` all of it
-    lies between both. Counters since the object was made: `ops`, `programmed` (bytes) and `erased`
-    (sectors).
+    lies between both, with `from_the_end` it goes the other way, from the sector's end. Counters
+    since the object was made: `ops`, `programmed` (bytes) and `erased` (sectors).
     """
 
     def __init__(self, path: str = "", sectors: int = 64, sector_size: int = 4096, seed: int = 1):
@@ -44,6 +49,7 @@ class FileFlash:
         self.cut_after_bytes = -1
         self.cut_at_op = -1
         self.whole_tears = False
+        self.from_the_end = False
         self.on_cut = None
         self.ops = 0
         self.programmed = 0
@@ -73,6 +79,8 @@ class FileFlash:
         """Programs: every bit becomes the AND of what is there and what is given; nothing is
         erased."""
         self._check(n, off, len(buf))
+        if self._stuck(n):
+            return
         self.ops += 1
         done = self._until_cut(len(buf))
         place = n * self.sector_size + off
@@ -116,6 +124,11 @@ class FileFlash:
         """Sector `n` cannot be programmed or erased right any more."""
         flags = self._state[8 * n + 4]
         self._state[8 * n + 4] = (flags | _BAD) if bad else (flags & ~_BAD & 0xFF)
+        self._save(n)
+
+    def set_stuck(self, n: int, errors: bool = False) -> None:
+        """Sector `n` stays as it is for ever, whatever is programmed or erased."""
+        self._state[8 * n + 4] |= (_STUCK | _ERRORS) if errors else _STUCK
         self._save(n)
 
     def wear(self, n: int) -> int:
@@ -202,6 +215,12 @@ class FileFlash:
         struct.pack_into("<H", self._state, 8 * n + 6, mark)
         self._save(n)
 
+    def _stuck(self, n: int) -> bool:
+        flags = self._state[8 * n + 4]
+        if flags & _ERRORS:
+            raise OSError(5)
+        return flags & _STUCK > 0
+
     def _until_cut(self, length: int) -> int:
         """How many of `length` bytes are done before the power fails."""
         done = length
@@ -217,20 +236,25 @@ class FileFlash:
         return done
 
     def _erase(self, n: int) -> None:
+        if self._stuck(n):
+            return
         self.ops += 1
         size = self.sector_size
         done = self._until_cut(size)
         bad = self._state[8 * n + 4] & _BAD
         block = _HALF_BLANK if bad else _BLANK
         # small pieces: a charger's heap has no 4 KB in one piece
+        begin = n * size + (size - done if self.from_the_end else 0)
         for place in range(0, done, len(block)):
-            self._write(n * size + place, block[: min(len(block), done - place)])
+            self._write(begin + place, block[: min(len(block), done - place)])
         struct.pack_into("<I", self._state, 8 * n, self.wear(n) + 1)
         self.erased += 1
         if done < size:
             if self.whole_tears:
                 self._half_erase(n)
-            if done:
+            if done and self.from_the_end:
+                self._mark(n, _UNSTABLE | _BEHIND, size - done)
+            elif done:
                 self._mark(n, _UNSTABLE, size if self.whole_tears else done)
             self._die()
         self._state[8 * n + 4] = bad
@@ -259,7 +283,8 @@ class FileFlash:
         """Cells between two states read as either."""
         mark = struct.unpack_from("<H", self._state, 8 * n + 6)[0]
         if flags & _UNSTABLE:
-            for i in range(off, min(mark, off + len(buf))):
+            begin, end = (mark, self.sector_size) if flags & _BEHIND else (0, mark)
+            for i in range(max(begin, off), min(end, off + len(buf))):
                 buf[i - off] &= self._byte() | self._byte()
         elif off <= mark < off + len(buf):
             buf[mark - off] |= self._byte() & self._state[8 * n + 5]

@@ -84,11 +84,12 @@ class Ledger:
         self.acked_seq = self._noted = self.ring.first_seq(self.ring.tail) - 1
         while self.ring.step(place):
             record = self._decode()
-            self.ring.strengthen(place)
             self._replay(record)
             if on_record:
                 on_record(record)
-        self.ring.settle(place)
+        expected = self.next_seq
+        self.next_seq = self.ring.settle(place, expected)
+        self.lost += self.next_seq - expected
         if not self.ring.closed and self.ring.pos == FIRST:
             self._write_note()
 

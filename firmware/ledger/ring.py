@@ -8,10 +8,10 @@ Goals: a frame is in flash whole, read back and compared, or does not count. A s
 only when every record in it is below `keep` (acknowledged, needed by nothing open): the caller
 says so. Sectors are used strictly in turn, so wear is even. After a power cut at any byte: the
 torn frame closes its sector, a torn header or erase is done again. A sector that cannot be
-programmed or erased is passed over (`bad`) and tried again when its turn comes after a restart.
+programmed or erased is passed over (`bad`) and tried again when its turn comes after a restart;
+what it still holds is no part of the ring. Wrong bits in a header or a frame: mend.py.
 
-Limits: bit rot in a frame loses that frame (`damaged`; the frames after it are found by its
-length); bit rot in a header loses the sector from sight (`gap`). At least MIN_SECTORS sectors.
+Limits: wrong bits in a frame lose that frame (`damaged`). At least MIN_SECTORS sectors.
 Memory: one frame buffer of FRAME bytes and what Sectors has; nothing grows with the number of
 records.
 """
@@ -21,7 +21,8 @@ import struct
 from micropython import const
 
 from firmware.errors import FlashError, LedgerCorrupt, LedgerFull
-from firmware.ledger.sector import CLEAN, DIRTY, FIRST, NEWER, USED, Sectors, crc32
+from firmware.ledger.sector import CLEAN, FIRST, NEWER, ROTTEN, USED, Sectors, crc32
+from firmware.paper import leave
 
 FRAME = const(1024)  # the longest frame
 HEAD = const(12)
@@ -33,6 +34,7 @@ _MAGIC = const(0xA7)
 _TRIES = const(4)
 _ENOUGH = const(16)  # free sectors are counted up to here
 _ZERO = memoryview(b"\x00\x00\x00\x00")
+_BLANK = b"\xff" * HEAD
 
 
 class Place:
@@ -69,7 +71,7 @@ class Ring:
         self.tail = -1
         self.pos = 0
         self.closed = True  # nothing more fits or may go into the head sector
-        self._generation = 0
+        self.generation = 0
         self._ready = -1  # erased in advance
 
     # --- mount -----------------------------------------------------------------------------------
@@ -78,44 +80,67 @@ class Ring:
         """Finds head and tail by the sectors' headers; False when flash holds no ledger yet.
         LedgerCorrupt when it holds one of a later format."""
         s = self.sectors
-        lowest = 0
+        first = last = lowest = drops = 0
+        odd = False
         for n in range(s.count):
             state = s.look(n)
             if state == NEWER:
                 raise LedgerCorrupt("sector %d has a later format" % n)
-            if state == USED:
-                if self.head < 0 or s.generation > self._generation:
-                    self.head = n
-                    self._generation = s.generation
+            if state == ROTTEN:
+                odd = True
+            elif state == USED:
+                generation = s.generation
+                if self.head < 0:
+                    first = last = lowest = generation
                     self.epoch = s.epoch
-                if self.tail < 0 or s.generation < lowest:
+                drops += generation < last
+                odd = odd or s.epoch != self.epoch
+                if self.head < 0 or generation > self.generation:
+                    self.head = n
+                    self.generation = generation
+                    self.epoch = s.epoch
+                if self.tail < 0 or generation < lowest:
                     self.tail = n
-                    lowest = s.generation
+                    lowest = generation
+                last = generation
+        if drops + (first < last) > 1 or (
+            self.head >= 0 and self.generation - lowest > (self.head - self.tail) % s.count
+        ):
+            odd = True
+        if odd:
+            from firmware.ledger import mend
+
+            mend.ring(self)
+            leave("firmware.ledger.mend")
         self.pos = s.size
         return self.head >= 0
 
-    def strengthen(self, place: Place) -> None:
-        """After a step at mount: the ring's newest frame is programmed once more from the buffer,
-        because a cut may have left its last bits weak: valid now, not valid later."""
-        if place.sector == self.head and not self.sectors.starts(self.head, place.pos, _MAGIC):
-            whole = (len(self.payload) + HEAD + 7) & ~3
-            self.sectors.program(self.head, place.pos - whole, self.buf[:whole])
-
-    def settle(self, place: Place) -> None:
+    def settle(self, place: Place, next_seq: int) -> int:
         """After the last step at mount: what follows must be blank, else the sector is closed.
-        What a cut left between two states is brought to one before anything is written."""
+        What a cut left between two states is brought to one before anything is written. Gives the
+        number for the next record."""
+        s = self.sectors
         self.pos = place.pos
         self.closed = False
-        if self.pos == FIRST:
-            for _ in range(_TRIES):
-                if self.sectors.confirm(self.head, USED):
-                    break
-        after = (self.head + 1) % self.sectors.count
-        if self.sectors.look(after) == DIRTY:
-            self.sectors.retire(after)
-        if not self.sectors.blank(self.head, self.pos):
+        if not s.blank(self.head, self.pos):
             self.torn += 1
-            self._close()
+            from firmware.ledger import mend
+
+            if mend.torn(self, next_seq):
+                self._close()
+            else:
+                self.closed = True
+                next_seq += 1
+            leave("firmware.ledger.mend")
+        elif self.pos > FIRST and self.plain:
+            # the newest frame's last bits may be weak: valid now, not valid later
+            frame = self.frame(self.buf, len(self.payload), self.seq)
+            s.program(self.head, self.pos - len(frame), frame)
+        elif self.pos == FIRST:
+            for _ in range(_TRIES):
+                if s.confirm(self.head):
+                    break
+        return next_seq
 
     def _close(self) -> None:
         """No more frames in this sector. A torn frame is made invalid for ever: weak bits could
@@ -128,7 +153,7 @@ class Ring:
         """An empty ledger."""
         self.epoch = epoch
         self.head = self.sectors.count - 1
-        self._generation = 0
+        self.generation = 0
         self.tail = -1
 
     # --- reading ---------------------------------------------------------------------------------
@@ -164,10 +189,11 @@ class Ring:
         """The same within the place's sector."""
         end = self.pos if place.sector == self.head else self.sectors.size
         n = self.load(place.sector, place.pos, end)
-        if n < 0 and self.load(place.sector, place.pos - n, end) > 0:
-            self.damaged += 1  # rotten: a frame that was torn has nothing after it
-            place.pos -= n
-            n = self.load(place.sector, place.pos, end)
+        if n < 0 or (n == 0 and place.pos + HEAD + 4 <= end and self.buf[:HEAD] != _BLANK):
+            from firmware.ledger import mend
+
+            n = mend.look_on(self, place, end, -n)
+            leave("firmware.ledger.mend")
         if n <= 0:
             return False
         place.pos += n
@@ -232,10 +258,10 @@ class Ring:
             self.prepare(keep)
             n = self._ready
             self._ready = -1
-            self._generation += 1
-            if self.sectors.start(n, self.epoch, self._generation, seq):
+            self.generation += 1
+            if self.sectors.start(n, self.epoch, self.generation, seq):
                 break
-            self.bad.append(n)
+            self._spoilt(n)
         self.head = n
         self.pos = FIRST
         self.closed = False
@@ -258,11 +284,16 @@ class Ring:
                 if after < 0:
                     raise LedgerFull("nothing may be erased")
                 self.tail = after
-            if self.sectors.confirm(n, CLEAN) or self.sectors.erase(n):
+            if self.sectors.look(n) == CLEAN or self.sectors.erase(n):
                 self._ready = n
                 return True
-            self.bad.append(n)
+            self._spoilt(n)
         raise FlashError("no sector can be erased")
+
+    def _spoilt(self, n: int) -> None:
+        """Passed over until a restart; what it holds was freed."""
+        self.bad.append(n)
+        self.sectors.known[n] = None
 
     def _freed(self, tail: int, keep: int) -> int:
         """The sector after `tail` when nothing in `tail` must be kept, else -1."""
@@ -278,7 +309,8 @@ class Ring:
             after = self._freed(tail, keep)
         reach = (tail - self.head - 1) % count if self.tail >= 0 else count - 1
         n = reach
-        for b in self.bad:
-            if 0 < (b - self.head) % count <= reach:
+        known = self.sectors.known
+        for b in known:
+            if not known[b] and 0 < (b - self.head) % count <= reach:
                 n -= 1
         return n

@@ -7,8 +7,9 @@
    64  frames
 
 All numbers are little-endian. Every mark is programmed alone, so that a cut leaves it whole, weak
-or invalid: no valid erase mark, or a retire mark, means the sector's bits may be unstable, and it
-is erased again before use. Memory: the class keeps 64 bytes for marks and 64 for comparing.
+or invalid: a retire mark, or neither header nor valid erase mark, means the sector's bits may be
+unstable, and it is erased again before use. Memory: the class keeps 64 bytes for marks and 64 for
+comparing.
 """
 
 import struct
@@ -38,6 +39,7 @@ DIRTY = const(0)  # unknown or unstable: erase before use
 CLEAN = const(1)  # erased, verified, not in use
 USED = const(2)
 NEWER = const(3)  # in use by a later format: not ours to touch
+ROTTEN = const(4)  # a header that is neither blank nor valid: torn, or with wrong bits (mend.py)
 
 _HEADER = const(16)
 _RETIRE = const(48)
@@ -48,8 +50,9 @@ _ZERO = memoryview(b"\x00" * 8)
 
 class Sectors:
     """`flash`: firmware.ports.Flash. After `look(n)`: `epoch`, `generation`, `first_seq` of a USED
-    sector and `erases`. `worst`: most erases seen. Raises FlashError when the device reports an
-    error."""
+    sector and `erases`. `worst`: most erases seen. `known`: sectors that are not what they say, by
+    number: (generation, first_seq), or None where what they hold is no part of the ring. Raises
+    FlashError when the device reports an error."""
 
     def __init__(self, flash) -> None:
         self._flash = flash
@@ -60,6 +63,7 @@ class Sectors:
         self.first_seq = 0
         self.erases = 0
         self.worst = 0
+        self.known: "dict" = {}
         self._head = memoryview(bytearray(64))
         self._chunk = memoryview(bytearray(_CHUNK))
 
@@ -107,42 +111,64 @@ class Sectors:
         return True
 
     def look(self, n: int) -> int:
-        """What a sector is: DIRTY, CLEAN, USED or NEWER."""
+        """What a sector is: DIRTY, CLEAN, USED, NEWER or ROTTEN."""
         h = self._head
         self.read(n, 0, h)
         magic, self.erases, crc = struct.unpack_from("<4sII", h, 0)
-        if magic != b"FcEr" or crc != crc32(h[:8]):
-            self.erases = self.generation = 0
-            return DIRTY
+        marked = magic == b"FcEr" and crc == crc32(h[:8])
+        if not marked:
+            self.erases = 0
         self.worst = max(self.worst, self.erases)
         magic, form, self.epoch, self.generation, low, high, crc = struct.unpack_from(
             "<4sB3xIIIII", h, _HEADER
         )
         self.first_seq = (high << 32) | low
-        if h[_RETIRE:] != _BLANK[:16]:
-            return DIRTY  # a torn mark may read so or so; what the header says holds in both cases
-        if h[_HEADER:_RETIRE] == _BLANK[:32]:
-            return CLEAN
-        if magic != b"FcLg" or crc != crc32(h[_HEADER:40]):
+        if n in self.known:
+            return self._known(self.known[n])
+        if h[_RETIRE:] != _BLANK[:16] and self._retired():
             return DIRTY
+        if h[_HEADER:_RETIRE] == _BLANK[:32]:
+            return CLEAN if marked else DIRTY
+        if magic != b"FcLg" or crc != crc32(h[_HEADER:40]):
+            return ROTTEN
         return USED if form == FORMAT else NEWER
+
+    def _retired(self) -> bool:
+        """More than one byte of the mark: one alone is a wrong bit, or a mark that was begun, and
+        then what the header says holds."""
+        return sum([b != 0xFF for b in self._head[_RETIRE:]]) > 1
+
+    def _known(self, place) -> int:
+        if not place:
+            return DIRTY
+        self.generation, self.first_seq = place
+        return USED
 
     def start(self, n: int, epoch: int, generation: int, first_seq: int) -> bool:
         """Puts a CLEAN sector in use; False when its header does not hold."""
         h = self._head[:32]
         h[:] = _BLANK[:32]
         struct.pack_into(
-            "<4sBBBBIIII", h, 0, b"FcLg", FORMAT, 255, 255, 255,
-            epoch, generation, first_seq & 0xFFFFFFFF, first_seq >> 32,
+            "<4sBBBBIIII",
+            h,
+            0,
+            b"FcLg",
+            FORMAT,
+            255,
+            255,
+            255,
+            epoch,
+            generation,
+            first_seq & 0xFFFFFFFF,
+            first_seq >> 32,
         )
         struct.pack_into("<I", h, 24, crc32(h[:24]))
         return self.program(n, _HEADER, h[:28])
 
-    def confirm(self, n: int, state: int) -> bool:
-        """True when a sector is CLEAN or USED as `state` says; its mark is programmed once more,
-        because a cut may have left the last bits weak: valid now, not valid later."""
-        begin, end = (0, 12) if state == CLEAN else (_HEADER, 44)
-        return self.look(n) == state and self.program(n, begin, self._head[begin:end])
+    def confirm(self, n: int) -> bool:
+        """True when a sector is USED; its header is programmed once more, because a cut may have
+        left the last bits weak: valid now, not valid later."""
+        return self.look(n) == USED and self.program(n, _HEADER, self._head[_HEADER:44])
 
     def retire(self, n: int) -> None:
         self.program(n, _RETIRE, _ZERO)
@@ -161,4 +187,7 @@ class Sectors:
         h = self._head[:12]
         struct.pack_into("<4sI", h, 0, b"FcEr", erases)
         struct.pack_into("<I", h, 8, crc32(h[:8]))
-        return self.program(n, 0, h)
+        if not self.program(n, 0, h):
+            return False
+        self.known.pop(n, None)
+        return True

@@ -1,0 +1,185 @@
+"""Wrong bits in the ledger's flash: what is still to be had. Entered only where something stands
+that is neither blank nor valid, and left again; all of it works in the ring's one buffer.
+
+A sector whose header does not verify is still one of the ring when its frames' numbers continue
+it: behind the newest sector, between two, or right before the oldest. Behind a frame that does not
+verify the sector is searched for the next one that does; what lay between is lost, and published
+as that. No frame of an earlier round can be among them: a sector is seen blank before it is used.
+
+Limits: without any valid header a sector is found only when one bit of its header is wrong (else
+the ledger begins anew, with a new epoch). Time: one sector is read, a place at a time.
+"""
+
+import struct
+
+from micropython import const
+
+from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, VERSION
+from firmware.ledger.sector import FIRST, FORMAT, ROTTEN, USED, crc32
+
+_MAGIC = const(0xA7)
+_SHORTEST = const(20)  # no frame is shorter
+
+
+def ring(r) -> None:
+    """Mount: takes out of the ring `r` what is only left over in a sector that could not be
+    erased, and puts in the sectors whose headers do not verify."""
+    s = r.sectors
+    if r.head < 0:
+        for n in range(s.count):
+            if s.look(n) == ROTTEN and _extent(r, n) and _one_bit(r, n):
+                break
+        else:
+            return
+    for n in range(s.count):
+        # going back from the head, a sector is at most one generation older than the one after it
+        if s.look(n) == USED and (
+            s.epoch != r.epoch or r.generation - s.generation > (r.head - n) % s.count
+        ):
+            s.known[n] = None
+    start = r.head
+    for way in (1, -1):
+        for d in range(1, s.count):
+            n = (start + way * d) % s.count
+            if s.look(n) == ROTTEN:
+                _adopt(r, n)
+    r.tail = _used(s, r.head, 1)
+
+
+def _used(s, n: int, way: int) -> int:
+    """The next sector in use from `n`, going round; at last `n` itself."""
+    for _ in range(s.count):
+        n = (n + way) % s.count
+        if s.look(n) == USED:
+            break
+    return n
+
+
+def _adopt(r, n: int) -> None:
+    """Gives a sector its place by the numbers of its frames; without any it is retired."""
+    s = r.sectors
+    extent = _extent(r, n)
+    if not extent:
+        s.retire(n)
+        return
+    first, last = extent
+    before = _used(s, n, -1)
+    generation, start = s.generation, s.first_seq
+    after = _used(s, n, 1)
+    if before != r.head:  # between two of the ring
+        if start <= first and last < s.first_seq and s.generation - generation > 1:
+            s.known[n] = (generation + 1, first)
+    elif first >= start:
+        r.head = n
+        r.generation = generation + 1
+        s.known[n] = (r.generation, first)
+    elif last + 1 == s.first_seq and after == _used(s, r.head, 1):
+        s.known[n] = (s.generation - 1, first)
+
+
+def _extent(r, n: int) -> "tuple | None":
+    """The first and the last record's number in a sector, by its frames alone."""
+    size = r.sectors.size
+    first = -1
+    last = 0
+    at = FIRST
+    while True:
+        whole = r.load(n, at, size)
+        if whole <= 0:
+            at, whole = _next(r, n, at, size, -whole, -1)
+            if whole <= 0:
+                break
+        if first < 0:
+            # `books`, the first frame, has the number of the record before it
+            first = r.seq + (r.plain and len(r.payload) > 0 and r.payload[0] >= 128)
+        last = max(last, r.seq)
+        at += whole
+    return (first, last) if first >= 0 else None
+
+
+def _one_bit(r, n: int) -> bool:
+    """The header with one of its bits the other way round."""
+    h = r.buf[:28]
+    r.sectors.read(n, 16, h)
+    for bit in range(224):
+        h[bit >> 3] ^= 1 << (bit & 7)
+        magic, form, epoch, generation, low, high, crc = struct.unpack("<4sB3xIIIII", h)
+        if magic == b"FcLg" and form == FORMAT and crc == crc32(h[:24]):
+            r.head = n
+            r.epoch = epoch
+            r.generation = generation
+            r.sectors.known[n] = (generation, (high << 32) | low)
+            return True
+        h[bit >> 3] ^= 1 << (bit & 7)
+    return False
+
+
+# --- frames --------------------------------------------------------------------------------------
+
+
+def look_on(r, place, end: int, whole: int) -> int:
+    """At `place` stands a frame that does not verify (`whole`: its length, 0 when that is not
+    known either): goes to the next one of its sector that does, reads it and gives its length; 0
+    when there is none."""
+    first = r.first_seq(place.sector)
+    at, whole = _next(r, place.sector, place.pos, end, whole, first)
+    if whole > 0:
+        place.pos = at
+        r.damaged += 1
+    return whole
+
+
+def _next(r, sector: int, at: int, end: int, whole: int, first: int) -> tuple:
+    """Place and length of the next valid frame; (at, 0) without. `first`: the sector's first
+    record; -1 when it is not known."""
+    s = r.sectors
+    mark = r.buf[:4]
+    if at + 4 > end:
+        return at, 0
+    s.read(sector, at, mark)
+    if _closed(mark) or s.blank(sector, at):
+        return at, 0
+    most = first + s.size // _SHORTEST
+    if whole:  # where its length says first: a payload may hold anything
+        n = r.load(sector, at + whole, end)
+        if n > 0 and (first < 0 or first - 1 <= r.seq < most):
+            return at + whole, n
+    at += 4
+    while at < end:
+        if s.starts(sector, at, _MAGIC):
+            n = r.load(sector, at, end)
+            if n > 0 and (first < 0 or first - 1 <= r.seq < most):
+                return at, n
+        at += 4
+    return at, 0
+
+
+def _closed(mark) -> bool:
+    """Nothing more in this sector: four zero bytes, give or take what a wrong bit makes of them. A
+    frame begins with six bits that are set."""
+    return sum([bin(b).count("1") for b in mark]) < 5
+
+
+def torn(r, next_seq: int) -> bool:
+    """What stands behind the newest frame was being written when the power failed. False: it was
+    written to its end and has wrong bits, so its number was given."""
+    s = r.sectors
+    buf = r.buf[: min(FRAME, s.size - r.pos)]
+    s.read(r.head, r.pos, buf)
+    end = len(buf)
+    while end and buf[end - 1] == 0xFF:
+        end -= 1
+    body = end - 4
+    if body < HEAD or _closed(buf[:4]):
+        return True
+    magic, version, length, low, high = struct.unpack_from("<BBHII", buf, 0)
+    if magic == _MAGIC and version == VERSION and length <= PAYLOAD and HEAD + length <= body:
+        length += HEAD
+        if (high << 32) | low == next_seq - 1:
+            return True  # a note
+        wrong = crc32(buf[:length]) ^ struct.unpack_from("<I", buf, length)[0]
+        return wrong & 0xFFFFFF == 0  # the last byte may have been in progress
+    struct.pack_into(
+        "<BBHII", buf, 0, _MAGIC, VERSION, body - HEAD, next_seq & 0xFFFFFFFF, next_seq >> 32
+    )
+    return crc32(buf[:body]) != struct.unpack_from("<I", buf, body)[0]
