@@ -126,9 +126,13 @@ class FileFlash:
         self._state[8 * n + 4] = (flags | _BAD) if bad else (flags & ~_BAD & 0xFF)
         self._save(n)
 
-    def set_stuck(self, n: int, errors: bool = False) -> None:
-        """Sector `n` stays as it is for ever, whatever is programmed or erased."""
-        self._state[8 * n + 4] |= (_STUCK | _ERRORS) if errors else _STUCK
+    def set_stuck(self, n: int, errors: bool = False, stuck: bool = True) -> None:
+        """Sector `n` stays as it is from now on, whatever is programmed or erased; with `errors`
+        the device says so."""
+        flags = self._state[8 * n + 4] & ~(_STUCK | _ERRORS) & 0xFF
+        if stuck:
+            flags |= (_STUCK | _ERRORS) if errors else _STUCK
+        self._state[8 * n + 4] = flags
         self._save(n)
 
     def wear(self, n: int) -> int:

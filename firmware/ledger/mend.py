@@ -67,7 +67,7 @@ def _adopt(r, n: int) -> None:
     generation, start = s.generation, s.first_seq
     after = _used(s, n, 1)
     if before != r.head:  # between two of the ring
-        if start <= first and last < s.first_seq and s.generation - generation > 1:
+        if start <= first and last < s.first_seq:
             s.known[n] = (generation + 1, first)
     elif first >= start:
         r.head = n

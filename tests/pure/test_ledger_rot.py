@@ -209,6 +209,17 @@ def test_sectors_that_are_stuck_take_nothing_with_them():
             assert ledger_on(flash).next_seq == again.next_seq
 
 
+def test_a_sector_that_works_again_after_a_restart_is_used_again():
+    flash, ledger = stuck_ring(False, (5,), 1)
+    flash.set_stuck(5, stuck=False)
+    again = ledger_on(flash)
+    again.acknowledge(again.epoch, again.next_seq - 1)
+    while again.ring.head != 5:
+        again.acknowledge(again.epoch, fact(again))
+    assert fact(again) and not again.ring.bad
+    assert [kind for _, kind in drained(again)] == ["refunded"]
+
+
 def test_a_full_ring_keeps_every_record_that_is_not_acknowledged():
     for left in (40, 20, 5, 1):
         flash = FileFlash(sectors=12)
@@ -332,6 +343,7 @@ def test_a_header_that_is_not_valid_after_a_cut_stays_so():
     assert alarm(again) == seq  # a small one, in the first sector
     flash.mood = 0
     again = ledger_on(flash)
+    assert again.read_after(seq - 1).kind == "alarm"
     assert drained(again) == [(n, "alarm") for n in range(1, seq + 1)]
 
 
