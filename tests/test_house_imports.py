@@ -18,7 +18,12 @@ ROOMS = {
         "firmware.serialio",
         "firmware.terminal",
     },
-    "firmware/ledger": {"firmware.errors", "firmware.ports", "firmware.ledger"},
+    "firmware/ledger": {
+        "firmware.errors",
+        "firmware.paper",
+        "firmware.ports",
+        "firmware.ledger",
+    },
     "firmware/session/machine.py": {"firmware.errors", "firmware.pricing", "firmware.session"},
     "firmware/session/core.py": {"firmware.errors", "firmware.pricing", "firmware.session"},
     "firmware/sync": {"firmware.errors", "firmware.ports", "firmware.ledger", "firmware.sync"},
