@@ -141,9 +141,9 @@ def decode(seq: int, data, plain: bool = True) -> Record:
     try:
         at, pos = _get_u(data, 2)
         for word in row[3].split():
-            name, kind = _name_type(word)
-            if pos == len(data) and version < row[2]:
-                fields[name] = {"u": 0, "i": 0, "s": ""}.get(kind, [])
+            name, _, kind = word.partition(":")
+            if version < row[2] and pos == len(data):
+                fields[name] = {"": 0, "i": 0, "s": ""}.get(kind, [])
             else:
                 fields[name], pos = _GET[kind](data, pos)
         if pos != len(data) and version <= row[2]:
@@ -154,8 +154,12 @@ def decode(seq: int, data, plain: bool = True) -> Record:
 
 
 def _get_u(data, at: int) -> tuple:
-    value = 0
-    shift = 0
+    value = data[at]
+    at += 1
+    if value < 0x80:
+        return value, at
+    value &= 0x7F
+    shift = 7
     while True:
         b = data[at]
         at += 1
@@ -191,4 +195,4 @@ def _get_l(data, at: int) -> tuple:
 
 
 _PUT: "dict" = {"u": _put_u, "i": _put_i, "s": _put_s, "l": _put_l}
-_GET: "dict" = {"u": _get_u, "i": _get_i, "s": _get_s, "l": _get_l}
+_GET: "dict" = {"": _get_u, "u": _get_u, "i": _get_i, "s": _get_s, "l": _get_l}
