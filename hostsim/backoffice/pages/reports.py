@@ -78,7 +78,7 @@ def report(request: Request, shell: Desk, caller: Viewer, wish: Asked) -> Respon
     context |= {
         "report": found,
         "tiles": charts.tiles(found),
-        "charts": [(one.title, svg(one)) for one in charts.charts(found)],
+        "charts": [(one.title, svg(one)) for one in charts.charts(found) if one.shapes],
         "tables": [one for one in charts.tables(found) if one.rows],
         "query": str(request.url.query),
     }

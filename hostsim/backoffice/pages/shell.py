@@ -23,6 +23,7 @@ from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
 from hostsim.backoffice import figures
@@ -112,6 +113,7 @@ class Shell:
         env.filters["kwh"] = figures.kwh
         env.filters["duration"] = figures.duration
         env.filters["moment"] = self.moment
+        env.filters["when"] = self.when
         env.filters["state"] = lambda state: STATES.get(state, state)
         env.globals["money"] = figures.money
         env.globals["url"] = _url
@@ -120,6 +122,13 @@ class Shell:
     def moment(self, epoch_ms: int) -> str:
         """A time in the operator's zone."""
         return figures.moment(epoch_ms, self.operator.zone)
+
+    def when(self, epoch_ms: int) -> Markup:
+        """The same for a list: to the minute, with a place to break; all of it as title."""
+        full = self.moment(epoch_ms)
+        day, _, rest = full.partition(" ")
+        page = '<time title="{}"><span class="number">{}</span> {}</time>'
+        return Markup(page).format(full, day, rest[:5])
 
     def now(self) -> datetime.datetime:
         """The office's clock (the simulated world's) in the operator's zone."""
