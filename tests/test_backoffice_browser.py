@@ -223,7 +223,7 @@ def test_a_report_is_read_and_taken_along(browser: Any, served: Desk) -> None:
     expect(page.get_by_text("revenue, VAT included").locator("..")).to_contain_text(
         f"{total / 100:,.2f} €"
     )
-    assert page.get_by_role("img").count() == 7
+    assert page.get_by_role("img").count() == 11
     is_wide_enough(page)
     picture(page, "reports.png", 1400)
     with page.expect_download() as download:
