@@ -222,7 +222,7 @@ def test_a_cloned_charger_is_a_conflict_that_names_both_and_changes_no_book(
     clone.authorised(2, 5000)
     office.take(*first.records)
     before = office.books()
-    assert office.take(*clone.records[:6]) == [Ack("CP1", EPOCH, 12)], "what is the same is here"
+    assert office.take(*clone.records[:6]) == [Ack("CP1", EPOCH, 6)], "what is the same is here"
     assert office.take(*clone.records[6:]) == []
     assert office.problems() == ["conflict", "conflict"]
     assert "used twice" in office.detail()

@@ -209,7 +209,7 @@ class Sync:
         name = topic[self._name_at :].decode()
         try:
             if name == "ack":
-                self._outbox.on_ack(messages.parse(payload))
+                self._ack(messages.parse(payload))
             elif name == "command":
                 self._command(messages.parse(payload))
             elif name == "members":
@@ -228,6 +228,13 @@ class Sync:
         except OSError as error:
             self.again(name)
             self.refuse(name, ForecourtError("cannot be stored: %s" % error))
+
+    def _ack(self, message: dict) -> None:
+        outbox = self._outbox
+        outbox.on_ack(message)
+        if outbox.told:  # proof for the back office that these records are ours
+            outbox.told = False
+            self._due.add(b"status")
 
     def _is_new(self, name: str, payload) -> bool:
         """A retained message comes again with every connection; it is handled once. Empty: it was

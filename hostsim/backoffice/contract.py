@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,25 @@ def parse(payload: bytes | str) -> dict[str, Any]:
         raise ContractError("payload: must be a JSON object")
     found: dict[str, Any] = _storable(value)
     return found
+
+
+def check_value(charger_record: dict[str, Any]) -> int | None:
+    """The check value of a record's message (docs/mqtt/README.md, "Delivery"), which the charger
+    makes of the same record in its flash; None for one that no firmware can be sure to read alike.
+    """
+    head = ("epoch", "seq", "type", "version", "at")
+    if charger_record["type"] in ("unknown", "lost") or "payload" in charger_record:
+        return None
+    parts = [str(charger_record[name]) for name in head]
+    for name in sorted(charger_record.keys() - set(head)):
+        value = charger_record[name]
+        if isinstance(value, str):
+            value = "".join(c for c in value if " " <= c <= "~")
+        elif isinstance(value, list):
+            value = ",".join(map(str, value))
+        if value:
+            parts.append(f"{name}={value}")
+    return zlib.crc32("\n".join(parts).encode())
 
 
 def _storable(value: Any) -> Any:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import contract, fleet_view
-from hostsim.backoffice.ingest import Ack, Ingest, known_charger, position
+from hostsim.backoffice import contract, copies, fleet_view
+from hostsim.backoffice.copies import Ack
+from hostsim.backoffice.ingest import Ingest, known_charger, position
 from hostsim.backoffice.models import Charger, Command, Retained, Stream, writing
 
 RESEND_S = 5.0
@@ -71,7 +73,7 @@ class Desk:
             current = (Charger.name == Stream.charger) & (Charger.epoch == Stream.epoch)
             streams = db.scalars(select(Stream).join(Charger, current)).all()
             found = [
-                (*_ack_message(Ack(s.charger, s.epoch, s.committed_seq, True)), False)
+                (*_ack_message(copies.ack(db, s.charger, s.epoch, s.committed_seq, True)), False)
                 for s in streams
             ]
             for kept in db.scalars(select(Retained)):
@@ -120,10 +122,10 @@ class Desk:
         if not ack.again:
             return ack
         if self.patient:
-            return Ack(ack.charger, ack.epoch, ack.seq)
+            return replace(ack, again=False)
         now = time.monotonic()
         if now - self._last_again.get(ack.charger, -_AGAIN_S) < _AGAIN_S:
-            return Ack(ack.charger, ack.epoch, ack.seq)
+            return replace(ack, again=False)
         self._last_again[ack.charger] = now
         return ack
 
@@ -156,13 +158,13 @@ class Desk:
         older than this connection, and so may be records that nobody heard: it is asked for them
         again. One that was told more than is here has records that another database had."""
         row.online = message["online"]
-        row.status = message if message["online"] else {**row.status, **message}
+        row.status = copies.status_after(row, message)
         epoch = message.get("epoch", 0)
         if message["online"] and epoch:
             known = position(db, row.name, epoch)
             acked = message.get("acked_seq", 0)
             if retained or acked < known:
-                self.acknowledge(Ack(row.name, epoch, known, retained))
+                self.acknowledge(copies.ack(db, row.name, epoch, known, retained))
             if acked > known:
                 detail = f"records {known + 1} to {acked} were acknowledged and are not here"
                 self.ingest.report(db, row.name, "gap", detail, epoch, known + 1)
@@ -196,5 +198,6 @@ def _with_parts(command: Command, message: dict[str, Any]) -> dict[str, Any]:
 
 def _ack_message(ack: Ack) -> tuple[str, bytes]:
     again = ',"again":true' if ack.again else ""
-    payload = f'{{"epoch":{ack.epoch},"seq":{ack.seq}{again}}}'
+    check = "" if ack.check is None else f',"check":{ack.check}'
+    payload = f'{{"epoch":{ack.epoch},"seq":{ack.seq}{check}{again}}}'
     return contract.topic(ack.charger, "ack"), payload.encode()

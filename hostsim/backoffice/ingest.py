@@ -3,7 +3,9 @@ is missing.
 
 A record is named by charger, epoch and sequence. One that is here already is ignored when it says
 the same, and a conflict when it does not: then two devices use one identity, or a flash was
-copied. Records that come early wait in the table. An epoch never seen before is a new flash.
+copied or put back. From then on nothing new is taken from that flash and nothing acknowledged
+behind it, until the device has shown that its records are those here (copies.py). Records that
+come early wait in the table. An epoch never seen before is a new flash.
 Whatever cannot be taken is in `problems`, never silently gone.
 """
 
@@ -18,7 +20,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import books, contract
+from hostsim.backoffice import books, contract, copies
+from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.follow import Follower
 from hostsim.backoffice.models import Charger, Problem, Record, Session, Stream, writing
 from hostsim.backoffice.operator import Operator
@@ -36,16 +39,6 @@ class _Message:
     fields: dict[str, Any]
     payload: bytes
     unusual: str
-
-
-@dataclass(frozen=True)
-class Ack:
-    """To be sent after the commit. `again`: send what comes after `seq` once more."""
-
-    charger: str
-    epoch: int
-    seq: int
-    again: bool = False
 
 
 class Ingest:
@@ -99,17 +92,48 @@ class Ingest:
         self, db: Db, desk: books.Books, charger: str, epoch: int, messages: list[_Message]
     ) -> Ack | None:
         """One charger's records of one flash. No acknowledgement when every one of them was
-        refused."""
+        refused, none behind a conflict, and behind what was only repeated none."""
         stream = self._stream(db, charger, epoch)
+        before = stream.committed_seq
         known = _records(db, stream, [message.fields["seq"] for message in messages])
         waiting = _waiting(db, stream)
-        taken = []
+        taken = repeated = 0
         for message in messages:
-            taken.append(self._take_one(db, stream, message, known, waiting))
+            seq = message.fields["seq"]
+            here = known.get(seq)
+            if not self._doubted(db, stream, here, message) and self._take_one(
+                db, stream, message, known, waiting
+            ):
+                taken += 1
+                repeated = max(repeated, seq)
             while (record := waiting.pop(stream.committed_seq + 1, None)) is not None:
                 self._apply(db, desk, record)
                 stream.committed_seq = record.seq
-        return Ack(charger, epoch, stream.committed_seq, bool(waiting)) if any(taken) else None
+        reached = stream.committed_seq
+        doubt = copies.doubt_of(db, stream)
+        if doubt:
+            reached = min(reached, repeated, doubt - 1)
+        elif reached == before and not waiting:
+            reached = min(reached, repeated)
+        if not taken:
+            return None
+        return copies.ack(db, charger, epoch, reached, bool(waiting), known.get(reached))
+
+    def _doubted(self, db: Db, stream: Stream, here: Record | None, message: _Message) -> bool:
+        """Whether the device that sends is perhaps not the one whose records are here: nothing is
+        taken from it then. Its record at the place of the conflict decides."""
+        doubt = copies.doubt_of(db, stream)
+        if here is not None:
+            if not copies.same(here, message.fields):
+                self._conflict(db, stream, here, message)
+                return True
+            if here.seq == doubt:
+                copies.set_doubt(db, stream.charger, 0, 0)
+            if here.seq <= doubt:
+                return False
+        if doubt:
+            self.refused += 1
+        return bool(doubt)
 
     def _take_one(
         self,
@@ -123,7 +147,8 @@ class Ingest:
         fields = message.fields
         seq = fields["seq"]
         if seq in known:
-            return self._repeated(db, stream, known[seq], message)
+            self.duplicates += 1
+            return True
         if seq <= stream.committed_seq or seq > stream.committed_seq + MAX_AHEAD:
             self.refused += 1
             self.report(
@@ -162,26 +187,19 @@ class Ingest:
             )
         return True
 
-    def _repeated(self, db: Db, stream: Stream, existing: Record, message: _Message) -> bool:
-        same = {
-            "epoch": existing.epoch,
-            "seq": existing.seq,
-            "type": existing.type,
-            "version": existing.version,
-        }
-        same |= {"at": existing.at, **existing.payload}
-        if same == message.fields:
-            self.duplicates += 1
-            return True
+    def _conflict(self, db: Db, stream: Stream, existing: Record, message: _Message) -> None:
         self.refused += 1
+        doubt = copies.doubt_of(db, stream)
+        copies.set_doubt(
+            db, stream.charger, stream.epoch, min(doubt or existing.seq, existing.seq)
+        )
         detail = (
             f"record {existing.seq} is here with other contents: "
-            "is this charger's identity or flash used twice?"
+            "is this charger's identity or flash used twice, or was its flash put back?"
         )
         self.report(
             db, stream.charger, "conflict", detail, stream.epoch, existing.seq, message.payload
         )
-        return False
 
     def _stream(self, db: Db, name: str, epoch: int) -> Stream:
         charger = known_charger(db, name, lock=True)

@@ -27,9 +27,14 @@ class MemoryLedger:
     def __init__(self, records):
         self.next_seq = records + 1
         self.acked_seq = 0
+        self.alarms = []
 
     def read_after(self, seq):
         return Rec(seq + 1) if seq + 1 < self.next_seq else None
+
+    def append(self, kind, **fields):
+        assert kind == "alarm" and fields["sess"] == 0
+        self.alarms.append(fields["code"])
 
     def acknowledge(self, epoch, seq):
         assert epoch == self.epoch and seq < self.next_seq
@@ -179,3 +184,5 @@ def test_acknowledgements_that_cannot_be_true_are_refused():
     ):
         assert refused(FieldError, outbox.on_ack, message).field == field
         assert ledger.acked_seq == 0
+    assert refused(FieldError, outbox.on_ack, {"epoch": EPOCH, "seq": 7}).field == "seq"
+    assert ledger.alarms == ["flash_copied"], "a number that was never given, once"
