@@ -12,6 +12,7 @@ import logging
 from micropython import const
 
 from firmware.clock import WallClock  # noqa: F401 - the rooms that stay: compose.py finds them loaded
+from firmware.ledger.codec import cut
 from firmware.ledger.ledger import Ledger  # noqa: F401
 from firmware.meter.bus import ModbusBus  # noqa: F401
 from firmware.meter.meter import Meter  # noqa: F401
@@ -69,12 +70,16 @@ class App:
         if self.sync:
             self.sync.log(level, text)
 
-    def append(self, kind: str, **fields) -> None:
-        """One ledger record, in flash when this returns. Raises LedgerError."""
+    def append(self, kind: str, **fields) -> int:
+        """One ledger record, in flash when this returns its number (0: left out). A `detail` is
+        cut to what a record holds. Raises LedgerError."""
+        if "detail" in fields:
+            fields["detail"] = cut(fields["detail"])
         seq = self.ledger.append(kind, **fields)
         self.trace("ledger", {"seq": seq, "type": kind, "fields": fields})
         if self.sync:
             self.sync.wake()
+        return seq
 
     def print_receipt(self) -> None:
         """The driver's receipt, as soon as the bill is in flash."""

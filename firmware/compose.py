@@ -45,7 +45,7 @@ def begin(app, reason: str):
         board.screen.show(("Forecourt " + app.version, "", text[:40], text[40:80]), "", "red")
         return lambda: _wait(board)
     if fault:
-        app.append("alarm", code="config_refused", sess=0, detail=fault[:120])
+        app.append("alarm", code="config_refused", sess=0, detail=fault)
     app.append("boot", firmware=app.version, reason=reason, safe=0)
     gc.collect()
     board.trace("hello", {
@@ -59,7 +59,7 @@ def begin(app, reason: str):
     except ForecourtError as e:  # the session stays open in flash; nothing is guessed or sold
         app.log("error", "recovery: %s" % e)
         app.machine.broken = "recovery_failed"
-        app.runner.record("alarm", {"code": "recovery_failed", "sess": 0, "detail": str(e)[:120]})
+        app.runner.record("alarm", {"code": "recovery_failed", "sess": 0, "detail": str(e)})
     if not app.ledger.books.open:
         app.remote.take_in(True)
     return _tasks(app).run

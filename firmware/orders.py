@@ -49,7 +49,7 @@ def take_in(app, last_try: bool) -> None:
 def _refused(app, raw: bytes, error) -> None:
     with open(app.prices.directory + "/tariff.bad", "w") as f:
         f.write(str(binascii.crc32(raw)))
-    app.append("tariff", tariff="", tariff_crc=0, result="refused", detail=str(error)[:120])
+    app.append("tariff", tariff="", tariff_crc=0, result="refused", detail=str(error))
     app.sync.refuse("tariff", error)
 
 
@@ -116,7 +116,7 @@ def command(app, asked: dict) -> dict:
         answer = _checked(app, asked, name)
     except CommandError as e:
         # used up as well: it must not work after a restart, when nobody waits for it any more
-        _keep(app, asked, "refused", str(e)[:120])
+        _keep(app, asked, "refused", str(e))
         raise
     _keep(app, asked, "ok", answer["detail"])
     if name == "stop":

@@ -123,5 +123,5 @@ class Remote:
         tz = app.prices.tz
         app.clock.set((local - tz.offset(local - tz.offset(local))) * 1000, TERMINAL)
 
-    def on_security(self, code: str, detail: str) -> None:
-        self._app.append("security", code=code, detail=detail)
+    def on_security(self, code: str, detail: str) -> int:
+        return self._app.append("security", code=code, detail=detail)

@@ -118,6 +118,17 @@ def _put_s(buf, at: int, value: str) -> int:
     return at + 1 + n
 
 
+def cut(text: str) -> str:
+    """As much of a text as a field of a record holds, whole characters."""
+    raw = text.encode()
+    end = 255
+    if len(raw) <= end:
+        return text
+    while raw[end] & 0xC0 == 0x80:
+        end -= 1
+    return raw[:end].decode()
+
+
 def _put_l(buf, at: int, value) -> int:
     if len(value) > 255:
         raise ValueError("at most 255 numbers")

@@ -36,16 +36,21 @@ def parse(payload) -> dict:
 
 
 def natural(message: dict, name: str) -> int:
-    """The field as an integer of 0 or more."""
+    """The field as an integer of 0 or more, of at most 63 bits."""
     value = message.get(name)
     if type(value) is not int or value < 0:
         raise FieldError(name, "must be an integer, 0 or more", value)
+    if value >> 63:
+        raise FieldError(name, "must have at most 63 bits")
     return value
 
 
 def text(message: dict, name: str) -> str:
-    """The field as text of 1 to 64 characters on one line."""
+    """The field as text of 1 to 64 characters on one line, of at most 255 bytes: what a record of
+    the ledger holds."""
     value = message.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= 64 or "\n" in value:
         raise FieldError(name, "must be 1 to 64 characters", value)
+    if len(value.encode()) > 255:
+        raise FieldError(name, "must be at most 255 bytes", value)
     return value

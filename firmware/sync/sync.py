@@ -6,11 +6,11 @@ result that does not fit any more is counted, and the command's record in the le
 
 `handlers` (none may block): on_tariff(bytes) and on_config(bytes) -> answer dict;
 on_command(command dict) -> answer dict, which records the command's counter with its effect;
-command_counter() -> the last one recorded; on_time(epoch_ms); on_security(code, detail), at most
-once a minute; on_members(message dict, command key) -> answer dict or None, where RFID cards are
-configured. An answer has ok, id, code, detail, data, as far as they apply. They raise
-ForecourtError for what they refuse, OSError for what they cannot store: that is said, and what is
-retained is asked for again an hour later (and with every connection).
+command_counter() -> the last one recorded; on_time(epoch_ms); on_security(code, detail) -> 0 when
+there was no room for it, at most once a minute; on_members(message dict, command key) -> answer
+dict or None, where RFID cards are configured. An answer has ok, id, code, detail, data, as far as
+they apply. They raise ForecourtError for what they refuse, OSError for what they cannot store:
+that is said, and what is retained is asked for again an hour later (and with every connection).
 """
 
 import asyncio
@@ -254,7 +254,7 @@ class Sync:
         try:
             command = commands.verify(message, self._id, self._key, last, self._clock.epoch_ms())
         except CommandError as error:
-            self._rejected(message.get("id"), error)
+            self._rejected(message.get("id"), message.get("mac"), error)
             return
         try:
             self._answer("command", dict(self._handlers.on_command(command), id=command["id"]))
@@ -263,12 +263,13 @@ class Sync:
         # not before: what died on the way (memory) works when it is sent again
         self._counter = command["counter"]
         self._answered = self._results[-1]
+        self._taken["command"] = message["mac"]
 
-    def _rejected(self, identity, error) -> None:
+    def _rejected(self, identity, mac, error: CommandError) -> None:
         """Not a command for us, now. The last one once more is no attack: its result was lost on
         the way."""
         code = commands.code_of(error)
-        if code == "replayed" and self._answered and self._answered["id"] == identity:
+        if code == "replayed" and self._taken.get("command") == mac:
             self.publish_result(self._answered)
             return
         self.refuse("command", error, identity, code)
@@ -276,8 +277,8 @@ class Sync:
         if code == "not_yet":
             return
         if self._security_at is None or time.ticks_diff(now, self._security_at) > _SECURITY_MS:
-            self._security_at = now
-            self._handlers.on_security("command_" + code, str(error)[:120])
+            if self._handlers.on_security("command_" + code, str(error)) != 0:
+                self._security_at = now
 
     def _answer(self, about: str, answer: dict) -> None:
         result = {"about": about, "ok": True}

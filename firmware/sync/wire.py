@@ -4,7 +4,8 @@ close.
 asyncio's own streams poll the socket before they read; a TLS layer may hold decrypted bytes that
 no poll shows, and its handshake may want to read while asyncio waits to write. Here the read or
 write is tried first. Limit: a host given by name is resolved by getaddrinfo, which blocks on a
-board; the address is kept for the next time.
+board: at the start, and when the address did not answer, at most once in five minutes. The last
+address is kept for where the name server does not answer either.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from firmware.errors import LinkError
 
 _STALL_MS = const(10000)
 _POLL_MS = const(5)
+_LOOKUP_MS = const(300000)
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 
@@ -32,6 +34,8 @@ class Wire:
         self._settings = settings
         self._context: tls.SSLContext = None
         self._address: tuple = None
+        self._good = False  # the address answered the last time
+        self._looked_ms = 0
         self._sock: socket.socket = None
         self._stream: socket.socket = None
 
@@ -46,11 +50,7 @@ class Wire:
             context.load_verify_locations(_contents(settings["ca"]))
             context.load_cert_chain(_contents(settings["cert"]), _contents(settings["key"]))
             self._context = context
-        if self._address is None:
-            self._address = socket.getaddrinfo(
-                settings["host"], settings["port"], 0, socket.SOCK_STREAM
-            )[0]
-        kind = self._address
+        kind = self._look_up()
         self._sock = sock = socket.socket(kind[0], kind[1], kind[2])
         sock.setblocking(False)
         try:
@@ -66,6 +66,25 @@ class Wire:
         self._stream = self._context.wrap_socket(
             sock, server_hostname=settings["server_name"], do_handshake_on_connect=False
         )
+
+    def _look_up(self) -> tuple:
+        """The broker's address, anew when the last one did not answer. OSError."""
+        good = self._good
+        self._good = False
+        now = time.ticks_ms()
+        if self._address is None or (
+            not good and time.ticks_diff(now, self._looked_ms) > _LOOKUP_MS
+        ):
+            self._looked_ms = now
+            settings = self._settings
+            try:
+                self._address = socket.getaddrinfo(
+                    settings["host"], settings["port"], 0, socket.SOCK_STREAM
+                )[0]
+            except OSError:
+                if self._address is None:
+                    raise
+        return self._address
 
     async def write(self, data) -> None:
         """All of it, as one write where the buffers hold it. The first one does the handshake.
@@ -87,6 +106,7 @@ class Wire:
         while True:
             n = self._stream.readinto(view)
             if n:
+                self._good = True
                 return n
             if n is not None:
                 raise LinkError("closed by the broker")

@@ -9,6 +9,14 @@ from target_mpy import ROOT, Target, foreign_digits, texts  # type: ignore[impor
 from firmware.errors import ConfigError, FieldError, LinkError, TariffError
 
 
+def written(**fields):
+    """What App.append does with what came from outside: it must fit a record."""
+    from firmware.ledger.codec import cut, encode, find_row
+
+    fields["detail"] = cut(fields["detail"])
+    encode(memoryview(bytearray(1008)), find_row(1, "security"), 1763800000000, fields)
+
+
 class _Handlers:
     """What app hangs behind sync, as far as it reads what came."""
 
@@ -38,7 +46,7 @@ class _Handlers:
         pass
 
     def on_security(self, code, detail):
-        assert len(code) < 32 and isinstance(detail, str)
+        written(code=code, detail=detail)
 
 
 class _Clock:
@@ -55,6 +63,14 @@ class _Ledger:
     epoch = 7
     next_seq = 100
     acked_seq = 3
+
+    def append(self, kind, **fields):
+        assert kind == "alarm"
+
+    def read_after(self, seq):
+        from firmware.ledger.codec import Record
+
+        return Record(seq + 1, "alarm", 1, 0, {"code": "c", "sess": 0, "detail": ""})
 
     def acknowledge(self, epoch, seq):
         assert epoch == 7 and 3 < seq < 100
@@ -92,6 +108,7 @@ class Mqtt(Target):
         for name, payload in (
             ("ack", b'{"epoch":7,"seq":50,"again":true}'),
             ("ack", b'{"epoch":8,"seq":5}'),
+            ("ack", b'{"epoch":7,"seq":60,"check":1}'),
             ("command", self._command("stop", "{}")),
             ("command", self._command("report", '{"a":[1,2.5,null,"x"]}')),
             ("config", b'{"charger":"CP1","salt":"0123456789","mqtt":{"host":"h"}}'),
