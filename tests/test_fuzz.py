@@ -12,7 +12,7 @@ from hostsim.fuzz import run
 from hostsim.setup import ROOT
 from tests import mpy
 
-PARSERS = ("modbus", "zvt", "mqtt", "record", "config", "tariff", "zone")
+PARSERS = ("modbus", "zvt", "mqtt", "record", "config", "tariff", "zone", "members")
 
 
 def fuzz(*arguments):

@@ -271,13 +271,12 @@ def test_a_malformed_message_is_answered_and_changes_nothing(rig: Rig) -> None:
         send(rig, "command", b"[]")
         send(rig, "ack", b"nonsense")
         send(rig, "ack", b'{"epoch":1,"seq":99}')
-        send(rig, "ack", json.dumps({"epoch": charger.epoch, "seq": 500}))
         send(rig, "command", b"{" * 3000)
         send(rig, "config", b"x" * 30000)
         until(lambda: len(listener.named("result", ok=False)) == 5)
         charger.order("append", 1)
         until(charger.synced)
-        until(lambda: len(listener.named("log", level="warning")) >= 7)
+        until(lambda: len(listener.named("log", level="warning")) >= 6)
         listener.messages[:] = [m for m in listener.messages if m[0] == "result"]
     tariff = listener.named("result", about="tariff")[0]
     assert (tariff["field"], tariff["reason"]) == ("elements", "must be given")
@@ -287,6 +286,19 @@ def test_a_malformed_message_is_answered_and_changes_nothing(rig: Rig) -> None:
     )
     assert charger.tell()["connections"] == 1
     assert_exactly_once(rig, 1)
+
+
+def test_an_acknowledgement_of_a_number_never_given_is_an_alarm_once(rig: Rig) -> None:
+    charger = rig.charger()
+    charger.expect("online")
+    for seq in (500, 501):
+        send(rig, "ack", json.dumps({"epoch": charger.epoch, "seq": seq}))
+    until(lambda: rig.office.problems() != [])
+    charger.order("append", 1)
+    until(charger.synced)
+    records = rig.office.records("CP1")
+    assert [record["seq"] for record in records] == list(range(1, 9))
+    assert [r["code"] for r in records if r["type"] == "alarm"] == ["flash_copied"]
 
 
 def commanded(rig: Rig, charger: sync_rig.SyncCharger) -> list[dict[str, Any]]:

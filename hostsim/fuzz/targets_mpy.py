@@ -2,6 +2,7 @@
 
 from devices_mpy import Modbus, Zvt  # type: ignore[import-not-found]
 from flash_mpy import Record  # type: ignore[import-not-found]
+from members_mpy import Members  # type: ignore[import-not-found]
 from office_mpy import Config, Mqtt, Tariff, Zone  # type: ignore[import-not-found]
 
 TARGETS = {
@@ -12,4 +13,5 @@ TARGETS = {
     "config": Config,
     "tariff": Tariff,
     "zone": Zone,
+    "members": Members,
 }
