@@ -64,41 +64,73 @@ def records_of(
 
 def sectors_of(image: bytes, sector_size: int = SECTOR_SIZE) -> list[Sector]:
     """The sectors in use, in the order of their generations."""
-    found = []
+    found: list[Sector] = []
+    rotten: list[tuple[int, bytes]] = []
     for number in range(len(image) // sector_size):
         body = image[number * sector_size : (number + 1) * sector_size]
-        if body[0:4] != b"FcEr" or _u32(body, 8) != zlib.crc32(body[0:8]):
-            continue  # never erased to the end
-        if body[48:64] != b"\xff" * 16:
+        if sum(byte != 0xFF for byte in body[48:64]) > 1:
             continue  # retired
-        if body[16:20] != b"FcLg" or _u32(body, 40) != zlib.crc32(body[16:40]):
+        if body[16:48] == b"\xff" * 32:
             continue  # not in use
+        if body[16:20] != b"FcLg" or _u32(body, 40) != zlib.crc32(body[16:40]):
+            rotten.append((number, body))
+            continue
         if body[20] != 1:
             raise ImageError(f"sector {number} has format {body[20]}; this program knows format 1")
         first_seq = int.from_bytes(body[32:40], "little")
         found.append(
             Sector(number, _u32(body, 24), _u32(body, 28), first_seq, _u32(body, 4), body)
         )
-    return sorted(found, key=lambda sector: sector.generation)
+    found.sort(key=lambda sector: sector.generation)
+    for number, body in rotten:
+        _place(found, number, body)
+    return found
+
+
+def _place(found: list[Sector], number: int, body: bytes) -> None:
+    """A sector whose header does not verify goes where its frames' numbers belong."""
+    frames = frames_of(body)
+    if not frames or not found:
+        return
+    first = frames[0][1] + (frames[0][2][:1] >= bytes([FIRST_NOTE]))
+    at = sum(sector.first_seq <= first for sector in found)
+    if at == 0 and frames[-1][1] + 1 != found[0].first_seq:
+        return
+    near = found[max(at - 1, 0)]
+    found.insert(at, Sector(number, near.epoch, near.generation, first, 0, body))
 
 
 def frames_of(body: bytes) -> list[tuple[int, int, bytes]]:
     """The whole frames of a sector: (version, seq, payload)."""
     frames: list[tuple[int, int, bytes]] = []
     at = FIRST_FRAME
-    while True:
-        frame = _frame(body, at)
-        if frame is None:
-            return frames
-        size, valid = frame
-        if valid:
-            payload = body[at + 12 : at + 12 + int.from_bytes(body[at + 2 : at + 4], "little")]
-            frames.append(
-                (body[at + 1], int.from_bytes(body[at + 4 : at + 12], "little"), payload)
-            )
-        elif not (_frame(body, at + size) or (0, False))[1]:
-            return frames  # torn: nothing follows. Else rotten: the next one is there
+    first = int.from_bytes(body[32:40], "little")
+    if _u32(body, 40) != zlib.crc32(body[16:40]):
+        first = 0
+    while at + 16 <= len(body) and body[at : at + 12] != b"\xff" * 12:
+        size, valid = _frame(body, at) or (0, False)
+        if not valid:
+            if int.from_bytes(body[at : at + 4], "little").bit_count() < 5:
+                break  # closed
+            size = _to_the_next(body, at, size, first)
+            if not size:
+                break
+            at += size
+            size = (_frame(body, at) or (0, False))[0]
+        payload = body[at + 12 : at + 12 + int.from_bytes(body[at + 2 : at + 4], "little")]
+        frames.append((body[at + 1], int.from_bytes(body[at + 4 : at + 12], "little"), payload))
         at += size
+    return frames
+
+
+def _to_the_next(body: bytes, at: int, size: int, first: int) -> int:
+    """How far it is from a place without a valid frame to the next one; 0 when there is none."""
+    for step in ([size] if size else []) + list(range(4, len(body) - at, 4)):
+        if (_frame(body, at + step) or (0, False))[1]:
+            seq = int.from_bytes(body[at + step + 4 : at + step + 12], "little")
+            if not first or first - 1 <= seq < first + len(body) // 20:
+                return step
+    return 0
 
 
 def _frame(body: bytes, at: int) -> tuple[int, bool] | None:

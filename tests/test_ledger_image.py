@@ -12,10 +12,11 @@ from board.host_flash import FileFlash, PowerCut
 from firmware.errors import LedgerError, LedgerFull
 from firmware.ledger.ledger import Ledger
 from firmware.ledger.schema import ROWS
-from hostsim.ledgerimage import FIRST_NOTE, KINDS, ImageError, read_image
+from hostsim.ledgerimage import FIRST_NOTE, KINDS, ImageError, read_image, records_of
 from tests.mpy import ROOT, run_mpy
 from tests.pure.test_ledger_powercut import script
 from tests.pure.test_ledger_ring import clock, ledger_on, session
+from tests.pure.test_ledger_rot import mounted, three_sectors, with_flips
 
 FIXTURES = Path(__file__).parent / "fixtures" / "ledger"
 
@@ -82,6 +83,16 @@ def test_a_torn_image_of_a_running_charger_is_read_up_to_the_tear(tmp_path: Path
         ledger.append("boot", firmware="0.1", reason="power", safe=0)
     assert as_published(read_image(path)) == published(ledger_on(FileFlash(str(path), 12)), 0)
     assert read_image(path)[-1]["seq"] == last
+
+
+def test_the_reader_finds_what_the_firmware_finds_where_bits_are_wrong() -> None:
+    image = three_sectors()[0].image()
+    rng = random.Random(4)
+    places = [4096 * n + at for n in range(3) for at in (3, 17, 29, 41, 52, 67, 300, 707)]
+    for at in places + [rng.randrange(3 * 4096) for _ in range(60)]:
+        flash, ledger = mounted(with_flips(image, [(at, 1 << rng.randrange(8))]))
+        there = [record for record in published(ledger, 0) if record["type"] != "lost"]
+        assert as_published(records_of(flash.image())) == there, at
 
 
 def test_reader_refuses_a_later_format_and_finds_nothing_in_noise(tmp_path: Path) -> None:
