@@ -37,8 +37,10 @@ EVERYTHING = {
     "message_show_s": 20,
     "refund": {"at_terminal": 1},
 }
-RESERVE = 4096
-"""Bytes that are free in one piece when the sessions are over."""
+RESERVE = {False: 4096, True: 2048}
+"""Bytes that are free in one piece when the sessions are over, by whether the code is in ROMFS:
+there nothing above 1 KB is known to be asked for at rest (docs/memory.md).
+"""
 _BESIDE = Path(hostsim.bench.__file__).with_name("heap_mpy.py")
 _BLOCK = 16  # bytes, on 32 bits
 
@@ -94,7 +96,7 @@ def test_everything_at_once_fits_and_leaves_a_reserve(rom):
         assert world.view["heap"]["total"] <= machine.heap_kb * 1024
         assert machine.heap_kb == (96 if rom else 192) * (machine.bits // 32)
         largest = await looks(world)
-        assert max(largest) >= RESERVE * (machine.bits // 32), largest
+        assert max(largest) >= RESERVE[rom] * (machine.bits // 32), largest
 
     run(scenario, rom=rom, rfid=True, hold_minor=40, config=EVERYTHING, wanted_wh=30000,
         start_epoch_ms=start_ms(1, "10:45"), beside=str(_BESIDE))  # fmt: skip
