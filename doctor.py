@@ -122,6 +122,8 @@ def run() -> None:
 
     board.lines.contactor(False)
     board.reset = _restart
+    # the hardware's watchdog starts with the first feed, nothing ends it, and nobody feeds it here
+    board.watchdog.feed = lambda: None
     app = App(board)
     fault = _made(app)
     if not fault:

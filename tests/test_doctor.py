@@ -4,11 +4,16 @@ the technician's laptop.
 
 import asyncio
 import json
+import os
+import subprocess
+import tty
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hostsim.charger import Machine
+from hostsim.setup import BUILD, MICROPYTHON, ROOT
 from hostsim.world import CHARGER_ID, World
 from tests import worlds
 
@@ -183,3 +188,33 @@ def test_rfid_reader_that_does_not_answer_is_red_though_the_terminal_reads_cards
         assert "HSU" in checks["rfid"]["todo"]
 
     worlds.run(scenario, rfid=True)
+
+
+def test_doctor_at_the_laptop_searches_for_the_meter_and_starts_no_watchdog(
+    tmp_path: Path,
+) -> None:
+    """The hardware's starts with the first feed and bites 8.3 s after the last one."""
+    config = {
+        "charger": CHARGER_ID,
+        "salt": "0123456789abcdef",
+        "mqtt": {"host": "127.0.0.1", "port": 1},
+        "meter": {"model": "auto"},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    lines = [os.openpty() for _ in range(2)]
+    try:
+        for near, _ in lines:
+            tty.setraw(near)
+        done = subprocess.run(
+            [str(MICROPYTHON), "-X", "heapsize=4m", str(ROOT / "tests" / "doctor_mpy.py"),
+             str(tmp_path), *(os.ttyname(far) for _, far in lines)],
+            env={"MICROPYPATH": f"{ROOT}:{BUILD / 'lib'}:.frozen"},
+            capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+    finally:
+        for pair in lines:
+            for end in pair:
+                os.close(end)
+    *_, findings, said = done.stdout.splitlines()
+    assert bad({f["name"]: f for f in json.loads(findings)}) >= {"meter", "terminal"}
+    assert json.loads(said) == {"fed": 0, "shown": ["Looking for the meter ..."]}

@@ -4,6 +4,7 @@ leaves a charger that starts and a run that can be repeated.
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from board.models import MODELS
 from board.start import choose
 from firmware.ledger.ledger import Ledger
 from firmware.ledger.schema import ROWS
-from hostsim.setup import boards
+from hostsim.setup import MICROPYTHON, ROOT, boards
 from hostsim.setup.compile import CompiledFile, Manifest
 from hostsim.technician import flash, ledger
-from hostsim.technician.link import TechnicianError
+from hostsim.technician.link import _ON_BOARD, Link, TechnicianError
 from tests.pure.test_ledger_ring import ledger_on
 from tests.technician_rig import FolderLink, Gone
 
@@ -251,3 +252,76 @@ def test_version_on_trial_is_overwritten_and_the_proven_one_stays(
         flash.flash(link, newest)  # of the second nobody knows whether it starts
         assert starting_slot(link) == "b"
         assert tree(link, "a") == OLD and tree(link, "b")["main.mpy"] == b"M\x06newest"
+
+
+class _Asked(Link):
+    """A link to nothing, that keeps what it is asked."""
+
+    def __init__(self, whole: str) -> None:
+        self.root = ""
+        self.whole = whole
+        self.codes = [_ON_BOARD]
+
+    def run(self, code: str, timeout_s: float = 0) -> str:
+        if "_h(" in code:
+            return self.whole
+        self.codes.append(code)
+        return ""
+
+
+class _Found(Link):
+    """A board with these files in MicroPython's own file system."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    def value(self, expression: str) -> list[str]:
+        return list(self.files)
+
+    def read(self, name: str) -> bytes:
+        return self.files[name]
+
+
+def test_first_stage_cut_anywhere_is_none_or_whole_and_the_next_run_goes_on(
+    tmp_path: Path, old: boards.Build
+) -> None:
+    body = boards.first_stage(old)
+    link = _Asked(hashlib.sha256(body).hexdigest())
+    flash.put_first_stage(link, old)
+    path = tmp_path / "asked.json"
+    path.write_text(json.dumps(link.codes))
+    done = subprocess.run(
+        [str(MICROPYTHON), "-X", "heapsize=2m", "tests/first_stage_mpy.py", str(path)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    assert said["written"] == [0, 1], "what lies behind them is the charger's"
+    cuts = said["cuts"]
+    assert cuts[-1] == {"boot.py": body.decode()}
+    assert {"boot.py.new": ""} in cuts, "a cut between the opening and the closing"
+    for files in cuts:
+        assert files.get("boot.py", body.decode()) == body.decode()
+        there = {name: text.encode() for name, text in files.items()}
+        flash._check_nothing_of_others(_Found(there), True, 352, body)
+
+
+@pytest.mark.parametrize(
+    ("files", "taken"),
+    [
+        ({}, True),
+        ({"boot.py": b""}, True),
+        ({"boot.py": b"import micropython\nimport rp2\n"}, True),
+        ({"boot.py": b"import micropython\nprint('mine')\n"}, False),
+        ({"boot.py": b"\xff\xfe"}, False),
+        ({"boot.py": b"", "main.py": b""}, False),
+    ],
+)
+def test_first_stage_of_a_run_that_was_cut_is_no_other_peoples_board(
+    files: dict[str, bytes], taken: bool, old: boards.Build
+) -> None:
+    body = boards.first_stage(old)
+    if taken:
+        flash._check_nothing_of_others(_Found(files), True, 352, body)
+        return
+    with pytest.raises(TechnicianError, match="holds something else"):
+        flash._check_nothing_of_others(_Found(files), True, 352, body)

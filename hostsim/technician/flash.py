@@ -19,7 +19,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from hostsim.setup import ROOT, boards
+from hostsim.setup import ROOT, boards, stages
 from hostsim.setup.boards import Build
 from hostsim.technician import ledger, romfs
 from hostsim.technician.link import Link, TechnicianError
@@ -27,7 +27,7 @@ from hostsim.technician.say import ended, say
 
 _MPY = 6
 _RESTART_S = 3
-_FIRST_STAGE = "vfs.VfsLfs2(rp2.Flash(start="
+_FIRST_STAGE = b"vfs.VfsLfs2(rp2.Flash(start="
 """What boot.py of a charger has (board/rp2_boot.py)."""
 _OLD_SLOTS = {"a": "b", "b": "a"}
 
@@ -75,7 +75,8 @@ def find_files(link: Link, data: dict[str, Any], erase: bool = False) -> bool:
     if storage < high:
         raise TechnicianError(f"the board's storage has {storage} sectors, not {high}")
     if not erase:
-        _check_nothing_of_others(link, blocks == storage, blocks)
+        first_stage = stages.stages(data)["first.py"]
+        _check_nothing_of_others(link, blocks == storage, blocks, first_stage)
     say(f"a new board: files in sectors {first} to {first + count - 1}")
     there = link.run(
         f"""
@@ -110,9 +111,10 @@ except OSError:
     return True
 
 
-def _check_nothing_of_others(link: Link, whole: bool, blocks: int) -> None:
+def _check_nothing_of_others(link: Link, whole: bool, blocks: int, first_stage: bytes) -> None:
     """Raises TechnicianError when what is mounted is no board as MicroPython leaves it, and no
-    charger that lost its files. `whole`: it takes all of MicroPython's storage.
+    charger that lost its files. `whole`: it takes all of MicroPython's storage; `first_stage`:
+    what an earlier run was about to write.
     """
     advice = "Save what is needed of it; then make flash with ARGS=--erase."
     if not whole:
@@ -122,8 +124,10 @@ def _check_nothing_of_others(link: Link, whole: bool, blocks: int) -> None:
             advice,
         )
     names = set(link.value("os.listdir('/')"))
-    if _FIRST_STAGE in link.text("boot.py"):
-        names.discard("boot.py")
+    for name in ("boot.py", "boot.py.new"):
+        there = link.read(name) if name in names else b""
+        if _FIRST_STAGE in there or first_stage.startswith(there):  # cut, it may be empty
+            names.discard(name)
     if names:
         some = ", ".join(sorted(names)[:5])
         raise TechnicianError(f"this board holds something else: {some}", advice)
@@ -199,7 +203,7 @@ def put_first_stage(link: Link, made: Build) -> None:
     """The last thing on a new board with a first stage: from now on it starts as a charger."""
     body = boards.first_stage(made)
     link.root = ""
-    link.write("boot.py", body)
+    link.replace("boot.py", body)
     if link.hash_of("boot.py") != hashlib.sha256(body).hexdigest():
         raise TechnicianError("the first stage is not as written", "Run it again.")
     say("  the first stage is written")
