@@ -28,6 +28,9 @@ from board.shape import wrong
 SECTOR = 4096
 _ESP32_FILES = 0x200000  # MicroPython's program ends here
 _SMALLEST_LEDGER = 16
+_CONTACTS = ("feedback", "stop", "emergency", "jumper")
+# a UART's line and I2C at rest, the W5500's interrupt
+_IDLE_HIGH = (" RX", " SDA", " SCL", " int")
 _SCREENS = {"ssd1306": (0x3C, 0x3D), "hd44780": (*range(0x20, 0x28), *range(0x38, 0x40))}
 
 
@@ -61,6 +64,7 @@ def faults(data: dict) -> "list[str]":
     model = MODELS[data["name"]]
     chip = CHIPS[model["chip"]]
     _pins(data, model, chip, out)
+    _strapped(data, out)
     _peripherals(data, chip, out)
     _cable(data["network"] or {}, model, chip, out)
     _analogue(data, model, chip, out)
@@ -139,6 +143,22 @@ def _pins(data: dict, model: dict, chip: dict, out: "list[str]") -> None:
     pin, level = data["contactor"]
     if chip["strap"].get(pin) == level:
         out.append("pin %d: the chip starts only while the contactor's pin is active" % pin)
+
+
+def _strapped(data: dict, out: "list[str]") -> None:
+    for pin, use, level in straps(data):
+        if use in _CONTACTS:
+            out.append("pin %d (%s): how the chip starts hangs on it, no contact may" % (pin, use))
+        elif not level and use.endswith(_IDLE_HIGH):
+            out.append("pin %d (%s) is high at rest, the chip starts only while low" % (pin, use))
+
+
+def straps(data: dict) -> "list[tuple[int, str, int]]":
+    """Pins in use that the chip looks at when the power comes: what for, the level they must have
+    then.
+    """
+    strap = CHIPS[MODELS[data["name"]]["chip"]]["strap"]
+    return [(pin, use, strap[pin]) for pin, use, _ in uses(data) if pin in strap]
 
 
 def _peripherals(data: dict, chip: dict, out: "list[str]") -> None:

@@ -66,7 +66,7 @@ def test_pin_the_chip_or_the_board_keeps_is_refused() -> None:
 
 def test_output_on_a_pin_that_only_reads_is_refused() -> None:
     swapped = {"meter": (1, 17, 35, None), "terminal": (2, 39, 5, None)}
-    assert _changed("wt32_eth01", uarts=swapped, emergency=(2, 0)) == [
+    assert _changed("wt32_eth01", uarts=swapped, screen=None, emergency=(14, 0)) == [
         "pin 39 (terminal TX) can only read"
     ]
 
@@ -74,6 +74,28 @@ def test_output_on_a_pin_that_only_reads_is_refused() -> None:
 def test_contactor_on_a_pin_that_is_active_at_start_is_refused() -> None:
     assert _changed("wt32_eth01", contactor=(15, 1), screen=None) == [
         "pin 15: the chip starts only while the contactor's pin is active"
+    ]
+
+
+def test_pin_by_which_the_chip_starts_has_no_contact_and_nothing_that_pulls_it_the_other_way() -> (
+    None
+):
+    def wt32(rx: int, pwm: int, **changes: Any) -> list[str]:
+        pilot = dict(plan.load("wt32_eth01")["pilot"], pwm=pwm)
+        uarts = {"meter": (1, 17, rx, None), "terminal": (2, 2, 35, None)}
+        return _changed("wt32_eth01", **({"uarts": uarts, "pilot": pilot} | changes))
+
+    assert wt32(5, 12) == []
+    assert wt32(12, 5) == ["pin 12 (meter RX) is high at rest, the chip starts only while low"]
+    assert wt32(5, 32, feedback=(12, 1)) == [
+        "pin 12 (feedback): how the chip starts hangs on it, no contact may"
+    ]
+    uarts = {"meter": (1, 17, 5, None), "terminal": (2, 33, 35, None)}
+    assert wt32(5, 12, uarts=uarts, stop=(2, 0), jumper=(2, 0)) == [
+        "pin 2 (stop): how the chip starts hangs on it, no contact may"
+    ]
+    assert wt32(5, 14, screen=("hd44780", 0, 12, 15, 0x27)) == [
+        "pin 12 (screen SDA) is high at rest, the chip starts only while low"
     ]
 
 

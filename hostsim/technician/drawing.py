@@ -18,13 +18,21 @@ from hostsim.setup import ROOT
 FOLDER = ROOT / "docs" / "boards"
 _SIGNALS = {
     "contactor": "coil of the relay driver",
-    "feedback": "auxiliary contact",
+    "feedback": "contactor's auxiliary contact",
     "stop": "push button",
     "emergency": "contact of the emergency stop",
     "jumper": "service jumper",
     "PWM": "input of the pilot driver",
     "ADC": "divider at the pilot driver's output",
 }
+
+_FEEDBACK = [
+    "Feedback is a normally open auxiliary contact, closed while the contactor is. Only of a",
+    "normally closed one (mirror contact, IEC 60947-4-1 Annex F) is it promised that it shows a",
+    "welded pole, and that one would read the wrong way round here. So the meter is the second",
+    "guard: power that flows while the contactor is told to be open, and its contact says so, is",
+    "a fault, and nothing is sold.",
+]
 
 
 @dataclass
@@ -129,7 +137,7 @@ def parts(data: dict[str, Any]) -> list[tuple[int, str, str]]:
     out += [(1, device.part, device.name) for device in devices(data) if device.name != "EVSE"]
     out += [
         (1, "relay driver with optocoupler, 3.3 V input", "the contactor's coil"),
-        (1, "contactor, 4 poles, with a mirror contact", "power; the mirror contact is feedback"),
+        (1, "contactor, 4 poles, with an auxiliary contact, normally open", "power; feedback"),
         (1, "5 V supply, 2 A, galvanically isolated", "everything above"),
     ]
     return out
@@ -254,6 +262,12 @@ def _limits(data: dict[str, Any], model: dict[str, Any], chip: dict[str, Any]) -
     out.append(
         "The emergency stop's first contact opens the coil's circuit; the second one tells."
     )
+    out += _FEEDBACK
+    strapped = sorted(plan.straps(data))
+    if strapped:
+        words = ", ".join(f"{n} {'high' if high else 'low'} ({use})" for n, use, high in strapped)
+        out.append(f"Strapping pins, by which the chip starts when the power comes: {words}.")
+        out.append("What is wired there must not pull the other way, or the chip may not start.")
     kept: dict[str, list[int]] = {}
     for pin, why in model["keep"].items():
         kept.setdefault(why, []).append(pin)
