@@ -251,6 +251,43 @@ def test_tariff_of_an_open_session_is_not_taken_away(
     assert on_board(tmp_path, "tariff.json") == DEFAULT_TARIFF.read_bytes()
 
 
+def test_configuration_of_an_open_session_stays_unless_the_charger_cannot_start_with_it(
+    tmp_path: Path, run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--CONFIG", config_file(tmp_path)) == 0
+    before = on_board(tmp_path, "config.json")
+    book = ledger_on(FileFlash(str(tmp_path / "board" / "flash.bin"), 64))
+    append(book, "hold_asked", hold_minor=6000, currency="EUR")
+    other = config_file(tmp_path, currency="SEK")
+    assert run("--CONFIG", other) == 1
+    said = capsys.readouterr().err
+    assert "session 1 is open and needs the configuration" in said and "leave CONFIG out" in said
+    assert on_board(tmp_path, "config.json") == before
+    assert run("--WIFI", _wifi(tmp_path)) == 0, "what the session does not need"
+    (tmp_path / "board" / "files" / "config.json").write_text(json.dumps({"hold_minor": -1}))
+    assert run("--CONFIG", config_file(tmp_path)) == 0, "without it nothing settles the session"
+    append(book, "declined", code=5)
+    assert run("--CONFIG", config_file(tmp_path, currency="SEK")) == 0
+
+
+def test_configuration_that_the_stored_tariff_does_not_fit_is_refused(
+    tmp_path: Path, run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--CONFIG", config_file(tmp_path), "--TARIFF", DEFAULT_TARIFF) == 0
+    before = on_board(tmp_path, "config.json")
+    capsys.readouterr()
+    swedish = config_file(tmp_path, currency="SEK")
+    assert run("--CONFIG", swedish) == 1
+    said = capsys.readouterr().err
+    assert "tariff it has: tariff: currency must be SEK" in said and "Give TARIFF=file" in said
+    assert on_board(tmp_path, "config.json") == before
+    text = DEFAULT_TARIFF.read_text().replace('"EUR"', '"SEK"')
+    assert text != DEFAULT_TARIFF.read_text()
+    tariff = tmp_path / "sek.json"
+    tariff.write_text(text)
+    assert run("--CONFIG", swedish, "--TARIFF", tariff) == 0
+
+
 def test_new_key_means_both_keys_and_the_command_key_is_left_for_the_back_office(
     run, left: Path, tmp_path: Path
 ) -> None:

@@ -142,6 +142,12 @@ def files_for(link: Link, given: argparse.Namespace) -> dict[str, bytes]:
         out["config.json"] = text
     if tariff is not None:
         out["tariff.json"] = tariff
+    elif "tariff.json" in there and "config.json" in out:
+        _check_currency(text, link.read("tariff.json"))
+    if "tariff.json" in out:
+        check_free(link, "the tariff", "TARIFF")
+    if given.CONFIG and "config.json" in out and before and not refusal(before, None):
+        check_free(link, "the configuration", "CONFIG")
     if given.WIFI:
         out["wifi.txt"] = wifi_of(given.WIFI)
     return out
@@ -165,15 +171,24 @@ def _certificates(
     say(f"  certificate for {given.id}, valid until {until}")
 
 
-def check_tariff_free(link: Link) -> None:
-    """A session that is open is billed by the tariff its driver accepted: that one stays. Raises
-    TechnicianError.
+def _check_currency(config: bytes, tariff: bytes) -> None:
+    """The tariff that stays has to fit. Raises TechnicianError."""
+    why = refusal(config, tariff)
+    if why.startswith("tariff: currency"):  # a tariff that is wrong otherwise was so before
+        raise TechnicianError(
+            f"the charger would refuse the tariff it has: {why}", "Give TARIFF=file with it."
+        )
+
+
+def check_free(link: Link, what: str, name: str) -> None:
+    """A session that is open is billed by the tariff its driver accepted, and settled with the
+    configuration it began with: they stay. Raises TechnicianError.
     """
     session = ledger.session_on(link, plan.load(ledger.board_of(link)))
     if session:
         raise TechnicianError(
-            f"session {session} is open and needs the tariff it began with",
-            "Take the jumper off and start the charger: it settles it. Or leave TARIFF out.",
+            f"session {session} is open and needs {what} it began with",
+            f"Take the jumper off and start the charger: it settles it. Or leave {name} out.",
         )
 
 
@@ -227,8 +242,6 @@ def main(words: list[str]) -> int:
                 raise TechnicianError("this board has no firmware yet", "make flash comes first.")
             say(f"{link.port}: charger {given.id} on a {link.text('board.txt')}")
             files = files_for(link, given)
-            if "tariff.json" in files:
-                check_tariff_free(link)
             install(link, files)
             _leave_behind(given, files)
             for name in missing(link):
