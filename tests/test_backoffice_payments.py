@@ -120,6 +120,15 @@ def test_a_failed_refund_and_a_refused_record_are_closed_too(office: BackOffice)
     assert "Nothing is wrong" in finance.get("/payments").text and office.problems() == []
 
 
+@pytest.mark.parametrize("ref", ["9" * 30, "x", "\u0663"])
+def test_a_refused_record_that_cannot_be_is_not_found(office: BackOffice, ref: str) -> None:
+    fill(office, paid())
+    finance = Visitor(office).log_in("finance")
+    path = "/payments/troubles/totals/close"
+    finance.submit("/sessions/1", path, ref=ref, mark="0", note="n")
+    assert finance.status == 404
+
+
 def test_nothing_wrong_is_said_too(office: BackOffice) -> None:
     fill(office, paid(2))
     assert "Nothing is wrong" in Visitor(office).log_in("viewer").get("/payments").text
@@ -202,6 +211,10 @@ def test_a_dispute_is_noted_shown_and_closed_by_finance(office: BackOffice) -> N
     shown = finance.submit("/sessions/1", "/sessions/1/disputes", amount="1,00", reference="ARN1")
     assert "dispute open" in text_of(shown) and "Disputed" in shown
     assert "disputed" in finance.get("/payments").text
+    for outcome in ({}, {"outcome": ""}, {"outcome": "Won"}):
+        finance.submit("/sessions/1", "/disputes/1/close", **outcome)
+        assert finance.status == 422
+        assert disputes.of_session(office.engine, 1)[0]["state"] == "open"
     finance.submit("/sessions/1", "/disputes/1/close", outcome="won")
     assert disputes.of_session(office.engine, 1)[0]["state"] == "won"
     support = Visitor(office).log_in("support")

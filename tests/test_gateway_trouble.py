@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import payments
+from hostsim.backoffice import payments, troubles
 from hostsim.backoffice.gateways.base import Refused
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.phone import pays
@@ -307,6 +307,23 @@ def test_a_hold_that_expired_before_the_capture_is_an_alarm(house: House, proxy:
     house.station.charge(500)
     house.turn()
     assert house.now().state == "lost" and "gateway_lost" in house.problems()
+
+
+def test_a_payment_that_is_lost_is_shown_though_its_failing_was_closed(
+    house: House, proxy: Proxy
+) -> None:
+    proxy.faults.add(Fault("error", "capture", status=500))
+    house.started(444)
+    house.pass_s(600, 30)
+    engine, pay = house.office.engine, house.now()
+    troubles.close(engine, "ann", "gateway", pay.id, 0, "they know", house.ms)
+    assert payments.wrong(engine, Operator(), house.ms) == []
+    proxy.like.expire(pay.reference)
+    proxy.faults.clear()
+    house.pass_s(1500, 30)
+    assert house.now().state == "lost"
+    shown = [w["code"] for w in payments.wrong(engine, Operator(), house.ms)]
+    assert shown == ["gateway: lost", "gateway lost"]
 
 
 def test_the_alarm_comes_before_the_hold_expires(house: House, proxy: Proxy) -> None:

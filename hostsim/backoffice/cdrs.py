@@ -22,6 +22,7 @@ from hostsim.backoffice import credit_cdr, views
 from hostsim.backoffice.credit_cdr import AGAIN, CREDIT, OWN
 from hostsim.backoffice.models import Payment, Refund, Session
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.rules import ABOVE
 
 _END = 2**62
 _DONE_AT = func.coalesce(func.nullif(Refund.done_at, 0), Refund.asked_at)
@@ -35,18 +36,24 @@ def _selects(start: int, end: int) -> list[Select[Any, Any, Any, Any, Any]]:
         return at >= start, at < (end or _END)
 
     before = aliased(Refund)
+    before_at = func.coalesce(func.nullif(before.done_at, 0), before.asked_at)
     given = select(func.sum(before.amount_minor)).where(
-        before.session_id == Refund.session_id, before.state == "done",
-        or_(
-            before.credit_no < Refund.credit_no,
-            and_(before.credit_no == Refund.credit_no, before.refund <= Refund.refund),
+        before.session_id == Refund.session_id, before.state == "done", before.reason != ABOVE,
+        or_(  # as credit_cdr.chain
+            before_at < _DONE_AT,
+            and_(before_at == _DONE_AT, before.credit_no < Refund.credit_no),
+            and_(before_at == _DONE_AT, before.credit_no == Refund.credit_no,
+                 before.refund <= Refund.refund),
         ),
-    )  # fmt: skip
-    taken = select(Payment.captured_minor).where(Payment.session_id == Refund.session_id)
+    ).scalar_subquery()  # fmt: skip
+    billed = select(Session.total_minor).where(Session.id == Refund.session_id).scalar_subquery()
     credits = select(  # no join: all payments would be gone through for the few that have any
         _DONE_AT.label("at"), Refund.session_id, Refund.credit_no,
         literal(CREDIT).label("kind"), Refund.refund,
-    ).where(Refund.state == "done", *within(_DONE_AT))  # fmt: skip
+    ).where(
+        Refund.state == "done", Refund.reason != ABOVE, *within(_DONE_AT),
+        given - Refund.amount_minor < billed,
+    )  # fmt: skip
     return [
         select(
             Payment.settled_at.label("at"), Payment.session_id, literal(0).label("credit_no"),
@@ -56,7 +63,7 @@ def _selects(start: int, end: int) -> list[Select[Any, Any, Any, Any, Any]]:
         credits.with_only_columns(
             _DONE_AT.label("at"), Refund.session_id, Refund.credit_no,
             literal(AGAIN).label("kind"), Refund.refund,
-        ).where(given.scalar_subquery() < taken.scalar_subquery()),
+        ).where(given < billed),
     ]  # fmt: skip
 
 

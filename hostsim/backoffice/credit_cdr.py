@@ -2,7 +2,9 @@
 
 A CDR is never changed: each refund credits the one that stood by a credit CDR of its whole amount,
 and puts a new CDR of what is left in its place, unless nothing is. So the totals of all CDRs of a
-time are what was captured less what was given back in it, as the reports have it.
+time are what was billed less what was given back of it, as the reports have it. What a terminal
+took above the price was never turnover: neither it nor its refund is in any CDR. Refunds follow
+each other as they were done, which is strictly one after the other (refund_records.done_at).
 
 Source: OCPI 2.2.1, mod_cdrs, "Credit CDRs" and "CDR Object": `credit` true, `credit_reference_id`
 the id of the CDR it credits, everything else as there but for `total_cost`, which is negative; an
@@ -16,6 +18,7 @@ from typing import Any
 from hostsim.backoffice import cdr, figures
 from hostsim.backoffice.invoices import document as documents
 from hostsim.backoffice.operator import Operator
+from hostsim.backoffice.rules import ABOVE
 
 OWN, CREDIT, AGAIN = range(3)
 """A session's own CDR; a refund's credit CDR; the new one after it."""
@@ -32,8 +35,9 @@ def chain(session: dict[str, Any], operator: Operator | None = None) -> Cdrs:
     standing = cdr.compose(session, operator)
     found = {("", OWN): standing}
     gross, net = session["total_minor"], session["net_minor"]
-    done = [refund for refund in session["refunds"] if refund["state"] == "done"]
-    for count, refund in enumerate(sorted(done, key=lambda r: (r["credit_no"], r["refund"])), 1):
+    for count, refund in enumerate(_in_order(session["refunds"]), 1):
+        if gross <= 0:  # all that was billed is credited
+            break
         at = cdr.time(refund["done_at"] or refund["asked_at"])
         found[refund["refund"], CREDIT] = _credit(standing, at)
         vat = documents.given_back(
@@ -46,6 +50,13 @@ def chain(session: dict[str, Any], operator: Operator | None = None) -> Cdrs:
             }  # fmt: skip
             found[refund["refund"], AGAIN] = standing
     return found
+
+
+def _in_order(refunds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    done = [one for one in refunds if one["state"] == "done" and one["reason"] != ABOVE]
+    return sorted(
+        done, key=lambda one: (one["done_at"] or one["asked_at"], one["credit_no"], one["refund"])
+    )
 
 
 def _credit(credited: dict[str, Any], at: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import refund_records
 from hostsim.backoffice.models import Charger, Command, Refund, RefundOrder, Session
 from hostsim.backoffice.rules import ELSEWHERE
 
@@ -45,10 +46,12 @@ def hand_over(db: Db, order: RefundOrder, session: Session, now_ms: int) -> Refu
     return word
 
 
-def close(order: RefundOrder, word: Refund, now_ms: int) -> bool:
+def close(db: Db, order: RefundOrder, word: Refund, now_ms: int) -> bool:
     """The answer is the end of it; whether it was paid."""
     paid = order.acquirer == "accepted"
-    word.state, word.done_at = "done" if paid else "failed", now_ms
+    session = db.get_one(Session, word.session_id)
+    word.done_at = refund_records.done_at(session, word, now_ms) if paid else now_ms
+    word.state = "done" if paid else "failed"
     if not paid:
         word.text = "acquirer_refused"
     return paid

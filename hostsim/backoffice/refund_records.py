@@ -103,12 +103,24 @@ def refunded(books: Books, record: Record, f: Fields) -> None:
         f["amount_minor"] == refund.amount_minor,
         f"refunded {f['amount_minor']}, asked were {refund.amount_minor}",
     )
-    refund.state, refund.done_at = "done", record.at
+    session = books.db.get_one(Session, refund.session_id)
+    refund.state, refund.done_at = "done", done_at(session, refund, record.at)
     for name in ("way", "receipt", "trace", "credit_no"):
         setattr(refund, name, f[name])
     refund.net_minor, refund.vat_minor = f.get("net_minor", 0), f.get("vat_minor", 0)
     refund.lines = f.get("lines", [])
     _note(books, record, "refund done", f"{f['way']} {f['amount_minor']}")
+
+
+def done_at(session: Session, refund: Refund, at: int) -> int:
+    """When a refund that ends now is said to have been done: after those that were done before
+    (clocks may differ, or be set back), so that CDRs of what is done stay as they are."""
+    done = [
+        (one.done_at or one.asked_at) + 1
+        for one in session.refunds
+        if one.state == "done" and one.refund != refund.refund
+    ]
+    return max(at, session.payment.settled_at, *done)
 
 
 def failed(books: Books, record: Record, f: Fields) -> None:

@@ -223,7 +223,7 @@ class Refunds:
             word = refund_view.charger_word(db, order)
             if word is None or word.state != "sent":
                 return
-            paid = refund_gone.close(order, word, self._now_ms())
+            paid = refund_gone.close(db, order, word, self._now_ms())
             action = "refund done" if paid else "refund failed"
             self._note(db, order, refund_gone.OWN, action, f"{word.way} {word.amount_minor}")
             db.flush()

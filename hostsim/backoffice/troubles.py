@@ -11,7 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, String, and_, cast, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Select,
+    String,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit, figures, unproven
@@ -23,9 +35,11 @@ from hostsim.backoffice.tables import ClosedTrouble, Dispute, EndOfDay
 
 _HOUR_MS = 3_600_000
 _MOST_NOTE = 500
+_DIGITS = 19  # of numbers of rows: fewer, they have 63 bits
 _ALARMS = (
     "gateway_uncovered", "gateway_refund", "gateway_refund_back", "gateway_started",
     "gateway_foreign", "gateway_twice", "gateway_price", "gateway_cashier", "gateway_books",
+    "gateway_lost",
 )  # fmt: skip
 
 Row = dict[str, Any]
@@ -34,6 +48,10 @@ Row = dict[str, Any]
 
 class TroubleError(ValueError):
     """It cannot be closed; str() says why."""
+
+
+class NoTrouble(LookupError):
+    """There can be none of this reference."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +99,17 @@ def title(kind: str) -> str:
 
 
 def close(engine: Engine, by: str, kind: str, ref: str, mark: int, note: str, now_ms: int) -> None:
-    """Finance has seen to it. Raises TroubleError."""
+    """Finance has seen to it. Raises TroubleError and
+    NoTrouble."""
     if kind not in ORDER or kind == _DISPUTED:
         raise TroubleError("this is not closed here")
     if not 0 < len(note.strip()) <= _MOST_NOTE:
         raise TroubleError(f"the note must have 1 to {_MOST_NOTE} characters")
     with writing(engine) as db:
         if kind in _OF_PROBLEMS:
-            problem = db.get(Problem, int(ref), with_for_update=True) if ref.isdecimal() else None
+            if not (ref.isascii() and ref.isdecimal() and len(ref) < _DIGITS):
+                raise NoTrouble(ref)
+            problem = db.get(Problem, int(ref), with_for_update=True)
             if problem is None or not problem.open:
                 raise TroubleError("it is closed already")
             problem.open = False
@@ -169,13 +190,18 @@ def _pays(view: View) -> Select[Any]:
     return select(Pay).where(or_(Pay.state == pays.LOST, moving)).order_by(Pay.created_at.desc())
 
 
+_PAY_MARKS = {pays.LOST: 1, pays.CANCELLING: 2}
+_PAY_MARK = case(_PAY_MARKS, value=Pay.state, else_=0)
+"""Closed while it fails, it is shown anew when it is lost."""
+
+
 def _pay_row(db: Db, view: View, found: Any) -> Row:
     pay: Pay = found[0]
     return _row(
         "gateway: lost" if pay.state == pays.LOST else f"gateway: {pay.state} fails", pay.id,
         pay.created_at, f"{pay.reference} {pay.fault}", session=pay.session_id,
         charger=pay.charger, amount_minor=pay.capture_minor or pay.amount_minor,
-        currency=pay.currency,
+        currency=pay.currency, mark=_PAY_MARKS.get(pay.state, 0),
     )  # fmt: skip
 
 
@@ -263,7 +289,7 @@ _KINDS = {
         _session_row("capture failing", "the terminal refused {failures} times", True),
         (Session.id, Payment.failures),
     ),
-    "gateway": Kind("payments the gateway fails", _pays, _pay_row, (Pay.id, 0)),
+    "gateway": Kind("payments the gateway fails", _pays, _pay_row, (Pay.id, _PAY_MARK)),
     "gateway-alarms": Kind("alarms of the gateway", _problems(*_ALARMS), _problem_row),
     "totals": Kind("records the books refused", _problems("impossible"), _problem_row),
     "days": Kind("ends of day that differ", _days, _day_row, (EndOfDay.id, 0)),

@@ -86,6 +86,8 @@ def closed(request: Request, shell: Desk, form: FinanceForm, kind: str) -> Respo
     note = form.fields.get("note", "")
     try:
         troubles.close(office.engine, form.caller.name, kind, ref, number, note, office.now_ms())
+    except troubles.NoTrouble as exc:
+        raise HTTPException(404, "There is no such row.") from exc
     except troubles.TroubleError as exc:
         return back(request, f"payments/troubles/{kind}", f"Not closed: {exc}.")
     return back(request, f"payments/troubles/{kind}", "Closed.")
@@ -113,7 +115,10 @@ def dispute(request: Request, shell: Desk, form: FinanceForm, identity: Id) -> R
 
 @routes.post("/disputes/{identity}/close")
 def close(request: Request, shell: Desk, form: FinanceForm, identity: Id) -> Response:
-    won = form.text("outcome") == "won"
+    outcome = form.text("outcome")
+    if outcome not in (disputes.WON, disputes.LOST):
+        raise HTTPException(422, "outcome: must be won or lost")
+    won = outcome == disputes.WON
     try:
         session = disputes.close(
             shell.office.engine, form.caller.name, identity, won, shell.office.now_ms()
