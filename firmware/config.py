@@ -79,6 +79,7 @@ _CHOICES = {
                     "discover", "jcb", "unionpay", "rfid"),
 }
 
+_SECRET = ("salt", "terminal.password", "mqtt.command_key")  # never in a reason
 _ONCE = ("time_zone", "salt")
 _ONCE_GROUPS = ("meter", "terminal", "mqtt", "time_server")
 _KEPT = ("meter.poll_ms",)
@@ -112,7 +113,7 @@ def parse(text) -> Config:
     except ValueError as e:
         raise ConfigError("config", "must be JSON: %s" % e)
     if not isinstance(given, dict):
-        raise ConfigError("config", "must be a JSON object", given)
+        raise ConfigError("config", "must be a JSON object")
     flat: dict = {}
     _flatten("", given, flat)
     values = {}
@@ -150,21 +151,22 @@ def _flatten(prefix: str, given: dict, flat: dict) -> None:
         path = prefix + name
         if not prefix and name in groups:
             if not isinstance(value, dict):
-                raise ConfigError(path, "must be an object", value)
+                raise ConfigError(path, "must be an object")
             _flatten(path + ".", value, flat)
         else:
             flat[path] = value
 
 
 def _checked(path: str, kind: str, low: int, high: int, value):
+    shown = None if path in _SECRET else value
     if kind == _INT:
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ConfigError(path, "must be a whole number from %d to %d" % (low, high), value)
+            raise ConfigError(path, "must be a whole number from %d to %d" % (low, high), shown)
         _chosen(path, (value,))
         return value
     if kind == _TEXT:
         if not isinstance(value, str) or not low <= len(value) <= high:
-            raise ConfigError(path, "must be text of %d to %d characters" % (low, high), value)
+            raise ConfigError(path, "must be text of %d to %d characters" % (low, high), shown)
         _chosen(path, (value,))
         return value
     good = isinstance(value, list) and low <= len(value) <= high

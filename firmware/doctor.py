@@ -232,9 +232,18 @@ def _broker(app):
     if not app.board.network.ready():
         return ("first the network" if app.board.has_network else ""), "no network"
     why = link.reason
+    if _missing(app):
+        return "make provision", "no " + _missing(app)
     if "tls" in why or "X509" in why or "cert" in why:
         return "check ca.crt, the charger's certificate, mqtt.server_name and the clock", why
     return "check mqtt.host and port, the firewall, and that the broker runs", why
+
+
+def _missing(app) -> str:
+    """What the link needs and is not among the files."""
+    there = os.listdir(app.board.files or "/")
+    wanted = ("charger.crt", "ca.crt", "charger.key")
+    return ", ".join([name for name in wanted if name not in there])
 
 
 def _certificate(app):
@@ -243,6 +252,8 @@ def _certificate(app):
     files = app.board.files
     if not app.board.has_network and "charger.crt" not in os.listdir(files or "/"):
         return "", "none: no network"
+    if _missing(app):
+        return "make provision", "no " + _missing(app)
     now_s = app.clock.epoch_ms() // 1000
     text = []
     for name in ("charger.crt", "ca.crt"):

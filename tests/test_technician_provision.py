@@ -71,7 +71,7 @@ def run(tmp_path: Path, left: Path, monkeypatch: pytest.MonkeyPatch):
     """`make provision` on a flashed board in a folder; gives the exit code."""
     board = tmp_path / "board"
     (board / "files").mkdir(parents=True)
-    (board / "files" / "board.txt").write_text("pico")
+    (board / "files" / "board.txt").write_text("w5500_evb_pico")
     monkeypatch.setattr(provision, "Link", lambda port: FolderLink(board))
 
     def go(*words: object) -> int:
@@ -119,6 +119,28 @@ def test_first_run_makes_key_request_and_configuration_second_one_puts_the_certi
     installed = x509.load_der_x509_certificate(on_board(tmp_path, "charger.crt"))
     assert installed.public_key() == private.public_key()
     assert x509.load_der_x509_certificate(on_board(tmp_path, "ca.crt")) == ca.cert
+
+
+def test_board_without_network_misses_no_certificate(
+    tmp_path: Path, run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "board" / "files" / "board.txt").write_text("pico")
+    assert run("--CONFIG", config_file(tmp_path)) == 0
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if "MISSING" in line] == [
+        "  STILL MISSING: tariff.json", "  STILL MISSING: slot",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe\x00" * 11, b"hunter2"])
+def test_command_key_that_is_none_is_refused_and_not_shown(
+    body: bytes, tmp_path: Path, run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "command.key"
+    path.write_bytes(body)
+    assert run("--CONFIG", config_file(tmp_path), "--COMMAND_KEY", path) == 1
+    said = capsys.readouterr().err
+    assert "not 64 lower-case hexadecimal digits" in said and "hunter2" not in said
 
 
 def test_nothing_that_is_printed_or_left_is_a_secret(

@@ -121,7 +121,9 @@ def files_for(link: Link, given: argparse.Namespace) -> dict[str, bytes]:
         key = out["charger.key"] = keys.new_key()
     given.request = keys.request(key, given.id)
     _certificates(link, given, there, key, out)
-    command_key = _read(given.COMMAND_KEY).decode().strip() if given.COMMAND_KEY else ""
+    command_key = (
+        _read(given.COMMAND_KEY).decode("ascii", "replace").strip() if given.COMMAND_KEY else ""
+    )
     if command_key and not _KEY.fullmatch(command_key):
         raise TechnicianError(f"{given.COMMAND_KEY}: not 64 lower-case hexadecimal digits")
     before = link.read("config.json") if "config.json" in there else None
@@ -218,7 +220,9 @@ def _leave_behind(given: argparse.Namespace, files: dict[str, bytes]) -> None:
 def missing(link: Link) -> list[str]:
     """What a charger still needs before it can sell."""
     there = set(link.value(f"os.listdir({link.root + '/'!r})"))
-    wanted = ("config.json", "tariff.json", "ca.crt", "charger.crt", "charger.key", "slot")
+    wanted = ["config.json", "tariff.json", "slot"]
+    if plan.load(ledger.board_of(link))["network"]:
+        wanted += ["ca.crt", "charger.crt", "charger.key"]
     return [name for name in wanted if name not in there]
 
 

@@ -2,6 +2,9 @@
 parts that are as they may be.
 """
 
+import os
+import time
+
 from board.host_flash import FileFlash
 from firmware import doctor
 from firmware.ledger.ledger import Ledger
@@ -90,3 +93,37 @@ def test_rfid_row_is_about_the_reader():
     assert said(app, doctor._rfid) == (False, "reader 1.6 answers, list 7")
     app.rfid.state = "off"
     assert said(app, doctor._rfid) == (True, "it does not answer")
+
+
+class Files:
+    """An app whose files are in a folder, with a link that has just failed."""
+
+    def __init__(self, folder):
+        self.board = self.network = self.sync = self.link = self
+        self.files = folder
+        self.has_network = True
+        self.up = False
+        self.reason = "[Errno 2] ENOENT"
+
+    def ready(self):
+        return True
+
+
+def test_certificates_and_keys_that_are_not_there_are_named():
+    folder = "/tmp/forecourt-doctor-%d" % time.time_ns()  # noqa: S108 - MicroPython has no tempfile
+    os.mkdir(folder)
+    try:
+        app = Files(folder)
+        wanted = ("make provision", "no charger.crt, ca.crt, charger.key")
+        assert doctor._broker(app) == doctor._certificate(app) == wanted
+        for name in ("charger.crt", "charger.key"):
+            with open(folder + "/" + name, "w") as f:
+                f.write("")
+        assert doctor._broker(app) == doctor._certificate(app) == ("make provision", "no ca.crt")
+        with open(folder + "/ca.crt", "w") as f:
+            f.write("")
+        assert doctor._broker(app)[1] == app.reason
+    finally:
+        for name in os.listdir(folder):
+            os.remove(folder + "/" + name)
+        os.rmdir(folder)
