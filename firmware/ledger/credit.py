@@ -3,9 +3,9 @@
 
 def lines(sale: dict, before: int, amount: int) -> list:
     """Credit lines, one a VAT rate, as four integers each: rate in 1e-4 percent (-1: none known),
-    net, VAT and gross in minor units. `sale`: `lines`, `vat` and `total` of the bill (schema.py,
-    priced), of which `before` was given back already. All refunds of a bill add up to it, rate by
-    rate; in what goes back beyond it there is no VAT.
+    net, VAT and gross in minor units. `sale`: `lines`, `vat` and `total` of the bill
+    (ledger/refunds.py), of which `before` was given back already, with `vat_minor` of VAT. All
+    refunds of a bill add up to it, rate by rate; in what goes back beyond it there is no VAT.
     """
     total = sale["total"]
     beyond = min(max(before + amount - total, 0), amount)
@@ -22,6 +22,10 @@ def lines(sale: dict, before: int, amount: int) -> list:
         then = _share(before, run, total) - _share(before, low, total)
         if now != then:
             tax = _tax(now, rate, sale["vat"]) - _tax(then, rate, sale["vat"])
+            if len(gross) == 1 and "vat_minor" in sale:  # whatever older firmware gave back of it
+                tax = _tax(now, rate, sale["vat"]) - sale["vat_minor"]
+                if now < total:
+                    tax = min(max(tax, 0), now - then)
             out.extend((rate, now - then - tax, tax, now - then))
     if beyond:
         out.extend((-1, beyond, 0, beyond))

@@ -36,11 +36,11 @@ def begin(refund: str, before: int, receipt_no: int, sess: int) -> dict:
     total (priced), receipt and how (captured), pan (authorised), uid_hash (hold_asked); absent
     when not in flash any more. asked_today: refunds asked since the day began, this charger's.
     seq: newest end of day (its record's number); closed: it was after the capture. first: an
-    earlier refund had this id. refunded: what has its credit note.
+    earlier refund had this id. refunded: what has its credit note; vat_minor: the VAT in that.
     """
     return {"refund": refund, "before": before, "receipt_no": receipt_no, "sess": sess,
             "asked_today": 0, "seq": 0, "closed": False, "first": False,
-            "refunded": 0}  # fmt: skip
+            "refunded": 0, "vat_minor": 0}  # fmt: skip
 
 
 def scan(ledger, sale: dict, since: int):
@@ -84,7 +84,7 @@ def _take(sale: dict, record, since: int, failed: list) -> None:
             sale["sess"] = f["sess"]
             sale["receipt_no"] = f["receipt_no"]
             sale["lines"] = f["lines"]
-            sale["vat"] = f["vat"]
+            sale["vat"] = f["vat"] or _of_one_rate(f)
             sale["total"] = f["total_minor"]
     elif record.kind == "end_of_day":
         if f["result"] != "failed":
@@ -97,8 +97,16 @@ def _take(sale: dict, record, since: int, failed: list) -> None:
             failed.append(f["refund"])
         elif record.kind == "refunded" and f[key] == sale[key]:
             sale["refunded"] += _of_bill(f)
+            sale["vat_minor"] += f["vat_minor"]  # none in what was above the bill
         if f["refund"] == sale["refund"] and record.seq < sale["before"]:
             sale["first"] = True
+
+
+def _of_one_rate(f: dict) -> list:
+    """`vat` of a bill that has one rate, which does not repeat its own net and VAT there."""
+    if len(set(f["lines"][3::5])) != 1:
+        return []
+    return [f["lines"][3], f["net_minor"], f["vat_minor"], f["total_minor"]]
 
 
 def _of_bill(f: dict) -> int:

@@ -163,16 +163,16 @@ def rates_left(db: Db, session: Session) -> dict[int, int]:
     return rest
 
 
-def credited(db: Db, session_id: int) -> dict[int, int]:
-    """Gross amount by VAT rate of a session's credit notes."""
+def credited(db: Db, session_id: int, column: int = 3) -> dict[int, int]:
+    """Gross amount (`column` 2: VAT) by VAT rate of a session's credit notes."""
     query = select(Invoice.document).where(
         Invoice.session_id == session_id, Invoice.kind.in_(document.BACK)
     )
     sums: dict[int, int] = {}
     for text in db.scalars(query):
         said = json.loads(text)
-        for rate, _, _, gross in () if said["reason"] == ABOVE else said["vat"]:
-            sums[rate] = sums.get(rate, 0) - gross
+        for row in () if said["reason"] == ABOVE else said["vat"]:
+            sums[row[0]] = sums.get(row[0], 0) - row[column]
     return sums
 
 

@@ -320,3 +320,41 @@ def test_an_order_for_another_flash_is_refused_and_not_written():
     assert said == "epoch"
     assert refund_order.find(desk.ledger, "R9") is None
     assert desk.order("R9", epoch=desk.ledger.epoch) == "requested"
+
+
+def of_one_rate(parts=()):
+    """A sale of 95 and 19 VAT of which this went back: gross and VAT of each part."""
+    sale = {"vat": [], "lines": [0, 1, 5831, 190000, 114], "net_minor": 95, "vat_minor": 19,
+            "total_minor": 114, "sess": 1, "receipt_no": 1}  # fmt: skip
+    ledger = Ledger(FileFlash(sectors=12), lambda: NOW)
+    ledger.mount()
+    for kind, fields in script(1):
+        if kind == "priced":
+            fields = dict(fields)
+            fields.update(sale)
+        if kind == "captured":
+            fields = dict(fields)
+            fields.update({"captured_minor": 114, "released_minor": 5000 - 114})
+        if kind[:6] != "refund":
+            ledger.append(kind, **fields)
+    for number, (amount, vat) in enumerate(parts):
+        name = "P%d" % number
+        ledger.append("refund_asked", refund=name, sess=1, amount_minor=amount, way="card",
+                      reason="", command="")  # fmt: skip
+        ledger.append("refunded", refund=name, sess=1, amount_minor=amount, way="card", receipt=4,
+                      trace=1, credit_no=number + 1, receipt_no=1, net_minor=amount - vat,
+                      vat_minor=vat, lines=[190000, amount - vat, vat, amount])  # fmt: skip
+    assert ledger.books.faults == 0
+    return looked(ledger)
+
+
+def test_a_bill_of_one_rate_goes_back_with_its_own_net_and_vat():
+    """114 / 1.19 is 95.8: the net of a tariff without tax in its prices is not in the gross."""
+    assert credit.lines(of_one_rate(), 0, 114) == [190000, 95, 19, 114]
+
+
+def test_the_last_part_takes_the_vat_that_older_firmware_left():
+    sale = of_one_rate(((60, 9),))  # its share is 10
+    assert credit.lines(sale, sale["refunded"], 54) == [190000, 44, 10, 54]
+    sale = of_one_rate(((60, 9), (1, 0)))
+    assert credit.lines(sale, sale["refunded"], 53) == [190000, 43, 10, 53]

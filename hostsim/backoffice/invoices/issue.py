@@ -70,24 +70,30 @@ def issue_credit_note(db: Db, refund: Refund, operator: Operator, now_ms: int) -
         return None
     session = db.get_one(Session, refund.session_id)
     original = json.loads(invoice.document)
-    _by_lines(db, session, refund, original)
+    _own_split(db, session, refund, original)
     text = document.credit_note(original, refund, operator, _date(refund.done_at, now_ms))
     return _append(db, session, text, refund.id)
 
 
-def _by_lines(db: Db, session: Session, refund: Refund, original: dict[str, Any]) -> None:
-    """The VAT of a refund where lines of the bill were chosen, now or before (refund_vat.py), or
-    the charger had no word in it."""
+def _own_split(db: Db, session: Session, refund: Refund, original: dict[str, Any]) -> None:
+    """The VAT of a refund where it is not the charger's to say: lines of the bill were chosen, now
+    or before, the bill has one rate (refund_vat.py), the charger had no word in it, or it is
+    nothing of the bill."""
     orders = {
         order.refund: order.lines
         for order in db.scalars(select(RefundOrder).where(RefundOrder.session_id == session.id))
     }
     ours = refund.command == refund_gone.OWN or any(orders.values())
-    if not ours or refund.reason == ABOVE:  # nothing of the bill
+    if refund.reason == ABOVE:
+        refund.lines = [-1, refund.amount_minor, 0, refund.amount_minor]
+    elif ours or len(original["vat"]) == 1:
+        chosen = refund_rules.by_rate(session.lines, orders.get(refund.refund, []))
+        before, taxed = (refund_rules.credited(db, session.id, column) for column in (3, 2))
+        refund.lines = refund_vat.split(
+            original["vat"], before, refund.amount_minor, chosen, taxed
+        )
+    else:
         return
-    chosen = refund_rules.by_rate(session.lines, orders.get(refund.refund, []))
-    before = refund_rules.credited(db, session.id)
-    refund.lines = refund_vat.split(original["vat"], before, refund.amount_minor, chosen)
     refund.net_minor, refund.vat_minor = sum(refund.lines[1::4]), sum(refund.lines[2::4])
 
 
