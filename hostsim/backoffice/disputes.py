@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, and_, func, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import audit, figures, refund_rules
+from hostsim.backoffice import audit, figures, refund_rules, refund_stuck
 from hostsim.backoffice.models import Session, writing
 from hostsim.backoffice.tables import Dispute
 
@@ -35,7 +35,8 @@ def note(
     engine: Engine, by: str, session_id: int, amount_minor: int | None, reference: str,
     text: str, now_ms: int, once: str = "",
 ) -> None:  # fmt: skip
-    """The bank asks a payment back. `once`: the form's own id; sent twice it is one dispute.
+    """The bank asks a payment back; approved refunds of it that have not begun are stopped as far
+    as less is left (refund_stuck.py). `once`: the form's own id; sent twice it is one dispute.
     Raises PaymentError."""
     with writing(engine) as db:
         session = refund_rules.locked(db, session_id)
@@ -60,6 +61,8 @@ def note(
         )  # fmt: skip
         what = f"{session.charger}-{session.receipt_no}"
         audit.note(db, now_ms, by, "dispute opened", what, f"{amount_minor}, {reference}")
+        db.flush()
+        refund_stuck.stop_overtaken(db, session, now_ms, by)
 
 
 def close(engine: Engine, by: str, identity: int, won: bool, now_ms: int) -> int:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import audit, figures, views
+from hostsim.backoffice import audit, figures, refund_stuck, views
 from hostsim.backoffice.accounts import people
 from hostsim.backoffice.accounts.logins import Caller
 from hostsim.backoffice.operator import Operator
@@ -144,6 +145,21 @@ class RefundDesk:
                 refund, accepted=accepted, operator=caller.name[:32], reference=reference[:64]
             )
         )
+
+    def end(self, caller: Caller, refund: str, again: bool, note: str) -> None:
+        """Of one that hangs. Raises DeskError."""
+        by, note, office = caller.name[:32], note.strip()[:200], self._office
+        now = office.now_ms()
+        self._do(
+            lambda: refund_stuck.end(
+                office.engine, refund, again=again, by=by, note=note, now_ms=now
+            )
+        )
+
+    def hangs(self, refund: str) -> bool:
+        """Whether nobody will answer it any more, so that `end` may."""
+        with Db(self._office.engine) as db:
+            return refund_stuck.hangs(db, refund, self._office.now_ms())
 
     def follow(self, refund: str) -> dict[str, Any]:
         """Raises DeskError when there is none."""

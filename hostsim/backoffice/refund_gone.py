@@ -33,10 +33,16 @@ def may_begin(db: Db, order: RefundOrder, now_ms: int) -> bool:
     return command.state != "ok" and (command.state != "sent" or command.expires_at < now_ms)
 
 
-def hand_over(db: Db, order: RefundOrder, session: Session, now_ms: int) -> Refund:
-    """The order is with who took the money."""
+def hand_over(
+    order: RefundOrder, session: Session, now_ms: int, known: Refund | None = None
+) -> Refund:
+    """The order is with who took the money; `known`: what the old flash had said of it."""
     how = session.payment.how
     way = _ACCOUNT if how == _ACCOUNT else _GATEWAY if how in ELSEWHERE else _ACQUIRER
+    if known is not None:
+        known.state, known.way, known.command, known.sent_at = "sent", way, OWN, now_ms
+        known.amount_minor = known.amount_minor or order.amount_minor
+        return known
     word = Refund(
         charger=session.charger, epoch=session.epoch, refund=order.refund, state="sent",
         amount_minor=order.amount_minor, receipt_no=session.receipt_no, operator=order.operator,

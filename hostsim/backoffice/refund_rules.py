@@ -60,12 +60,18 @@ def order(db: Db, refund: str, own: bool = False) -> RefundOrder:
 def waiting(db: Db, refund: str) -> tuple[RefundOrder, Session]:
     """An order nobody has decided, and its session, both this transaction's own.
     Raises RefundError."""
+    found, session = alone_with(db, refund)
+    if found.state != "requested":
+        raise RefundError("refund", f"{refund} is {found.state} already")
+    return found, session
+
+
+def alone_with(db: Db, refund: str) -> tuple[RefundOrder, Session]:
+    """An order and its session, both this transaction's own. Raises RefundError."""
     session = locked(db, order(db, refund).session_id)
     found = order(db, refund, own=True)
     db.refresh(found)
     assert session is not None
-    if found.state != "requested":
-        raise RefundError("refund", f"{refund} is {found.state} already")
     return found, session
 
 

@@ -35,7 +35,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import audit, figures, refund_gone, refund_rules, refund_view
+from hostsim.backoffice import audit, figures, refund_gone, refund_rules, refund_stuck, refund_view
 from hostsim.backoffice.models import Command, Refund, RefundOrder, Session, writing
 from hostsim.backoffice.pay_tables import BY_HAND, PayRefund
 from hostsim.backoffice.refund_rules import RefundError
@@ -152,9 +152,7 @@ class Refunds:
         with writing(self._engine) as db:
             order, session = refund_rules.waiting(db, refund)
             if order.amount_minor > refund_rules.left(db, session, without=refund):
-                raise RefundError(
-                    "refund", "less is left by now: the bank asks the payment back (dispute)"
-                )
+                raise RefundError("refund", refund_stuck.OVERTAKEN)
             self._approved(db, order, operator, "")
         return self.send(refund)
 
@@ -242,12 +240,14 @@ class Refunds:
     # -- commands
 
     def send(self, refund: str) -> str:
-        """Sends the command of an approved order (again); gives its id. Raises RefundError."""
+        """Sends an approved order's command (again); its id, "": not sent. Raises RefundError."""
         with writing(self._engine) as db:
-            order = refund_rules.order(db, refund, own=True)
+            order, session = refund_rules.alone_with(db, refund)
             if order.state != "approved":
                 raise RefundError("refund", f"{refund} is {order.state}, not approved")
-            charger, session = order.charger, db.get_one(Session, order.session_id)
+            charger = order.charger
+            if refund_stuck.stopped(db, session, order, self._now_ms(), refund_gone.OWN):
+                return ""
             if refund_gone.gone(db, session):
                 self._without_charger(db, order, session)
                 return ""
@@ -271,7 +271,7 @@ class Refunds:
         if refund_view.charger_word(db, order) is None and refund_gone.may_begin(
             db, order, self._now_ms()
         ):
-            word = refund_gone.hand_over(db, order, session, self._now_ms())
+            word = refund_gone.hand_over(order, session, self._now_ms())
             why = f"{word.way}: the charger's flash of then was replaced"
             self._note(db, order, refund_gone.OWN, "refund handed over", why)
 

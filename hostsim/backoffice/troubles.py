@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import audit, figures, unproven
+from hostsim.backoffice import audit, figures, refund_stuck, unproven
 from hostsim.backoffice.models import Payment, Problem, Refund, Session, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.pay_tables import Pay
@@ -43,7 +43,8 @@ _ALARMS = (
 )  # fmt: skip
 
 Row = dict[str, Any]
-"""code, ref, mark, session (id or 0), charger, at, amount_minor, currency, detail."""
+"""code, ref, mark, session (id or 0), refund (id or ""), charger, at, amount_minor, currency,
+detail."""
 
 
 class TroubleError(ValueError):
@@ -101,7 +102,7 @@ def title(kind: str) -> str:
 def close(engine: Engine, by: str, kind: str, ref: str, mark: int, note: str, now_ms: int) -> None:
     """Finance has seen to it. Raises TroubleError and
     NoTrouble."""
-    if kind not in ORDER or kind == _DISPUTED:
+    if kind not in ORDER or kind in ELSEWHERE:
         raise TroubleError("this is not closed here")
     if not 0 < len(note.strip()) <= _MOST_NOTE:
         raise TroubleError(f"the note must have 1 to {_MOST_NOTE} characters")
@@ -124,7 +125,7 @@ def close(engine: Engine, by: str, kind: str, ref: str, mark: int, note: str, no
 def _read(db: Db, view: View, name: str, most: int, skip: int) -> tuple[list[Row], int]:
     if name == _UNPROVEN:
         shut = set(db.scalars(select(ClosedTrouble.ref).where(ClosedTrouble.code == _UNPROVEN)))
-        rows = [row for row in unproven.wrong(db) if row["ref"] not in shut]
+        rows = [{"refund": ""} | row for row in unproven.wrong(db) if row["ref"] not in shut]
         return rows[skip : skip + most], len(rows)
     kind = _KINDS[name]
     query = kind.query(view)
@@ -143,7 +144,7 @@ def _read(db: Db, view: View, name: str, most: int, skip: int) -> tuple[list[Row
 
 
 def _row(code: str, ref: object, at: int, detail: str, **fields: Any) -> Row:
-    none = {"session": 0, "charger": "", "amount_minor": 0, "currency": ""}
+    none = {"session": 0, "refund": "", "charger": "", "amount_minor": 0, "currency": ""}
     return {"code": code, "ref": str(ref), "at": at, "detail": detail.strip(), **none, **fields}
 
 
@@ -280,10 +281,37 @@ def _dispute_row(db: Db, view: View, found: Any) -> Row:
     )  # fmt: skip
 
 
+def _overlap_row(db: Db, view: View, found: Any) -> Row:
+    session, over = found[0], int(found[1])
+    return _row(
+        "refund and dispute", session.id, session.opened_at,
+        "refunds and disputes are more than was captured", session=session.id,
+        charger=session.charger, amount_minor=over, currency=session.currency, mark=over,
+    )  # fmt: skip
+
+
+def _hanging_row(db: Db, view: View, found: Any) -> Row:
+    order, session = found
+    return _row(
+        "refund hangs", order.refund, order.approved_at,
+        "the charger's flash of then was replaced: nobody answers it any more",
+        session=session.id, charger=session.charger, amount_minor=order.amount_minor,
+        currency=session.currency, refund=order.refund,
+    )  # fmt: skip
+
+
 _UNPROVEN, _UNPROVEN_TITLE = "unproven", "captures not proven"
 _DISPUTED = "disputes"
+_HANGING = "hanging"
+ELSEWHERE = (_DISPUTED, _HANGING)
+"""Kinds whose rows are closed by what ends them."""
+
 _OF_PROBLEMS = ("gateway-alarms", "totals")
 _KINDS = {
+    "overlaps": Kind(
+        "given back twice", lambda view: refund_stuck.overlaps(), _overlap_row,
+        (Session.id, refund_stuck.OVER_BY),
+    ),
     "captures": Kind(
         "captures failing", _sessions(_failing),
         _session_row("capture failing", "the terminal refused {failures} times", True),
@@ -294,6 +322,9 @@ _KINDS = {
     "totals": Kind("records the books refused", _problems("impossible"), _problem_row),
     "days": Kind("ends of day that differ", _days, _day_row, (EndOfDay.id, 0)),
     "refunds": Kind("failed refunds", _refunds, _refund_row, (Refund.id, 0)),
+    _HANGING: Kind(
+        "refunds that hang", lambda view: refund_stuck.hanging(view.now_ms), _hanging_row
+    ),
     _DISPUTED: Kind("open disputes", _disputes, _dispute_row),
     "holds": Kind(
         "holds open too long", _sessions(_long_open),
@@ -301,7 +332,7 @@ _KINDS = {
     ),
 }  # fmt: skip
 ORDER = (
-    "captures", "gateway", "gateway-alarms", "totals", "days", _UNPROVEN, "refunds", _DISPUTED,
-    "holds",
+    "overlaps", "captures", "gateway", "gateway-alarms", "totals", "days", _UNPROVEN, "refunds",
+    _HANGING, _DISPUTED, "holds",
 )  # fmt: skip
 """Kinds, the most severe first: money that is not there, then books that differ, then waiting."""

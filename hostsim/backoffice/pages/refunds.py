@@ -114,6 +114,7 @@ def one(request: Request, shell: Desk, caller: Viewer, refund: str) -> Response:
         "r": order,
         "s": views.session(shell.office.engine, order["session_id"]),
         "log": refund_desk.audit_of(shell.office, refund),
+        "hangs": desk.hangs(refund),
         "acquirer": desk.request_text(refund),
         "own": order["operator"] == caller.name[:32],
     }
@@ -131,6 +132,8 @@ def act(request: Request, shell: Desk, form: FinanceForm, refund: str, action: s
             desk.refuse(form.caller, refund, note)
         elif action in ("accepted", "declined"):
             desk.confirm(form.caller, refund, action == "accepted", note)
+        elif action in ("again", "nothing"):
+            desk.end(form.caller, refund, action == "again", note)
         else:
             raise HTTPException(404, "There is no such step.")
     except DeskError as exc:
