@@ -1,5 +1,6 @@
 """Paths and fixtures for all tests."""
 
+import gc
 import os
 import sys
 from collections import defaultdict
@@ -58,3 +59,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items += share + short[:rest]
         del short[:rest]
     items += short
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the firmware collects whenever it leaves a module, and would look
+    through all that the tests have imported each time.
+    """
+    gc.collect()
+    gc.freeze()
