@@ -3,6 +3,8 @@ print the same.
 """
 
 import ast
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -313,3 +315,13 @@ def test_parameters_that_data_may_name_keep_their_names(tmp_path):
     units = {"a": ast.parse("def f(make, fields):\n    return make(**fields)\n")}
     with pytest.raises(LinkError, match=r"a: make\(\*\*fields\): which function"):
         rename(units)
+
+
+def test_what_is_compiled_names_nothing_that_is_not_there() -> None:
+    """A name that the linker lost would be found only where it is used: after a power cut."""
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821"]
+    ruff += ["--config", 'builtins=["const"]', "--output-format", "concise", "--no-cache"]
+    linked = sorted(map(str, (ROOT / "build" / "linked").glob("*.py")))
+    assert len(linked) > 20
+    found = subprocess.run([*ruff, *linked], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr

@@ -10,12 +10,13 @@ Limits: without any valid header a sector is found only when one bit of its head
 the ledger begins anew, with a new epoch). Time: one sector is read, a place at a time.
 """
 
+import binascii
 import struct
 
 from micropython import const
 
 from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, VERSION
-from firmware.ledger.sector import FIRST, FORMAT, ROTTEN, USED, crc32
+from firmware.ledger.sector import FIRST, FORMAT, ROTTEN, USED
 
 _MAGIC = const(0xA7)
 _SHORTEST = const(20)  # no frame is shorter
@@ -104,7 +105,7 @@ def _one_bit(r, n: int) -> bool:
     for bit in range(224):
         h[bit >> 3] ^= 1 << (bit & 7)
         magic, form, epoch, generation, low, high, crc = struct.unpack("<4sB3xIIIII", h)
-        if magic == b"FcLg" and form == FORMAT and crc == crc32(h[:24]):
+        if magic == b"FcLg" and form == FORMAT and crc == binascii.crc32(h[:24]):
             r.head = n
             r.epoch = epoch
             r.generation = generation
@@ -177,9 +178,9 @@ def torn(r, next_seq: int) -> bool:
         length += HEAD
         if (high << 32) | low == next_seq - 1:
             return True  # a note
-        wrong = crc32(buf[:length]) ^ struct.unpack_from("<I", buf, length)[0]
+        wrong = binascii.crc32(buf[:length]) ^ struct.unpack_from("<I", buf, length)[0]
         return wrong & 0xFFFFFF == 0  # the last byte may have been in progress
     struct.pack_into(
         "<BBHII", buf, 0, _MAGIC, VERSION, body - HEAD, next_seq & 0xFFFFFFFF, next_seq >> 32
     )
-    return crc32(buf[:body]) != struct.unpack_from("<I", buf, body)[0]
+    return binascii.crc32(buf[:body]) != struct.unpack_from("<I", buf, body)[0]
