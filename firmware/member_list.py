@@ -164,8 +164,8 @@ def _prepare(app) -> bool:
             app.log("error", wrong)
         return True
     except MemoryError:
-        if not app.rfid.restart_ms:  # a list that comes again does not put it off
-            app.rfid.restart_ms = app.board.clock.uptime_ms() + _RESTART_MS
+        if not app.remote.restart_ms:  # a list that comes again does not put it off
+            app.remote.restart_ms = app.board.clock.uptime_ms() + _RESTART_MS
         app.log("warning", "restarting to read members' tariffs: memory is short")
         return False
     finally:

@@ -28,6 +28,7 @@ class Remote:
         self._pressed_ms = 0
         self._doctor = None
         self.waiting = False  # a tariff lies in tariff.in, to be taken in between sessions
+        self.restart_ms = 0  # uptime from which the charger restarts between sessions; 0: not
 
     def _order(self, kind: str, given) -> dict:
         from firmware import orders

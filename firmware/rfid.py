@@ -20,14 +20,10 @@ class Rfid(Reader):
         self.list_version = 0
         self.salt = b""
         self.coming: "object" = None
-        self.restart_ms = 0  # uptime at which the charger restarts, between sessions
         super().__init__(serial, self._waits, self._read)
 
     def _waits(self) -> bool:
-        app = self._app
-        if 0 < self.restart_ms < app.board.clock.uptime_ms() and not app.machine.busy:
-            app.board.reset()
-        return app.machine.wants("rfid")
+        return self._app.machine.wants("rfid")
 
     def _read(self, uid: bytes) -> None:
         """A card that may stop its session needs no more than its hash; one that may begin a

@@ -173,7 +173,6 @@ def test_doctor_at_the_laptop_asks_the_terminals_host_and_writes_nothing(
     worlds.run(scenario, ready=False, config={"time_server": {"host": ""}})
 
 
-@pytest.mark.xfail(strict=False, reason="OPEN DEFECT: a members' list with own tariffs restarts over and over where memory is short")  # noqa: E501
 def test_rfid_reader_that_does_not_answer_is_red_though_the_terminal_reads_cards() -> None:
     async def scenario(world: World) -> None:
         checks = await asked(world)

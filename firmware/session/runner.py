@@ -262,6 +262,8 @@ class Runner:
             remote = self._p.remote
             if remote.waiting and not self._m.busy:
                 remote.take_in()
+            if 0 < remote.restart_ms < self._uptime() and not self._m.busy:
+                self._p.board.reset()
             if not (self._jobs or self._m.busy):
                 self._look_rooms(remote)
             await asyncio.sleep_ms(max(clock.real_ms(1000), 50))

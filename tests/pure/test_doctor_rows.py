@@ -6,7 +6,7 @@ import os
 import time
 
 from board.host_flash import FileFlash
-from firmware import doctor
+from firmware import doctor_lines, doctor_money
 from firmware.ledger.ledger import Ledger
 from firmware.pricing.calendar import TimeZone
 from tests.pure.test_ledger_powercut import script
@@ -42,7 +42,7 @@ class Charger:
 
 
 def said(app, look=None):
-    todo, reason = (look or doctor._end_of_day)(app)
+    todo, reason = (look or doctor_money._end_of_day)(app)
     return bool(todo), reason
 
 
@@ -86,13 +86,13 @@ class Reader:
 
 def test_rfid_row_is_about_the_reader():
     app = Charger()
-    assert said(app, doctor._rfid) == (False, "no reader configured")
+    assert said(app, doctor_lines._rfid) == (False, "no reader configured")
     app.cards_kinds = ("bank", "rfid")
-    assert said(app, doctor._rfid) == (True, "this board has no UART for it")
+    assert said(app, doctor_lines._rfid) == (True, "this board has no UART for it")
     app.rfid = Reader()
-    assert said(app, doctor._rfid) == (False, "reader 1.6 answers, list 7")
+    assert said(app, doctor_lines._rfid) == (False, "reader 1.6 answers, list 7")
     app.rfid.state = "off"
-    assert said(app, doctor._rfid) == (True, "it does not answer")
+    assert said(app, doctor_lines._rfid) == (True, "it does not answer")
 
 
 class Files:
@@ -115,14 +115,15 @@ def test_certificates_and_keys_that_are_not_there_are_named():
     try:
         app = Files(folder)
         wanted = ("make provision", "no charger.crt, ca.crt, charger.key")
-        assert doctor._broker(app) == doctor._certificate(app) == wanted
+        assert doctor_lines._broker(app) == doctor_lines._certificate(app) == wanted
         for name in ("charger.crt", "charger.key"):
             with open(folder + "/" + name, "w") as f:
                 f.write("")
-        assert doctor._broker(app) == doctor._certificate(app) == ("make provision", "no ca.crt")
+        wanted = ("make provision", "no ca.crt")
+        assert doctor_lines._broker(app) == doctor_lines._certificate(app) == wanted
         with open(folder + "/ca.crt", "w") as f:
             f.write("")
-        assert doctor._broker(app)[1] == app.reason
+        assert doctor_lines._broker(app)[1] == app.reason
     finally:
         for name in os.listdir(folder):
             os.remove(folder + "/" + name)

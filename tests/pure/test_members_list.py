@@ -48,10 +48,10 @@ def charger(files):
         board=Thing(files=files), machine=Thing(busy=False), ledger=Thing(books=Books()),
         cfg=Thing(charger="CP1", cards_member_minor=20000), said=[],
         clock=Thing(known=True, epoch_ms=lambda: 1767225600000),
-        prices=Prices(files, "UTC0", "EUR"),
+        prices=Prices(files, "UTC0", "EUR"), remote=Thing(restart_ms=0),
     )  # fmt: skip
     app.log = lambda level, text: app.said.append(text)
-    app.rfid = Thing(list_version=0, salt=b"", coming=None, restart_ms=0)
+    app.rfid = Thing(list_version=0, salt=b"", coming=None)
     return app
 
 

@@ -188,3 +188,56 @@ def test_an_idle_charger_takes_another_meter_at_once_and_a_wrong_register_after_
     assert idle_with("swapped") == (0, [])
     assert idle_with("silent") == (10, [])
     assert idle_with("implausible") == (10, ["register_changed"])
+
+
+class Restarted(Exception):
+    pass
+
+
+class Resting(Hall):
+    """A charger that is asked to restart after five seconds."""
+
+    def __init__(self):
+        Hall.__init__(self)
+        self.m.broken = "recovery_failed"  # what blocks it is not looked for
+        self.ledger = self.books = self.remote = self
+        self.waiting = False
+        self.restart_ms = self.now + 5000
+        self.asked = self.settled = ()
+        self.end_of_day_hour = -1
+
+    def idle(self):
+        pass
+
+    def real_ms(self, ms):
+        self.now += ms
+        return ms
+
+    def reset(self):
+        raise Restarted
+
+    def restarts(self, seconds):
+        async def whole():
+            ticks = asyncio.create_task(self.runner.tick())
+            until = self.now + seconds * 1000
+            while self.now < until and not ticks.done():
+                await self.time.sleep_ms(0)
+            if not ticks.done():
+                ticks.cancel()
+                return False
+            try:
+                await ticks
+            except Restarted:
+                return True
+
+        return asyncio.run(whole())
+
+
+def test_a_restart_that_is_due_waits_for_a_session_and_for_no_reader():
+    h = Resting()
+    assert not h.restarts(4) and h.restarts(3)
+    h = Resting()
+    h.m.broken = h.m.blocked = ""
+    h.m.contactor.leaking = True
+    h.tap()
+    assert h.m.busy and not h.restarts(10)
