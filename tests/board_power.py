@@ -11,10 +11,14 @@ from hostsim.setup import ROOT
 
 
 @contextlib.contextmanager
-def powered(storage: Path, jumper: bool = True, cut: int = 0, pty: bool = False) -> Iterator[str]:
-    """A board that has power; gives PORT. When it is left the power is off."""
+def powered(
+    storage: Path, jumper: bool = True, cut: int = 0, pty: bool = False, rom: bool = False
+) -> Iterator[str]:
+    """A board that has power; gives PORT. When it is left the power is off. `rom`: its MicroPython
+    has a ROMFS partition.
+    """
     command = [sys.executable, "-m", "hostsim.emulator.console", str(storage), f"--cut={cut}"]
-    command += ["--jumper"] * jumper + ["--pty"] * pty
+    command += ["--jumper"] * jumper + ["--pty"] * pty + ["--rom"] * rom
     board = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert board.stdout

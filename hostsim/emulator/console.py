@@ -1,13 +1,13 @@
 """The emulated board's USB console, so that the real mpremote works on it, with the simulator's
 meter, terminal and vehicle at its other pins:
 
-    python -m hostsim.emulator.console STORAGE [--port N | --pty] [--uf2 FILE] [--jumper] [--cut N]
+    python -m hostsim.emulator.console STORAGE [--port N | --pty] [--rom] [--jumper] [--cut N]
 
 then `mpremote connect socket://127.0.0.1:N`, or with `--pty` on the serial device it names.
 
 It prints `console` and the port or the device when it is there. SIGTERM is the power switch: the
 storage is written to its file and the process ends with 0. With `--cut` the N-th flash operation
-is torn (pico.py), and it ends with 3. SIGUSR1 sets the jumper, SIGUSR2 takes it away. The board's
+is torn (pico.py), and it ends with 3. `--rom`: its MicroPython has a ROMFS partition. SIGUSR1 sets the jumper, SIGUSR2 takes it away. The board's
 time does not run ahead of the wall's, because mpremote's time-outs are the wall's.
 """
 
@@ -26,6 +26,7 @@ import tty
 from pathlib import Path
 
 from board import plan
+from hostsim.emulator.image import ROM_BYTES, ensure_image
 from hostsim.emulator.loop import BoardLoop
 from hostsim.emulator.rig import Rig
 
@@ -137,19 +138,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("storage", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--pty", action="store_true")
-    parser.add_argument("--uf2", type=Path)
+    parser.add_argument("--rom", action="store_true")
     parser.add_argument("--jumper", action="store_true")
     parser.add_argument("--cut", type=int, default=0)
     given = parser.parse_args(arguments)
-    uf2 = given.uf2
-    if uf2 is None:
-        from hostsim.emulator.image import ensure_image
-
-        uf2 = ensure_image()
     storage = given.storage.read_bytes() if given.storage.exists() else None
     loop = BoardLoop(wall=True)
     with tempfile.TemporaryDirectory(prefix="forecourt-console-") as folder:
-        rig = Rig(loop, uf2, plan.load("pico"), storage, Path(folder))
+        rom_bytes = ROM_BYTES if given.rom else 0
+        image = ensure_image(given.rom)
+        rig = Rig(loop, image, plan.load("pico"), storage, Path(folder), rom_bytes=rom_bytes)
         rig.set_jumper(given.jumper)
         line = PtyLine(loop) if given.pty else TcpLine(loop, given.port)
         console = Console(rig, line, given.storage, given.cut)

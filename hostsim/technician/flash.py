@@ -190,13 +190,18 @@ def put_version(link: Link, made: Build, slot: str, other: str, identity: str) -
 
 
 def put_root(link: Link, made: Build) -> None:
-    """What stays from version to version, where it differs."""
+    """What stays from version to version, where it differs; all of it together, because /main.py
+    and what it enters belong together.
+    """
     root = boards.root_files(made.data, made.folder) | {"board.txt": made.data["name"].encode()}
-    for name, body in root.items():
-        digest = link.hash_of(name)
-        if digest != hashlib.sha256(body).hexdigest():
-            link.replace(name, body)
-            say(f"  /{name} written")
+    other = {
+        name: body
+        for name, body in root.items()
+        if link.hash_of(name) != hashlib.sha256(body).hexdigest()
+    }
+    if other:
+        link.put_together(other)
+        say(f"  written: {', '.join(f'/{name}' for name in other)}")
 
 
 def put_first_stage(link: Link, made: Build) -> None:

@@ -3,18 +3,22 @@
     python -m hostsim.technician.provision BOARD PORT ID [--CONFIG FILE] [--TARIFF FILE]
         [--CA FILE] [--CERT FILE] [--COMMAND_KEY FILE] [--WIFI FILE] [--new-key]
 
-Everything is checked before the first byte is written; each file is written aside, renamed, and
-read back by its hash. What is not given stays as it is on the charger. Without a key there it is
-made, and the certificate request left in build/provision/ID.csr; with --CERT and --CA the
-certificate is put in. The command key is 32 bytes in hexadecimal; without one it is made and left
-in build/provision/ID.command-key for the back office, readable by its owner only. No secret is
-printed. --new-key: both keys anew (the command key unless one is given).
+Everything is checked before the first byte is written; all files are written aside and read back
+by their hashes, then they take their places together. What is not given stays as it is on the
+charger. Without a key there it is made, and the certificate request left in
+build/provision/ID.csr; with --CERT and --CA the certificate is put in. The command key is 32 bytes
+in hexadecimal; a new one is left in build/provision/ID.command-key for the back office, readable
+by its owner only. No secret is printed. --new-key: both keys anew (the command key unless one is
+given).
+
+Interrupted anywhere, the charger has what it had or, once all was read back, what it was given,
+and the next run mends it. A command key that is on its way lies in ID.command-key.new until the
+charger has it: the next run asks the charger whether it has, so none is lost.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -43,7 +47,7 @@ def config_of(
     """The configuration to install: the file's, else the charger's own; name, salt and command
     key filled in. `new`: the charger's own command key is not kept. Raises TechnicianError.
     """
-    before = _object(there, "config.json on the charger") if there else {}
+    before = _charger_own(there, given is not None)
     config = _object(given, "the config file") if given is not None else dict(before)
     if not config:
         raise TechnicianError("there is no configuration yet", "Give CONFIG=file.")
@@ -61,6 +65,22 @@ def config_of(
     mqtt["command_key"] = command_key or asked or kept or secrets.token_hex(32)
     config["mqtt"] = mqtt
     return config
+
+
+def _charger_own(there: bytes | None, spare: bool) -> dict[str, Any]:
+    """`spare`: one that is damaged counts as none. Raises TechnicianError."""
+    try:
+        return _object(there, "config.json on the charger") if there else {}
+    except TechnicianError:
+        if spare:
+            return {}
+        raise
+
+
+def command_key_of(config: bytes | None) -> str:
+    """The one a charger with this configuration has, "" for none."""
+    found = _charger_own(config, True)
+    return str((found.get("mqtt") or {}).get("command_key", ""))
 
 
 def _object(text: bytes, what: str) -> dict[str, Any]:
@@ -105,6 +125,37 @@ def wifi_of(path: Path) -> bytes:
     return f"{lines[0]}\n{lines[1]}\n".encode()
 
 
+def _left(charger: str, name: str) -> Path:
+    return FOLDER / f"{charger}.{name}"
+
+
+def _write_own(path: Path, text: str) -> None:
+    """Whole or not at all, for its owner only."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def finish(charger: str, kept: str) -> None:
+    """`kept`: the command key the charger has. One that was on its way is the back office's from
+    now on when that is it; else nobody has it.
+    """
+    waiting = _left(charger, "command-key.new")
+    if not waiting.exists():
+        return
+    if waiting.read_text() != kept:
+        waiting.unlink()
+        return
+    path = _left(charger, "command-key")
+    waiting.replace(path)
+    say(f"  the command key for the back office: {path}")
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -127,6 +178,8 @@ def files_for(link: Link, given: argparse.Namespace) -> dict[str, bytes]:
     if command_key and not _KEY.fullmatch(command_key):
         raise TechnicianError(f"{given.COMMAND_KEY}: not 64 lower-case hexadecimal digits")
     before = link.read("config.json") if "config.json" in there else None
+    kept = command_key_of(before)
+    finish(given.id, kept)
     config = config_of(
         _read(given.CONFIG) if given.CONFIG else None,
         before,
@@ -134,7 +187,8 @@ def files_for(link: Link, given: argparse.Namespace) -> dict[str, bytes]:
         command_key,
         given.new_key,
     )
-    given.command_key = config["mqtt"]["command_key"]
+    new = config["mqtt"]["command_key"]
+    given.command_key = "" if new in (kept, command_key) else new
     text = json.dumps(config, indent=1, ensure_ascii=False).encode()
     tariff = _read(given.TARIFF) if given.TARIFF else None
     why = refusal(text, tariff)
@@ -195,26 +249,22 @@ def check_free(link: Link, what: str, name: str) -> None:
 
 
 def install(link: Link, files: dict[str, bytes]) -> None:
-    """Writes and reads back; the configuration last, because with it the charger is one."""
-    for name in sorted(files, key=lambda name: (name == "config.json", name)):
-        link.replace(name, files[name])
-        if link.hash_of(name) != hashlib.sha256(files[name]).hexdigest():
-            raise TechnicianError(f"{name} is not as it was written", "Run it again.")
+    """All beside what is there, all read back; then they take their places in one breath, the
+    configuration last, because with it the charger is one. Raises TechnicianError.
+    """
+    names = sorted(files, key=lambda name: (name == "config.json", name))
+    link.put_together({name: files[name] for name in names})
+    for name in names:
         say(f"  {name}: {len(files[name])} bytes, read back")
 
 
 def _leave_behind(given: argparse.Namespace, files: dict[str, bytes]) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    request = FOLDER / f"{given.id}.csr"
-    request.write_bytes(given.request)
+    """After the charger has it all."""
+    request = _left(given.id, "csr")
+    _write_own(request, given.request.decode())
     if "charger.key" in files:
         say(f"  a new key; have its request signed: {request}")
-    if not given.COMMAND_KEY and "config.json" in files:
-        path = FOLDER / f"{given.id}.command-key"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(given.command_key)
-        say(f"  the command key for the back office: {path}")
+    finish(given.id, given.command_key)
 
 
 def missing(link: Link) -> list[str]:
@@ -246,6 +296,8 @@ def main(words: list[str]) -> int:
                 raise TechnicianError("this board has no firmware yet", "make flash comes first.")
             say(f"{link.port}: charger {given.id} on a {link.text('board.txt')}")
             files = files_for(link, given)
+            if given.command_key:
+                _write_own(_left(given.id, "command-key.new"), given.command_key)
             install(link, files)
             _leave_behind(given, files)
             for name in missing(link):
