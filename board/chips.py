@@ -2,13 +2,13 @@
 not on a charger.
 
 Sources: RP2040 datasheet 1.4.3 (GPIO functions), RP2350 datasheet 1.2.3, ESP32 datasheet 2.2 (pin
-overview) and 2.4 (strapping pins), ESP32-S3 datasheet 2.2 and 2.6, MicroPython 1.25 ports/rp2 and
+overview) and 2.4 (strapping pins, table 3), ESP32-S3 datasheet 2.2 and 2.6, MicroPython 1.25 ports/rp2 and
 ports/esp32.
 
 A row: `pins` there are, `inputs` that cannot drive and have no pull, `keep` (pin -> what for),
-`strap` (pin -> the level it must have when the chip starts), `uarts` and `spis` free for us, `mux`
-True where a peripheral is bound to certain pins, `adc` pins, `watchdog_ms` longest time, `port` of
-MicroPython.
+`strap` (pin -> the level it must have when the chip starts), `mild` (of these, what the other
+level does where the chip starts all the same), `uarts` and `spis` free for us, `mux` True where a
+peripheral is bound to certain pins, `adc` pins, `watchdog_ms` longest time, `port` of MicroPython.
 """
 
 
@@ -31,6 +31,7 @@ _RP2: dict = {
     "inputs": (),
     "keep": {},
     "strap": {},
+    "mild": {},
     "uarts": (0, 1),
     "spis": (0, 1),
     "mux": True,
@@ -47,6 +48,7 @@ CHIPS: "dict[str, dict]" = {
         "inputs": _pins("34-39"),
         "keep": _kept("6-11", "the module's flash") | _kept("1 3", "the console, UART0"),
         "strap": {0: 1, 2: 0, 5: 1, 12: 0, 15: 1},
+        "mild": {5: "changes the timing of SDIO, not used", 15: "silences the ROM's messages"},
         "uarts": (1, 2),
         "spis": (1, 2),
         "mux": False,
@@ -62,6 +64,7 @@ CHIPS: "dict[str, dict]" = {
         | _kept("19 20", "USB")
         | _kept("43 44", "the console, UART0"),
         "strap": {0: 1, 3: 1, 45: 0, 46: 0},
+        "mild": {},
         "uarts": (1, 2),
         "spis": (1, 2),
         "mux": False,

@@ -6,7 +6,7 @@ DATA = {
     "name": "esp32s3_w5500",
     "uarts": {"meter": (1, 17, 18, 8), "terminal": (2, 15, 16, None)},
     "contactor": (4, 1),
-    "feedback": (5, 0),
+    "feedback": (5, 0, "nc"),
     "stop": (6, 0),
     "emergency": (7, 0),
     "jumper": (47, 0),

@@ -26,14 +26,16 @@ def duty(milliamps: int) -> int:
 
 
 class Lines:
-    """`data`: a board's DATA with `contactor`, `feedback`, `stop`, `emergency` (pin, active level)
+    """`data`: a board's DATA with `contactor`, `stop`, `emergency` (pin, active level), `feedback`
     and `pilot`.
     """
 
     def __init__(self, data):
         pin, self._on = data["contactor"]
         self._contactor = Pin(pin, Pin.OUT, value=not self._on)
-        self._feedback, self._closed = _input(data["feedback"])
+        pin, level, kind = data["feedback"]
+        self._feedback, _ = _input((pin, level))
+        self._closed = level if kind == "no" else 1 - level
         self._emergency, self._cut = _input(data["emergency"])
         self._button, self._held = _input(data["stop"])
         self._stop = False

@@ -6,9 +6,9 @@ DATA = {
     "name": "pico",
     # role: (UART, TX, RX, RS-485 direction pin or None)
     "uarts": {"meter": (0, 0, 1, 2), "terminal": (1, 4, 5, None)},
-    # (GPIO, level when active)
+    # (GPIO, level when active); the feedback's contact: level while it is closed, nc or no
     "contactor": (15, 1),
-    "feedback": (14, 0),
+    "feedback": (14, 0, "no"),
     "stop": (13, 0),
     "emergency": (12, 0),
     "jumper": (22, 0),

@@ -5,8 +5,10 @@ DATA of a board module:
 name        the module's own
 uarts       role (meter, terminal; rfid where there is one): (UART, TX, RX, RS-485 direction pin
             or None)
-contactor   (pin, level when active); so `feedback`, `stop`, `emergency` and `jumper`, which on an
-            esp32 may be the stop button's: then it counts only when the power comes (boot.py)
+contactor   (pin, level when active); so `stop`, `emergency` and `jumper`, which on an esp32 may be
+            the stop button's: then it counts only when the power comes (boot.py)
+feedback    (pin, level while its contact is closed, `nc` or `no`): `nc` is a mirror contact, closed
+            while the contactor is open; `no` is closed while the contactor is
 pilot       `pwm` and `adc` pin, `levels`: lowest reading of 65535 for 12, 9, 6 and 3 V
 lights      pins of the red, green and blue lamp, None for none
 screen      None, or (`ssd1306` or `hd44780`, I2C, SDA, SCL, address)
@@ -49,6 +51,8 @@ def load(name: str) -> dict:
         raise PlanError("there is no board %r; there are: %s" % (name, ", ".join(names())))
     data = __import__("board." + name, None, None, ("DATA",)).DATA
     found = faults(data)
+    if not found and data["name"] != name:
+        found = ["its DATA is that of %s" % data["name"]]
     if found:
         raise PlanError("\n".join(["board %s: %s" % (name, fault) for fault in found]))
     return data
@@ -75,6 +79,12 @@ def faults(data: dict) -> "list[str]":
             % (data["watchdog_ms"], model["chip"], chip["watchdog_ms"])
         )
     return out
+
+
+def feedback_level(data: dict, closed: bool) -> int:
+    """What the feedback's pin shows while the contactor is closed, or open."""
+    _, level, kind = data["feedback"]
+    return level if closed == (kind == "no") else 1 - level
 
 
 def shares_stop(data: dict) -> bool:

@@ -11,6 +11,7 @@ from machine import Pin
 
 CONTACTOR, CLOSED = 15, 1
 JUMPER, SET = 22, 0
+LAMP, RED = 1, 18
 START, LENGTH = 8192, 1171456
 
 Pin(CONTACTOR, Pin.OUT, value=1 - CLOSED)
@@ -21,5 +22,7 @@ try:
     vfs.umount("/")
     vfs.mount(f, "/")
 except OSError:  # no files yet, or none any more: nothing for who has no key to the housing
+    if LAMP:  # all that can be said from here: red
+        Pin(RED, Pin.OUT, value=1)
     while j.value() != SET:
         pass

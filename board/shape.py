@@ -2,8 +2,9 @@
 of its type, in its range, and none that nobody reads. Not on a charger.
 """
 
-_WIRED = ("contactor", "feedback", "stop", "emergency", "jumper")
-_NEEDED = ("name", "uarts", *_WIRED, "pilot", "lights", "screen", "network", "watchdog_ms")
+_WIRED = ("contactor", "stop", "emergency", "jumper")
+_KINDS = ("nc", "no")
+_NEEDED = ("name", "uarts", *_WIRED, "feedback", "pilot", "lights", "screen", "network", "watchdog_ms")
 _MAY = ("supply", "files", "ledger", "partitions")
 _ROLES = ("meter", "terminal", "rfid")
 _LOWEST = 65535
@@ -31,6 +32,7 @@ def _entries(data: dict, out: "list[str]") -> None:
     _uarts(data["uarts"], out)
     for name in _WIRED:
         _row(data[name], name, ("pin", "level"), out)
+    _feedback(data["feedback"], out)
     _pilot(data["pilot"], out)
     _lights(data["lights"], out)
     if data["screen"] is not None:
@@ -43,6 +45,13 @@ def _entries(data: dict, out: "list[str]") -> None:
     if "supply" in data:
         _row(data["supply"], "supply", ("pin", "number"), out)
     _regions(data, out)
+
+
+def _feedback(wire, out: "list[str]") -> None:
+    before = len(out)
+    _row(wire, "feedback", ("pin", "level", "text"), out)
+    if len(out) == before and wire[2] not in _KINDS:
+        out.append("feedback: a contact is nc or no, not %r" % (wire[2],))
 
 
 def _value(value, name: str, kind: str, out: "list[str]") -> None:

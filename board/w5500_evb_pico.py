@@ -6,7 +6,7 @@ DATA = {
     "name": "w5500_evb_pico",
     "uarts": {"meter": (0, 0, 1, 2), "terminal": (1, 4, 5, None)},
     "contactor": (15, 1),
-    "feedback": (14, 0),
+    "feedback": (14, 0, "nc"),
     "stop": (13, 0),
     "emergency": (12, 0),
     "jumper": (22, 0),

@@ -7,7 +7,7 @@ DATA = {
     "name": "wt32_eth01",
     "uarts": {"meter": (1, 17, 5, None), "terminal": (2, 2, 35, None)},
     "contactor": (4, 1),
-    "feedback": (32, 0),
+    "feedback": (32, 0, "nc"),
     "stop": (33, 0),
     "emergency": (39, 0),
     "jumper": (33, 0),

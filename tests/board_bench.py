@@ -39,7 +39,8 @@ class Bench:
 
     def switch_on(self, jumper: bool = False, cut: int = 0) -> Pico:
         board = Pico(ensure_image(), self.stored, cut)
-        for name in ("feedback", "stop", "emergency", "jumper"):
+        board.drive(DATA["feedback"][0], bool(plan.feedback_level(DATA, False)))
+        for name in ("stop", "emergency", "jumper"):
             pin, active = DATA[name]
             there = name == "jumper" and jumper
             board.drive(pin, bool(active) if there else not active)

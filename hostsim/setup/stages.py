@@ -27,6 +27,7 @@ def stages(data: dict[str, Any]) -> dict[str, bytes]:
     numbers["CONTACTOR"], numbers["CLOSED"] = data["contactor"]
     numbers["JUMPER"], numbers["SET"] = data["jumper"]
     numbers |= {"SCREEN": data["screen"], "RED": data["lights"][0]}
+    numbers["LAMP"] = int(data["lights"][0] is not None)
     texts = {"main.py": filled(ROOT / "board" / "root_main.py", numbers)}
     if "files" in data:
         first, count = data["files"]

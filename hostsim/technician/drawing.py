@@ -26,13 +26,27 @@ _SIGNALS = {
     "ADC": "divider at the pilot driver's output",
 }
 
-_FEEDBACK = [
-    "Feedback is a normally open auxiliary contact, closed while the contactor is. Only of a",
-    "normally closed one (mirror contact, IEC 60947-4-1 Annex F) is it promised that it shows a",
-    "welded pole, and that one would read the wrong way round here. So the meter is the second",
-    "guard: power that flows while the contactor is told to be open, and its contact says so, is",
-    "a fault, and nothing is sold.",
+_FEEDBACK = {
+    "nc": [
+        "Feedback is a mirror contact (IEC 60947-4-1 Annex F): normally closed, and never closed",
+        "while a main pole is, so a welded pole shows; a broken wire shows as closed power, too.",
+    ],
+    "no": [
+        "Feedback is a normally open auxiliary contact, closed while the contactor is; of such a",
+        "one it is not promised that it shows a welded pole (of a mirror contact it is:",
+        "IEC 60947-4-1 Annex F, `nc`).",
+    ],
+}
+_GUARDS = [
+    "Another kind of contact than this contradicts the order to be open as soon as the charger",
+    "starts: a fault, and nothing is sold; `feedback` in the board's file says which kind it is.",
+    "The meter is the second guard: power that flows while the contactor is told to be open, and",
+    "its contact says so, is a fault too.",
 ]
+_CONTACTS = {
+    "nc": "a mirror contact (normally closed)",
+    "no": "an auxiliary contact, normally open",
+}
 
 
 @dataclass
@@ -50,8 +64,10 @@ def devices(data: dict[str, Any]) -> list[Device]:
     out = [_serial(role, wires) for role, wires in data["uarts"].items()]
     evse = Device("EVSE", "contactor, emergency stop")
     evse.rows.append((data["contactor"][0], "contactor", _active(data["contactor"], "closes")))
-    for name in ("feedback", "emergency"):
-        evse.rows.append((data[name][0], name, _input(data[name], chip)))
+    closed = {"nc": "while the contactor is open", "no": "while the contactor is closed"}
+    wire, kind = data["feedback"][:2], data["feedback"][2]
+    evse.rows.append((wire[0], "feedback", f"{_input(wire, chip)}, {closed[kind]}"))
+    evse.rows.append((data["emergency"][0], "emergency", _input(data["emergency"], chip)))
     pilot = Device("control pilot", "IEC 61851-1 pilot driver, +/-12 V")
     pilot.rows.append((data["pilot"]["pwm"], "PWM", "1 kHz, duty cycle of the current"))
     pilot.rows.append((data["pilot"]["adc"], "ADC", _divider(chip)))
@@ -137,7 +153,7 @@ def parts(data: dict[str, Any]) -> list[tuple[int, str, str]]:
     out += [(1, device.part, device.name) for device in devices(data) if device.name != "EVSE"]
     out += [
         (1, "relay driver with optocoupler, 3.3 V input", "the contactor's coil"),
-        (1, "contactor, 4 poles, with an auxiliary contact, normally open", "power; feedback"),
+        (1, f"contactor, 4 poles, with {_CONTACTS[data['feedback'][2]]}", "power; feedback"),
         (1, "5 V supply, 2 A, galvanically isolated", "everything above"),
     ]
     return out
@@ -262,12 +278,15 @@ def _limits(data: dict[str, Any], model: dict[str, Any], chip: dict[str, Any]) -
     out.append(
         "The emergency stop's first contact opens the coil's circuit; the second one tells."
     )
-    out += _FEEDBACK
+    out += _FEEDBACK[data["feedback"][2]] + _GUARDS
     strapped = sorted(plan.straps(data))
     if strapped:
         words = ", ".join(f"{n} {'high' if high else 'low'} ({use})" for n, use, high in strapped)
         out.append(f"Strapping pins, by which the chip starts when the power comes: {words}.")
         out.append("What is wired there must not pull the other way, or the chip may not start.")
+        mild = CHIPS[model["chip"]]["mild"]
+        words = "; ".join(f"{n}: it {mild[n]}" for n, _, _ in strapped if n in mild)
+        out += [f"The wrong level does less at {words}."] if words else []
     kept: dict[str, list[int]] = {}
     for pin, why in model["keep"].items():
         kept.setdefault(why, []).append(pin)

@@ -393,6 +393,21 @@ def test_contactor_that_does_not_close_bills_nothing_and_gives_the_hold_back():
     assert b.did(do.CANCEL) == [(do.CANCEL, 231)] and not b.did(do.CAPTURE)
 
 
+def test_feedback_that_contradicts_the_open_contactor_at_start_sells_nothing_until_it_agrees():
+    """Welded, a wire off, or a contact of the other kind than the board's data says."""
+    b = Bench()
+    assert b.m.state == "free"
+    for _ in range(50):
+        b.now += 20
+        b.do(b.m.on_feedback(b.now, True))
+    assert b.record("alarm")["code"] == "contactor_welded"
+    assert b.m.state == "out_of_service"
+    assert not b.m.wants("card")
+    assert not [d for d in b.all if d[0] == do.CONTACTOR and d[1]]
+    b.do(b.m.on_feedback(b.now, False))
+    assert b.m.state == "free"
+
+
 def test_welded_contactor_bills_up_to_the_stop_and_takes_the_charger_out_of_service():
     b = Bench()
     b.charge()
