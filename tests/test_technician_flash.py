@@ -5,6 +5,7 @@ leaves a charger that starts and a run that can be repeated.
 import hashlib
 import json
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,23 @@ def test_ledger_is_read_out_as_it_lies_in_flash(tmp_path: Path) -> None:
     lines = ledger.summary(found)
     assert lines[0].startswith(f"{len(wanted)} records, epoch ")
     assert "OPEN" in lines[2]
+
+
+def test_ledger_of_a_later_format_stops_flashing_in_words_and_is_still_read_out(
+    tmp_path: Path, new: boards.Build
+) -> None:
+    folder = tmp_path / "board"
+    folder.mkdir()
+    image = bytearray((Path(__file__).parent / "fixtures" / "ledger" / "format1.bin").read_bytes())
+    image[20] = 2
+    image[40:44] = zlib.crc32(image[16:40]).to_bytes(4, "little")
+    (folder / "flash.bin").write_bytes(image.ljust(64 * 4096, b"\xff"))
+    with FolderLink(folder) as link:
+        with pytest.raises(TechnicianError, match="has format 2; this program knows format 1") as e:
+            flash.flash(link, new)
+        assert "later version" in e.value.advice[0]
+        assert not list(link.files.iterdir())
+        assert ledger.read_out(link, plan.load("pico")).startswith(bytes(image))
 
 
 def test_missing_records_are_found() -> None:

@@ -95,7 +95,8 @@ except OSError:
     if "foreign" in there and not erase:
         raise TechnicianError(
             f"sectors {first} and {first + 1} are neither blank nor a charger's files",
-            "A charger whose files are damaged: make ledger first. Then ARGS=--erase.",
+            "A charger whose files are damaged: make ledger BOARD=... first; then make flash with",
+            "ARGS=--erase, and make provision anew: configuration and keys are gone.",
         )
     if "kept" in there:
         say("  files of an earlier run are there and are kept")

@@ -87,9 +87,16 @@ def newest_sectors(link: Link, count: int) -> list[int]:
 
 
 def read_out(link: Link, data: dict[str, Any], limit: int = 0) -> bytes:
-    """The region's image; with `limit` only the newest so many sectors, the others blank."""
+    """The region's image; with `limit` only the newest so many sectors, the others blank. A ledger
+    of a later format is read whole, or raises TechnicianError where there is a limit.
+    """
     count = open_region(link, data)
-    wanted = newest_sectors(link, count)
+    try:
+        wanted = newest_sectors(link, count)
+    except ImageError as error:
+        if limit:
+            raise _later(error) from error
+        wanted = list(range(count))
     if limit:
         wanted = wanted[:limit]
     image = bytearray(b"\xff" * (SECTOR * count))
@@ -113,8 +120,21 @@ def open_session(records: list[dict[str, Any]]) -> int:
 
 
 def session_on(link: Link, data: dict[str, Any]) -> int:
-    """The charger's open session by its ledger's newest sectors; 0 for none."""
-    return open_session(records_of(read_out(link, data, _SESSION_SECTORS)))
+    """The charger's open session by its ledger's newest sectors; 0 for none. Raises
+    TechnicianError for a ledger of a later format.
+    """
+    image = read_out(link, data, _SESSION_SECTORS)
+    try:
+        return open_session(records_of(image))
+    except ImageError as error:
+        raise _later(error) from error
+
+
+def _later(error: ImageError) -> TechnicianError:
+    return TechnicianError(
+        f"whether a session is open cannot be read: {error}",
+        "A later version wrote this ledger: use that version's checkout.",
+    )
 
 
 def gaps(records: list[dict[str, Any]]) -> list[tuple[int, int]]:
