@@ -1,6 +1,7 @@
 """Runs on MicroPython for hostsim/setup/room.py: room_mpy.py SIZES.json SECTORS PROGSIZE. Two
 versions with files of these sizes and what is a charger's own, on LittleFS in memory; then a
-tariff and a configuration are changed and the older version is replaced. Prints the sectors that
+tariff and a configuration are changed, all is provisioned anew, what starts every version is
+renewed, and the older version is replaced. Prints the sectors that
 were left at the fullest.
 """
 
@@ -18,6 +19,10 @@ OWN = {
     "tariff.bad": 10, "main.py": 900, "boot.py": 400, "start.mpy": 1500, "last.mpy": 1500,
     "board.txt": 16, "slot": 1, "trial": 3, "starts": 1, "back": 40, "slot.new": 1,
 }  # fmt: skip
+TOGETHER = (
+    ("ca.crt", "charger.crt", "charger.key", "tariff.json", "wifi.txt", "config.json"),
+    ("start.mpy", "last.mpy", "boot.py", "main.py", "board.txt"),
+)
 
 
 class Ram:
@@ -89,6 +94,12 @@ def main(sizes, sectors, progsize):
         fs.rename(kind + ".json", kind + ".old")
         fs.rename(kind + ".new", kind + ".json")
         fs.remove(kind + ".in")
+    for names in TOGETHER:  # written beside, then renamed (hostsim/technician/link.py)
+        for name in names:
+            put(fs, "/" + name + ".new", OWN[name])
+        least = min(least, free(fs))
+        for name in names:
+            fs.rename("/" + name + ".new", "/" + name)
     for path, size in tree.items():
         fs.remove("/a" + path)
         put(fs, "/a" + path, size)
