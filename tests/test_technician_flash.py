@@ -248,7 +248,7 @@ def test_ledger_of_a_later_format_stops_flashing_in_words_and_is_still_read_out(
     image[40:44] = zlib.crc32(image[16:40]).to_bytes(4, "little")
     (folder / "flash.bin").write_bytes(image.ljust(64 * 4096, b"\xff"))
     with FolderLink(folder) as link:
-        with pytest.raises(TechnicianError, match="has format 2; this program knows format 1") as e:
+        with pytest.raises(TechnicianError, match="format 2; this program knows format 1") as e:
             flash.flash(link, new)
         assert "later version" in e.value.advice[0]
         assert not list(link.files.iterdir())
