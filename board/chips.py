@@ -2,8 +2,8 @@
 not on a charger.
 
 Sources: RP2040 datasheet 1.4.3 (GPIO functions), RP2350 datasheet 1.2.3, ESP32 datasheet 2.2 (pin
-overview) and 2.4 (strapping pins, table 3), ESP32-S3 datasheet 2.2 and 2.6, MicroPython 1.25 ports/rp2 and
-ports/esp32.
+overview) and 2.4 (strapping pins, table 3), ESP32-S3 datasheet 2.2 and 2.6, MicroPython 1.25
+ports/rp2 and ports/esp32.
 
 A row: `pins` there are, `inputs` that cannot drive and have no pull, `keep` (pin -> what for),
 `strap` (pin -> the level it must have when the chip starts), `mild` (of these, what the other

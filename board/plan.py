@@ -7,8 +7,8 @@ uarts       role (meter, terminal; rfid where there is one): (UART, TX, RX, RS-4
             or None)
 contactor   (pin, level when active); so `stop`, `emergency` and `jumper`, which on an esp32 may be
             the stop button's: then it counts only when the power comes (boot.py)
-feedback    (pin, level while its contact is closed, `nc` or `no`): `nc` is a mirror contact, closed
-            while the contactor is open; `no` is closed while the contactor is
+feedback    (pin, level while its contact is closed, `nc` or `no`): `nc` is a mirror contact,
+            closed while the contactor is open; `no` is closed while the contactor is
 pilot       `pwm` and `adc` pin, `levels`: lowest reading of 65535 for 12, 9, 6 and 3 V
 lights      pins of the red, green and blue lamp, None for none
 screen      None, or (`ssd1306` or `hd44780`, I2C, SDA, SCL, address)

@@ -4,7 +4,8 @@ of its type, in its range, and none that nobody reads. Not on a charger.
 
 _WIRED = ("contactor", "stop", "emergency", "jumper")
 _KINDS = ("nc", "no")
-_NEEDED = ("name", "uarts", *_WIRED, "feedback", "pilot", "lights", "screen", "network", "watchdog_ms")
+_SHOWN = ("lights", "screen", "network")
+_NEEDED = ("name", "uarts", *_WIRED, "feedback", "pilot", *_SHOWN, "watchdog_ms")
 _MAY = ("supply", "files", "ledger", "partitions")
 _ROLES = ("meter", "terminal", "rfid")
 _LOWEST = 65535

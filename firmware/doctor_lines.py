@@ -27,7 +27,7 @@ def _contactor(app):
         return "power off at once: it is bridged, or its contact lies", "power flows though open"
     if closed != m.contactor.commanded:
         if closed:
-            return ("power off; contacts welded, or the feedback contact is not of the kind the board has",
+            return ("power off; contacts welded, or the feedback is not of the board's kind",
                     "told to open, but its feedback says closed")  # fmt: skip
         return "check the coil's supply and the feedback contact", "told to close, but it is open"
     return "", "feedback says %s, as told; not switched by the doctor" % (

@@ -65,7 +65,9 @@ def test_jumper_may_be_the_stop_button_of_an_esp32_but_nothing_else() -> None:
 
 def test_pin_the_chip_lacks_is_refused() -> None:
     assert _changed(stop=(30, 0)) == ["pin 30 (stop): rp2040 has no such pin"]
-    assert _changed("wt32_eth01", feedback=(24, 0, "nc")) == ["pin 24 (feedback): esp32 has no such pin"]
+    assert _changed("wt32_eth01", feedback=(24, 0, "nc")) == [
+        "pin 24 (feedback): esp32 has no such pin"
+    ]
 
 
 def test_pin_the_chip_or_the_board_keeps_is_refused() -> None:
@@ -73,7 +75,9 @@ def test_pin_the_chip_or_the_board_keeps_is_refused() -> None:
         "pin 6 (feedback) is for the module's flash"
     ]
     assert _changed("esp32s3_w5500", stop=(19, 0)) == ["pin 19 (stop) is for USB"]
-    assert _changed("wt32_eth01", feedback=(19, 0, "nc")) == ["pin 19 (feedback) is for the LAN8720"]
+    assert _changed("wt32_eth01", feedback=(19, 0, "nc")) == [
+        "pin 19 (feedback) is for the LAN8720"
+    ]
     assert _changed("w5500_evb_pico", lights=(17, None, None)) == [
         "pin 17 (red lamp) is for the W5500"
     ]

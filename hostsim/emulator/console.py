@@ -7,8 +7,9 @@ then `mpremote connect socket://127.0.0.1:N`, or with `--pty` on the serial devi
 
 It prints `console` and the port or the device when it is there. SIGTERM is the power switch: the
 storage is written to its file and the process ends with 0. With `--cut` the N-th flash operation
-is torn (pico.py), and it ends with 3. `--rom`: its MicroPython has a ROMFS partition. SIGUSR1 sets the jumper, SIGUSR2 takes it away. The board's
-time does not run ahead of the wall's, because mpremote's time-outs are the wall's.
+is torn (pico.py), and it ends with 3. `--rom`: its MicroPython has a ROMFS partition. SIGUSR1 sets
+the jumper, SIGUSR2 takes it away. The board's time does not run ahead of the wall's, because
+mpremote's time-outs are the wall's.
 """
 
 from __future__ import annotations
