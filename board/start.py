@@ -6,6 +6,9 @@ that came up once and then fails three starts in a row, or the jumper, leads to 
 the ledger is kept as it is. A cut anywhere leads to the same decisions at the next start: every
 file is one small write or one rename. Limits: a power cut is no failed start, but a new version
 has three starts whatever ended them.
+
+`begin` and `again` keep their names, their parameters and what these mean: /main.py and the
+firmware that call them may be of another release.
 """
 
 TRIES = 3

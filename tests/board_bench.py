@@ -31,14 +31,18 @@ def with_slots(more: dict[str, str] | None = None, **mains: str) -> bytes:
 
 
 class Bench:
-    """One board after the other over the same storage: every `switch_on` is a power-on."""
+    """One board after the other over the same storage: every `switch_on` is a power-on.
+    `rom_bytes`: of a ROMFS partition, with which the storage begins.
+    """
 
-    def __init__(self, stored: bytes) -> None:
+    def __init__(self, stored: bytes, rom_bytes: int = 0) -> None:
         self.stored = stored
+        self.rom_bytes = rom_bytes
         self.board: Pico | None = None
 
     def switch_on(self, jumper: bool = False, cut: int = 0) -> Pico:
-        board = Pico(ensure_image(), self.stored, cut)
+        image = ensure_image(bool(self.rom_bytes))
+        board = Pico(image, self.stored, cut, self.rom_bytes)
         board.drive(DATA["feedback"][0], bool(plan.feedback_level(DATA, False)))
         for name in ("stop", "emergency", "jumper"):
             pin, active = DATA[name]
@@ -68,7 +72,7 @@ class Bench:
         """The small files of the root by name, and the names of all; read by the REPL of a copy
         of the board with the jumper set.
         """
-        other = Bench(self.board.storage() if self.board else self.stored)
+        other = Bench(self.board.storage() if self.board else self.stored, self.rom_bytes)
         board = other.switch_on(jumper=True)
         assert board.boot()
         board.run(lambda: False, 1)  # main.py closes the keyboard, looks at the jumper, opens it

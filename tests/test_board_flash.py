@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.board, pytest.mark.timeout(600)]
 _PROGRAM = """
 import time
 VERSION = {version!r}
+print("version", VERSION)
 while True:
     time.sleep(1)
 """

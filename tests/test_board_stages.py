@@ -2,10 +2,11 @@
 what is done to it: who gets in at which start, and what is said when no version runs.
 """
 
+import inspect
 import json
 from typing import Any
 
-from board import plan
+from board import last, plan, start
 from hostsim.setup.stages import stages
 from tests import mpy
 
@@ -94,17 +95,17 @@ def test_stop_held_while_a_charger_restarts_is_no_jumper_on_a_board_where_they_a
         (SOFT,), (WATCHDOG, STOP), (SOFT, STOP),  # it was taken off
     ]  # fmt: skip
     seen = _run("wt32_eth01", f"GIVEN = {given!r}\n" + _STARTS)
-    let_in = [start[0][1] for start in seen]
+    let_in = [begun[0][1] for begun in seen]
     assert let_in == [False] * 3 + [True] * 3 + [False] * 3
-    for start, may in zip(seen, let_in, strict=True):
-        name, jumper, _, keyboard = start[1]
-        assert (name, jumper, keyboard) == ("begin", may, may), start
+    for begun, may in zip(seen, let_in, strict=True):
+        name, jumper, _, keyboard = begun[1]
+        assert (name, jumper, keyboard) == ("begin", may, may), begun
 
 
 def test_jumper_of_its_own_counts_at_every_start() -> None:
     given = [(POWER,), (POWER, 22), (WATCHDOG, 22), (SOFT,)]
     seen = _run("pico", f"GIVEN = {given!r}\n" + _STARTS)
-    assert [start[0] for start in seen] == [
+    assert [begun[0] for begun in seen] == [
         ["begin", False, True, False],
         ["begin", True, True, True],
         ["begin", True, False, True],
@@ -118,7 +119,7 @@ sys.path[:] = ['.frozen']
 print(json.dumps([power(1), power(3, 33), power(1, 33)]))
 """
     seen = _run("wt32_eth01", tail)
-    assert [start[-1] for start in seen] == ["restarts", "restarts", "ImportError"]
+    assert [begun[-1] for begun in seen] == ["restarts", "restarts", "ImportError"]
 
 
 def test_what_keeps_every_version_from_starting_is_said_before_the_board_tries_again() -> None:
@@ -171,6 +172,14 @@ def test_last_words_are_on_either_screen_with_the_red_lamp() -> None:
     assert [8, 1] in sent
     pages = [row[1] for row in sent if len(str(row[1])) == 256]
     assert [bool(page.strip("0")) for page in pages] == [True] * 4 + [False] * 4
+
+
+def test_what_the_roots_files_call_of_each_other_stays_as_releases_before_have_it() -> None:
+    """A power cut among the renames leaves files of two releases (docs/boards)."""
+    asked = [str(inspect.signature(call)) for call in (start.begin, start.again, last.say)]
+    assert asked == [
+        "(jumper: bool, power_on: bool) -> str", "() -> None", "(screen, red, why: str) -> None",
+    ]  # fmt: skip
 
 
 _FIRST = """

@@ -110,7 +110,7 @@ def test_board_starts_in_c_as_in_rp2040py_to_the_nanosecond() -> None:
             else:
                 clock.tick(core.execute_instruction() * 8)
                 instructions += 1
-        alone._pump()
+        alone._type()
         assert mixed._simulator.clock.nanos == clock.nanos, millisecond
         assert state(mixed) == state(alone), millisecond
     digests = [hashlib.sha256(bytes(board.mcu.sram)).digest() for board in boards]

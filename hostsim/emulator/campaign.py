@@ -133,14 +133,17 @@ def play(
     tears: Tears | None = None,
     sessions: int = 1,
     printed: Callable[[bytes], None] | None = None,
+    rom_bytes: int = 0,
 ) -> dict[str, Any]:
     """Sells, with the power failing where `tears` says; what became of it, `stuck` when it did not
-    come to its end. `printed` gets what the board said at its console.
+    come to its end. `printed` gets what the board said at its console. `rom_bytes`: the storage
+    begins with a ROMFS partition of that size, for the image that has one.
     """
     began = time.process_time()
     with tempfile.TemporaryDirectory(prefix="forecourt-campaign-") as name:
         loop = BoardLoop()
-        rig = Rig(loop, ensure_image(), plan.load("pico"), storage, Path(name), wanted_wh=50)
+        image, data = ensure_image(bool(rom_bytes)), plan.load("pico")
+        rig = Rig(loop, image, data, storage, Path(name), wanted_wh=50, rom_bytes=rom_bytes)
         sale = Sale(rig, tears, sessions)
         try:
             result = loop.run_until_complete(sale.run())

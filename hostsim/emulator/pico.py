@@ -148,15 +148,21 @@ class Pico:
         watchdog.on_watchdog_trigger = counted
 
     def _tick(self) -> None:
-        self._pump()
+        self._type()
+        self._feed()
         self._alarm.schedule(_TICK_NS)
 
-    def _pump(self) -> None:
+    def _type(self) -> None:
         if self._asked and self.to_console:
             self._asked = False
             data = bytes(self.to_console[:64])
             del self.to_console[:64]
             self.mcu.usb_ctrl.endpoint_read_done(self.device.cdc._out_endpoint, data)
+
+    def _feed(self) -> None:
+        """At a tick only, never where a batch happens to end: how fast the emulation is must not
+        decide when a byte arrives.
+        """
         for number, waiting in enumerate(self.to_uart):
             fifo = self.mcu.uart[number].rx_fifo
             while waiting and not fifo.full:
@@ -177,7 +183,7 @@ class Pico:
             self._fast.batch(max(end_ns, self.nanos + _LEAST_NS) if end_ns else float("inf"))
         else:
             self._simulator._execute_batch()
-        self._pump()
+        self._type()
 
     def stop_batch(self) -> None:
         """Ends the batch that is running."""
