@@ -29,7 +29,7 @@ class Lines:
     def pilot(self) -> str: ...
 
     def feedback(self) -> bool:
-        """Auxiliary contact of the contactor: True when it is closed."""
+        """True while the contactor is closed, by its feedback contact, of whatever kind."""
 
     def stop_pressed(self) -> bool: ...
 
