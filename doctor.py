@@ -1,8 +1,8 @@
 """For a technician: `make doctor PORT=...` (or `mpremote exec "import doctor"`) examines a board
 that has the jumper set: its rooms are made as at a start, but nothing is sold and nothing written
 to the ledger; the meter is read, the terminal registers and asks its host, the link connects (an
-order of the back office is refused), for at most half a minute; then firmware/doctor.py says what
-it found. The last line is the findings as JSON.
+order of the back office is refused), for at most half a minute; then firmware/doctor/examine.py
+says what it found. The last line is the findings as JSON.
 """
 
 import asyncio
@@ -95,7 +95,7 @@ def _ready(app) -> bool:
 
 
 async def _look(app) -> list:
-    from firmware.doctor import ask_host, examine
+    from firmware.doctor.examine import ask_host, examine
 
     tasks = [app.terminal.run, app.sync.run] + [make for _, make in app.board.tasks()]
     if app.rfid:

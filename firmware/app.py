@@ -16,9 +16,9 @@ from firmware.ledger.codec import cut
 from firmware.ledger.ledger import Ledger  # noqa: F401
 from firmware.meter.bus import ModbusBus  # noqa: F401
 from firmware.meter.meter import Meter  # noqa: F401
+from firmware.orders.remote import Remote  # noqa: F401
 from firmware.paper import leave
 from firmware.prices import Prices  # noqa: F401
-from firmware.remote import Remote  # noqa: F401
 from firmware.screen.screen import Screen  # noqa: F401
 from firmware.serialio import Serial  # noqa: F401
 from firmware.session.machine import Machine  # noqa: F401

@@ -17,9 +17,9 @@ from firmware.errors import ConfigError, ForecourtError
 from firmware.ledger.ledger import Ledger
 from firmware.meter.bus import ModbusBus
 from firmware.meter.meter import Meter
+from firmware.orders.remote import Remote
 from firmware.paper import leave
 from firmware.prices import Prices
-from firmware.remote import Remote
 from firmware.screen.screen import Screen
 from firmware.serialio import Serial
 from firmware.session.machine import Machine
@@ -216,10 +216,10 @@ def _terminal(board, cfg, once: dict) -> ZvtTerminal:
 
 def _member_tariffs(app) -> None:
     """Members' own tariffs are made ready while there is memory for it."""
-    from firmware.member_tariff import prepare
+    from firmware.cards.member_tariff import prepare
 
     wrong = prepare(app.board.files, app.cfg.currency)
-    leave("firmware.member_tariff")
+    leave("firmware.cards.member_tariff")
     if wrong:
         app.log("error", wrong)
 
@@ -232,12 +232,12 @@ def _rfid(app) -> None:
     if uart is None:
         app.log("error", "cards.kinds: this board has no UART for an RFID reader")
         return
-    from firmware.members import head
-    from firmware.rfid import Rfid
+    from firmware.cards.members import head
+    from firmware.cards.rfid import Rfid
 
     app.rfid = Rfid(app, Serial(uart))
     app.rfid.list_version, _, app.rfid.salt = head(app.board.files)
-    leave("firmware.members")
+    leave("firmware.cards.members")
 
 
 def sync_settings(charger: str, once: dict, files: str, beats: dict) -> dict:

@@ -74,12 +74,12 @@ def one_before(prices, crc: int):
         pass
     if "member-%08x.json" % crc not in os.listdir(prices.directory):
         return None
-    from firmware.member_tariff import load
+    from firmware.cards.member_tariff import load
 
     try:
         return load(prices.directory, crc)
     finally:
-        leave("firmware.member_tariff")
+        leave("firmware.cards.member_tariff")
 
 
 def _after_a_cut(directory: str) -> None:

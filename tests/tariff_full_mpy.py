@@ -8,8 +8,8 @@ import vfs
 
 from firmware import tariffs
 from firmware.errors import LinkError
+from firmware.orders.remote import Remote
 from firmware.prices import Prices
-from firmware.remote import Remote
 from firmware.sync.sync import Sync
 
 SECTOR = 512

@@ -44,10 +44,10 @@ def not_taken(kinds, card) -> str:
     """
     if "bank" in kinds or not (card.pan or card.card or card.aid):
         return ""
-    from firmware.cards import refusal
+    from firmware.cards.kinds import refusal
 
     text = refusal(kinds, card)
-    leave("firmware.cards")
+    leave("firmware.cards.kinds")
     return text
 
 

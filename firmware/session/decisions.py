@@ -15,6 +15,6 @@ CANCEL = const(4)  # receipt; answered by on_outcome(outcome)
 PENDING = const(5)  # ask the terminal for its open holds; answered by on_pending(receipts)
 CONTACTOR = const(6)  # closed: bool
 OFFER = const(7)  # milliamps on the control pilot, 0 for none
-REFUND = const(8)  # work on the refunds that are open (firmware/refunds.py)
+REFUND = const(8)  # work on the refunds that are open (firmware/refunds/work.py)
 EXTEND = const(9)  # ask for more than is held (firmware/session/extension.py)
 DAY = const(10)  # close the terminal's day when it is due (firmware/day.py)

@@ -299,7 +299,7 @@ class Runner:
 
                 return await capture(p.terminal, self._m.session, job[1], job[3])
             if what == do.REFUND:
-                from firmware.refunds import work
+                from firmware.refunds.work import work
             elif what == do.DAY:
                 from firmware.day import work
             else:
@@ -312,7 +312,7 @@ class Runner:
                 raise TerminalError("no memory")
             p.log("warning", "no memory: %s" % e)
         finally:
-            leave("firmware.refunds", "firmware.refund_card", "firmware.ledger.refunds",
+            leave("firmware.refunds.work", "firmware.refunds.card", "firmware.ledger.refunds",
                   "firmware.day", "firmware.session.extension")  # fmt: skip
         if what == do.REFUND:
             p.remote.refund_at = self._uptime() + wait_ms

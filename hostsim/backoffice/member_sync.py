@@ -87,7 +87,7 @@ def compose(engine: Engine) -> Version | None:
 
 
 def _row(card: MemberCard, member: Member, crc: int) -> bytes:
-    """One row of firmware/members.py's file: what it says of a card, in 48 bytes."""
+    """One row of firmware/cards/members.py's file: what it says of a card, in 48 bytes."""
     expires = max(card.expires_at // 1000, 2) if card.expires_at else 0
     if card.revoked_at or not member.active:
         expires = _REVOKED

@@ -69,7 +69,7 @@ class Members(Target):
     """
 
     declared = (FieldError,)
-    about = ("firmware.member_list",)
+    about = ("firmware.cards.member_list",)
     words = (
         b'"version":4', b'"page":0', b'"page":1', b'"pages":3', b'"pages":1', b'"count":2',
         b'"rows":""', b'"tariff":"{}"', b'"mac":"sign"', b'"sha256":"sign"', b"null", b"\n", b"{",
@@ -77,7 +77,7 @@ class Members(Target):
     )  # fmt: skip
 
     def __init__(self):
-        from firmware import member_list
+        from firmware.cards import member_list
         from firmware.sync import commands, messages
 
         self._page = member_list.page

@@ -2,9 +2,9 @@
 
     python -m hostsim.technician.doctor [PORT] [--json]
 
-The examination is the firmware's own (doctor.py, firmware/doctor.py), on the board, with the slot
-that would start: the meter is read, the terminal registers, the link connects; nothing is switched
-or sold. Exit code 0: all good; 1: something is to be done; 2: it could not be asked.
+The examination is the firmware's own (doctor.py, firmware/doctor/examine.py), on the board, with
+the slot that would start: the meter is read, the terminal registers, the link connects; nothing is
+switched or sold. Exit code 0: all good; 1: something is to be done; 2: it could not be asked.
 """
 
 from __future__ import annotations

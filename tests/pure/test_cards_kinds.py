@@ -4,7 +4,7 @@ builds.
 
 from binascii import unhexlify
 
-from firmware.cards import refusal, scheme
+from firmware.cards.kinds import refusal, scheme
 from firmware.terminal.base import CardResult
 
 

@@ -2,7 +2,7 @@
 
 import binascii
 
-from firmware.certificate import validity
+from firmware.doctor.certificate import validity
 from firmware.errors import ConfigError
 
 # made with another library (cryptography): 2026-01-02 03:04:05 to 2027-12-31 23:59:58

@@ -6,7 +6,8 @@ import os
 import time
 
 from board.host_flash import FileFlash
-from firmware import doctor_lines, doctor_money
+from firmware.doctor import lines as doctor_lines
+from firmware.doctor import money as doctor_money
 from firmware.ledger.ledger import Ledger
 from firmware.pricing.calendar import TimeZone
 from tests.pure.test_ledger_powercut import script

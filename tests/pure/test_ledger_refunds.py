@@ -3,10 +3,10 @@ MicroPython.
 """
 
 from board.host_flash import FileFlash
-from firmware import refund_order
 from firmware.errors import CommandError
 from firmware.ledger import credit, refunds
 from firmware.ledger.ledger import Ledger
+from firmware.orders import refund as refund_order
 from tests.pure.test_ledger_powercut import script
 
 NOW = 1763800000000

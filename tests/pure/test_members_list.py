@@ -7,7 +7,7 @@ import hashlib
 import os
 import struct
 
-from firmware import member_list, members
+from firmware.cards import member_list, members
 from firmware.errors import FieldError, RecordError
 from firmware.sync.commands import hmac_sha256
 from firmware.terminal.base import CardResult
@@ -270,7 +270,7 @@ def test_a_file_that_is_not_whole_is_no_list():
 
 
 def test_a_tariff_made_ready_prices_as_the_one_that_was_read():
-    from firmware import member_tariff
+    from firmware.cards import member_tariff
     from firmware.pricing.tariff import Tariff
 
     full = (
@@ -305,7 +305,7 @@ def test_a_tariff_made_ready_prices_as_the_one_that_was_read():
 
 
 def test_a_tariff_that_cannot_be_used_is_said_and_the_others_are_made_ready():
-    from firmware import member_tariff
+    from firmware.cards import member_tariff
 
     with Folder() as files:
         for text in (TARIFF, TARIFF.replace("EUR", "CHF"), '{"id":"X"}'):

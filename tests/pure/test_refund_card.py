@@ -5,9 +5,9 @@ CPython and both MicroPython builds.
 import asyncio
 
 from board.host_flash import FileFlash
-from firmware import refund_card
 from firmware.errors import TerminalError
 from firmware.ledger.ledger import Ledger
+from firmware.refunds import card as refund_card
 from firmware.terminal.base import CardResult, Outcome
 from tests.pure.test_ledger_powercut import script
 

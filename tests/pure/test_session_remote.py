@@ -3,9 +3,9 @@ leaves. On CPython and both MicroPython builds.
 """
 
 from board.host_flash import FileFlash
-from firmware import orders
 from firmware.errors import CommandError, LedgerError
 from firmware.ledger.ledger import Ledger
+from firmware.orders import orders
 from firmware.session import decisions as do
 from firmware.session import recovery
 from firmware.session.machine import Machine
@@ -354,7 +354,7 @@ def test_a_cut_before_more_is_in_flash_leaves_the_hold_as_it_was():
 
 
 def test_a_session_with_more_stops_at_what_is_held_then():
-    from firmware.more_order import extend
+    from firmware.orders.more import extend
 
     b = remote_bench()
     charging(b)

@@ -74,7 +74,7 @@ def _missing(app) -> str:
 
 
 def _certificate(app):
-    from firmware.certificate import validity
+    from firmware.doctor.certificate import validity
 
     files = app.board.files
     if not app.board.has_network and "charger.crt" not in os.listdir(files or "/"):

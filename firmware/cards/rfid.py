@@ -32,7 +32,7 @@ class Rfid(Reader):
         app = self._app
         card = CardResult("rfid", "", card_hash(self.salt, uid))
         if app.machine.state in OPEN_TO_CARDS:
-            from firmware.members import look
+            from firmware.cards.members import look
 
             try:
                 look(app, card)
@@ -43,5 +43,5 @@ class Rfid(Reader):
                 card.session, card.text = None, "list_unreadable"
                 app.log("error", "members: %s" % e)
             finally:
-                leave("firmware.members")
+                leave("firmware.cards.members")
         app.runner.card_read(card)

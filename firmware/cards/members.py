@@ -98,10 +98,10 @@ def _refusal(app, expires: int) -> str:
 
 def _own_tariff(app, s: Session, crc: int) -> str:
     """Prices the session by the member's own tariff, exactly; or says why that cannot be."""
-    from firmware.member_tariff import load
+    from firmware.cards.member_tariff import load
 
     tariff = load(app.board.files, crc)
-    leave("firmware.member_tariff")
+    leave("firmware.cards.member_tariff")
     if tariff is None:
         return "tariff_missing"
     if tariff.time_dependent and not app.clock.known:

@@ -22,16 +22,16 @@ def examine(app, done) -> None:
     """`done(finding)` hears each in order, a dict of name, ok, reason, todo ("" when ok). Never
     raises for what it finds.
     """
-    from firmware.doctor_money import looks
+    from firmware.doctor.money import looks
 
     _look(app, looks, done)
     looks = ()  # memory holds one room at a time
-    leave("firmware.doctor_money", "firmware.day")
-    from firmware.doctor_lines import looks
+    leave("firmware.doctor.money", "firmware.day")
+    from firmware.doctor.lines import looks
 
     _look(app, looks, done)
     looks = ()
-    leave("firmware.doctor_lines", "firmware.certificate")
+    leave("firmware.doctor.lines", "firmware.doctor.certificate")
 
 
 def _look(app, looks: tuple, done) -> None:

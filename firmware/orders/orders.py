@@ -159,27 +159,27 @@ def _start(app, asked: dict) -> dict:
     """Or more for what was started."""
     try:
         if asked["name"] == "start":
-            from firmware.start_order import start as work
+            from firmware.orders.start import start as work
         else:
-            from firmware.more_order import extend as work
+            from firmware.orders.more import extend as work
         return work(app, asked["args"])
     finally:
-        leave("firmware.start_order", "firmware.more_order")
+        leave("firmware.orders.start", "firmware.orders.more")
 
 
 def _refund(app, asked: dict) -> dict:
-    from firmware import refund_order
+    from firmware.orders import refund as refund_order
 
     try:
         work = refund_order.check if asked["name"] == "refund" else refund_order.close
         return work(app, asked)
     finally:
-        leave("firmware.refund_order")
+        leave("firmware.orders.refund")
 
 
 def _doctor(app, identity: str) -> list:
     """The last findings; the others go before, a few at a time: no message may be long."""
-    from firmware.doctor import examine
+    from firmware.doctor.examine import examine
 
     few: "list" = []
 
@@ -193,7 +193,7 @@ def _doctor(app, identity: str) -> list:
     try:
         examine(app, done)
     finally:
-        leave("firmware.doctor")
+        leave("firmware.doctor.examine")
     return few
 
 

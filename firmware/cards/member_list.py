@@ -17,8 +17,8 @@ import struct
 
 from micropython import const
 
+from firmware.cards.members import HEAD, MAGIC, ROW
 from firmware.errors import CommandError
-from firmware.members import HEAD, MAGIC, ROW
 from firmware.paper import leave
 from firmware.sync import messages
 from firmware.sync.commands import check_mac
@@ -156,7 +156,7 @@ def _prepare(app) -> bool:
     """Own tariffs are made ready; where memory is too short for that the charger restarts, as soon
     as this page is answered, and does it first: then it says that it has the list.
     """
-    from firmware.member_tariff import prepare
+    from firmware.cards.member_tariff import prepare
 
     try:
         wrong = prepare(app.board.files, app.prices.currency)
@@ -169,4 +169,4 @@ def _prepare(app) -> bool:
         app.log("warning", "restarting to read members' tariffs: memory is short")
         return False
     finally:
-        leave("firmware.member_tariff")
+        leave("firmware.cards.member_tariff")

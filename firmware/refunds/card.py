@@ -14,7 +14,7 @@ import asyncio
 from micropython import const
 
 from firmware.errors import TerminalError
-from firmware.refunds import done, failed, offer, unsure, view
+from firmware.refunds.work import done, failed, offer, unsure, view
 from firmware.session.data import Session
 from firmware.terminal import results
 

@@ -91,12 +91,12 @@ async def _one(app, seq: int, f: dict) -> int:
     if f["way"] == "reversal":
         return await _reverse(app, f, sale)
     if f["way"] == "card":
-        from firmware.refund_card import refund
+        from firmware.refunds.card import refund
 
         try:
             return await refund(app, f, sale)
         finally:
-            leave("firmware.refund_card")
+            leave("firmware.refunds.card")
     if f["way"] in OUTSIDE:
         offer(app, f, f["way"])
     return _RETRY_MAX_MS

@@ -31,12 +31,12 @@ class Remote:
         self.restart_ms = 0  # uptime from which the charger restarts between sessions; 0: not
 
     def _order(self, kind: str, given) -> dict:
-        from firmware import orders
+        from firmware.orders import orders
 
         try:
             return getattr(orders, kind)(self._app, given)
         finally:
-            leave("firmware.orders")
+            leave("firmware.orders.orders")
 
     def on_stop(self, now_ms: int) -> list:
         """Stop was pressed: what the machine decides. Five times within some seconds while nobody
@@ -62,7 +62,7 @@ class Remote:
 
     async def _examine(self) -> None:
         try:
-            from firmware.doctor import show
+            from firmware.doctor.examine import show
 
             await show(self._app)
         except MemoryError as e:  # the charger goes on, without
@@ -71,7 +71,7 @@ class Remote:
         finally:
             self._doctor = None
             self.presses = 0
-            leave("firmware.doctor")
+            leave("firmware.doctor.examine")
 
     def on_tariff(self, raw) -> "dict | None":
         """Put aside until no session is open: a running session keeps its own, and reading one
@@ -99,12 +99,12 @@ class Remote:
         return self._order("command", command)
 
     def on_members(self, message: dict, key: bytes) -> "dict | None":
-        from firmware.member_list import page
+        from firmware.cards.member_list import page
 
         try:
             return page(self._app, message, key)
         finally:
-            leave("firmware.member_list", "firmware.members")
+            leave("firmware.cards.member_list", "firmware.cards.members")
 
     def command_counter(self) -> int:
         return self._app.ledger.books.last_counter

@@ -1,0 +1,1 @@
+"""What the back office may ask of a charger, and what becomes of it."""
