@@ -4,6 +4,10 @@ PY := .venv/bin/python
 ARGS ?=
 BOARD ?=
 PORT ?=
+# Compiled Python lies under build/ and is kept, whatever the surroundings say of it: every test
+# that starts a program of ours would compile all that it imports anew.
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-long test-board powercut starve check bench build flash provision ledger logs shell probe doctor soak fuzz lock clean

@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 from collections import defaultdict
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items += share + short[:rest]
         del short[:rest]
     items += short
+
+
+def pytest_collection() -> None:
+    """Each worker compiles its share of the tests first and finds the others' compiled: all would
+    do all of it at the same time.
+    """
+    name = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not name or sys.dont_write_bytecode:
+        return
+    workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    for file in files[int(name.removeprefix("gw")) :: workers]:
+        # What cannot be imported, or skips itself, says so when it is collected.
+        with suppress(Exception, pytest.skip.Exception):
+            import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
 
 
 def pytest_collection_finish() -> None:
