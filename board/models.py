@@ -5,7 +5,7 @@ A row: `chip`, MicroPython's `image`, its `micropython` version and what it says
 (`machine`), `storage` (rp2: sectors of MicroPython's own), `flash` (esp32: bytes), `keep`: pins
 the board itself uses, with what for, `header`: the pins led out, in the order they are drawn,
 `code_bytes`: the most .mpy bytes `make build` lets pass (two versions of it and the charger's own
-fit in the files: tests/test_board_room.py), `lan`: how its LAN8720 is wired.
+fit in the files: tests/board/test_board_room.py), `lan`: how its LAN8720 is wired.
 
 Sources: Raspberry Pi Pico datasheet (pinout, 2.1), WIZnet W5500-EVB-Pico and W5500-EVB-Pico2
 (GPIO16 to 21 go to the W5500), Wireless-Tag WT32-ETH01 V1.4, Espressif ESP32-S3-DevKitC-1 V1.1,

@@ -1,8 +1,8 @@
 """Writes schemas/records/*.json from the rows of firmware/ledger/schema.py: `python
 docs/mqtt/generate.py`.
 
-The rows are parsed, not imported: they are data. tests/test_sync_schemas.py fails when the files
-do not fit the rows.
+The rows are parsed, not imported: they are data. tests/sync/test_sync_schemas.py fails when the
+files do not fit the rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Meter profiles: data, one line each; only what a Meter asks for of the configured one
 (`requests`) is kept, and this module is left again when it has it. Adding a meter is adding a line
-here, its facts to the simulator, and nothing else: tests/test_meter_models.py goes through all of
-them.
+here, its facts to the simulator, and nothing else: tests/meter/test_meter_models.py goes through
+all of them.
 
     NAME;words;gap;order;resolution;line;fields;serial
 

@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
         return 1
     FIGURES.unlink(missing_ok=True)
     note("mpy_bytes", {"total": made.manifest.total_bytes, "rooms": made.manifest.rooms()})
-    found = (ROOT / "tests").glob("test_board_*.py")
+    found = (ROOT / "tests" / "board").glob("test_board_*.py")
     # the longest first: it decides when all are done
     tests = sorted(map(str, found), key=lambda name: (_rank(name), name))
     command = [sys.executable, "-m", "pytest", "-m", "board", "-n", "2", "--dist", "loadfile"]

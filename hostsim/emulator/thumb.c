@@ -3,7 +3,7 @@
  * exceptions, sleep) is left to rp2040py, instruction by instruction: `run` returns before it.
  * Results, flags and cycles are rp2040py 0.3.6's own, its departures from ARMv6-M included
  * (carry of a shift by a register of 0, overflow of ADC and SBC at the carry), so that both
- * executions of a program are the same; tests/test_board_thumb.py holds them side by side.
+ * executions of a program are the same; tests/board/test_board_thumb.py holds them side by side.
  */
 #include <stdint.h>
 #include <string.h>

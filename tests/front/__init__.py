@@ -1,0 +1,1 @@
+"""Tests of the charger's front in a browser."""

@@ -1,0 +1,1 @@
+"""Tests of meters, their line and their simulator."""

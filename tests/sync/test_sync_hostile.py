@@ -1,0 +1,155 @@
+"""Exactly once through a network that drops, doubles, swaps, delays and cuts; and parsers that
+only say what they declare, whatever comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from firmware.errors import CommandError, FieldError, LinkError
+from hostsim.broker_proxy import BrokerProxy, Faults
+from tests import mpy
+from tests.pure import sync_support  # noqa: F401 - gives CPython what the codec imports
+from tests.sync import sync_rig
+from tests.sync.sync_rig import Rig, until
+from tests.sync.test_sync_link import assert_exactly_once
+
+from firmware.ledger.codec import Record  # isort: skip
+from firmware.sync import codec, commands, messages, outbox, timesync  # isort: skip
+
+needs_32_bit = pytest.mark.skipif(not mpy.has_32_bit(), reason=mpy.NO_32_BIT)
+Proxied = tuple[Rig, BrokerProxy]
+
+
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[Proxied]:
+    with sync_rig.rig(tmp_path) as rig:
+        proxy = BrokerProxy(rig.broker, rig.pki, seed=7)
+        proxy.start()
+        yield rig, proxy
+        proxy.stop()
+
+
+@needs_32_bit
+@pytest.mark.parametrize(
+    "faults",
+    [
+        Faults(drop=0.1),
+        Faults(double=0.4, swap=0.3),
+        Faults(cut=0.05, delay=0.1),
+        Faults(drop=0.05, double=0.1, swap=0.1, delay=0.05, cut=0.03),
+    ],
+    ids=["drop", "double and swap", "cut and delay", "all"],
+)
+def test_every_record_arrives_once(proxied: Proxied, faults: Faults) -> None:
+    rig, proxy = proxied
+    charger = rig.charger(mqtt={"port": proxy.port})
+    charger.expect("online")
+    proxy.faults = faults
+    for _ in range(3):
+        charger.order("append", 3)
+        time.sleep(0.2)
+    until(charger.synced, 60, "every record acknowledged")
+    assert proxy.done, "the network did no harm"
+    assert_exactly_once(rig, 9)
+
+
+@needs_32_bit
+def test_a_silent_network_is_left_and_everything_delivered_after_it(proxied: Proxied) -> None:
+    rig, proxy = proxied
+    charger = rig.charger(mqtt={"port": proxy.port})
+    charger.expect("online")
+    proxy.faults.silent = True
+    charger.order("append", 3)
+    charger.expect("offline", timeout=10)
+    proxy.faults.silent = False
+    proxy.cut_all()
+    until(charger.synced, 30)
+    assert_exactly_once(rig, 3)
+
+
+QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@QUICK
+@given(st.binary(max_size=200), st.integers(1, 64))
+def test_the_codec_says_nothing_but_link_errors(data: bytes, step: int) -> None:
+    got: list[object] = []
+    tested = codec.Codec(b"CP1", 30, lambda topic, payload: got.append((topic, payload)))
+    at = 0
+    try:
+        while at < len(data):
+            room = tested.room()
+            n = min(len(room), step, len(data) - at)
+            assert n > 0
+            room[:n] = data[at : at + n]
+            at += n
+            tested.took(n)
+    except LinkError:
+        pass
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text("abc\n\u20ac", max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner),
+    max_leaves=5,
+)
+
+
+class _Ledger:
+    epoch = 5
+    next_seq = 10
+    acked_seq = 3
+
+    def append(self, kind: str, **fields: object) -> int:
+        assert kind == "alarm"
+        return 10
+
+    def read_after(self, seq: int) -> Record:
+        return Record(seq + 1, "alarm", 1, 0, {"code": "c", "sess": 0, "detail": "\u20ac"})
+
+    def acknowledge(self, epoch: int, seq: int) -> None:
+        assert epoch == 5 and 3 < seq < 10
+
+
+@QUICK
+@given(st.binary(max_size=80) | st.text('{}[]":,019e.-tnul \\', max_size=80).map(str.encode))
+def test_payloads_are_objects_or_field_errors(payload: bytes) -> None:
+    try:
+        assert isinstance(messages.parse(payload), dict)
+    except FieldError:
+        pass
+
+
+@QUICK
+@given(st.dictionaries(st.sampled_from(["epoch", "seq", "again", "check"]), JSON | st.just(5)))
+def test_acknowledgements_are_taken_or_field_errors(message: dict[str, object]) -> None:
+    try:
+        outbox.Outbox(_Ledger()).on_ack(message)
+    except FieldError:
+        pass
+
+
+NAMES = ("id", "device", "counter", "expires_at", "name", "args", "mac")
+
+
+@QUICK
+@given(st.dictionaries(st.sampled_from(NAMES), JSON | st.just("CP1") | st.integers(0, 9)))
+def test_commands_that_nobody_signed_are_command_errors(message: dict[str, object]) -> None:
+    with pytest.raises(CommandError):
+        commands.verify(message, "CP1", b"0123456789abcdef", 0, 1)
+
+
+@QUICK
+@given(st.binary(max_size=68), st.binary(min_size=8, max_size=8))
+def test_time_answers_are_times_or_field_errors(answer: bytes, nonce: bytes) -> None:
+    for data in (answer, b"\x24\x02" + bytes(22) + nonce + answer.ljust(16, b"x")):
+        try:
+            assert isinstance(timesync.transmit_ms(data, nonce), int)
+        except FieldError:
+            pass
