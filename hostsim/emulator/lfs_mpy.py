@@ -1,6 +1,7 @@
 """Runs on MicroPython (unix): makes a LittleFS image as the rp2 port does, from a folder.
 
-Usage: micropython lfs_mpy.py FOLDER IMAGE SECTORS; a sector has 4096 bytes.
+Usage: micropython lfs_mpy.py FOLDER IMAGE SECTORS; a sector has 4096 bytes. The same files give the
+same image: in the order of their names, without times.
 """
 
 import os
@@ -40,7 +41,7 @@ class Ram:
 
 
 def copy(fs, source, target):
-    for name, kind, *_ in os.ilistdir(source):
+    for name, kind in sorted([entry[:2] for entry in os.ilistdir(source)]):
         if kind & 0x4000:
             fs.mkdir(target + "/" + name)
             copy(fs, source + "/" + name, target + "/" + name)
@@ -52,7 +53,7 @@ def copy(fs, source, target):
 def main(folder, image, sectors):
     device = Ram(int(sectors))
     vfs.VfsLfs2.mkfs(device, progsize=256)
-    copy(vfs.VfsLfs2(device, progsize=256), folder, "")
+    copy(vfs.VfsLfs2(device, progsize=256, mtime=False), folder, "")
     with open(image, "wb") as f:
         f.write(device.data)
 

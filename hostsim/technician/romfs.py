@@ -1,8 +1,11 @@
 """Boards whose MicroPython has a ROMFS partition: the code is executed where it lies in flash, put
 there by `mpremote romfs deploy`. The slots of the file system then hold only what starts it.
 
-Limit: there is one partition, so the version before is not kept. While it is written no slot is
-whole, and a cut leaves a charger that says so; the next run mends it.
+Limits: there is one partition, so the version before is not kept, and `romfs deploy` is not
+atomic: it erases the image's sectors and then writes them, its header first, so a cut leaves a
+partition that may mount and is not whole. Therefore no slot is whole from before it begins until
+the image was read back and the slot written: started meanwhile, the charger opens its contactor
+and says that it has no version; the next run mends it.
 """
 
 from __future__ import annotations
@@ -61,7 +64,12 @@ def deploy(link: Link, made: Build) -> Build:
             timeout=_LIMIT_S,
             check=False,
         )
-        link.again()
+        try:
+            link.again()
+        except TechnicianError as error:
+            raise TechnicianError(
+                "the board went away while its ROMFS was written", "Run it again."
+            ) from error
         if done.returncode or not has(link, image):
             words = (done.stdout + done.stderr).strip().splitlines()
             raise TechnicianError(
