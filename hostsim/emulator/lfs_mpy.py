@@ -1,7 +1,7 @@
 """Runs on MicroPython (unix): makes a LittleFS image as the rp2 port does, from a folder.
 
-Usage: micropython lfs_mpy.py FOLDER IMAGE SECTORS; a sector has 4096 bytes. The same files give the
-same image: in the order of their names, without times.
+Usage: micropython lfs_mpy.py FOLDER IMAGE SECTORS; a sector has 4096 bytes. The same files give
+the same image: in the order of their names, without times.
 """
 
 import os
