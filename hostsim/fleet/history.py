@@ -1,25 +1,36 @@
 """A past for a database: many finished sessions at once, for measuring what reports cost.
 
-They are the fleet's own sessions, put into the books' tables directly, without records and
-documents: a million would take the front door an hour. The sums are then made by the same code as
-always.
+They are the fleet's own sessions, put into the books' tables directly, without their records: a
+million would take the front door an hour. The newest get their invoices and credit notes, what
+goes wrong is there too (aftermath.py), and the sums are made by the same code as always.
 """
 
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import ZoneInfo
-
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice.models import PERIOD_FIELDS, Charger, Payment, Period, Session, writing
+from hostsim.backoffice.invoices import issue
+from hostsim.backoffice.models import (
+    PERIOD_FIELDS,
+    Charger,
+    Payment,
+    Period,
+    Refund,
+    Session,
+    writing,
+)
+from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.reports import roll
-from hostsim.backoffice.tables import Todo
+from hostsim.backoffice.tables import EndOfDay, Todo
+from hostsim.fleet.aftermath import TABLES, Aftermath, Rows
 from hostsim.fleet.records import VirtualLedger
 
 _BATCH = 5000
+_AT_ONCE = 500
 _DAY_MS = 86_400_000
+_REPLACED = 50  # of so many chargers one has another flash by now
 _PRICED = (
     "receipt_no start_at end_at start_wh end_wh billed_wh elapsed_ms total_minor net_minor"
     " vat_minor lines"
@@ -29,39 +40,63 @@ _PAID = "receipt trace terminal_id vu auth_code pan card".split()
 
 
 def fill(
-    engine: Engine, sessions: int, chargers: int, until_ms: int, zone: ZoneInfo, seed: int = 1
-) -> int:
-    """So many sessions in the year before `until_ms`; answers how many are there then."""
+    engine: Engine, sessions: int, chargers: int, until_ms: int, operator: Operator,
+    documents: int = 20_000, seed: int = 1,
+) -> int:  # fmt: skip
+    """So many sessions in the year before `until_ms`, the newest of them with `documents`; answers
+    how many are there then."""
     ledgers = [VirtualLedger(f"FH-{number:05}", seed) for number in range(chargers)]
     with writing(engine) as db:
-        first = (db.scalar(select(func.max(Session.id))) or 0) + 1
+        first, refund, day = (
+            (db.scalar(select(func.max(table.id))) or 0) + 1
+            for table in (Session, Refund, EndOfDay)
+        )
         known = set(db.scalars(select(Charger.name)))
         rows = [
-            {"name": ledger.name, "epoch": ledger.epoch, "status": {}, "figures": {}}
-            for ledger in ledgers
+            {"name": ledger.name, "epoch": ledger.epoch + (number % _REPLACED == 0), "status": {},
+             "figures": {}}
+            for number, ledger in enumerate(ledgers)
             if ledger.name not in known
-        ]
+        ]  # fmt: skip
         if rows:
             db.execute(insert(Charger), rows)
+    after = Aftermath(seed, {Refund: refund, EndOfDay: day}, until_ms)
     step = 365 * _DAY_MS // max(sessions, 1)
     for at in range(0, sessions, _BATCH):
-        found: dict[Any, list[dict[str, Any]]] = {Session: [], Payment: [], Period: [], Todo: []}
+        found: Rows = {table: [] for table in (Session, Payment, Period, Todo, *TABLES)}
         for number in range(at, min(at + _BATCH, sessions)):
             ledger = ledgers[number % chargers]
             start_ms = until_ms - (sessions - number) * step
-            _add(found, first + number, ledger, start_ms)
+            _add(found, first + number, ledger, start_ms, after)
         with writing(engine) as db:
             for table, rows in found.items():
                 if rows:
                     db.execute(insert(table), rows)
-    while roll.catch_up(engine, zone):
+    _issue(engine, operator, first + sessions - min(documents, sessions), until_ms)
+    while roll.catch_up(engine, operator.zone):
         pass
     with Db(engine) as db:
         return db.scalar(select(func.count()).select_from(Session)) or 0
 
 
+def _issue(engine: Engine, operator: Operator, first: int, now_ms: int) -> None:
+    """The documents of all sessions from this one on."""
+    query = select(Session.id).where(Session.id >= first, Session.state == "captured")
+    with Db(engine) as db:
+        wanted = list(db.scalars(query.order_by(Session.id)))
+    for at in range(0, len(wanted), _AT_ONCE):
+        part = wanted[at : at + _AT_ONCE]
+        with writing(engine) as db:
+            for session in db.scalars(select(Session).where(Session.id.in_(part))).all():
+                issue.issue_invoice(db, session, operator, now_ms)
+            db.flush()
+            back = select(Refund).where(Refund.session_id.in_(part), Refund.state == "done")
+            for refund in db.scalars(back).all():
+                issue.issue_credit_note(db, refund, operator, now_ms)
+
+
 def _add(
-    found: dict[Any, list[dict[str, Any]]], identity: int, ledger: VirtualLedger, start_ms: int
+    found: Rows, identity: int, ledger: VirtualLedger, start_ms: int, after: Aftermath
 ) -> None:
     records = ledger.session(start_ms)
     last = records[-1]
@@ -88,6 +123,8 @@ def _add(
     found[Session].append(session)
     found[Payment].append(payment)
     found[Todo].append({"kind": "session", "ref": identity})
+    if captured:
+        after.add(found, ledger, session, captured["captured_minor"])
     found[Period] += [
         {"session_id": identity} | {name: record[name] for name in PERIOD_FIELDS}
         for record in records

@@ -81,6 +81,14 @@ class VirtualLedger:
         self.day_minor = self.day_count = 0
         return self._record("end_of_day", at_ms, **fields)
 
+    def lost_answer(self, at_ms: int, sess: int, paid_minor: int) -> dict[str, Any]:
+        """A capture of which the charger only knows that the terminal lists the hold no more."""
+        fields = {
+            "sess": sess, "captured_minor": paid_minor, "released_minor": _HOLD - paid_minor,
+            "receipt": self.terminal_receipt, "trace": self.sess, "how": "pending_query",
+        }  # fmt: skip
+        return self._record("captured", at_ms, **fields)
+
     def _charge(self, start_ms: int) -> list[dict[str, Any]]:
         dice, sess = self.dice, self.sess
         power_w = dice.choice((3700, 7400, 11_000, 11_000, 22_000))
