@@ -8,10 +8,10 @@ books stay as they were, an operator sees it. The rules are design.md's invarian
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import figures, refund_records
@@ -26,6 +26,7 @@ from hostsim.backoffice.models import (
 from hostsim.backoffice.rules import ELSEWHERE, Impossible, must
 
 Fields = dict[str, Any]
+_AT_ONCE = 250  # keys in one query
 
 
 class Books:
@@ -36,7 +37,36 @@ class Books:
         """`db` must not flush by itself; `find` looks at what is not flushed yet, too."""
         self.db = db
         self._sessions: dict[tuple[str, int, int], Session] = {}
-        self._bills: set[tuple[str, int, int]] = set()  # of this transaction
+        self._bills: set[tuple[str, int, int]] = set()
+        self._asked: set[tuple[Any, ...]] = set()  # sessions, and bills, that are known to be none
+        self._new: dict[tuple[str, int, int], Session] = {}
+
+    def prepare(self, records: list[Record]) -> None:
+        """Records that will be applied, in this order: what they need is asked for at once, and
+        the sessions they open are made at once."""
+        about = [
+            one for one in records
+            if one.type in _HANDLERS and isinstance(one.payload.get("sess"), int)
+        ]  # fmt: skip
+        sessions = {(one.charger, one.epoch, one.payload["sess"]) for one in about}
+        for part in _parts(sessions):
+            key = tuple_(Session.charger, Session.epoch, Session.sess)
+            for session in self.db.scalars(select(Session).where(key.in_(part))):
+                self._sessions[session.charger, session.epoch, session.sess] = session
+        bills = {(r.charger, r.payload["receipt_no"]) for r in about if r.type == "priced"}
+        for part in _parts(bills):
+            key = tuple_(Session.charger, Session.receipt_no)
+            query = select(Session.charger, Session.epoch, Session.receipt_no)
+            self._bills |= {(name, epoch, number) for name, epoch, number in
+                            self.db.execute(query.where(key.in_(part)))}  # fmt: skip
+        self._asked |= sessions | bills
+        for one in about:
+            place = (one.charger, one.epoch, one.payload["sess"])
+            if one.type == "hold_asked" and place not in self._sessions:
+                self._new.setdefault(place, _opened(one))
+        self.db.add_all(self._new.values())
+        if self._new:
+            self.db.flush()  # for their numbers, and their columns' defaults
 
     def apply(self, record: Record) -> None:
         """Bring the books up to date with one record. Raises Impossible and has changed nothing
@@ -49,7 +79,7 @@ class Books:
         """The session with that number, None when there is none."""
         key = (charger, epoch, sess)
         found = self._sessions.get(key)
-        if found is None:
+        if found is None and key not in self._asked:
             query = select(Session).where(
                 Session.charger == charger, Session.epoch == epoch, Session.sess == sess
             )
@@ -61,21 +91,35 @@ class Books:
     def new_bill(self, record: Record, number: int) -> bool:
         """Whether no other session of this flash has that bill number; it is taken from now on."""
         key = (record.charger, record.epoch, number)
+        if key in self._bills:
+            return False
         query = select(Session.id).where(
             Session.charger == record.charger,
             Session.epoch == record.epoch,
             Session.receipt_no == number,
         )
-        if key in self._bills or self.db.scalars(query).first() is not None:
+        asked = (record.charger, number) in self._asked
+        if not asked and self.db.scalars(query).first() is not None:
             return False
         self._bills.add(key)
         return True
 
-    def add(self, session: Session) -> None:
-        """A new session; flushed, so that its columns have their defaults."""
-        self.db.add(session)
-        self.db.flush()
-        self._sessions[session.charger, session.epoch, session.sess] = session
+    def open(self, record: Record) -> None:
+        """The session of a hold; flushed, so that its columns have their defaults."""
+        key = (record.charger, record.epoch, record.payload["sess"])
+        session = self._new.pop(key, None)
+        if session is None:
+            session = _opened(record)
+            self.db.add(session)
+            self.db.flush()
+        self._sessions[key] = session
+
+
+def _parts(keys: set[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """As many as go into one query."""
+    ordered = sorted(keys)
+    for at in range(0, len(ordered), _AT_ONCE):
+        yield ordered[at : at + _AT_ONCE]
 
 
 def _session(books: Books, record: Record) -> Session:
@@ -98,6 +142,12 @@ def _open_session(books: Books, record: Record) -> Session:
 def _hold_asked(books: Books, record: Record, f: Fields) -> None:
     existing = books.find(record.charger, record.epoch, f["sess"])
     must(existing is None, f"session {f['sess']} was opened before")
+    books.open(record)
+
+
+def _opened(record: Record) -> Session:
+    """A new session, as its hold has it."""
+    f = record.payload
     session = Session(
         charger=record.charger,
         epoch=record.epoch,
@@ -117,7 +167,7 @@ def _hold_asked(books: Books, record: Record, f: Fields) -> None:
         setattr(session, name, f[name])
     session.remote = f.get("remote", "")
     session.payment = Payment(state="asked", hold_minor=f["hold_minor"])
-    books.add(session)
+    return session
 
 
 def _authorised(books: Books, record: Record, f: Fields) -> None:

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import contract, copies, fleet_view
 from hostsim.backoffice.copies import Ack
-from hostsim.backoffice.ingest import Ingest, known_charger, position
+from hostsim.backoffice.at_hand import locked_chargers, known_charger
+from hostsim.backoffice.ingest import Ingest, position
 from hostsim.backoffice.models import Charger, Command, Retained, Stream, writing
 
 RESEND_S = 5.0
@@ -54,14 +55,18 @@ class Desk:
         for again before the charger repeats it."""
 
     def handle(self, batch: list[Message]) -> None:
-        """Take a batch; records together, acknowledged after their commit."""
+        """Take a batch; records together, acknowledged after their commit, and so what else
+        chargers say."""
         records: list[tuple[str, bytes]] = []
+        others: list[tuple[str, str, bytes, bool]] = []
         for topic, payload, retained in batch:
             charger, name = contract.split_topic(topic)
             if name == "records":
                 records.append((charger, payload))
             elif payload:
-                self._take(charger, name, payload, retained)
+                others.append((charger, name, payload, retained))
+        if others:
+            self._take(others)
         if records:
             for ack in self.ingest.take(records):
                 self.acknowledge(self._calmed(ack))
@@ -129,29 +134,42 @@ class Desk:
         self._last_again[ack.charger] = now
         return ack
 
-    def _take(self, charger: str, name: str, payload: bytes, retained: bool) -> None:
-        """Status, session, result, log: telemetry, and the answers to commands."""
+    def _take(self, batch: list[tuple[str, str, bytes, bool]]) -> None:
+        """Status, session, result, log: telemetry, and the answers to commands, in one
+        transaction; each is charger, name, payload, retained."""
+        results: list[tuple[str, dict[str, Any]]] = []
         with writing(self.engine) as db:
-            try:
-                message = contract.parse(payload)
-                contract.check(name, message)
-            except contract.ContractError as exc:
-                self.ingest.report(db, charger, "malformed", f"{name}: {exc}", payload=payload)
-                return
-            row = known_charger(db, charger)
-            row.seen_at = self._now_ms()
-            if name == "status":
-                self._took_status(db, row, message, retained)
-            elif name == "session":
-                row.figures = message
-            elif name == "result":
-                _took_result(db, charger, message)
-            else:
-                self.logs.append({"charger": charger, **message})
-                fleet_view.keep_line(db, charger, message, self._now_ms())
-        if name == "result":
+            good: list[tuple[str, str, dict[str, Any], bool]] = []
+            for charger, name, payload, retained in batch:
+                try:
+                    message = contract.parse(payload)
+                    contract.check(name, message)
+                    good.append((charger, name, message, retained))
+                except contract.ContractError as exc:
+                    detail = f"{name}: {exc}"
+                    self.ingest.report(db, charger, "malformed", detail, payload=payload)
+            rows = locked_chargers(db, sorted({charger for charger, *_ in good}))
+            for charger, name, message, retained in good:
+                self._took(db, rows[charger], name, message, retained)
+                if name == "result":
+                    results.append((charger, message))
+        for charger, message in results:
             for hear in self.hearers:
                 hear(charger, message)
+
+    def _took(
+        self, db: Db, row: Charger, name: str, message: dict[str, Any], retained: bool
+    ) -> None:
+        row.seen_at = self._now_ms()
+        if name == "status":
+            self._took_status(db, row, message, retained)
+        elif name == "session":
+            row.figures = message
+        elif name == "result":
+            _took_result(db, row.name, message)
+        else:
+            self.logs.append({"charger": row.name, **message})
+            fleet_view.keep_line(db, row.name, message, self._now_ms())
 
     def _took_status(self, db: Db, row: Charger, message: dict[str, Any], retained: bool) -> None:
         """A charger that does not know how far its records are here is told. A retained status is

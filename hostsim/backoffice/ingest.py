@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import books, contract, copies
+from hostsim.backoffice.at_hand import AtHand
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.follow import Follower
+from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.models import Charger, Problem, Record, Session, Stream, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.rules import Impossible
@@ -31,6 +32,7 @@ MAX_AHEAD = 256
 """How far after the last gapless record an early one is kept; the charger's window is 16."""
 
 
+_WITH_DOCUMENT = ("captured", "refunded")
 _HEAD = ("epoch", "seq", "type", "version", "at")
 
 
@@ -39,6 +41,21 @@ class _Message:
     fields: dict[str, Any]
     payload: bytes
     unusual: str
+
+
+@dataclass
+class _Taken:
+    """What came of one charger's one flash. `before`: what was committed until now; `known`: its
+    records that are here; `waiting`: those that came early; `ready`: for the books, in order;
+    `taken` counts what is here now, `repeated` is the highest number of these."""
+
+    stream: Stream
+    before: int
+    known: dict[int, Record]
+    waiting: dict[int, Record]
+    ready: list[Record] = field(default_factory=list)
+    taken: int = 0
+    repeated: int = 0
 
 
 class Ingest:
@@ -67,12 +84,13 @@ class Ingest:
                 message = self._parsed(db, charger, payload)
                 if message is not None:
                     messages.setdefault((charger, message.fields["epoch"]), []).append(message)
-            desk = books.Books(db)
-            acks = [
-                self._take_stream(db, desk, charger, epoch, found)
-                for (charger, epoch), found in sorted(messages.items(), key=lambda item: item[0])
+            hand = AtHand(db, (charger for charger, _ in messages))
+            found = [
+                self._take_stream(db, hand, self._stream(db, hand, *key), messages[key])
+                for key in sorted(messages)
             ]
-        return [ack for ack in acks if ack is not None]
+            self._apply_all(db, [record for one in found for record in one.ready])
+            return [ack for one in found if (ack := self._ack(db, one)) is not None]
 
     def position(self, charger: str, epoch: int) -> int:
         """The highest sequence committed without a gap; 0 when nothing is."""
@@ -89,35 +107,49 @@ class Ingest:
             return None
 
     def _take_stream(
-        self, db: Db, desk: books.Books, charger: str, epoch: int, messages: list[_Message]
-    ) -> Ack | None:
-        """One charger's records of one flash. No acknowledgement when every one of them was
-        refused, none behind a conflict, and behind what was only repeated none."""
-        stream = self._stream(db, charger, epoch)
-        before = stream.committed_seq
-        known = _records(db, stream, [message.fields["seq"] for message in messages])
-        waiting = _waiting(db, stream)
-        taken = repeated = 0
+        self, db: Db, hand: AtHand, stream: Stream, messages: list[_Message]
+    ) -> _Taken:
+        """One charger's records of one flash, stored; the books are still to be told."""
+        waiting = hand.waiting(stream)
+        known = waiting | hand.committed(stream, [one.fields["seq"] for one in messages])
+        found = _Taken(stream, stream.committed_seq, known, waiting)
         for message in messages:
             seq = message.fields["seq"]
             here = known.get(seq)
             if not self._doubted(db, stream, here, message) and self._take_one(
                 db, stream, message, known, waiting
             ):
-                taken += 1
-                repeated = max(repeated, seq)
+                found.taken += 1
+                found.repeated = max(found.repeated, seq)
             while (record := waiting.pop(stream.committed_seq + 1, None)) is not None:
-                self._apply(db, desk, record)
+                found.ready.append(record)
                 stream.committed_seq = record.seq
+        return found
+
+    def _apply_all(self, db: Db, ready: list[Record]) -> None:
+        """The books are told, in each stream's order."""
+        desk = books.Books(db)
+        desk.prepare(ready)
+        issue.prepare(db, sorted({one.charger for one in ready if one.type in _WITH_DOCUMENT}))
+        for record in ready:
+            self._apply(db, desk, record)
+
+    def _ack(self, db: Db, found: _Taken) -> Ack | None:
+        """No acknowledgement when every record was refused, none behind a conflict, and behind
+        what was only repeated none."""
+        stream = found.stream
         reached = stream.committed_seq
         doubt = copies.doubt_of(db, stream)
         if doubt:
-            reached = min(reached, repeated, doubt - 1)
-        elif reached == before and not waiting:
-            reached = min(reached, repeated)
-        if not taken:
+            reached = min(reached, found.repeated, doubt - 1)
+        elif reached == found.before and not found.waiting:
+            reached = min(reached, found.repeated)
+        if not found.taken:
             return None
-        return copies.ack(db, charger, epoch, reached, bool(waiting), known.get(reached))
+        again = bool(found.waiting)
+        return copies.ack(
+            db, stream.charger, stream.epoch, reached, again, found.known.get(reached)
+        )
 
     def _doubted(self, db: Db, stream: Stream, here: Record | None, message: _Message) -> bool:
         """Whether the device that sends is perhaps not the one whose records are here: nothing is
@@ -201,13 +233,13 @@ class Ingest:
             db, stream.charger, "conflict", detail, stream.epoch, existing.seq, message.payload
         )
 
-    def _stream(self, db: Db, name: str, epoch: int) -> Stream:
-        charger = known_charger(db, name, lock=True)
-        stream = db.get(Stream, (name, epoch), populate_existing=True)
+    def _stream(self, db: Db, hand: AtHand, name: str, epoch: int) -> Stream:
+        charger = hand.chargers[name]
+        stream = hand.streams.get((name, epoch))
         if stream is None:
             stream = Stream(charger=name, epoch=epoch, committed_seq=0, first_at=self._now_ms())
             db.add(stream)
-            db.flush()
+            hand.streams[name, epoch] = stream
             if charger.epoch:
                 self.report(db, name, "new_epoch", _replaced_text(db, charger), epoch)
             charger.epoch = epoch
@@ -298,38 +330,6 @@ def position(db: Db, charger: str, epoch: int) -> int:
     """The highest sequence committed without a gap; 0 when nothing is."""
     stream = db.get(Stream, (charger, epoch))
     return stream.committed_seq if stream is not None else 0
-
-
-def known_charger(db: Db, name: str, lock: bool = False) -> Charger:
-    """The charger's row, made when it is new. `lock`: others who take its records wait until this
-    transaction ends (PostgreSQL; SQLite has one writer anyway)."""
-    charger = db.get(Charger, name, with_for_update=lock, populate_existing=lock)
-    if charger is not None:
-        return charger
-    make = postgresql.insert if db.get_bind().dialect.name == "postgresql" else sqlite.insert
-    db.flush()
-    db.execute(  # another process may make it at this very moment
-        make(Charger).values(name=name, status={}, figures={}).on_conflict_do_nothing()
-    )
-    return db.get_one(Charger, name, with_for_update=lock)
-
-
-def _records(db: Db, stream: Stream, numbers: list[int]) -> dict[int, Record]:
-    """Those of these numbers that are here already."""
-    query = select(Record).where(
-        Record.charger == stream.charger, Record.epoch == stream.epoch, Record.seq.in_(numbers)
-    )
-    return {record.seq: record for record in db.scalars(query)}
-
-
-def _waiting(db: Db, stream: Stream) -> dict[int, Record]:
-    """Records that came early."""
-    query = select(Record).where(
-        Record.charger == stream.charger,
-        Record.epoch == stream.epoch,
-        Record.seq > stream.committed_seq,
-    )
-    return {record.seq: record for record in db.scalars(query)}
 
 
 def _gap_text(stream: Stream, seq: int) -> str:

@@ -181,7 +181,10 @@ class Refund(Base):
     refused, failed. `lines`: groups of four (vat_e4, net, VAT, gross) of the credit note."""
 
     __tablename__ = "refunds"
-    __table_args__ = (UniqueConstraint("charger", "epoch", "refund"),)
+    __table_args__ = (
+        UniqueConstraint("charger", "epoch", "refund"),
+        Index("ix_refunds_state", "state"),
+    )
     id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
     charger: Mapped[str]
@@ -234,7 +237,7 @@ class RefundOrder(Base):
     acquirer_reference: Mapped[str] = mapped_column(default="")
     confirmed_by: Mapped[str] = mapped_column(default="")
     confirmation: Mapped[str] = mapped_column(default="")
-    requested_at: Mapped[int] = mapped_column(default=0)
+    requested_at: Mapped[int] = mapped_column(default=0, index=True)
     approved_at: Mapped[int] = mapped_column(default=0)
     lines: Mapped[list[int]] = mapped_column(default=list)
 
@@ -262,6 +265,7 @@ class Command(Base):
     again unchanged."""
 
     __tablename__ = "commands"
+    __table_args__ = (Index("ix_commands_state", "state"),)
     id: Mapped[str] = mapped_column(String(36), primary_key=True)
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
     counter: Mapped[int]
@@ -287,6 +291,7 @@ class Problem(Base):
     it."""
 
     __tablename__ = "problems"
+    __table_args__ = (Index("ix_problems_open", "open", "code"),)
     id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     charger: Mapped[str] = mapped_column(String(64), index=True)
     epoch: Mapped[int] = mapped_column(default=0)

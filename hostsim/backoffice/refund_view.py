@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, case, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import figures
@@ -38,19 +38,35 @@ def by_hand(word: Refund, session: Session) -> bool:
     return word.way == "acquirer" or (word.way == "gateway" and session.method != "gateway")
 
 
-def described(db: Db, order: RefundOrder) -> dict[str, Any]:
-    """An order as Refunds.follow gives it."""
+_SAID = (*CLOSED, "sent")
+"""States of the charger's word that are the order's."""
+
+STATE = case((Refund.state.in_(_SAID), Refund.state), else_=RefundOrder.state)
+"""An order's state, of `with_words`."""
+
+
+def with_words() -> Any:
+    """A query: (order, the charger's word on it or None, currency)."""
+    return (
+        select(RefundOrder, Refund, Session.currency)
+        .join(Session, Session.id == RefundOrder.session_id)
+        .outerjoin(
+            Refund,
+            and_(Refund.refund == RefundOrder.refund, Refund.session_id == RefundOrder.session_id),
+        )
+    )
+
+
+def described(order: RefundOrder, word: Refund | None, currency: str) -> dict[str, Any]:
+    """An order as Refunds.follow gives it; a row of `with_words`."""
     found = {name: getattr(order, name) for name in _ORDER}
-    found["chosen"] = list(order.lines)
-    session = db.get_one(Session, order.session_id)
-    found["currency"] = session.currency
-    word = charger_word(db, order)
+    found |= {"chosen": list(order.lines), "currency": currency}
     found |= {name: getattr(word, name) if word is not None else None for name in _WORD}
     found["text"] = (word.text if word is not None else "") or order.text
     found["state"] = order.state
     if word is not None:
         found["amount_minor"] = word.amount_minor or order.amount_minor
-        if word.state in (*CLOSED, "sent"):
+        if word.state in _SAID:
             found["state"] = word.state
     return found
 

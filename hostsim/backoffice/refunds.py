@@ -10,7 +10,7 @@
     refunds.confirm(refund, accepted=True, operator="bert", reference="ARN 4711")
     refunds.credit_note(refund)                    # done: numbers, original, VAT lines
     refunds.left(session_id)                       # what can still be asked for
-    refunds.listed(charger=None, state=None)       # newest first
+    refunds.listed(charger=None, state=None)       # newest first; limit, skip: some of them
 
 Who may approve what is for the desk above this to say (refund_desk.py). An order is of one
 session: a receipt's number alone is not enough where a charger's flash was replaced and counts
@@ -32,7 +32,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, or_
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit, figures, refund_gone, refund_rules, refund_stuck, refund_view
@@ -297,15 +297,20 @@ class Refunds:
         """Sends again what a charger never answered, and notes what it refused. Called now and
         then; an order that is in the charger's books needs nothing more."""
         with Db(self._engine) as db:
-            query = select(RefundOrder).where(RefundOrder.state == "approved")
-            found = [(self._next_step(db, order), order.refund) for order in db.scalars(query)]
+            open_ones = or_(Refund.id.is_(None), Refund.state == "sent")
+            query = refund_view.with_words().where(RefundOrder.state == "approved", open_ones)
+            found = [
+                (self._next_step(db, order, word), order.refund)
+                for order, word, _ in db.execute(query).all()
+            ]
         for step, refund in found:
             if step is not None:
                 step(refund)
 
-    def _next_step(self, db: Db, order: RefundOrder) -> Callable[[str], object] | None:
-        """What an approved order needs now."""
-        word = refund_view.charger_word(db, order)
+    def _next_step(
+        self, db: Db, order: RefundOrder, word: Refund | None
+    ) -> Callable[[str], object] | None:
+        """What an approved order needs now, whose end the charger has not said."""
         if word is None:
             if refund_gone.gone(db, db.get_one(Session, order.session_id)):
                 return self.send
@@ -313,8 +318,6 @@ class Refunds:
             if state in ("refused", "malformed"):
                 return self._note_refused
             return self.send if state not in _LIVE else None
-        if word.state != "sent":
-            return None
         if word.way == _ACCOUNT and not order.acquirer:
             return self._credit
         if not order.acquirer:
@@ -348,22 +351,29 @@ class Refunds:
         """Where a refund stands: `state`, who asked and approved, the charger's words (way,
         credit_no, code, text, ...). Raises RefundError when there is no such order."""
         with Db(self._engine) as db:
-            return refund_view.described(db, refund_rules.order(db, refund))
+            query = refund_view.with_words().where(RefundOrder.refund == refund)
+            found = db.execute(query).first()
+            if found is None:
+                raise RefundError("refund", f"there is no order {refund[:40]}")
+            return refund_view.described(*found)
 
     def listed(
-        self, charger: str | None = None, state: str | None = None, receipt: int | None = None
-    ) -> list[dict[str, Any]]:
+        self, charger: str | None = None, state: str | None = None, receipt: int | None = None,
+        limit: int | None = None, skip: int = 0,
+    ) -> list[dict[str, Any]]:  # fmt: skip
         """Orders, newest first, as `follow` gives them."""
-        query = select(RefundOrder).order_by(
+        query = refund_view.with_words().order_by(
             RefundOrder.requested_at.desc(), RefundOrder.refund.desc()
         )
         if charger is not None:
             query = query.where(RefundOrder.charger == charger)
         if receipt is not None:
             query = query.where(RefundOrder.receipt_no == receipt)
+        if state is not None:
+            query = query.where(refund_view.STATE == state)
         with Db(self._engine) as db:
-            found = [refund_view.described(db, order) for order in db.scalars(query)]
-        return [order for order in found if state is None or order["state"] == state]
+            rows = db.execute(query.limit(limit).offset(skip))
+            return [refund_view.described(*row) for row in rows]
 
     def acquirer_request(self, refund: str) -> dict[str, Any]:
         """What the acquirer (or whoever took the money of an app's session: `payment` is its

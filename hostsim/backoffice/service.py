@@ -23,7 +23,8 @@ from hostsim.backoffice.bills.desk import Bills
 from hostsim.backoffice.connection import BrokerAddress, Connection
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.gateways.base import Gateway
-from hostsim.backoffice.ingest import Ack, Ingest, known_charger
+from hostsim.backoffice.at_hand import known_charger
+from hostsim.backoffice.ingest import Ack, Ingest
 from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.member_sync import MemberSync
 from hostsim.backoffice.members import Members

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from hostsim.backoffice.ingest import known_charger
+from hostsim.backoffice.at_hand import locked_chargers
 from hostsim.backoffice.models import Command, writing
 
 
@@ -23,7 +23,7 @@ def issue(
     """
     identity = str(uuid.uuid4())
     with writing(engine) as db:
-        row = known_charger(db, charger)
+        row = locked_chargers(db, [charger])[charger]  # its counter is counted once
         row.command_counter += 1
         counter = row.command_counter
         message = sign(key_hex, identity, charger, counter, expires_at, name, args)

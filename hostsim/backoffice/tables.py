@@ -4,7 +4,7 @@ the sums reports are read from. Amounts are minor units, energy Wh, times epoch 
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, or_
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hostsim.backoffice import (  # noqa: F401 - of one metadata with these
@@ -120,7 +120,10 @@ class EndOfDay(Base):
     payments since the one before. `currency`: of the charger's newest session then."""
 
     __tablename__ = "ends_of_day"
-    __table_args__ = (UniqueConstraint("charger", "epoch", "seq"),)
+    __table_args__ = (
+        UniqueConstraint("charger", "epoch", "seq"),
+        Index("ix_ends_of_day_result", "result"),
+    )
     id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"))
     epoch: Mapped[int]
@@ -133,6 +136,15 @@ class EndOfDay(Base):
     books_minor: Mapped[int]
     books_count: Mapped[int]
     currency: Mapped[str] = mapped_column(String(3), default="")
+
+
+_DIFFERS = or_(
+    EndOfDay.terminal_minor != EndOfDay.ledger_minor,
+    EndOfDay.ledger_minor != EndOfDay.books_minor,
+)
+Index(
+    "ix_ends_of_day_differ", EndOfDay.id, sqlite_where=_DIFFERS, postgresql_where=_DIFFERS
+)  # few of many are looked for at every look at the payments
 
 
 class Dispute(Base):

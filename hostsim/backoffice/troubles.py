@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit, figures, refund_stuck, unproven
-from hostsim.backoffice.models import Payment, Problem, Refund, Session, writing
+from hostsim.backoffice.models import Payment, Problem, Record, Refund, Session, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import pays
@@ -96,7 +96,7 @@ def page(
 
 def title(kind: str) -> str:
     """What a kind is called."""
-    return _UNPROVEN_TITLE if kind == _UNPROVEN else _KINDS[kind].title
+    return _KINDS[kind].title
 
 
 def close(engine: Engine, by: str, kind: str, ref: str, mark: int, note: str, now_ms: int) -> None:
@@ -123,10 +123,6 @@ def close(engine: Engine, by: str, kind: str, ref: str, mark: int, note: str, no
 
 
 def _read(db: Db, view: View, name: str, most: int, skip: int) -> tuple[list[Row], int]:
-    if name == _UNPROVEN:
-        shut = set(db.scalars(select(ClosedTrouble.ref).where(ClosedTrouble.code == _UNPROVEN)))
-        rows = [{"refund": ""} | row for row in unproven.wrong(db) if row["ref"] not in shut]
-        return rows[skip : skip + most], len(rows)
     kind = _KINDS[name]
     query = kind.query(view)
     if kind.columns is not None:
@@ -281,6 +277,16 @@ def _dispute_row(db: Db, view: View, found: Any) -> Row:
     )  # fmt: skip
 
 
+def _unproven_row(db: Db, view: View, found: Any) -> Row:
+    record, session, day = found
+    currency = session.currency if session is not None else day.currency
+    return _row(
+        "capture not proven", record.id, record.at, unproven.detail(day, currency),
+        session=session.id if session is not None else 0, charger=day.charger,
+        amount_minor=record.payload["captured_minor"], currency=currency,
+    )  # fmt: skip
+
+
 def _overlap_row(db: Db, view: View, found: Any) -> Row:
     session, over = found[0], int(found[1])
     return _row(
@@ -300,7 +306,6 @@ def _hanging_row(db: Db, view: View, found: Any) -> Row:
     )  # fmt: skip
 
 
-_UNPROVEN, _UNPROVEN_TITLE = "unproven", "captures not proven"
 _DISPUTED = "disputes"
 _HANGING = "hanging"
 ELSEWHERE = (_DISPUTED, _HANGING)
@@ -321,6 +326,9 @@ _KINDS = {
     "gateway-alarms": Kind("alarms of the gateway", _problems(*_ALARMS), _problem_row),
     "totals": Kind("records the books refused", _problems("impossible"), _problem_row),
     "days": Kind("ends of day that differ", _days, _day_row, (EndOfDay.id, 0)),
+    "unproven": Kind(
+        "captures not proven", lambda view: unproven.query(), _unproven_row, (Record.id, 0)
+    ),
     "refunds": Kind("failed refunds", _refunds, _refund_row, (Refund.id, 0)),
     _HANGING: Kind(
         "refunds that hang", lambda view: refund_stuck.hanging(view.now_ms), _hanging_row
@@ -332,7 +340,7 @@ _KINDS = {
     ),
 }  # fmt: skip
 ORDER = (
-    "overlaps", "captures", "gateway", "gateway-alarms", "totals", "days", _UNPROVEN, "refunds",
+    "overlaps", "captures", "gateway", "gateway-alarms", "totals", "days", "unproven", "refunds",
     _HANGING, _DISPUTED, "holds",
 )  # fmt: skip
 """Kinds, the most severe first: money that is not there, then books that differ, then waiting."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import selectinload
 
@@ -121,19 +121,27 @@ def records(engine: Engine, charger: str) -> list[dict[str, Any]]:
 def chargers(engine: Engine) -> list[dict[str, Any]]:
     """Every charger heard of, with the position of its record stream."""
     with Db(engine) as db:
-        found = []
-        for row in db.scalars(select(Charger).order_by(Charger.name)):
-            stream = db.get(Stream, (row.name, row.epoch))
-            entry = _pick(row, ("name", "epoch", "online", "seen_at", "status", "figures"))
-            found.append(entry | {"committed_seq": stream.committed_seq if stream else 0})
-        return found
+        current = (Stream.charger == Charger.name) & (Stream.epoch == Charger.epoch)
+        query = select(Charger, Stream.committed_seq).outerjoin(Stream, current)
+        names = ("name", "epoch", "online", "seen_at", "status", "figures")
+        return [
+            _pick(row, names) | {"committed_seq": reached or 0}
+            for row, reached in db.execute(query.order_by(Charger.name))
+        ]
+
+
+def charger_names(engine: Engine) -> list[str]:
+    """Every charger heard of."""
+    with Db(engine) as db:
+        return list(db.scalars(select(Charger.name).order_by(Charger.name)))
 
 
 def problems(
-    engine: Engine, charger: str | None = None, only_open: bool = True
-) -> list[dict[str, Any]]:
-    """Newest first."""
-    query = select(Problem).order_by(Problem.id.desc())
+    engine: Engine, charger: str | None = None, only_open: bool = True,
+    limit: int | None = None, skip: int = 0,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Newest first; `limit`, `skip`: some of them."""
+    query = select(Problem).order_by(Problem.id.desc()).limit(limit).offset(skip)
     if charger is not None:
         query = query.where(Problem.charger == charger)
     if only_open:
@@ -141,6 +149,13 @@ def problems(
     names = ("id", "charger", "epoch", "seq", "code", "detail", "payload", "at", "count", "open")
     with Db(engine) as db:
         return [_pick(row, names) for row in db.scalars(query)]
+
+
+def open_problems(engine: Engine) -> int:
+    """How many nobody has closed yet."""
+    with Db(engine) as db:
+        query = select(func.count()).select_from(Problem).where(Problem.open)
+        return db.scalar(query) or 0
 
 
 def commands(engine: Engine, charger: str | None = None) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ _DAY_MS = 86_400_000
 _REPLACED = 50  # of so many chargers one has another flash by now
 _PRICED = (
     "receipt_no start_at end_at start_wh end_wh billed_wh elapsed_ms total_minor net_minor"
-    " vat_minor lines"
+    " vat_minor lines vat"
 ).split()
 _HELD = "currency tariff tariff_crc method connector reference uid_hash".split()
 _PAID = "receipt trace terminal_id vu auth_code pan card".split()
@@ -110,7 +110,7 @@ def _add(
         "energised_at": priced.get("start_at", 0),
     }  # fmt: skip
     session |= {name: held[name] for name in _HELD}
-    nothing: dict[str, Any] = {name: [] if name == "lines" else 0 for name in _PRICED}
+    nothing: dict[str, Any] = {name: [] if name in ("lines", "vat") else 0 for name in _PRICED}
     session |= {name: priced.get(name, nothing[name]) for name in _PRICED}
     payment = {
         "session_id": identity, "state": last["type"], "hold_minor": held["hold_minor"],

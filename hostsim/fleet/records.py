@@ -15,6 +15,7 @@ _CARDS = ("Visa", "Mastercard", "girocard", "Visa", "Mastercard")
 _DECLINES = ((5, "declined"), (51, "declined"), (54, "card_expired"), (75, "wrong_pin"))
 _REASONS = ("unplugged", "unplugged", "vehicle_full", "stop_button", "card", "hold_reached")
 _HOLD = 6000
+_SECOND = ("hold_asked", "priced")  # kinds whose version is 2
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class VirtualLedger:
             "start_wh": begin_wh, "end_wh": self.register_wh, "billed_wh": wh,
             "elapsed_ms": elapsed, "total_minor": total, "net_minor": net,
             "vat_minor": total - net, "currency": "EUR", "lines": lines, "reason": reason,
+            "vat": [VAT_E4, net, total - net, total],
         }  # fmt: skip
         captured = {
             "sess": sess, "captured_minor": total, "released_minor": _HOLD - total,
@@ -150,7 +152,7 @@ class VirtualLedger:
         return {
             "sess": self.sess, "hold_minor": _HOLD, "currency": "EUR",
             "tariff": self.tariff.name, "tariff_crc": self.tariff.crc, "method": "card",
-            "connector": 1, "reference": f"S{self.sess}", "uid_hash": "",
+            "connector": 1, "reference": f"S{self.sess}", "uid_hash": "", "remote": "",
         }  # fmt: skip
 
     def _authorised(self) -> dict[str, Any]:
@@ -165,7 +167,8 @@ class VirtualLedger:
     def _record(self, kind: str, at_ms: int, **fields: Any) -> dict[str, Any]:
         self.seq += 1
         head = {
-            "epoch": self.epoch, "seq": self.seq, "type": kind, "version": 1, "at": at_ms,
+            "epoch": self.epoch, "seq": self.seq, "type": kind, "at": at_ms,
+            "version": 2 if kind in _SECOND else 1,
         }  # fmt: skip
         return head | fields
 

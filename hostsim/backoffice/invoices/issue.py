@@ -11,6 +11,7 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import refund_gone, refund_rules, refund_vat
+from hostsim.backoffice.at_hand import parts
 from hostsim.backoffice.invoices import document
 from hostsim.backoffice.invoices.document import (
     ADJUSTMENT,
@@ -28,6 +29,18 @@ _COUNTS = {
     INVOICE: "invoices", CREDIT_NOTE: "credit_notes", STATEMENT: "statements",
     ADJUSTMENT: "adjustments",
 }  # fmt: skip
+
+
+def prepare(db: Db, chargers: list[str]) -> None:
+    """Their chains are locked until the transaction ends, so that two workers do not give one
+    number; asked for at once. `chargers` in order."""
+    kept = db.info.setdefault("chains", {})
+    for part in parts(chargers):
+        query = select(InvoiceChain).where(InvoiceChain.charger.in_(part))
+        for chain in db.scalars(query.order_by(InvoiceChain.charger).with_for_update()):
+            kept[chain.charger] = chain
+        for name in part:
+            kept.setdefault(name, None)
 
 
 def issue_invoice(db: Db, session: Session, operator: Operator, now_ms: int) -> Invoice | None:
@@ -131,15 +144,15 @@ def _append(db: Db, session: Session, fields: dict[str, Any], refund_id: int = 0
 
 
 def _chain(db: Db, charger: str) -> InvoiceChain:
-    """Locked until the transaction ends, so that two workers do not give one number."""
-    kept: dict[str, InvoiceChain] = db.info.setdefault("chains", {})  # of this transaction
-    chain = kept.get(charger) or db.get(InvoiceChain, charger, with_for_update=True)
+    kept: dict[str, InvoiceChain | None] = db.info.setdefault("chains", {})
+    if charger not in kept:
+        prepare(db, [charger])
+    chain = kept[charger]
     if chain is None:
         none = dict.fromkeys(_COUNTS.values(), 0)
         chain = InvoiceChain(charger=charger, position=0, head="", **none)
         db.add(chain)
-        db.flush()
-    kept[charger] = chain
+        kept[charger] = chain
     return chain
 
 

@@ -25,6 +25,8 @@ from hostsim.backoffice.refund_desk import DeskError, RefundDesk
 
 routes = APIRouter()
 _FOUND = 20
+_PAGE = 50
+_WAITING = 200
 _ONCE = re.compile("[A-Za-z0-9][A-Za-z0-9-]{0,35}")  # as an id in an address
 _STATES = ("requested", "approved", "sent", "done", "refused", "failed")
 
@@ -36,14 +38,17 @@ def listed(
     caller: Viewer,
     state: str = Query("", max_length=12),
     find: str = Query("", max_length=60),
+    skip: int = Query(0, ge=0, le=10**9),
 ) -> Response:
     office = shell.office
     found = payments.listed(office.engine, _FOUND, find=find.strip()) if find.strip() else []
-    orders = office.refunds.listed(state=state or None)
+    orders = office.refunds.listed(state=state or None, limit=_PAGE + 1, skip=skip)
     context = {
         "here": "refunds",
-        "waiting": [order for order in orders if order["state"] == "requested"],
-        "orders": orders[:200],
+        "waiting": office.refunds.listed(state="requested", limit=_WAITING),
+        "orders": orders[:_PAGE],
+        "older": skip + _PAGE if len(orders) > _PAGE else 0,
+        "newer": max(skip - _PAGE, 0) if skip else None,
         "found": found,
         "states": _STATES,
         "values": {"state": state, "find": find},

@@ -65,7 +65,7 @@ def report(request: Request, shell: Desk, caller: Viewer, wish: Asked) -> Respon
         "here": "reports",
         "presets": PRESETS,
         "values": wish.values(),
-        "chargers": [charger["name"] for charger in views.chargers(engine)],
+        "chargers": views.charger_names(engine),
         "tariffs": query.tariffs(engine),
         "currencies": query.currencies(engine),
     }

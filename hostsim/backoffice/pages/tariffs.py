@@ -50,7 +50,7 @@ def new(request: Request, shell: Desk, caller: Viewer, of: Before = 0) -> Respon
 def _editor(
     request: Request, shell: Shell, caller: Caller, text: str, status: int = 200, **more: Any
 ) -> Response:
-    chargers = [charger["name"] for charger in views.chargers(shell.office.engine)]
+    chargers = views.charger_names(shell.office.engine)
     context = {"here": "tariffs", "text": text, "chargers": chargers, "values": {}}
     return shell.page(request, "tariff_edit.html", caller, context | more, status)
 
