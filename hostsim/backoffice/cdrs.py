@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
+import heapq
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Engine,
-    Select,
-    and_,
-    func,
-    literal,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
 from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import aliased, selectinload
 
@@ -25,16 +17,25 @@ from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.rules import ABOVE
 
 _END = 2**62
+_Place = tuple[int, int, int, str, int]
+"""at, session, credit note, refund, kind: where a CDR stands in the order."""
+
 _DONE_AT = func.coalesce(func.nullif(Refund.done_at, 0), Refund.asked_at)
 """As the reports have it (reports/roll.py)."""
 
 
-def _selects(start: int, end: int) -> list[Select[Any, Any, Any, Any, Any]]:
-    """(at, session, credit note, kind, refund) of each kind."""
+def _within(at: Any, start: int, end: int) -> tuple[ColumnElement[bool], ...]:
+    return at >= start, at < (end or _END)
 
-    def within(at: Any) -> tuple[ColumnElement[bool], ...]:
-        return at >= start, at < (end or _END)
 
+def _own(what: Any, start: int, end: int) -> Any:
+    """`what` of the sessions that were settled then."""
+    settled = Payment.settled_at
+    return select(*what).where(Payment.state == "captured", *_within(settled, start, end))
+
+
+def _credits(db: Db, start: int, end: int) -> list[_Place]:
+    """Of what was given back then, in order; few, beside the sessions."""
     before = aliased(Refund)
     before_at = func.coalesce(func.nullif(before.done_at, 0), before.asked_at)
     given = select(func.sum(before.amount_minor)).where(
@@ -47,33 +48,40 @@ def _selects(start: int, end: int) -> list[Select[Any, Any, Any, Any, Any]]:
         ),
     ).scalar_subquery()  # fmt: skip
     billed = select(Session.total_minor).where(Session.id == Refund.session_id).scalar_subquery()
-    credits = select(  # no join: all payments would be gone through for the few that have any
-        _DONE_AT.label("at"), Refund.session_id, Refund.credit_no,
-        literal(CREDIT).label("kind"), Refund.refund,
-    ).where(
-        Refund.state == "done", Refund.reason != ABOVE, *within(_DONE_AT),
-        given - Refund.amount_minor < billed,
-    )  # fmt: skip
-    return [
-        select(
-            Payment.settled_at.label("at"), Payment.session_id, literal(0).label("credit_no"),
-            literal(OWN).label("kind"), literal("").label("refund"),
-        ).where(Payment.state == "captured", *within(Payment.settled_at)),
-        credits,
-        credits.with_only_columns(
-            _DONE_AT.label("at"), Refund.session_id, Refund.credit_no,
-            literal(AGAIN).label("kind"), Refund.refund,
-        ).where(given < billed),
-    ]  # fmt: skip
+    query = select(  # no join: all payments would be gone through for the few that have any
+        _DONE_AT, Refund.session_id, Refund.credit_no, Refund.refund, Refund.amount_minor, given,
+        billed,
+    ).where(Refund.state == "done", Refund.reason != ABOVE, *_within(_DONE_AT, start, end))
+    found: list[_Place] = []
+    for at, session, number, refund, amount, upto, whole in db.execute(query):
+        if upto - amount < whole:
+            found.append((at, session, number, refund, CREDIT))
+        if upto - amount < whole and upto < whole:
+            found.append((at, session, number, refund, AGAIN))
+    return sorted(found)
 
 
 def count(engine: Engine, start: int, end: int) -> int:
     """How many there are from `start` to before `end` (epoch ms; 0: no end)."""
     with Db(engine) as db:
-        return sum(
-            db.scalar(one.with_only_columns(func.count(), maintain_column_froms=True)) or 0
-            for one in _selects(start, end)
-        )
+        own = db.scalar(_own([func.count()], start, end)) or 0
+        return own + len(_credits(db, start, end))
+
+
+def _places(db: Db, start: int, end: int, offset: int, limit: int) -> list[_Place]:
+    """Some of the order. Sessions are read from where so many of them can stand at the earliest,
+    in their index's order, and what was given back is put among them."""
+    credits = _credits(db, start, end)
+    first = max(offset - len(credits), 0)
+    query = _own([Payment.settled_at, Payment.session_id], start, end)
+    query = query.order_by(Payment.settled_at, Payment.session_id)
+    rows = db.execute(query.offset(first).limit(offset - first + limit))
+    own = [(at, session, 0, "", OWN) for at, session in rows]
+    if first and not own:
+        return []
+    earlier = bisect.bisect_left(credits, own[0]) if first else 0
+    skip = offset - first - earlier
+    return list(heapq.merge(own, credits[earlier:]))[skip : skip + limit]
 
 
 def page(
@@ -81,17 +89,12 @@ def page(
 ) -> list[dict[str, Any]]:
     """OCPI 2.2.1 CDRs; numbers are Decimal (cdr.to_json)."""
     with Db(engine) as db:
-        wanted = db.execute(
-            union_all(*_selects(start, end))
-            .order_by("at", "session_id", "credit_no", "refund", "kind")
-            .offset(offset)
-            .limit(limit)
-        ).all()
+        wanted = _places(db, start, end, offset, limit)
         query = (
             select(Session)
-            .where(Session.id.in_({row.session_id for row in wanted}))
+            .where(Session.id.in_({place[1] for place in wanted}))
             .options(selectinload(Session.periods), selectinload(Session.refunds))
         )
         found = {row.id: views.session_with_periods(row) for row in db.scalars(query)}
     chains = {one: credit_cdr.chain(session, operator) for one, session in found.items()}
-    return [chains[row.session_id][row.refund, row.kind] for row in wanted]
+    return [chains[session][refund, kind] for _, session, _, refund, kind in wanted]

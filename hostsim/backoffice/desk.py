@@ -16,8 +16,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import contract, copies, fleet_view
+from hostsim.backoffice.at_hand import known_charger, locked_chargers
 from hostsim.backoffice.copies import Ack
-from hostsim.backoffice.at_hand import locked_chargers, known_charger
 from hostsim.backoffice.ingest import Ingest, position
 from hostsim.backoffice.models import Charger, Command, Retained, Stream, writing
 

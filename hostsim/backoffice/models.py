@@ -228,7 +228,7 @@ class RefundOrder(Base):
     reason: Mapped[str]
     operator: Mapped[str]
     card: Mapped[bool] = mapped_column(default=False)
-    state: Mapped[str] = mapped_column(String(12), default="requested", index=True)
+    state: Mapped[str] = mapped_column(String(12), default="requested")
     approved_by: Mapped[str] = mapped_column(default="")
     note: Mapped[str] = mapped_column(default="")
     text: Mapped[str] = mapped_column(default="")
@@ -321,6 +321,13 @@ def open_database(url: str, **options: Any) -> Engine:
             ):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
+
+    elif engine.dialect.name == "postgresql":
+
+        @event.listens_for(engine, "connect")
+        def _plainly(connection: Any, _record: Any) -> None:
+            connection.execute("SET jit = off")  # compiling took longer than any page's queries
+            connection.commit()
 
     from hostsim.backoffice import schema  # which knows these tables and those beside them
 

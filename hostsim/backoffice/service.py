@@ -19,11 +19,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from hostsim.backoffice import audit, contract, signing, views
+from hostsim.backoffice.at_hand import known_charger
 from hostsim.backoffice.bills.desk import Bills
 from hostsim.backoffice.connection import BrokerAddress, Connection
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.gateways.base import Gateway
-from hostsim.backoffice.at_hand import known_charger
 from hostsim.backoffice.ingest import Ack, Ingest
 from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.member_sync import MemberSync

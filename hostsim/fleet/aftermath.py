@@ -114,7 +114,7 @@ class Aftermath:
     def _end_of_day(
         self, found: Rows, ledger: VirtualLedger, session: dict[str, Any], paid_minor: int
     ) -> None:
-        """Once a day and charger; a few differ, half of them by a capture whose answer was lost."""
+        """Once a day and charger; a few differ, half of them by a lost answer."""
         day = session["end_at"] // _DAY_MS
         if day <= self._days.get(ledger.name, 0):
             return

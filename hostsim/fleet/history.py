@@ -8,6 +8,7 @@ goes wrong is there too (aftermath.py), and the sums are made by the same code a
 from __future__ import annotations
 
 from typing import Any
+
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.orm import Session as Db
 

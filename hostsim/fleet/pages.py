@@ -24,7 +24,6 @@ _PAGES = (
     "/reports/chargers.csv?preset=year", "/ocpi/2.2.1/cdrs?limit=100",
     "/ocpi/2.2.1/cdrs?limit=100&offset=900000",
 )  # fmt: skip
-_TIMES = 3
 
 
 def pages(
@@ -36,23 +35,32 @@ def pages(
     filled: Annotated[
         bool, typer.Option("--filled", help="The database has a past already: add none.")
     ] = False,
+    times: Annotated[int, typer.Option(help="The best of so many.", min=1)] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Seconds each page of the desk takes over so many stored sessions (best of three): by the
-    clock, of the processor in this process, and in PostgreSQL's where it runs on this machine.
+    """Seconds each page of the desk takes over so many stored sessions: by the clock, of the
+    processor in this process, and in PostgreSQL's where it runs on this machine.
     """
+
+    def tell(page: str, seconds: list[float]) -> None:
+        if not as_json:
+            print("".join(f"{part:>9.3f}" for part in seconds), page, flush=True)
+
+    if not as_json:
+        print("    clock  program database  page")
     with tempfile.TemporaryDirectory(prefix="forecourt-pages-") as name:
-        found = _measure(Path(name), 0 if filled else sessions, chargers, database)
+        wanted = 0 if filled else sessions
+        found = _measure(Path(name), wanted, chargers, database, times, tell)
     if as_json:
         print(json.dumps(found))
-        return
-    print(f"load average {found.pop('load')}, filled in {found.pop('filling')} s")
-    print("   clock  program  database")
-    for page, seconds in found.items():
-        print("".join(f"{part:>8.3f} " for part in seconds), page)
+    else:
+        print(f"load average {found['load']}, filled in {found['filling']} s")
 
 
-def _measure(folder: Path, sessions: int, chargers: int, database: str) -> dict[str, Any]:
+def _measure(
+    folder: Path, sessions: int, chargers: int, database: str, times: int,
+    tell: Callable[[str, list[float]], None],
+) -> dict[str, Any]:  # fmt: skip
     from fastapi.testclient import TestClient
 
     from hostsim.backoffice import views
@@ -73,7 +81,7 @@ def _measure(folder: Path, sessions: int, chargers: int, database: str) -> dict[
     found: dict[str, Any] = {"filling": round(time.monotonic() - began, 1)}
     password = "measured password"
     people.put(office.engine, "measure", "admin", password, now)
-    token = tokens.add(office.engine, f"measure {now}", "measure", now)
+    token = tokens.add(office.engine, "measure", f"measure {now}", now)
     newest = views.sessions(office.engine, limit=1)[0]["id"]
     with TestClient(create_app(office), base_url="http://localhost") as visitor:
         visitor.post("/login", data={"name": "measure", "password": password})
@@ -84,18 +92,19 @@ def _measure(folder: Path, sessions: int, chargers: int, database: str) -> dict[
                 answer = visitor.get(path, headers=headers)
                 assert answer.status_code == 200, (path, answer.text[:300])
 
-            found[page] = _best(get, office.engine)
+            found[page] = _best(get, office.engine, times)
+            tell(page, found[page])
     office.close()
     return found | {"load": " ".join(f"{part:.1f}" for part in os.getloadavg())}
 
 
-def _best(get: Callable[[], None], engine: Any) -> list[float]:
+def _best(get: Callable[[], None], engine: Any, times: int) -> list[float]:
     """Seconds by the clock, of this process, of the database's processes; the best of each."""
     clocks: tuple[Callable[[], float], ...] = (
         time.monotonic, time.process_time, lambda: _database_s(engine),
     )  # fmt: skip
     rounds = []
-    for _ in range(_TIMES):
+    for _ in range(times):
         began = [clock() for clock in clocks]
         get()
         rounds.append([clock() - start for clock, start in zip(clocks, began, strict=True)])

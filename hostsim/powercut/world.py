@@ -15,8 +15,8 @@ from sqlalchemy.pool import StaticPool
 
 from board.host_flash import FileFlash, PowerCut
 from hostsim.backoffice import contract, signing
-from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.at_hand import known_charger
+from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.ingest import Ingest
 from hostsim.backoffice.models import Command, open_database, writing
 from hostsim.backoffice.refunds import Refunds

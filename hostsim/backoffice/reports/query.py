@@ -184,7 +184,7 @@ def _usual_currency(db: Db, first: int, last: int) -> str:
         select(StatDay.currency)
         .where(StatDay.charger == roll.ALL, StatDay.day.between(first, last))
         .group_by(StatDay.currency)
-        .order_by(func.sum(StatDay.sessions).desc())
+        .order_by(func.sum(StatDay.sessions).desc(), StatDay.currency)
         .limit(1)
     )
     return db.scalar(query) or "EUR"
@@ -193,7 +193,7 @@ def _usual_currency(db: Db, first: int, last: int) -> str:
 def _grouped(db: Db, key: Any, where: list[Any], order: Any = None) -> list[Row]:
     sums = [func.sum(getattr(StatDay, name)) for name in SUMS]
     query = select(key, *sums).where(*where).group_by(key)
-    query = query.order_by(func.sum(order).desc() if order is not None else key)
+    query = query.order_by(*(() if order is None else (func.sum(order).desc(),)), key)
     return [
         {"key": row[0]} | {name: int(row[n + 1]) for n, name in enumerate(SUMS)}
         for row in db.execute(query)
@@ -305,7 +305,7 @@ def _reasons(db: Db, days: Days, kind: str, only: tuple[str, str, str]) -> list[
         select(StatReason.reason, func.sum(StatReason.count), func.sum(StatReason.amount_minor))
         .where(*where)
         .group_by(StatReason.reason)
-        .order_by(func.sum(StatReason.count).desc())
+        .order_by(func.sum(StatReason.count).desc(), StatReason.reason)
         .limit(30)
     )
     return [
@@ -332,7 +332,7 @@ def _terminals(
     query = (
         select(EndOfDay)
         .where(EndOfDay.at >= start, EndOfDay.at < end, EndOfDay.currency.in_((currency, "")))
-        .order_by(EndOfDay.at.desc())
+        .order_by(EndOfDay.at.desc(), EndOfDay.id.desc())
         .limit(500)
     )
     if charger:
