@@ -181,10 +181,7 @@ class Refund(Base):
     refused, failed. `lines`: groups of four (vat_e4, net, VAT, gross) of the credit note."""
 
     __tablename__ = "refunds"
-    __table_args__ = (
-        UniqueConstraint("charger", "epoch", "refund"),
-        Index("ix_refunds_state", "state"),
-    )
+    __table_args__ = (UniqueConstraint("charger", "epoch", "refund"),)
     id: Mapped[int] = mapped_column(big_integer, primary_key=True)
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
     charger: Mapped[str]

@@ -234,9 +234,7 @@ def _days(view: View) -> Select[Any]:
 
 def _day_row(db: Db, view: View, found: Any) -> Row:
     day: EndOfDay = found[0]
-    mine = (Session.charger == day.charger, Session.epoch == day.epoch)
-    newest = select(Session.currency).where(*mine)
-    currency = db.scalar(newest.order_by(Session.id.desc()).limit(1)) or view.operator.currency
+    currency = day.currency or view.operator.currency
     said = {name: figures.money(getattr(day, f"{name}_minor"), currency)
             for name in ("terminal", "ledger", "books")}  # fmt: skip
     return _row(
