@@ -43,7 +43,8 @@ MORE = (
 )  # fmt: skip
 _OF_EACH = 1  # of pages that differ only in a number
 _CHANGES = re.compile(
-    r'name="(csrf|once)" value="[^"]*"|Last log-in: [^<]*|<td>[^<]*</td><td>admin</td><td>logged in'
+    r'name="(csrf|once)" value="[^"]*"|Last log-in: [^<]*'
+    "|<td>[^<]*</td><td>admin</td><td>logged in"
 )
 _NUMBERS = re.compile(r"(?<=refunds/)[^/?.]+|[0-9]+")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import and_, case, select
+from sqlalchemy import and_, case, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import figures
@@ -45,9 +45,14 @@ STATE = case((Refund.state.in_(_SAID), Refund.state), else_=RefundOrder.state)
 """An order's state, of `with_words`."""
 
 
-def with_words() -> Any:
-    """A query: (order, the charger's word on it or None, currency)."""
-    return (
+UNDER_WAY = and_(RefundOrder.state == "approved", or_(Refund.id.is_(None), Refund.state == "sent"))
+"""Approved and without an end, of `with_words`."""
+
+
+def with_words(state: str | None = None, **fields: Any) -> Any:
+    """A query: (order, the charger's word on it or None, currency), of orders with these values of
+    their columns (None: any)."""
+    query = (
         select(RefundOrder, Refund, Session.currency)
         .join(Session, Session.id == RefundOrder.session_id)
         .outerjoin(
@@ -55,6 +60,10 @@ def with_words() -> Any:
             and_(Refund.refund == RefundOrder.refund, Refund.session_id == RefundOrder.session_id),
         )
     )
+    for name, value in fields.items():
+        if value is not None:
+            query = query.where(getattr(RefundOrder, name) == value)
+    return query if state is None else query.where(STATE == state)
 
 
 def described(order: RefundOrder, word: Refund | None, currency: str) -> dict[str, Any]:

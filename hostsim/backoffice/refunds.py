@@ -32,7 +32,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, or_
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit, figures, refund_gone, refund_rules, refund_stuck, refund_view
@@ -297,12 +297,8 @@ class Refunds:
         """Sends again what a charger never answered, and notes what it refused. Called now and
         then; an order that is in the charger's books needs nothing more."""
         with Db(self._engine) as db:
-            open_ones = or_(Refund.id.is_(None), Refund.state == "sent")
-            query = refund_view.with_words().where(RefundOrder.state == "approved", open_ones)
-            found = [
-                (self._next_step(db, order, word), order.refund)
-                for order, word, _ in db.execute(query).all()
-            ]
+            rows = db.execute(refund_view.with_words().where(refund_view.UNDER_WAY)).all()
+            found = [(self._next_step(db, order, word), order.refund) for order, word, _ in rows]
         for step, refund in found:
             if step is not None:
                 step(refund)
@@ -351,8 +347,7 @@ class Refunds:
         """Where a refund stands: `state`, who asked and approved, the charger's words (way,
         credit_no, code, text, ...). Raises RefundError when there is no such order."""
         with Db(self._engine) as db:
-            query = refund_view.with_words().where(RefundOrder.refund == refund)
-            found = db.execute(query).first()
+            found = db.execute(refund_view.with_words(refund=refund)).first()
             if found is None:
                 raise RefundError("refund", f"there is no order {refund[:40]}")
             return refund_view.described(*found)
@@ -362,15 +357,8 @@ class Refunds:
         limit: int | None = None, skip: int = 0,
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Orders, newest first, as `follow` gives them."""
-        query = refund_view.with_words().order_by(
-            RefundOrder.requested_at.desc(), RefundOrder.refund.desc()
-        )
-        if charger is not None:
-            query = query.where(RefundOrder.charger == charger)
-        if receipt is not None:
-            query = query.where(RefundOrder.receipt_no == receipt)
-        if state is not None:
-            query = query.where(refund_view.STATE == state)
+        query = refund_view.with_words(charger=charger, receipt_no=receipt, state=state)
+        query = query.order_by(RefundOrder.requested_at.desc(), RefundOrder.refund.desc())
         with Db(self._engine) as db:
             rows = db.execute(query.limit(limit).offset(skip))
             return [refund_view.described(*row) for row in rows]
