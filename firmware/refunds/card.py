@@ -7,20 +7,24 @@ read and again in the terminal's answer, which is not acknowledged otherwise, so
 takes it back. The approval is in flash (`refund_sent`, with the terminal's receipt) before it is
 acknowledged; without that record nothing was paid. With it and no end seen, the refund's receipt
 is reversed until the terminal says that it is gone, and the acquirer has it then: never twice.
+A terminal that is away, or refuses for the moment only, is tried again; nothing is written for
+that. In vain for more than half an hour, the acquirer has it.
 """
 
 import asyncio
+import time
 
 from micropython import const
 
 from firmware.errors import TerminalError
-from firmware.refunds.work import done, failed, offer, unsure, view
+from firmware.refunds.work import done, failed, offer, pause, unsure, view
 from firmware.session.data import Session
 from firmware.terminal import results
 
 _READS = const(6)  # of 25 s at most
+_TRIES = const(12)  # of a terminal that is away, some 40 minutes
+_SHORT_MS = const(60000)  # reads without a card that ended sooner: it was not waited for one
 _ALREADY = const(0xB4)
-_RETRY_MS = const(10000)
 _SAY_MS = const(3000)
 _NEVER_MS = const(300000)
 _OTHER = "another card"
@@ -30,16 +34,20 @@ async def refund(app, f: dict, sale: dict) -> int:
     """Brings one refund on; milliseconds until it is worth another turn."""
     if f.get("receipt"):
         return await _take_back(app, f)
+    began = time.ticks_ms()
     try:
         card = None
         text = "" if sale.get("pan") else "card_unreadable"
         for _ in range(_READS):
             if text or (card and _same(sale, card)):
                 break
-            _show(app, f, "refund_card")
-            card = await app.terminal.read_card(25)
+            if app.terminal.ready:
+                _show(app, f, "refund_card")
+                card = await app.terminal.read_card(25)
             if not app.terminal.ready:
-                text = "terminal_off"
+                return _later(app, f)
+        if card is None and not text and time.ticks_diff(time.ticks_ms(), began) < _SHORT_MS:
+            return _later(app, f)
         if not text and not (card and _same(sale, card)):
             text = "no_card"
         if text:
@@ -63,6 +71,13 @@ async def _give_up(app, f: dict, code: int, text: str) -> int:
     failed(app, f, code, text, "failed")
     await _say(app, f, text)
     return _NEVER_MS
+
+
+def _later(app, f: dict) -> int:
+    """Nothing was asked, or it was refused for the moment: again, and then the acquirer."""
+    if f.get("attempt", 0) >= _TRIES:
+        return offer(app, f)
+    return pause(f)
 
 
 async def _say(app, f: dict, text: str) -> None:
@@ -94,6 +109,10 @@ async def _refund(app, f: dict, sale: dict) -> int:
         return _NEVER_MS
     if f.get("receipt"):  # its end was not seen, or the terminal took it back
         return await _take_back(app, f)
+    code = outcome.code
+    moment = results.classify(code)[1] in (results.LATER, results.OUT)
+    if outcome.certain and (moment if code > 0 else outcome.text == "terminal_off"):
+        return _later(app, f)
     return await _give_up(app, f, max(outcome.code, 0), outcome.text)
 
 
@@ -105,4 +124,4 @@ async def _take_back(app, f: dict) -> int:
     refused = outcome.code > 0 and results.classify(outcome.code)[1] == results.REFUSED
     if outcome.certain and refused:
         return unsure(app, f)
-    return _RETRY_MS
+    return pause(f)

@@ -21,7 +21,7 @@ _ALREADY = const(0xB4)
 _TRIES = const(5)  # of a way that the terminal refuses for the moment
 _RETRY_MS = const(10000)
 _RETRY_MAX_MS = const(300000)
-_REPEATED = "asked_before"  # refund_order.py has the same word
+_REPEATED = "asked_before"  # orders/refund.py has the same word
 
 
 async def work(app) -> int:
@@ -124,7 +124,7 @@ def _decide(app, f: dict, sale: dict, rules) -> dict:
 async def _reverse(app, f: dict, sale: dict) -> int:
     """0630. `attempt` and `unsure` are not in flash: without them the power went meanwhile."""
     before = f.get("unsure", "attempt" not in f)
-    attempt = f["attempt"] = f.get("attempt", 0) + 1
+    wait = pause(f)
     f["unsure"] = True
     if "receipt" not in sale:  # not in flash any more
         return unsure(app, f)
@@ -141,15 +141,22 @@ async def _reverse(app, f: dict, sale: dict) -> int:
             return _RETRY_MAX_MS
         if outcome.code > 0 and results.classify(outcome.code)[1] == results.REFUSED:
             return unsure(app, f) if before else _another_way(app, f)
-        if attempt > _TRIES and not before:
+        if f["attempt"] > _TRIES and not before:
             return _another_way(app, f)
-    return min(_RETRY_MS << min(attempt - 1, 6), _RETRY_MAX_MS)
+    return wait
+
+
+def pause(f: dict) -> int:
+    """One try more: milliseconds to the next one."""
+    f["attempt"] = f.get("attempt", 0) + 1
+    return min(_RETRY_MS << min(f["attempt"] - 1, 6), _RETRY_MAX_MS)
 
 
 def _another_way(app, f: dict) -> int:
     """A reversal was refused for good."""
     if not f.get("card"):
         return offer(app, f)
+    f["attempt"] = 0
     app.append("refund_sent", refund=f["refund"], sess=f["sess"], amount_minor=f["amount_minor"],
                way="card", receipt=0, trace=0)  # fmt: skip
     return 1

@@ -17,6 +17,7 @@ from firmware.ledger.books import BooksError
 from firmware.paper import leave
 from firmware.session import decisions as do
 from firmware.session.blocked import give_up, not_taken, why_blocked
+from firmware.session.settlement import IDLE
 from firmware.terminal.base import Outcome
 
 _LOOK_MS = const(20)
@@ -329,7 +330,8 @@ class Runner:
             return
         s = self._m.session
         terminal = self._p.terminal
-        await self._free_terminal()
+        if not await self._free_terminal():
+            return
         answer = None
         try:
             if what == do.PENDING:
@@ -350,13 +352,14 @@ class Runner:
             self.perform(self._m.on_outcome(self._uptime(), answer))
 
     async def _free_terminal(self, limit_ms: int = 0) -> bool:
-        """Waits until the terminal is there and no card read is open. With a limit (real time)
-        not for ever, nor when somebody stops: False.
+        """Waits until the terminal is there and no card read is open. False: the limit (real
+        time) has passed or somebody stops; without one, the settlement was closed meanwhile.
         """
         began = time.ticks_ms()
         while self._reading_card or not self._p.terminal.ready:
             now = self._p.beats["jobs"] = time.ticks_ms()
-            if limit_ms and (self._m.stopping or time.ticks_diff(now, began) > limit_ms):
+            late = self._m.stopping or time.ticks_diff(now, began) > limit_ms
+            if late if limit_ms else self._m.settlement.state == IDLE:
                 return False
             await asyncio.sleep_ms(20)
         return True

@@ -17,6 +17,7 @@ from hostsim.terminal.cards import CARDS
 from hostsim.terminal.codec import CodecError
 from hostsim.terminal.dialogue import Dialogue, NotAcceptedError, RefusalError
 from hostsim.terminal.money import pending_list
+from hostsim.terminal.plain import registration_length
 from hostsim.terminal.registration import Registration, registration
 
 _SOFTWARE_WANTED = 0x03
@@ -28,7 +29,7 @@ async def register(d: Dialogue) -> None:
     if len(d.body) < 4:
         raise RefusalError(0x9A)
     # The currency is two bytes without a tag, and optional.
-    plain = 6 if len(d.body) >= 6 and d.body[4] not in (0x03, 0x06) else 4
+    plain = registration_length(d.body)
     currency = d.sim.profile.currency
     if plain == 6:
         try:

@@ -125,6 +125,15 @@ class Books:
                 return record
         return None
 
+    def newer(self, receipt: int, than: int) -> bool:
+        """Whether `receipt` was given out after `than`, a number the ECR names (any that never
+        was one: it knows of none). Numbers come round: both are seen from the newest.
+        """
+        newest = self.counters["receipt"]
+        if not 0 < than <= MAX_RECEIPT:
+            return True
+        return (newest - receipt) % MAX_RECEIPT < (newest - than) % MAX_RECEIPT
+
     def by_trace(self, trace: int) -> Record | None:
         """The newest record with that trace number."""
         for record in self._newest_first():

@@ -15,6 +15,7 @@ from hostsim.terminal import answers
 from hostsim.terminal.books import Kind, Record, State
 from hostsim.terminal.cards import Card
 from hostsim.terminal.dialogue import Dialogue, RefusalError
+from hostsim.terminal.fields import from_bcd
 from hostsim.terminal.settle import Settlement, settle
 
 _EXTENSION = b"\x03"
@@ -30,7 +31,7 @@ async def pay(d: Dialogue) -> None:
 async def reserve(d: Dialogue) -> None:
     """0622 reservation; with TLV 1F06 03 or a trace number: extension of an open one."""
     d.parse()
-    if d.fields.tlv(0x1F06) == _EXTENSION or d.number(0x0B):
+    if d.fields.tlv(0x1F06) == _EXTENSION or _trace(d):
         await _extend(d)
     else:
         await _card_transaction(d, Kind.RESERVATION)
@@ -246,10 +247,15 @@ async def _declined(d: Dialogue, card: Card, result: int, amount: int) -> None:
     await d.mention(answers.status_information(outcome))
 
 
+def _trace(d: Dialogue) -> int:
+    """BMP 0B; 000000 there, or none, where TLV 1F2B has a long one. 0: no trace number."""
+    return d.number(0x0B) or from_bcd(d.fields.tlv(0x1F2B) or b"\x00")
+
+
 async def _extend(d: Dialogue) -> None:
     amount = _amount(d)
     _check_currency(d)
-    trace, receipt = d.number(0x0B), d.number(0x87)
+    trace, receipt = _trace(d), d.number(0x87)
     record = d.sim.books.by_trace(trace) if trace else None
     if record is None and receipt:
         record = d.sim.books.newest(receipt)
@@ -292,16 +298,15 @@ def _reference(d: Dialogue) -> str:
 
 
 def mirror(d: Dialogue) -> None:
-    """TLV 1F1F: the ECR's last receipt. If the terminal's last hold or payment came later, the
-    ECR lost it: undo it.
+    """TLV 1F1F: the ECR's last receipt. If that of the terminal's last hold or payment came
+    later, the ECR lost it: undo it. The one that is named may be a capture's, of an older hold.
     """
     value = d.fields.tlv(0x1F1F)
     last = d.sim.books.last_with_card()
     if value is None or last is None or last.batch:
         return
     text = value.hex()
-    known = d.sim.books.newest(int(text)) if text.isdecimal() else None
-    if known is not None and known.seq >= last.seq:
+    if not d.sim.books.newer(last.receipt, int(text) if text.isdecimal() else 0):
         return
     if last.state is State.PENDING or last.state is State.PAID:
         d.sim.books.void(last, "lost by the ECR (1F1F)", d.sim.clock.now_ms())

@@ -24,7 +24,7 @@ _REVERSAL, _RECEIPT = 0x0630, 0x87
 def plain_length(command: int, body: bytes) -> int:
     """How many bytes without a tag come before the bitmaps."""
     if command == 0x0600:
-        return 6 if len(body) >= 6 and body[4] not in (0x03, 0x06) else min(4, len(body))
+        return registration_length(body)
     if command in PASSWORD_FIRST:
         return _password_length(command, body)
     if command == 0x0501:
@@ -46,6 +46,29 @@ def plain_length(command: int, body: bytes) -> int:
         0x0695: min(6, len(body)),
         0x0691: 6 if len(body) == 6 else 0,
     }.get(command, 0)
+
+
+def registration_length(body: bytes) -> int:
+    """Password, config byte and, where it is given, the currency. Currencies begin with 03 and 06
+    too (HUF 0348, RUB 0643): a service byte (03) has its low bits only, and a container (06) is
+    one when its length fits.
+    """
+    if len(body) < 6:
+        return min(4, len(body))
+    if body[4] == 0x03:
+        bitmaps = body[5] < 0x20
+    else:
+        bitmaps = body[4] == 0x06 and (_fills(body[5:]) or f.plain_bitmaps(body[4:]))
+    if body[4] in (0x03, 0x06) and not body[5:6].hex().isdecimal():
+        bitmaps = True
+    return 4 if bitmaps else 6
+
+
+def _fills(data: bytes) -> bool:
+    """Whether data that begin with a length (BER) are as long as it says."""
+    head = data[0] - 0x7F if data[0] in (0x81, 0x82) else 1
+    size = int.from_bytes(data[1:head], "big") if head > 1 else data[0]
+    return head + size == len(data)
 
 
 def _password_length(command: int, body: bytes) -> int:

@@ -34,6 +34,12 @@ class Charger:
         self.uid_hash = "aa"
         self.cut = cut
         self.paid = 0
+        self.at = 0
+        refund_card.time = self  # type: ignore[assignment]
+        self.reads = 0
+        self.card = True
+        self.read_ms = 25000
+        self.refusal = None
         self.words = []
         self.append("refund_asked", refund="Q", sess=1, amount_minor=50, way="card",
                     reason="goodwill", command="")  # fmt: skip
@@ -50,10 +56,20 @@ class Charger:
     def publish_result(self, message):
         self.words.append(message["detail"])
 
+    def ticks_ms(self):
+        return self.at
+
+    def ticks_diff(self, a, b):
+        return a - b
+
     async def read_card(self, seconds):
-        return CardResult("bank", self.pan, self.uid_hash)
+        self.reads += 1
+        self.at += 0 if self.card else self.read_ms
+        return CardResult("bank", self.pan, self.uid_hash) if self.card else None
 
     async def refund(self, amount, reference, commit):
+        if self.refusal:
+            return self.refusal
         commit(self)
         self.paid += amount
         return Outcome(True, not self.cut)
@@ -113,3 +129,76 @@ def test_another_card_in_the_answer_is_not_paid():
     except TerminalError as e:
         assert str(e) == "another card"
     assert c.paid == 0
+
+
+def test_a_terminal_that_is_away_is_tried_again_and_nothing_is_written_for_it():
+    refund_card._say = at_once
+    c = Charger(9)
+    c.ready = False
+    before = c.ledger.next_seq
+    waits = [asyncio.run(c.turn()) // 1000 for _ in range(12)]
+    assert waits == [10, 20, 40, 80, 160] + 7 * [300]
+    assert c.ledger.next_seq == before and c.reads == 0 and "Q" in c.ledger.books.asked
+    c.ready = True
+    asyncio.run(c.turn())
+    assert c.paid == 50 and c.words == ["done"]
+
+
+def test_a_terminal_that_stays_away_leaves_the_refund_to_the_acquirer():
+    c = Charger(9)
+    c.ready = False
+    for _ in range(13):
+        asyncio.run(c.turn())
+    assert c.words == ["sent"] and c.ledger.recent("refund_sent", 1)[0].fields["way"] == "acquirer"
+    assert not c.ledger.recent("refund_failed", 1)
+
+
+def test_a_refusal_for_the_moment_is_tried_again_another_one_is_final():
+    refund_card._say = at_once
+    for refusal, final in (
+        (Outcome(False, True, 0x9C, "terminal_busy"), False),
+        (Outcome(False, True, 0xA0, "no_network"), False),
+        (Outcome(False, True, -1, "terminal_off"), False),  # away behind the card: nothing sent
+        (Outcome(False, True, 0x6A, "out_of_service"), False),
+        (Outcome(False, True, 0x05, "try_another_card"), True),
+        (Outcome(False, True, 0x6C, "cancelled"), True),
+        (Outcome(False, False, -1, "terminal_off"), True),  # asked, and lost: see the docs
+    ):
+        c = Charger(9)
+        c.refusal = refusal
+        wait = asyncio.run(c.turn())
+        assert bool(c.ledger.recent("refund_failed", 1)) is final, refusal.text
+        if not final:
+            assert wait == 10000
+            c.refusal = None
+            asyncio.run(c.turn())
+            assert c.paid == 50
+
+
+def test_a_terminal_that_will_not_read_a_card_is_tried_again():
+    c = Charger(9)
+    refund_card._say = at_once
+    c.card = False
+    c.read_ms = 1000  # nobody had the time to present one
+    assert asyncio.run(c.turn()) == 10000 and c.reads == 6
+    assert not c.ledger.recent("refund_failed", 1)
+    c.read_ms = 25000
+    asyncio.run(c.turn())
+    assert c.ledger.recent("refund_failed", 1)[0].fields["text"] == "no_card"
+
+
+def test_an_approval_in_doubt_is_asked_for_less_and_less_often_and_for_ever():
+    c = Charger(9, True)
+    c.ready = True
+    real, c.reverse = c.reverse, away
+    asyncio.run(c.turn())
+    waits = [asyncio.run(c.turn()) // 1000 for _ in range(20)]
+    assert waits[:5] == [20, 40, 80, 160, 300] and waits[-1] == 300
+    assert len(c.ledger.recent("refund_sent", 9)) == 1
+    c.reverse = real
+    asyncio.run(c.turn())
+    assert c.words == ["sent"]
+
+
+async def away(receipt):
+    return Outcome(False, True, -1, "terminal_off")

@@ -4,7 +4,8 @@ not the one that was read. On CPython and both MicroPython builds.
 
 import asyncio
 
-from firmware.errors import MeterError
+from firmware.errors import MeterError, TerminalError
+from firmware.session import decisions as do
 from firmware.session import recovery, runner  # noqa: F401 - first: imports nest less deep
 from firmware.terminal.base import Authorisation
 from tests.pure.test_session_machine import Bench, Card
@@ -152,6 +153,46 @@ def test_another_kind_of_card_than_the_one_that_was_read_is_not_kept():
         else:
             assert h.kinds() == ["hold_asked", "cancelled"] and not h.m.session.authorised_minor
             assert h.written[-1][1]["reason"] == "scheme_not_accepted" == h.m.message
+
+
+class Away(Hall):
+    """A charger whose terminal went away behind its 0622; what is done between sessions."""
+
+    def __init__(self, seen):
+        Hall.__init__(self)
+        self.seen = seen
+        self.ready = True
+        self.done = 0
+        self.runner._room = self.room  # type: ignore[method-assign,assignment]
+
+    async def authorise(self, hold_minor, reference, commit):
+        self.ready = False
+        if self.seen:
+            commit(self.presented)
+        raise TerminalError("away")
+
+    async def room(self, job):
+        self.done += 1
+
+    def minute(self):
+        self.now += 60000
+        self.runner.perform(self.m.on_tick(self.now))
+        self.work(2)
+
+
+def test_a_hold_that_is_given_up_unseen_leaves_nothing_that_waits_for_the_terminal():
+    for seen in (False, True):
+        h = Away(seen)
+        h.tap()
+        h.work(2)
+        for _ in range(30):
+            h.minute()
+        alarms = [fields["code"] for kind, fields in h.written if kind == "alarm"]
+        assert alarms == ([] if seen else ["hold_unseen"])
+        assert h.m.busy is seen
+        h.runner.perform([(do.REFUND,)])
+        h.work(2)
+        assert h.done == (0 if seen else 1)  # a hold that was seen is settled first
 
 
 class WrongMeter:

@@ -67,6 +67,21 @@ def told(text: str) -> dict[str, Any]:
             "060012123456de0978060a26040a0206d31a020400",
             {"commands": ["06D3"], "max_apdu": 1024, "currency": 978},
         ),
+        ("060006123456de0348", {"currency": 348, "service_byte": None, "errors": None}),
+        ("060008123456de0392 0305", {"currency": 392, "service_byte": 5, "errors": None}),
+        (
+            "06000a123456de0376 06021a00",
+            {"currency": 376, "service_byte": None, "errors": None},
+        ),
+        ("06000a123456de0643 06021a00", {"currency": 643, "errors": None}),
+        ("060006123456de0643", {"currency": 643, "errors": None}),
+        ("060006123456de0305", {"currency": None, "service_byte": 5, "errors": None}),
+        ("060006123456de0600", {"currency": None, "errors": None}),
+        ("06000a123456de06041a020400", {"currency": None, "max_apdu": 1024, "errors": None}),
+        (
+            "06000c123456de06041a0204000305",
+            {"currency": None, "max_apdu": 1024, "service_byte": 5, "errors": None},
+        ),
         ("060f0151", {"status": 0x51}),
         ("040f0c0b000000 06071f2b0412345678".replace("0c0b", "0d0b"), {"trace": 12345678}),
         ("040f0e27ff060a1f160201171f17024142", {"extended_error": "0117", "text": "AB"}),
@@ -120,6 +135,13 @@ def test_a_bad_field_does_not_hide_the_others() -> None:
         {"offset": 18, "reason": "TLV 4C needs 5 bytes, 1 are left"},
         {"offset": 11, "reason": "00F123 is not BCD"},
     ]
+
+
+def test_a_registration_in_forints_is_read_from_the_line() -> None:
+    frame = codec.frame(codec.join(0x0600, bytes.fromhex("123456de0348")))
+    said = decode_frame(frame)
+    assert (said["currency"], said["config"]) == (348, 0xDE)
+    assert "service_byte" not in said and "errors" not in said
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,17 @@ def test_registration_takes_bitmaps_in_any_order_and_no_currency() -> None:
     play(simulated(), scene, register=False)
 
 
+def test_a_currency_that_begins_like_a_bitmap_is_a_currency() -> None:
+    async def scene(ecr: TcpPeer) -> None:
+        for currency in ("0348", "0352", "0392", "0376", "0643"):
+            for rest in ("", "06021a00", "0305"):
+                body = f"123456de{currency}{rest}"
+                answers = await ecr.run(f"0600{len(body) // 2:02x}{body}")
+                assert bitmaps(of(answers, "060f"))[0x49].hex() == currency
+
+    play(simulated(), scene, register=False)
+
+
 def test_reservation_tells_states_result_receipt_and_completion() -> None:
     sim = simulated()
 
@@ -237,6 +248,21 @@ def test_extension_adds_to_the_hold_by_trace_and_needs_no_card() -> None:
 
     play(sim, scene)
     assert sim.books.summary()["authorised_minor"] == 3500
+
+
+def test_a_long_trace_number_names_the_hold_to_extend() -> None:
+    sim = simulated()
+
+    async def scene(ecr: TcpPeer) -> None:
+        await ecr.reserve(2000)
+        sim.books.records[0].traces.append(12345678)
+        for named in ("0b000000 060b1f2b04123456781f060103", "06071f2b0412345678"):
+            body = f"{amount(1000)}490978{named}".replace(" ", "")
+            answers = await ecr.run(f"0622{len(body) // 2:02x}{body}")
+            assert answers[-1][:2].hex() == "060f"
+
+    play(sim, scene)
+    assert sim.books.summary()["held_minor"] == 4000
 
 
 def test_a_card_may_refuse_the_extension() -> None:

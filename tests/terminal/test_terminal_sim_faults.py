@@ -157,6 +157,36 @@ def test_mirror_does_not_undo_an_older_hold_when_the_newer_was_reversed_already(
     play(sim, scene)
 
 
+def test_a_receipt_that_came_after_the_last_hold_proves_it_also_when_it_is_a_captures() -> None:
+    sim = simulated()
+
+    async def scene(ecr: Peer) -> None:
+        await ecr.reserve(1000)
+        await ecr.reserve(2000)
+        await ecr.money("0623", 1, 400)  # receipt 3
+        await ecr.reserve(3000, tlv="06051f1f020003")
+        assert states(sim) == ["captured", "pending", "pending"]
+        await ecr.reserve(4000, tlv="06051f1f020003")  # 4 was lost
+        assert states(sim) == ["captured", "pending", "auto-reversed", "pending"]
+
+    play(sim, scene)
+
+
+def test_receipts_that_come_round_are_ordered_all_the_same() -> None:
+    sim = simulated()
+    sim.books.counters["receipt"] = 9998
+
+    async def scene(ecr: Peer) -> None:
+        await ecr.reserve(1000)  # 9999
+        await ecr.reserve(2000)  # 1
+        await ecr.reserve(3000, tlv="06051f1f020001")
+        assert states(sim) == ["pending", "pending", "pending"]
+        await ecr.reserve(4000, tlv="06051f1f029999")
+        assert states(sim) == ["pending", "pending", "auto-reversed", "pending"]
+
+    play(sim, scene)
+
+
 def test_power_cut_before_the_acknowledgement_voids_and_after_it_keeps(tmp_path: Path) -> None:
     sim = simulated(books=Books(tmp_path / "books.json"))
 
