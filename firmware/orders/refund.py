@@ -7,7 +7,7 @@ about the refund (refunds.py).
 """
 
 from firmware.errors import CommandError, FieldError
-from firmware.ledger.books import OUTSIDE
+from firmware.ledger.books import ABOVE, OUTSIDE
 from firmware.sync import messages
 
 _REPEATED = "asked_before"  # state of a refund_failed: an order for what was done long ago
@@ -15,8 +15,9 @@ _REASONS = "goodwill fault not_delivered price duplicate fraud other".split(" ")
 
 
 def check(app, asked: dict) -> dict:
-    """Command `refund`: refund (its id), receipt (the number on the driver's receipt), may: epoch
-    (the flash that receipt is in: another one counts anew),
+    """Command `refund`: refund (its id, which begins not as the charger's own), receipt (the
+    number on the driver's receipt), may: epoch (the flash that receipt is in: another one counts
+    anew),
     amount_minor (0: all that is left), reason (one of _REASONS), operator, card (true: paid to the
     card at the terminal). Gives the answer; CommandError names the field that was refused.
     """
@@ -33,6 +34,8 @@ def check(app, asked: dict) -> dict:
     if not receipt_no:
         raise CommandError("receipt", "must be the number on a receipt", receipt_no)
     if not app.ledger.books.refund_state(refund):
+        if refund.startswith(ABOVE):  # what those give back is nothing of the bill
+            raise CommandError("refund", "must not begin with " + ABOVE, refund)
         app.append("refund_requested", refund=refund, receipt_no=receipt_no, amount_minor=amount,
                    reason=args["reason"], operator=operator, command=asked["id"],
                    card=int(card))  # fmt: skip

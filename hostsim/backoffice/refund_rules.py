@@ -47,6 +47,8 @@ def check(field: str, value: str, most: int) -> None:
         raise RefundError(
             field, f"must be 1 to {most} printable characters (given {value[:40]})"
         )
+    if field == "refund" and value.startswith(ABOVE):
+        raise RefundError(field, f"must not begin with {ABOVE}, as a charger's own do")
 
 
 def order(db: Db, refund: str, own: bool = False) -> RefundOrder:

@@ -156,6 +156,15 @@ def test_a_receipt_that_two_sessions_have_is_not_chosen_by_its_number(make: Any)
         office.refunds.request("CP1", receipt=1, amount_minor=0, reason="goodwill", operator="a")
 
 
+def test_an_id_that_begins_as_the_chargers_own_is_refused(make: Any) -> None:
+    office = make()
+    fill(office, Ledger(71).session(1))
+    with pytest.raises(RefundError, match="refund: must not begin with above_price"):
+        office.refunds.request("CP1", receipt=1, amount_minor=0, reason="goodwill", operator="a",
+                               refund="above_price-71-1")  # fmt: skip
+    assert orders(office) == []
+
+
 # -- currencies
 
 

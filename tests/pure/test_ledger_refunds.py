@@ -244,6 +244,17 @@ def test_an_id_whose_first_records_are_gone_is_asked_before():
     assert desk.order("R0") == "asked_before"
 
 
+def test_an_id_that_begins_as_the_chargers_own_is_refused():
+    desk = Desk()
+    before = desk.ledger.next_seq
+    try:
+        desk.order("above_price-anna")
+        raise AssertionError("taken")
+    except CommandError as e:
+        assert (e.field, e.reason) == ("refund", "must not begin with above_price")
+    assert desk.ledger.next_seq == before
+
+
 ABOVE_ID = "above_price-%d-1"
 
 
