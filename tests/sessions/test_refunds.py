@@ -253,6 +253,25 @@ def test_a_part_is_paid_to_the_same_card_at_the_terminal():
     run(scenario, wanted_wh=20000, config=AT_TERMINAL)
 
 
+def test_a_refund_to_a_card_waits_for_a_terminal_that_is_away():
+    async def scenario(world):
+        bill = await sold(world)
+        await act(world, "terminal", on=False)
+        await act(world, "power", on=False)
+        refund = order(world, bill, 5, card=True)
+        await act(world, "power", on=True)
+        await until_refund(world, refund, "approved", "failed", "sent")
+        await asyncio.sleep(2)
+        assert world.back_office.refunds.follow(refund)["state"] == "approved"
+        await act(world, "terminal", on=True)
+        await world.until(lambda: "card you paid with" in screen(world), 60, "the words")
+        await tap(world, "visa")
+        assert (await until_refund(world, refund, "done"))["way"] == "card"
+        assert agree(world)["terminal"]["refunded_minor"] == 5
+
+    run(scenario, wanted_wh=20000, config=AT_TERMINAL)
+
+
 def test_without_the_permission_no_card_is_paid():
     async def scenario(world):
         bill = await sold(world)
