@@ -190,12 +190,13 @@ def test_a_terminal_that_will_not_read_a_card_is_tried_again():
 def test_an_approval_in_doubt_is_asked_for_less_and_less_often_and_for_ever():
     c = Charger(9, True)
     c.ready = True
-    real, c.reverse = c.reverse, away
+    real = c.reverse
+    c.reverse = away  # type: ignore[method-assign]
     asyncio.run(c.turn())
     waits = [asyncio.run(c.turn()) // 1000 for _ in range(20)]
     assert waits[:5] == [20, 40, 80, 160, 300] and waits[-1] == 300
     assert len(c.ledger.recent("refund_sent", 9)) == 1
-    c.reverse = real
+    c.reverse = real  # type: ignore[method-assign]
     asyncio.run(c.turn())
     assert c.words == ["sent"]
 

@@ -163,7 +163,7 @@ class Away(Hall):
         self.seen = seen
         self.ready = True
         self.done = 0
-        self.runner._room = self.room  # type: ignore[method-assign,assignment]
+        self.runner._room = self.room  # type: ignore[method-assign]
 
     async def authorise(self, hold_minor, reference, commit):
         self.ready = False
