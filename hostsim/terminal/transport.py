@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from hostsim.terminal.codec import Deframer, Received, Sign
 from hostsim.terminal.faults import Faults
 
 Listener = Callable[[str, dict[str, Any]], None]
+REPEAT_S = 7.5  # an ECR sends a frame again T2 (5 s) after the last time, or not at all
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,10 @@ class FramedLink(Link):
         super().__init__(port, timers, faults, listen)
         self._deframer = Deframer()
         self._verdict: asyncio.Future[bool] | None = None
-        self._last_in: bytes | None = None  # None as soon as a frame of ours was acknowledged
+        # the last frame while it may still be a repetition: until a frame of ours was acknowledged
+        # or given up, and for REPEAT_S after it last came
+        self._last_in: bytes | None = None
+        self._last_at = 0.0
         self._sending = False
         self._answers = bytearray()  # ACKs that must not land inside a frame on its way
 
@@ -145,6 +150,7 @@ class FramedLink(Link):
             if await self._attempt(apdu):
                 self._last_in = None
                 return
+        self._last_in = None  # the dialogue ends here: what comes next is meant anew
         raise NotDeliveredError("no acknowledgement from the ECR")
 
     async def _attempt(self, apdu: bytes) -> bool:
@@ -224,7 +230,8 @@ class FramedLink(Link):
             self._listen("line", {"what": "fault: ACK not sent"})
         else:
             self._answer(codec.ACK)
-        if apdu == self._last_in:
+        before, self._last_at = self._last_at, time.monotonic()
+        if apdu == self._last_in and self._last_at - before < REPEAT_S:
             self._listen("line", {"what": "duplicate frame ignored"})
             return
         self._last_in = apdu

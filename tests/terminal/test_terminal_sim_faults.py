@@ -433,6 +433,46 @@ def test_a_frame_without_ack_is_sent_three_times_and_the_hold_is_reversed() -> N
     asyncio.run(go())
 
 
+def test_a_command_that_was_given_up_is_answered_when_it_comes_again() -> None:
+    sim = simulated()
+    command = framed(bytes.fromhex("060006123456de0978"))
+
+    async def go() -> None:
+        async with serial_peer(sim) as (_, ecr):
+            for _ in range(2):
+                ecr.port.write(command)
+                assert await ecr._item(2) == b"\x06"
+                for _ in range(3):  # nobody acknowledges
+                    assert await ecr._item(2) == OK
+                with pytest.raises(TimeoutError):
+                    await ecr._item(0.5)
+
+    asyncio.run(go())
+
+
+def test_what_comes_again_long_after_is_no_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
+    sim = simulated()
+    monkeypatch.setattr("hostsim.terminal.transport.REPEAT_S", 0.3)
+    command = framed(bytes.fromhex("050100"))
+
+    async def go() -> None:
+        async with serial_peer(sim) as (_, ecr):
+            sim.set_fault("slow-answer", 30)
+            for copies in (1, 2):  # a terminal that says nothing yet has nothing acknowledged
+                ecr.port.write(command)
+                assert await ecr._item(2) == b"\x06"
+                assert seen.count("0501") == 1, copies
+            await asyncio.sleep(0.4)
+            ecr.port.write(command)
+            assert await ecr._item(2) == b"\x06"
+            assert await ecr._item(2) == bytes.fromhex("849c00")
+            ecr.port.write(b"\x06")
+
+    seen: list[str] = []
+    sim._on_event = lambda kind, data: seen.append(data["command"]) if kind == "apdu" else None
+    asyncio.run(go())
+
+
 @pytest.mark.parametrize(
     "fault", ["nak", "bad-crc", "drop-ack", "duplicate", "garbage", "fragment"]
 )
