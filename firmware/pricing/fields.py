@@ -150,10 +150,26 @@ def restrictions(value: "Any", path: str) -> tuple[tuple[int, ...], str]:
             reservation = choice(given, here, ("RESERVATION", "RESERVATION_EXPIRES"))
         else:
             raise FieldError(here, "unknown field")
+    _holds(dict(zip(found[::2], found[1::2])), value, path)
     window = _window(value, path)
     if window >= 0:
         found += [0, window]
     return tuple(found), reservation
+
+
+def _holds(found: dict[int, int], value: "Any", path: str) -> None:
+    """A restriction that never holds sells nothing: a minimum is inclusive, a maximum and end_date
+    are exclusive (OCPI 2.2.1 mod_tariffs, TariffRestrictions), so that equal never holds either.
+    """
+    for key in value:
+        kind = 3 if key == "end_date" else _BOUNDS[key][0] if key in _BOUNDS else 0
+        low = kind - 1 in found
+        if value[key] is None or not kind & 1 or (kind == 3 and not low):
+            continue
+        if found[kind] <= found.get(kind - 1, 0):
+            least = "start_date" if kind == 3 else "min" + key[3:] if low else "0"
+            word = "after " if kind == 3 else "above "
+            raise FieldError(f"{path}.{key}", f"must be {word}{least}", value[key])
 
 
 def _weekdays(value: "Any", path: str) -> int:

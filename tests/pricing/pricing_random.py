@@ -62,6 +62,16 @@ def restrictions(dice: random.Random, day: datetime) -> dict[str, Any]:
             rule[dice.choice(["min_power", "max_power"])] = dice.choice(["3.7", "11", "22", "50"])
         else:
             rule[dice.choice(["min_current", "max_current"])] = dice.choice(["6", "16.5", "32"])
+    return possible(rule)
+
+
+def possible(rule: dict[str, Any]) -> dict[str, Any]:
+    """Without the upper bounds that no session is below, which are refused."""
+    for what in ("kwh", "duration", "power", "current"):
+        if float(rule.get("max_" + what, 1)) <= float(rule.get("min_" + what, 0)):
+            rule.pop("max_" + what, None)
+    if rule.get("end_date", "9") <= rule.get("start_date", ""):
+        del rule["end_date"]
     return rule
 
 

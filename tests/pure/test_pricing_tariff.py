@@ -156,6 +156,28 @@ def test_refusals_name_the_field():
         assert refusal("", element).startswith(says), refusal("", element)
 
 
+def test_a_restriction_that_never_holds_is_refused_and_a_narrow_one_is_taken():
+    at = "elements[0].restrictions."
+    for rule, says in (
+        ('"min_kwh":5,"max_kwh":2', "max_kwh: must be above min_kwh (given 2)"),
+        ('"min_kwh":"2.50","max_kwh":2.5', "max_kwh: must be above min_kwh (given 2.5)"),
+        ('"max_kwh":0', "max_kwh: must be above 0 (given 0)"),
+        ('"max_duration":60,"min_duration":60', "max_duration: must be above min_duration"),
+        ('"max_current":16,"min_current":32', "max_current: must be above min_current"),
+        ('"min_power":11,"max_power":11.000', "max_power: must be above min_power"),
+        ('"min_duration":null,"max_duration":0', "max_duration: must be above 0"),
+        ('"start_date":"2025-02-03","end_date":"2025-02-03"', "end_date: must be after start_date"),
+        ('"start_date":"2025-02-03","end_date":"2025-02-02"', "end_date: must be after start_date"),
+    ):
+        assert refusal("", restricted(rule)).startswith(at + says), refusal("", restricted(rule))
+    for rule in (
+        '"min_kwh":2.499999,"max_kwh":2.5', '"min_duration":59,"max_duration":60', '"min_kwh":0',
+        '"start_date":"2025-02-03","end_date":"2025-02-04"', '"end_date":"1969-02-04"',
+        '"min_current":9,"max_power":3', '"min_power":3,"max_power":null', '"max_current":0.001',
+    ):  # fmt: skip
+        assert len(tariff("", restricted(rule)).rules) == 1
+
+
 def test_refusals_of_the_tariff_itself():
     for more, says in (
         ('"colour":1,', "colour: unknown field"),
