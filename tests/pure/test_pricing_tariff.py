@@ -166,8 +166,8 @@ def test_a_restriction_that_never_holds_is_refused_and_a_narrow_one_is_taken():
         ('"max_current":16,"min_current":32', "max_current: must be above min_current"),
         ('"min_power":11,"max_power":11.000', "max_power: must be above min_power"),
         ('"min_duration":null,"max_duration":0', "max_duration: must be above 0"),
-        ('"start_date":"2025-02-03","end_date":"2025-02-03"', "end_date: must be after start_date"),
-        ('"start_date":"2025-02-03","end_date":"2025-02-02"', "end_date: must be after start_date"),
+        ('"start_date":"2025-02-03","end_date":"2025-02-03"', "end_date: must be after start"),
+        ('"start_date":"2025-02-03","end_date":"2025-02-02"', "end_date: must be after start"),
     ):
         assert refusal("", restricted(rule)).startswith(at + says), refusal("", restricted(rule))
     for rule in (
