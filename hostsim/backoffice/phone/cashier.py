@@ -1,6 +1,8 @@
 """The cashier: brings every payment by phone to its next state, with the gateway and the charger.
 
-One thread in the leading process. What it asks of the gateway has a key made of the payment's id
+Four threads in the leading process, so that a gateway that hangs at one thing delays no other:
+what waits for a charger (never asks the gateway), what a driver waits for, what is settled, and
+chores (refunds, mail, the gateway's book). What it asks of the gateway has a key made of the payment's id
 and the step, so that a lost answer, a crash or a second cashier repeat a request and not the
 money. What is to be done next is in the database before it is done; a state is left only when its
 outcome is certain. Nothing here waits for a webhook: one only makes it look sooner.
@@ -8,6 +10,7 @@ outcome is certain. Nothing here waits for a webhook: one only makes it look soo
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -32,12 +35,13 @@ from hostsim.backoffice.gateways.base import GatewayError as Failure
 from hostsim.backoffice.models import Charger, Command, Problem, Session, writing
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import more, pays, refusals, strays
-from hostsim.backoffice.phone.keeper import Keeper
+from hostsim.backoffice.phone.keeper import Keeper, Keepers
 from hostsim.backoffice.phone.office import Office
 
 _log = logging.getLogger(__name__)
 
 EVERY_S = 0.3
+_TURN_S = 2.0  # after a slow step it is looked anew what is due
 _FIRST_MS = 2_000
 _LONGEST_MS = 600_000
 _LOOK_MS = 5_000
@@ -49,17 +53,34 @@ _UNCERTAIN = ("unanswered", "replayed", "expired")
 _LIST_S = 8 * 86_400  # a hold does not last longer
 
 
+class _Lane:
+    """The payments of some states, one after the other. `at`: the one that is worked on."""
+
+    def __init__(
+        self,
+        states: tuple[str, ...],
+        run: Callable[[_Lane], None],
+        fell: Callable[[_Lane, Exception], None],
+    ) -> None:
+        self.states = states
+        self.chores: list[Callable[[], object]] = []
+        self.keeper = Keeper(functools.partial(run, self), functools.partial(fell, self))
+        self.wake = threading.Event()
+        self.at = ""
+
+
 class Cashier:
-    """`step` may be called from any thread; `begin` and `end` its own one."""
+    """`step` may be called from any thread; `begin` and `end` its own ones. `chores`: what else
+    waits for a gateway or a mail server."""
 
     def __init__(self, office: Office, gateway: Gateway) -> None:
         """Nothing runs yet."""
         self._office = office
         self.gateway = gateway
-        self.chores: list[Callable[[], object]] = [lambda: strays.tend(office.engine, office.send)]
-        self.keeper = Keeper(self._run, self._fell)
-        self._wake = threading.Event()
-        self._at = ""  # the payment that is worked on
+        self._lanes = [_Lane(states, self._run, self._fell) for states in pays.LANES]
+        self._lanes[0].chores.append(lambda: strays.tend(office.engine, office.send))
+        self.chores = self._lanes[-1].chores
+        self.keeper = Keepers([lane.keeper for lane in self._lanes])
         self._steps: dict[str, Callable[[Pay], None]] = {
             pays.HOLDING: self._hold,
             pays.ACTION: self._action,
@@ -74,45 +95,54 @@ class Cashier:
     # -- life
 
     def begin(self) -> None:
-        """In a thread of its own."""
+        """In threads of its own."""
         self.keeper.begin()
 
     def end(self) -> None:
-        """After the request that is under way."""
-        self.keeper.stopping.set()
-        self._wake.set()
+        """After the requests that are under way."""
+        self.keeper.stop()
+        self.wake()
         self.keeper.end()
 
     def wake(self) -> None:
         """There is something to do."""
-        self._wake.set()
+        for lane in self._lanes:
+            lane.wake.set()
 
-    def _run(self) -> None:
-        while not self.keeper.stopping.is_set():
-            self._wake.wait(EVERY_S)
-            self._wake.clear()
-            self.keeper.beat()
+    def _run(self, lane: _Lane) -> None:
+        while not lane.keeper.stopping.is_set():
+            lane.wake.wait(EVERY_S)
+            lane.wake.clear()
+            lane.keeper.beat()
             try:
-                self.turn()
+                self._turn(lane)
             except SQLAlchemyError as exc:  # the database is away: nothing was lost, go on later
                 _log.warning("cashier: database: %s", exc)
 
     def turn(self) -> None:
-        """All that is due now."""
-        for identity in pays.due(self._office.engine, self._now()):
-            if self.keeper.stopping.is_set():
+        """All that is due now, in the caller's thread."""
+        for lane in self._lanes:
+            self._turn(lane)
+
+    def _turn(self, lane: _Lane) -> None:
+        end = time.monotonic() + _TURN_S
+        for identity in pays.due(self._office.engine, self._now(), lane.states):
+            if lane.keeper.stopping.is_set():
                 return
-            self.keeper.beat()
-            self._at = identity
+            lane.keeper.beat()
+            lane.at = identity
             self.step(identity)
-        self._at = ""
-        for chore in self.chores:
+            if time.monotonic() > end:
+                break
+        lane.at = ""
+        for chore in lane.chores:
+            lane.keeper.beat()
             chore()
 
-    def _fell(self, error: Exception) -> None:
+    def _fell(self, lane: _Lane, error: Exception) -> None:
         """A fault of this program: seen at the desk, and what it happened at waits, so that other
         payments go on."""
-        now, at = self._now(), self._at
+        now, at = self._now(), lane.at
         detail = f"{type(error).__name__} at payment {at}" if at else type(error).__name__
         try:
             with writing(self._office.engine) as db:
@@ -387,7 +417,7 @@ class Cashier:
 
     def _move(self, pay: Pay, state: str, **fields: Any) -> bool:
         if state != pay.state:
-            self._wake.set()
+            self.wake()
         return pays.move(self._office.engine, pay, state, **fields)
 
     def _now(self) -> int:

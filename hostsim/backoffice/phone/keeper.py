@@ -1,4 +1,4 @@
-"""Keeps the cashier's thread working, and says how it is.
+"""Keeps the cashier's threads working, and says how it is.
 
 What goes wrong at the gateway, at the charger or in the database has its own exceptions and its
 own answers. Everything else is a fault in this program: here, and only here, it is logged, counted
@@ -97,3 +97,36 @@ class Keeper:
             self.beat()
             self.stopping.wait(pause)
             pause = min(pause * 2, _LONGEST_S)
+
+
+class Keepers:
+    """Several of them as one."""
+
+    def __init__(self, keepers: list[Keeper]) -> None:
+        """Nothing runs yet."""
+        self._keepers = keepers
+
+    @property
+    def falls(self) -> int:
+        """Of all."""
+        return sum(one.falls for one in self._keepers)
+
+    def begin(self) -> None:
+        """All."""
+        for one in self._keepers:
+            one.begin()
+
+    def stop(self) -> None:
+        """Tells all; `end` waits for them."""
+        for one in self._keepers:
+            one.stopping.set()
+
+    def end(self) -> None:
+        """Waits for what is under way."""
+        self.stop()
+        for one in self._keepers:
+            one.end()
+
+    def why_not(self) -> str:
+        """Why something is not worked on just now; "" when all is."""
+        return next(filter(None, (one.why_not() for one in self._keepers)), "")

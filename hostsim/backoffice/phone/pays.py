@@ -36,6 +36,9 @@ CAPTURING, CAPTURED, CANCELLING, CANCELLED, LOST = (
 WORK = (HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED, CAPTURING, CANCELLING)
 """States in which the cashier has something to do."""
 
+LANES = ((HELD, STARTING), (HOLDING, ACTION, DECLINED, STARTED), (CAPTURING, CANCELLING), ())
+"""Each worked on by a thread of its own; the first never waits for the gateway."""
+
 OPEN = WORK
 GIVEN_UP = "given_up"
 """`why` of a payment whose driver wants an end, also while that cannot be done yet."""
@@ -98,9 +101,11 @@ def by_reference(engine: Engine, reference: str) -> Pay | None:
         return db.scalars(select(Pay).where(Pay.reference == reference)).first()
 
 
-def due(engine: Engine, now_ms: int) -> list[str]:
+def due(engine: Engine, now_ms: int, states: tuple[str, ...] = WORK) -> list[str]:
     """Ids of those the cashier should look at now."""
-    query = select(Pay.id).where(Pay.state.in_(WORK), Pay.next_at <= now_ms)
+    if not states:
+        return []
+    query = select(Pay.id).where(Pay.state.in_(states), Pay.next_at <= now_ms)
     with Db(engine) as db:
         return list(db.scalars(query.order_by(Pay.next_at).limit(100)))
 
