@@ -90,6 +90,7 @@ def run(
     from sqlalchemy.exc import SQLAlchemyError
 
     from hostsim.backoffice.accounts import people
+    from hostsim.backoffice.gateways.base import SettingsError
     from hostsim.backoffice.service import BackOffice
     from hostsim.backoffice.web import create_app
     from hostsim.broker import BrokerError
@@ -106,7 +107,7 @@ def run(
             office = BackOffice(
                 database_url(db), at, keys, operator=operator, group=group, gateway=gateway
             )
-        except (PkiError, BrokerError, SQLAlchemyError, OSError) as exc:
+        except (PkiError, BrokerError, SQLAlchemyError, SettingsError, OSError) as exc:
             raise typer.BadParameter(str(exc)) from exc
         undo.callback(office.close)
         office.begin()

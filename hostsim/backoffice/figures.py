@@ -36,18 +36,10 @@ _WORDS = {
     "WAIVED": "Waived after a fault",
     "MIN_PRICE": "Minimum price",
 }
-_EXPONENTS = {
-    "BHD": 3,
-    "CLP": 0,
-    "ISK": 0,
-    "JOD": 3,
-    "JPY": 0,
-    "KRW": 0,
-    "KWD": 3,
-    "OMR": 3,
-    "TND": 3,
-    "VND": 0,
-}
+_NO_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
+_EXPONENTS = dict.fromkeys(_NO_DECIMALS.split(), 0) | dict.fromkeys(
+    "BHD IQD JOD KWD LYD OMR TND".split(), 3
+)  # as firmware/pricing/money.py has them
 _SYMBOLS = {"EUR": "€", "GBP": "£", "USD": "$"}
 
 

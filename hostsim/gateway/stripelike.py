@@ -44,6 +44,18 @@ def error(kind: str, text: str, code: str = "") -> dict[str, Any]:
     return {"error": found | ({"code": code} if code else {})}
 
 
+def inexact(fields: dict[str, str], currency: str) -> dict[str, Any] | None:
+    """The error of an amount that Stripe does not take in its currency ("Supported currencies",
+    Special cases and Three-decimal currencies); None when it does."""
+    amount = int(fields.get("amount") or fields.get("amount_to_capture") or 0)
+    if currency.upper() in ("ISK", "UGX") and amount % 100:
+        code = "invalid_charge_amount_no_decimal_compatible"
+        return error("invalid_request_error", "must be evenly divisible by 100", code)
+    if currency.upper() in ("BHD", "JOD", "KWD", "OMR", "TND") and amount % 10:
+        return error("invalid_request_error", "the last digit must be 0", "amount_invalid")
+    return None
+
+
 class Keys:
     """Idempotency keys: the first answer, for whoever asks again; kept in `file`."""
 
@@ -167,6 +179,9 @@ class StripeLike:
         return self._ask("POST", path, fields)
 
     def _hold(self, fields: dict[str, str]) -> Answer:
+        wrong = inexact(fields, fields.get("currency", ""))
+        if wrong is not None:
+            return 400, wrong
         back = fields.pop("return_url", "")
         number = _CONFIRMED.get(fields.get("payment_method", ""))
         if number:
@@ -205,7 +220,9 @@ class StripeLike:
         status, found = self._ask("GET", f"/v1/payment_intents/{intent}")
         if status != 200:
             return status, found
-        state = found["status"]
+        state, wrong = found["status"], inexact(fields, found["currency"])
+        if wrong is not None:
+            return 400, wrong
         if what in ("capture", "increment_authorization") and state != "requires_capture":
             return 400, _unexpected(what, state)
         if what == "cancel" and state in ("succeeded", "canceled"):
@@ -242,6 +259,9 @@ class StripeLike:
         status, found = self._ask("GET", f"/v1/payment_intents/{intent}")
         if status != 200:
             return status, found
+        wrong = inexact(fields, found["currency"])
+        if wrong is not None:
+            return 400, wrong
         taken, refunded = self._taken(found)
         amount = int(fields.get("amount", taken - refunded))
         if amount > taken - refunded:

@@ -56,11 +56,11 @@ class Till(Gateway):
             ),
         )  # fmt: skip
 
-    def extend(self, reference: str, amount_minor: int, key: str) -> Payment:
+    def extend(self, reference: str, amount_minor: int, key: str, currency: str) -> Payment:
         """More of the same."""
         return self._change(reference, key, base.HELD, authorised_minor=amount_minor)
 
-    def capture(self, reference: str, amount_minor: int, key: str) -> Payment:
+    def capture(self, reference: str, amount_minor: int, key: str, currency: str) -> Payment:
         """Into the drawer."""
         held = self.look_up(reference).authorised_minor
         if amount_minor > held:
@@ -74,7 +74,9 @@ class Till(Gateway):
         """Out of the hand again."""
         return self._change(reference, key, base.HELD, state=base.CANCELLED)
 
-    def refund(self, reference: str, amount_minor: int, refund: str, key: str) -> Refunded:
+    def refund(
+        self, reference: str, amount_minor: int, refund: str, key: str, currency: str
+    ) -> Refunded:
         """Out of the drawer again."""
         if key in self._done:
             found = self._done[key]

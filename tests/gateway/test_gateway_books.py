@@ -221,8 +221,8 @@ def test_payments_of_others_in_the_same_account_are_named_and_not_counted(house:
     by_phone(house)
     before = compared(house).totals
     shop = till(house).hold(Order("", 999, "EUR", "coin"), "shop")
-    till(house).capture(shop.reference, 999, "shop-c")
-    till(house).refund(shop.reference, 9, "their-own", "shop-r")
+    till(house).capture(shop.reference, 999, "shop-c", "EUR")
+    till(house).refund(shop.reference, 9, "their-own", "shop-r", "EUR")
     other = till(house).hold(Order("", 5, "EUR", "coin"), "shop2")
     change(house, other.reference, terminal_id="99999999", trace=1)
     found = compared(house)

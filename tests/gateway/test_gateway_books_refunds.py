@@ -96,7 +96,7 @@ def test_a_refund_that_differs_is_named(
 
 def test_a_refund_that_was_made_at_the_gateway_itself_is_missing_here(house: House) -> None:
     pay = by_phone(house, 200)
-    till(house).refund(pay.reference, 70, "", "by-hand")
+    till(house).refund(pay.reference, 70, "", "by-hand", "EUR")
     one = only(compared(house))
     assert (one.what, one.reference) == (MISSING_HERE, "re-by-hand")
     assert one.detail == f"0.70 € of {pay.reference}: made at the gateway itself"
@@ -116,7 +116,7 @@ def test_a_card_refund_filed_at_the_gateways_own_pages_is_known_by_its_reference
     reference = by_card(house)
     identity = house.ask_refund(30, 1)
     row(house, "DELETE FROM pay_refunds")
-    made = till(house).refund(reference, 30, "", "portal")
+    made = till(house).refund(reference, 30, "", "portal", "EUR")
     row(
         house,
         "UPDATE refund_orders SET acquirer = 'accepted',"

@@ -105,7 +105,7 @@ def test_a_final_no_is_not_asked_again_and_the_session_stops_at_its_hold(
 ) -> None:
     asked: list[str] = []
 
-    def no(reference: str, amount: int, key: str) -> Payment:
+    def no(reference: str, amount: int, key: str, currency: str) -> Payment:
         asked.append(key)
         raise error
 
@@ -122,9 +122,9 @@ def test_a_lost_answer_is_asked_for_with_the_same_key_and_holds_once(
 ) -> None:
     real, keys = house.phone.gateway.extend, []
 
-    def lost(reference: str, amount: int, key: str) -> Payment:
+    def lost(reference: str, amount: int, key: str, currency: str) -> Payment:
         keys.append(key)
-        found = real(reference, amount, key)
+        found = real(reference, amount, key, currency)
         if len(keys) < 3:
             raise Unanswered("no answer", "connection")
         return found
@@ -141,10 +141,10 @@ def test_a_gateway_that_keeps_its_failure_for_a_key_is_asked_with_the_next(
 ) -> None:
     real, keys = house.phone.gateway.extend, []
 
-    def fails(reference: str, amount: int, key: str) -> Payment:
+    def fails(reference: str, amount: int, key: str, currency: str) -> Payment:
         keys.append(key)
         if len(keys) == 1:
-            real(reference, amount, key)  # done all the same
+            real(reference, amount, key, currency)  # done all the same
             raise Failed("500", "http_500")
         raise Refused("must be more than is held")
 
@@ -198,9 +198,9 @@ def test_a_session_that_ends_while_more_is_asked_for_is_captured_and_released_wh
 ) -> None:
     real = house.phone.gateway.extend
 
-    def meanwhile(reference: str, amount: int, key: str) -> Payment:
+    def meanwhile(reference: str, amount: int, key: str, currency: str) -> Payment:
         house.station.finish(5500)
-        return real(reference, amount, key)
+        return real(reference, amount, key, currency)
 
     monkeypatch.setattr(house.phone.gateway, "extend", meanwhile)
     charging(house, 5000)

@@ -41,7 +41,7 @@ def sold_by_card(house: House) -> str:
     house.station.charge(300)
     gateway = house.phone.gateway
     paid = gateway.hold(Order("card", 300, "EUR", "coin"), "k1")
-    gateway.capture(paid.reference, 300, "k2")
+    gateway.capture(paid.reference, 300, "k2", "EUR")
     return paid.reference
 
 
@@ -156,7 +156,7 @@ def test_two_payments_that_fit_are_an_alarm_and_neither_is_refunded(
     first = sold_by_card(house)
     gateway = house.phone.gateway
     second = gateway.hold(Order("card2", 300, "EUR", "coin"), "k3").reference
-    gateway.capture(second, 300, "k4")
+    gateway.capture(second, 300, "k4", "EUR")
     asked = knows(house, monkeypatch, first, second)
     refund = house.ask_refund(100)
     finish(house)
@@ -252,7 +252,7 @@ def test_a_list_that_is_refused_says_nothing_about_a_refund(
 def pending_refund(house: House, monkeypatch: pytest.MonkeyPatch) -> str:
     """A refund that the gateway has taken and not finished."""
 
-    def slow(reference: str, amount: int, refund: str, key: str) -> Refunded:
+    def slow(reference: str, amount: int, refund: str, key: str, currency: str) -> Refunded:
         return Refunded("re-1", refund, reference, "pending", amount)
 
     house.started(500)

@@ -60,7 +60,7 @@ def test_a_hold_takes_nothing_until_the_price_is_captured_and_releases_the_rest(
 ) -> None:
     payment = held(gateway)
     assert (payment.state, payment.authorised_minor, payment.captured_minor) == ("held", 6000, 0)
-    taken = gateway.capture(payment.reference, 1234, "c-" + payment.order)
+    taken = gateway.capture(payment.reference, 1234, "c-" + payment.order, "EUR")
     assert (taken.state, taken.captured_minor, taken.released_minor) == ("captured", 1234, 4766)
     assert gateway.look_up(payment.reference) == taken
 
@@ -78,10 +78,16 @@ def test_the_same_key_works_once_and_another_request_with_it_is_refused(gateway:
 
 def test_a_hold_can_be_extended_and_more_than_that_is_not_captured(gateway: Gateway) -> None:
     payment = held(gateway)
-    assert gateway.extend(payment.reference, 8000, "e-" + payment.order).authorised_minor == 8000
+    assert (
+        gateway.extend(payment.reference, 8000, "e-" + payment.order, "EUR").authorised_minor
+        == 8000
+    )
     with pytest.raises(base.Refused):
-        gateway.capture(payment.reference, 8001, "c1-" + payment.order)
-    assert gateway.capture(payment.reference, 8000, "c2-" + payment.order).captured_minor == 8000
+        gateway.capture(payment.reference, 8001, "c1-" + payment.order, "EUR")
+    assert (
+        gateway.capture(payment.reference, 8000, "c2-" + payment.order, "EUR").captured_minor
+        == 8000
+    )
 
 
 def test_a_cancelled_hold_is_never_captured_and_a_captured_one_not_cancelled(
@@ -90,8 +96,8 @@ def test_a_cancelled_hold_is_never_captured_and_a_captured_one_not_cancelled(
     gone, taken = held(gateway), held(gateway)
     assert gateway.cancel(gone.reference, "x-" + gone.order).state == "cancelled"
     with pytest.raises(base.Refused):
-        gateway.capture(gone.reference, 1, "c-" + gone.order)
-    gateway.capture(taken.reference, 100, "c-" + taken.order)
+        gateway.capture(gone.reference, 1, "c-" + gone.order, "EUR")
+    gateway.capture(taken.reference, 100, "c-" + taken.order, "EUR")
     with pytest.raises(base.Refused):
         gateway.cancel(taken.reference, "x-" + taken.order)
 
@@ -117,26 +123,28 @@ def test_refunds_are_partial_repeated_without_effect_and_capped_by_the_capture(
     gateway: Gateway,
 ) -> None:
     payment = held(gateway)
-    gateway.capture(payment.reference, 1000, "c-" + payment.order)
-    first = gateway.refund(payment.reference, 300, "r1", f"r1-{payment.order}")
-    assert gateway.refund(payment.reference, 300, "r1", f"r1-{payment.order}") == first
+    gateway.capture(payment.reference, 1000, "c-" + payment.order, "EUR")
+    first = gateway.refund(payment.reference, 300, "r1", f"r1-{payment.order}", "EUR")
+    assert gateway.refund(payment.reference, 300, "r1", f"r1-{payment.order}", "EUR") == first
     with pytest.raises(base.Refused):
-        gateway.refund(payment.reference, 701, "r2", f"r2-{payment.order}")
-    gateway.refund(payment.reference, 700, "r3", f"r3-{payment.order}")
+        gateway.refund(payment.reference, 701, "r2", f"r2-{payment.order}", "EUR")
+    gateway.refund(payment.reference, 700, "r3", f"r3-{payment.order}", "EUR")
     with pytest.raises(base.Refused) as refused:
-        gateway.refund(payment.reference, 1, "r4", f"r4-{payment.order}")
+        gateway.refund(payment.reference, 1, "r4", f"r4-{payment.order}", "EUR")
     assert refused.value.code == "charge_already_refunded"
     assert gateway.look_up(payment.reference).refunded_minor == 1000
 
 
 def test_concurrent_refunds_never_pass_the_capture(gateway: Gateway) -> None:
     payment = held(gateway)
-    gateway.capture(payment.reference, 1000, "c-" + payment.order)
+    gateway.capture(payment.reference, 1000, "c-" + payment.order, "EUR")
     done: list[int] = []
 
     def ask(number: int) -> None:
         try:
-            gateway.refund(payment.reference, 400, f"p{number}", f"p{number}-{payment.order}")
+            gateway.refund(
+                payment.reference, 400, f"p{number}", f"p{number}-{payment.order}", "EUR"
+            )
             done.append(number)
         except base.Refused:
             pass
@@ -156,9 +164,11 @@ def test_a_lost_answer_is_asked_again_with_the_same_key_and_the_money_moves_once
     proxy.faults.add(Fault("lost", "hold", 1))
     payment = held(gateway)
     proxy.faults.add(Fault("lost", "capture", 1))
-    assert gateway.capture(payment.reference, 500, "c-" + payment.order).captured_minor == 500
+    assert (
+        gateway.capture(payment.reference, 500, "c-" + payment.order, "EUR").captured_minor == 500
+    )
     proxy.faults.add(Fault("lost", "refund", 1))
-    gateway.refund(payment.reference, 100, "r", "r-" + payment.order)
+    gateway.refund(payment.reference, 100, "r", "r-" + payment.order, "EUR")
     found = [p for p in gateway.listed(0) if p.order == payment.order]
     assert [(p.captured_minor, p.refunded_minor) for p in found] == [(500, 100)]
 
@@ -180,7 +190,7 @@ def test_what_is_certain_after_trouble_is_told_apart(
     payment = held(gateway)
     proxy.faults.add(fault)
     with pytest.raises(means):
-        gateway.capture(payment.reference, 1, "c-" + payment.order)
+        gateway.capture(payment.reference, 1, "c-" + payment.order, "EUR")
 
 
 def test_an_order_is_found_in_the_gateways_list_when_its_reference_was_never_heard(
@@ -201,8 +211,10 @@ def test_lists_of_payments_and_refunds_are_read_to_their_last_page(
     began = int(time.time())
     made = [held(gateway, 1000) for _ in range(5)]
     for payment in made:
-        gateway.capture(payment.reference, 400, "c-" + payment.order)  # 600 released: no refund
-        gateway.refund(payment.reference, 100, "r-" + payment.order, "r-" + payment.order)
+        gateway.capture(
+            payment.reference, 400, "c-" + payment.order, "EUR"
+        )  # 600 released: no refund
+        gateway.refund(payment.reference, 100, "r-" + payment.order, "r-" + payment.order, "EUR")
     orders = {payment.order for payment in made}
     listed = [one for one in gateway.listed(began) if one.order in orders]
     assert sorted(one.order for one in listed) == sorted(orders)
@@ -226,7 +238,7 @@ def test_what_localstripe_knows_is_there_again_after_a_restart() -> None:
                 payment = gateway.hold(order, "hold-kept")  # the key is known again, too
                 if turn:
                     assert payment.reference == kept
-                    assert gateway.capture(kept, 700, "c").captured_minor == 700
+                    assert gateway.capture(kept, 700, "c", "EUR").captured_minor == 700
                 kept = payment.reference
             finally:
                 proxy.stop()

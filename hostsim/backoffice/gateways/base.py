@@ -11,7 +11,8 @@ be called from any thread, and say by their exception what is certain:
     Refused      it was not done and will not be: the gateway knows why (too much, gone, not ours)
 
 `key` makes a request work once: the same key again gives the first answer. Amounts are minor
-units, times epoch seconds (0: not known).
+units of ISO 4217, which a gateway translates into its own where it counts otherwise; `currency` is
+the payment's. Times are epoch seconds (0: not known).
 """
 
 from __future__ import annotations
@@ -198,11 +199,11 @@ class Gateway(ABC):
         """Places a hold. Raises Unanswered, Busy, Declined, Refused."""
 
     @abstractmethod
-    def extend(self, reference: str, amount_minor: int, key: str) -> Payment:
+    def extend(self, reference: str, amount_minor: int, key: str, currency: str) -> Payment:
         """Makes a hold `amount_minor` as a whole. Raises Unanswered, Busy, Declined, Refused."""
 
     @abstractmethod
-    def capture(self, reference: str, amount_minor: int, key: str) -> Payment:
+    def capture(self, reference: str, amount_minor: int, key: str, currency: str) -> Payment:
         """Takes that much of a hold and releases the rest. Raises Unanswered, Busy, Refused."""
 
     @abstractmethod
@@ -210,7 +211,9 @@ class Gateway(ABC):
         """Gives a hold back whole. Raises Unanswered, Busy, Refused (it is captured)."""
 
     @abstractmethod
-    def refund(self, reference: str, amount_minor: int, refund: str, key: str) -> Refunded:
+    def refund(
+        self, reference: str, amount_minor: int, refund: str, key: str, currency: str
+    ) -> Refunded:
         """Pays back a part of what was captured. Raises Unanswered, Busy, Refused."""
 
     @abstractmethod
@@ -233,6 +236,10 @@ class Gateway(ABC):
     def event(self, payload: bytes, headers: Mapping[str, str]) -> Event:
         """A webhook's content, when it is the gateway's and fresh; names of headers are in small
         letters. Raises Forged."""
+
+    def takes(self, currency: str) -> bool:
+        """Whether every amount of a currency (ISO 4217) can be held and captured exactly."""
+        return True
 
     def find(self, order: str, since: int) -> Payment | None:
         """The newest payment of one of our orders; None when the gateway has none. Raises

@@ -13,6 +13,7 @@ that `find` (by the order in the metadata) says what became of a request.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 
 import stripe
 
-from hostsim.backoffice.gateways import base
+from hostsim.backoffice.gateways import base, stripe_amounts
 from hostsim.backoffice.gateways.base import (
     Busy,
     CardSale,
@@ -107,10 +108,14 @@ class Stripe(Gateway):
             self.form, self.public_key = "element", public
             self.script = "https://js.stripe.com/v3/"
 
+    def takes(self, currency: str) -> bool:
+        """See stripe_amounts."""
+        return stripe_amounts.scale(currency) > 0
+
     def hold(self, order: Order, key: str) -> Payment:
         """A payment intent that is confirmed at once with `order.method`, else by the browser."""
         params: dict[str, Any] = {
-            "amount": order.amount_minor,
+            "amount": stripe_amounts.to_stripe(order.amount_minor, order.currency),
             "currency": order.currency.lower(),
             "capture_method": "manual",
             "payment_method_types": ["card"],
@@ -131,24 +136,26 @@ class Stripe(Gateway):
         )
         return self._payment(found)
 
-    def extend(self, reference: str, amount_minor: int, key: str) -> Payment:
+    def extend(self, reference: str, amount_minor: int, key: str, currency: str) -> Payment:
         """Incremental authorisation, of holds that were placed for it (Order.more). Stripe has it
         for some card brands, merchant categories and countries, and accounts on IC+ pricing
         ("Increment an authorization", Availability); elsewhere it is refused."""
+        amount = stripe_amounts.to_stripe(amount_minor, currency)
         return self._payment(
             self._ask(
                 lambda: self._client.v1.payment_intents.increment_authorization(
-                    reference, {"amount": amount_minor}, {"idempotency_key": key}
+                    reference, {"amount": amount}, {"idempotency_key": key}
                 )
             )
         )
 
-    def capture(self, reference: str, amount_minor: int, key: str) -> Payment:
+    def capture(self, reference: str, amount_minor: int, key: str, currency: str) -> Payment:
         """Once: the rest is released."""
+        amount = stripe_amounts.to_stripe(amount_minor, currency)
         return self._payment(
             self._ask(
                 lambda: self._client.v1.payment_intents.capture(
-                    reference, {"amount_to_capture": amount_minor}, {"idempotency_key": key}
+                    reference, {"amount_to_capture": amount}, {"idempotency_key": key}
                 )
             )
         )
@@ -163,14 +170,17 @@ class Stripe(Gateway):
             )
         )
 
-    def refund(self, reference: str, amount_minor: int, refund: str, key: str) -> Refunded:
+    def refund(
+        self, reference: str, amount_minor: int, refund: str, key: str, currency: str
+    ) -> Refunded:
         """By payment intent, which names the charge."""
+        amount = stripe_amounts.to_stripe(amount_minor, currency)
         return _refunded(
             self._ask(
                 lambda: self._client.v1.refunds.create(
                     {
                         "payment_intent": reference,
-                        "amount": amount_minor,
+                        "amount": amount,
                         "metadata": {"refund": refund},
                     },
                     {"idempotency_key": key},
@@ -279,19 +289,21 @@ class Stripe(Gateway):
         state = _STATES.get(found["status"], base.FAILED)
         if state == base.NEW and error:
             state = base.FAILED
-        authorised = found["amount"] if state in (base.HELD, base.CAPTURED) else 0
-        taken = found["amount_received"] if state == base.CAPTURED else 0
+        currency = found["currency"].upper()
+        ours = functools.partial(stripe_amounts.from_stripe, currency=currency)
+        authorised = ours(found["amount"]) if state in (base.HELD, base.CAPTURED) else 0
+        taken = ours(found["amount_received"]) if state == base.CAPTURED else 0
         metadata = _metadata(found)
         return Payment(
             reference=found["id"],
             order=metadata.get("order", ""),
             about=metadata.get("about", ""),
             state=state,
-            currency=found["currency"].upper(),
+            currency=currency,
             authorised_minor=authorised,
             captured_minor=taken,
             released_minor=authorised - taken if state == base.CAPTURED else 0,
-            refunded_minor=_given_back(charge, authorised - taken),
+            refunded_minor=ours(_given_back(charge, found["amount"] - found["amount_received"])),
             created=found["created"],
             until=_capture_before(charge),
             code=str(error.get("code") or ""),
@@ -368,13 +380,14 @@ def _about(thing: Any) -> str:
 
 def _refunded(answer: stripe.Refund) -> Refunded:
     found = answer.to_dict()
+    currency = str(found.get("currency") or "").upper()
     states = {"succeeded": base.DONE, "pending": base.PENDING, "requires_action": base.PENDING}
     return Refunded(
         reference=found["id"],
         refund=_metadata(found).get("refund", ""),
         payment=str(found.get("payment_intent") or ""),
         state=states.get(found["status"], base.FAILED),
-        amount_minor=found["amount"],
+        amount_minor=stripe_amounts.from_stripe(found["amount"], currency),
         code=str(found.get("failure_reason") or ""),
-        currency=str(found.get("currency") or "").upper(),
+        currency=currency,
     )

@@ -108,7 +108,9 @@ def bill(
         word=lambda key: paper.word(key, code),
         token=secrets.token_urlsafe(32),
         methods=phone.gateway.test_methods if phone is not None else (),
-        payable=phone is not None and found["state"] == "open",
+        payable=phone is not None
+        and found["state"] == "open"
+        and phone.gateway.takes(found["currency"]),
     )
     return shell.page(request, "bill.html", None, context)
 

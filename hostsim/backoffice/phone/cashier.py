@@ -337,7 +337,7 @@ class Cashier:
             return
         try:
             key = f"capture-{pay.id}-{pay.turn}"  # a hold is captured once, whatever the key
-            found = self.gateway.capture(pay.reference, wanted, key)
+            found = self.gateway.capture(pay.reference, wanted, key, pay.currency)
         except (Refused, Declined) as exc:
             found = self.gateway.look_up(pay.reference)
             if found.state == base.HELD:

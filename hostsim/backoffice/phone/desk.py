@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.bills.desk import payment_code
 from hostsim.backoffice.fourth.watch import Watch
-from hostsim.backoffice.gateways.base import Event, Gateway
+from hostsim.backoffice.gateways.base import Event, Gateway, SettingsError
 from hostsim.backoffice.models import Charger, Retained, Session, writing
 from hostsim.backoffice.pay_tables import Pay, PayEvent, PayRefund
 from hostsim.backoffice.phone import code, pays, strays
@@ -64,7 +64,12 @@ class PayDesk:
     """`cashier` does the work behind it."""
 
     def __init__(self, office: BackOffice, gateway: Gateway) -> None:
-        """Nothing runs yet."""
+        """Nothing runs yet. Raises SettingsError."""
+        if not gateway.takes(office.operator.currency):
+            raise SettingsError(
+                f"currency: gateway {gateway.name} does not take every amount of"
+                f" {office.operator.currency}"
+            )
         self.office = office
         self.gateway = gateway
         mine = Office(office.engine, office.operator, office.now_ms, office.send_command)
@@ -120,6 +125,8 @@ class PayDesk:
             if db.scalars(query).first() is not None:
                 raise NotForSale("no_price")
         currency, words = self._tariff(text, tariff)
+        if not self.gateway.takes(currency):
+            raise NotForSale("no_currency")
         hold = self.office.operator.pay_hold_minor
         return Offer(charger, connector, currency, hold, words, crc)
 

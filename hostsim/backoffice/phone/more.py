@@ -60,7 +60,7 @@ def ask(gateway: Gateway, pay: Pay, amount_minor: int) -> dict[str, Any]:
     """Asks for it; the payment's fields that change. Raises Unanswered, Busy."""
     try:
         key = f"extend-{pay.id}-{amount_minor}-{pay.turn}"
-        held = gateway.extend(pay.reference, amount_minor, key).authorised_minor
+        held = gateway.extend(pay.reference, amount_minor, key, pay.currency).authorised_minor
     except (Refused, Declined) as exc:
         held = gateway.look_up(pay.reference).authorised_minor
         if held < amount_minor:

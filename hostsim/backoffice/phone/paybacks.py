@@ -181,8 +181,9 @@ class Paybacks:
         if found is None and row.state == "asked":
             self._keep(row, tries=row.tries + 1)  # noted first: from now on it is looked for
             found = self._gateway.refund(
-                row.payment, row.amount_minor, row.refund, f"refund-{row.refund}-{row.turn}"
-            )
+                row.payment, row.amount_minor, row.refund, f"refund-{row.refund}-{row.turn}",
+                self._currency(row),
+            )  # fmt: skip
         if found is None:
             pause = min(_FIRST_MS * 2 ** min(row.tries, 16), _LONGEST_MS)
             late = {"next_at": self._now_ms() + pause, "tries": row.tries + 1}
@@ -190,6 +191,12 @@ class Paybacks:
             self._alarm(row, "gateway_refund", f"refund {row.refund} is not at the gateway")
             return row
         return self._became(row, found)
+
+    def _currency(self, row: PayRefund) -> str:
+        """Of the payment, or of the session that was paid by card."""
+        pay = pays.by_reference(self._engine, row.payment)
+        with Db(self._engine) as db:
+            return pay.currency if pay else db.get_one(Session, row.session_id).currency
 
     def _taken(self, row: PayRefund) -> bool:
         """Whether there is something to pay back; not before the capture. Raises Refused when

@@ -95,6 +95,11 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Der Preis dieses Ladepunkts ist hier nicht bekannt, deshalb ist kein Verkauf möglich.",
         "Le prix de cette borne n'est pas connu ici, la vente est impossible.",
     ),
+    "no_currency": (
+        "Payment by phone is not possible in this currency. Please pay at the charger.",
+        "In dieser Währung ist Bezahlen per Telefon nicht möglich. Bitte am Ladepunkt bezahlen.",
+        "Le paiement par téléphone n'est pas possible dans cette devise. Payez à la borne.",
+    ),
     "no_gateway": (
         "Payment by phone is not possible here.", "Bezahlen per Telefon ist hier nicht möglich.",
         "Le paiement par téléphone n'est pas possible ici.",
