@@ -1,5 +1,5 @@
-"""Amounts at Stripe: in its own units where they are not ISO 4217's, in both directions; currencies
-whose prices it cannot take to the last digit are not sold by phone.
+"""Amounts at Stripe: in its own units where they are not ISO 4217's, both ways; currencies whose
+prices it cannot take to the last digit are not sold by phone.
 """
 
 from __future__ import annotations

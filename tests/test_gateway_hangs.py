@@ -1,5 +1,5 @@
-"""A gateway that hangs at one thing delays no other: with a gateway in memory, and the cashier's own
-threads.
+"""A gateway that hangs at one thing delays no other: with a gateway in memory, and the cashier's
+own threads.
 """
 
 from __future__ import annotations

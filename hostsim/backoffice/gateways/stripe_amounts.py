@@ -1,8 +1,8 @@
-"""Stripe's amounts beside ISO 4217's minor units, which everything else here counts in.
+"""Stripe's amounts beside ISO 4217's minor units, which all else here counts in.
 
-Source: Stripe, "Supported currencies": "Zero-decimal currencies", "Special cases" (ISK and UGX have
-no decimals any more, and the API takes them with two, always 00), "Three-decimal currencies" (the
-last digit must be 0). A price of three decimals may end otherwise, and is charged to the last
+Source: Stripe, "Supported currencies": "Zero-decimal currencies", "Special cases" (ISK and UGX
+have no decimals any more, and the API takes them with two, always 00), "Three-decimal currencies"
+(the last digit must be 0). A price of three decimals may end otherwise, and is charged to the last
 digit: such currencies are not taken at all, and neither is MGA, which Stripe counts in whole ones.
 """
 

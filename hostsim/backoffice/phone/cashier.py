@@ -2,10 +2,10 @@
 
 Four threads in the leading process, so that a gateway that hangs at one thing delays no other:
 what waits for a charger (never asks the gateway), what a driver waits for, what is settled, and
-chores (refunds, mail, the gateway's book). What it asks of the gateway has a key made of the payment's id
-and the step, so that a lost answer, a crash or a second cashier repeat a request and not the
-money. What is to be done next is in the database before it is done; a state is left only when its
-outcome is certain. Nothing here waits for a webhook: one only makes it look sooner.
+chores (refunds, mail, the gateway's book). What it asks of the gateway has a key made of the
+payment's id and the step, so that a lost answer, a crash or a second cashier repeat a request and
+not the money. What is to be done next is in the database before it is done; a state is left only
+when its outcome is certain. Nothing here waits for a webhook: one only makes it look sooner.
 """
 
 from __future__ import annotations
