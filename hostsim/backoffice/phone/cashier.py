@@ -10,9 +10,7 @@ when its outcome is certain. Nothing here waits for a webhook: one only makes it
 
 from __future__ import annotations
 
-import functools
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,13 +33,12 @@ from hostsim.backoffice.gateways.base import GatewayError as Failure
 from hostsim.backoffice.models import Charger, Command, Problem, Session, writing
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import more, pays, refusals, strays
-from hostsim.backoffice.phone.keeper import Keeper, Keepers
+from hostsim.backoffice.phone.keeper import Keepers
+from hostsim.backoffice.phone.lanes import Lane
 from hostsim.backoffice.phone.office import Office
 
 _log = logging.getLogger(__name__)
 
-EVERY_S = 0.3
-_TURN_S = 2.0  # after a slow step it is looked anew what is due
 _FIRST_MS = 2_000
 _LONGEST_MS = 600_000
 _LOOK_MS = 5_000
@@ -53,22 +50,6 @@ _UNCERTAIN = ("unanswered", "replayed", "expired")
 _LIST_S = 8 * 86_400  # a hold does not last longer
 
 
-class _Lane:
-    """The payments of some states, one after the other. `at`: the one that is worked on."""
-
-    def __init__(
-        self,
-        states: tuple[str, ...],
-        run: Callable[[_Lane], None],
-        fell: Callable[[_Lane, Exception], None],
-    ) -> None:
-        self.states = states
-        self.chores: list[Callable[[], object]] = []
-        self.keeper = Keeper(functools.partial(run, self), functools.partial(fell, self))
-        self.wake = threading.Event()
-        self.at = ""
-
-
 class Cashier:
     """`step` may be called from any thread; `begin` and `end` its own ones. `chores`: what else
     waits for a gateway or a mail server."""
@@ -77,7 +58,9 @@ class Cashier:
         """Nothing runs yet."""
         self._office = office
         self.gateway = gateway
-        self._lanes = [_Lane(states, self._run, self._fell) for states in pays.LANES]
+        self._lanes = [
+            Lane(states, self._due, self.step, self._fell) for states in pays.LANES
+        ]
         self._lanes[0].chores.append(lambda: strays.tend(office.engine, office.send))
         self.chores = self._lanes[-1].chores
         self.keeper = Keepers([lane.keeper for lane in self._lanes])
@@ -109,37 +92,15 @@ class Cashier:
         for lane in self._lanes:
             lane.wake.set()
 
-    def _run(self, lane: _Lane) -> None:
-        while not lane.keeper.stopping.is_set():
-            lane.wake.wait(EVERY_S)
-            lane.wake.clear()
-            lane.keeper.beat()
-            try:
-                self._turn(lane)
-            except SQLAlchemyError as exc:  # the database is away: nothing was lost, go on later
-                _log.warning("cashier: database: %s", exc)
-
     def turn(self) -> None:
         """All that is due now, in the caller's thread."""
         for lane in self._lanes:
-            self._turn(lane)
+            lane.turn()
 
-    def _turn(self, lane: _Lane) -> None:
-        end = time.monotonic() + _TURN_S
-        for identity in pays.due(self._office.engine, self._now(), lane.states):
-            if lane.keeper.stopping.is_set():
-                return
-            lane.keeper.beat()
-            lane.at = identity
-            self.step(identity)
-            if time.monotonic() > end:
-                break
-        lane.at = ""
-        for chore in lane.chores:
-            lane.keeper.beat()
-            chore()
+    def _due(self, lane: Lane) -> list[str]:
+        return pays.due(self._office.engine, self._now(), lane.states)
 
-    def _fell(self, lane: _Lane, error: Exception) -> None:
+    def _fell(self, lane: Lane, error: Exception) -> None:
         """A fault of this program: seen at the desk, and what it happened at waits, so that other
         payments go on."""
         now, at = self._now(), lane.at

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hostsim.backoffice.gateways.base import Payment, Unanswered
-from tests.pay import TILL, House
+from tests.gateway.pay import TILL, House
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -67,6 +67,6 @@ def test_what_became_due_during_a_slow_step_does_not_wait_for_all_others(
         raise Unanswered("no answer")
 
     monkeypatch.setattr(house.phone.gateway, "capture", slow)
-    monkeypatch.setattr("hostsim.backoffice.phone.cashier._TURN_S", -1.0)
+    monkeypatch.setattr("hostsim.backoffice.phone.lanes._TURN_S", -1.0)
     house.phone.cashier.turn()
     assert len(asked) == 1  # one step, then what is due is read again

@@ -16,7 +16,7 @@ from hostsim.backoffice.gateways.base import Order, Refused, SettingsError
 from hostsim.gateway.proxy import Proxy
 from hostsim.phone import GOOD
 from hostsim.world import DEFAULT_TARIFF
-from tests.pay import CHARGER, TILL, House, running_proxy, stripe_at
+from tests.gateway.pay import CHARGER, TILL, House, running_proxy, stripe_at
 
 pytestmark = pytest.mark.timeout(120)
 
