@@ -27,8 +27,8 @@ from hostsim.backoffice.refund_rules import RefundError
 from hostsim.backoffice.service import BackOffice
 from hostsim.backoffice.tables import Dispute, EndOfDay
 from hostsim.fleet import history
-from tests import desk, postgres
-from tests.desk import NOW_MS, Visitor
+from tests.backoffice import desk, postgres
+from tests.backoffice.desk import NOW_MS, Visitor
 
 OPERATOR = Operator(time_zone="Europe/Berlin", approve_above_minor=5)
 DAY_MS = 86_400_000
