@@ -173,7 +173,7 @@ def add_person(
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    with opened(db) as engine:
+    with opened(db, new=True) as engine:
         try:
             people.add(engine, "command line", name, role, password, logins.now_ms())
         except people.PersonError as exc:
@@ -214,13 +214,15 @@ def backup_database(
 
 
 def restore_database(
-    file: Annotated[Path, typer.Argument(help="What `database backup` wrote.")],
+    file: Annotated[
+        Path, typer.Argument(help="What `database backup` wrote.", exists=True, dir_okay=False)
+    ],
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Into an empty database, whole or not at all. Exit code 1 when the file is refused."""
     from hostsim.backoffice import backup
 
-    with opened(db) as engine:
+    with opened(db, new=True) as engine:
         try:
             count = backup.restore(engine, file)
         except backup.BackupError as exc:
@@ -276,13 +278,24 @@ def database_url(db: str) -> str:
     return f"sqlite:///{path}"
 
 
+def _missing(db: str) -> str:
+    """The SQLite file of a database when it is not there, "" when it is or there is none."""
+    path = db.removeprefix("sqlite:///")
+    return path if "://" not in path and path != ":memory:" and not Path(path).is_file() else ""
+
+
 @contextlib.contextmanager
-def opened(db: str) -> Iterator[Engine]:
-    """The database of a command. Raises BadParameter."""
+def opened(db: str, *, new: bool = False) -> Iterator[Engine]:
+    """The database of a command. A file that is not there is made only with `new`, which is said
+    on stderr. Raises BadParameter."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from hostsim.backoffice.models import open_database
 
+    if missing := _missing(db):
+        if not new:
+            raise typer.BadParameter(f"--database {missing}: there is no such file")
+        typer.echo(f"{missing} is a new database", err=True)
     try:
         engine = open_database(database_url(db))
     except (SQLAlchemyError, OSError) as exc:

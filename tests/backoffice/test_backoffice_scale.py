@@ -22,7 +22,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError
+from typer.testing import CliRunner
 
+from hostsim.__main__ import app
 from hostsim.backoffice import backup, schema, views
 from hostsim.backoffice.bill_tables import AccountTerms
 from hostsim.backoffice.bills import make
@@ -33,6 +35,7 @@ from hostsim.backoffice.models import Base, Payment, Session, open_database, wri
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import pays
 from hostsim.backoffice.reports import query, roll
+from hostsim.commission import FLEET_TARIFF
 from hostsim.fleet.records import VirtualLedger
 from tests.backoffice import billing, desk, postgres
 from tests.backoffice.desk import Visitor
@@ -217,6 +220,26 @@ def test_the_commands_back_up_and_restore(tmp_path: Path) -> None:
     assert done.returncode == 0 and "rows restored" in done.stdout
     again = run("restore", file, "--database", str(tmp_path / "b.db"))
     assert again.returncode == 1 and "not empty" in again.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "invoices verify", "people list", "members list", "members add A", "members stop A",
+        "members tariff F TARIFF", "database migrate", "database rebuild", "database backup FILE",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("scheme", ["", "sqlite:///"])
+def test_a_mistyped_database_is_refused_and_not_made(
+    words: str, scheme: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "folder" / "typo.db"
+    named = {"FILE": str(tmp_path / "b.gz"), "TARIFF": str(FLEET_TARIFF)}
+    args = [named.get(word, word) for word in words.split()]
+    done = CliRunner().invoke(app, [*args, "--db", f"{scheme}{path}"])
+    said = "".join(done.output.replace("│", "").split())
+    assert done.exit_code == 2 and f"{path}: there is no such file".replace(" ", "") in said, said
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- PostgreSQL

@@ -108,6 +108,7 @@ def test_members_at_the_command_line(tmp_path):
         assert done.exit_code == code, done.output
         return done.output
 
+    open_database(f"sqlite:///{tmp_path / 'db'}").dispose()
     assert "0.39" in run("tariff", "FLEET", str(FLEET_TARIFF))
     run("add", "ACME-7", "--name", "Acme", "--tariff", "FLEET")
     run("card", "ACME-7", UID, "--expires", "2020-01-31", "--label", "van")
