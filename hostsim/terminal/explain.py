@@ -15,7 +15,7 @@ from hostsim.terminal import fields as f
 from hostsim.terminal.codec import CodecError
 from hostsim.terminal.codes import result_text
 from hostsim.terminal.fields import Bmp, Fields, Tlv
-from hostsim.terminal.masking import readable
+from hostsim.terminal.masking import packed_text, readable, scheme
 
 Problems = list[CodecError]
 
@@ -54,7 +54,7 @@ _BYTES = {
     0xFC: "dialog_control",
     0xFD: "display_device",
 }
-_TEXTS = {0x2A: "vu_number", 0x3B: "aid", 0x3C: "text", 0x8B: "card_name"}
+_TEXTS = {0x2A: "vu_number", 0x3B: "aid", 0x3C: "text"}
 _RAW = {
     0xA7: "chip_ef_id",
     0xBA: "aid_parameter",
@@ -107,8 +107,8 @@ _TAG_TEXTS = {
     0x1F41: "software",
     0x1F62: "reference_prefix",
     0x1F63: "reference",
-    0x42: "application",
 }
+_NUMBER_BYTES = 6
 
 
 def explain(out: dict[str, Any], problems: Problems, command: int, fields: Fields) -> None:
@@ -122,11 +122,13 @@ def explain(out: dict[str, Any], problems: Problems, command: int, fields: Field
     _display(out, fields)
     _lines(out, fields)
     _open_holds(out, problems, fields)
-    for found in _walk(fields.tlvs):
+    for found in f.leaves(item for item in fields.tlvs if item.tag != 0x23):
         _try(problems, partial(_tag, out, found))
     commands = f.find(fields.tlvs, (0x26,))
     if commands is not None:
-        out["commands"] = [c.value.hex().upper() for c in f.find_all(commands.children, 0x0A)]
+        out["commands"] = [
+            packed_text(c.value).upper() for c in f.find_all(commands.children, 0x0A)
+        ]
     if "result" in out:
         out["result_text"] = result_text(out["result"])
 
@@ -148,9 +150,11 @@ def _bitmap(out: dict[str, Any], command: int, item: Bmp) -> None:
     elif tag in _BYTES:
         out[_BYTES[tag]] = value[0]
     elif tag in _TEXTS:
-        out[_TEXTS[tag]] = readable(value.split(b"\x00")[0] if tag == 0x8B else value).strip("\0 ")
+        out[_TEXTS[tag]] = readable(value).strip("\0 ")
+    elif tag == 0x8B:
+        out["card_name"] = scheme(value.split(b"\x00")[0])
     elif tag in _RAW:
-        out[_RAW[tag]] = value.hex()
+        out[_RAW[tag]] = packed_text(value)
     elif tag == 0x19:
         name = {0x060F: "status_byte", 0x06C0: "card_reader"}.get(command, "payment_type")
         out[name] = value[0]
@@ -192,7 +196,7 @@ def _lines(out: dict[str, Any], fields: Fields) -> None:
     lines = [readable(item.value) for item in f.find_all(fields.tlvs, 0x07)]
     if f.find(fields.tlvs, (0x25,)) is not None:
         out["lines"] = lines
-        ends = [item.value.hex() for item in f.find_all(fields.tlvs, 0x09)]
+        ends = [packed_text(item.value) for item in f.find_all(fields.tlvs, 0x09)]
         if ends:
             out["line_attribute"] = ends[-1]
     elif lines:
@@ -209,20 +213,16 @@ def _open_holds(out: dict[str, Any], problems: Problems, fields: Fields) -> None
         _try(problems, partial(_hold, receipts, item))
 
 
+def _sized(item: Tlv) -> None:
+    """A figure longer than any is none: a card's number, perhaps, and not told."""
+    size = len(item.value)
+    if size > _NUMBER_BYTES:
+        raise CodecError(_value_offset(item), f"TLV {item.tag:X} has a figure of {size} bytes")
+
+
 def _hold(receipts: list[int], item: Tlv) -> None:
+    _sized(item)
     receipts.append(f.from_bcd(item.value, _value_offset(item)))
-
-
-def _walk(tlvs: tuple[Tlv, ...]) -> list[Tlv]:
-    """Every primitive object, in the order of the wire; those of the list of open holds are not
-    among them.
-    """
-    out: list[Tlv] = []
-    for item in tlvs:
-        if item.tag == 0x23:
-            continue
-        out += _walk(item.children) if item.children else [item]
-    return out
 
 
 def _value_offset(item: Tlv) -> int:
@@ -233,14 +233,19 @@ def _tag(out: dict[str, Any], item: Tlv) -> None:
     """The first of a kind is told; a trace number of more than six digits stands for BMP 0B."""
     tag, value = item.tag, item.value
     if tag in _TAG_NUMBERS and value:
+        _sized(item)
         out.setdefault(_TAG_NUMBERS[tag], int.from_bytes(value, "big"))
     elif tag in _TAG_DIGITS and value:
         name = _TAG_DIGITS[tag]
+        _sized(item)
         number = f.from_bcd(value, _value_offset(item))
         if name == "trace" and not out.get("trace"):
             out["trace"] = number
         out.setdefault(name, number if name in _AS_NUMBERS else value.hex())
     elif tag in _TAG_HEX:
-        out.setdefault(_TAG_HEX[tag], value.hex())
+        shown = value.hex() if tag in f.WHOLE_TAGS else packed_text(value)
+        out.setdefault(_TAG_HEX[tag], shown)
     elif tag in _TAG_TEXTS:
         out.setdefault(_TAG_TEXTS[tag], readable(value))
+    elif tag == 0x42:
+        out.setdefault("application", scheme(value))

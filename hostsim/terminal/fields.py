@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hostsim.terminal.codec import CodecError
+from hostsim.terminal.masking import mask_packed, scheme
 
 LL, LLL, TLV = -2, -3, -1
 
@@ -39,8 +40,20 @@ LENGTHS = {tag: size for size, tags in _TAGS.items() for tag in tags}
 CARD_BMPS = (0x22, 0x23, 0x24, 0x2D, 0x2E, 0x3A, 0xAF)
 CARD_TAGS = (0x1F08, 0x1F09, 0x1F0A, 0x1F1A, 0x1F2A, 0x1F3E, 0x57, 0x5A, 0x5F20, 0x9F6B)
 
+WHOLE_TAGS = (0x43, 0x4C)
+"""An application's id and a card's UID: their digits are no card's number."""
+
+_NAMES = (0x8B, 0x42)
+# letters and digits of a text read as packed digits, too
+_TEXTS = (
+    0x2A, 0x3B, 0x3C, 0x8B, 0xE1, 0xE2, 0xE3, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8, 0xF1, 0xF2, 0xF3, 0xF4,
+    0xF5, 0xF6, 0xF7, 0xF8, 0x07, 0x42, 0x1F17, 0x1F40, 0x1F41, 0x1F62, 0x1F63,
+)  # fmt: skip
+_PRINTABLE = bytes((0, *range(0x20, 0x7F)))
+
 _TWO_BYTE_TAGS = (0x1FF2,)  # has the continuation bit set, yet is two bytes long (Feig)
 _MAX_DEPTH = 8
+_SHOWN_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -118,7 +131,10 @@ def from_bcd(data: bytes, offset: int = 0) -> int:
     """BCD bytes as a number; raises CodecError."""
     text = data.hex()
     if not text.isdecimal():
-        raise CodecError(offset, f"{text.upper()} is not BCD")
+        shown = text.upper()
+        if sum(map(str.isdecimal, text)) > _SHOWN_DIGITS:  # of a card's number, perhaps
+            shown = shown[:6] + "..."
+        raise CodecError(offset, f"{shown} is not BCD")
     return int(text)
 
 
@@ -305,19 +321,40 @@ def pan_text(data: bytes) -> str:
 
 
 def hide_cards(apdu: bytes, fields: Fields) -> bytes:
-    """The same APDU with the middle of card numbers and all of track 2 after them made
-    unreadable, for a log.
+    """The same APDU with the middle of card numbers, all of track 2 after them and names that are
+    no scheme's made unreadable, for a log.
     """
     out = bytearray(apdu)
     for item in fields.order:
+        end = item.value_offset + len(item.value)
         if item.tag in CARD_BMPS:
-            tail = 2 if item.tag == 0x22 else 0
-            _blank(out, item.value_offset + 3, item.value_offset + len(item.value) - tail)
-    for tag in CARD_TAGS:
-        for found in find_all(fields.tlvs, tag):
-            end = found.offset + len(tlv(found.tag, found.value))
+            _blank(out, item.value_offset + 3, end - (2 if item.tag == 0x22 else 0))
+        elif item.tag != 0x06:
+            _mask(out, item.tag, item.value_offset, end)
+    for found in leaves(fields.tlvs):
+        end = found.offset + len(tlv(found.tag, found.value))
+        if found.tag in CARD_TAGS:
             _blank(out, end - len(found.value), end)
+        elif found.tag not in WHOLE_TAGS:
+            _mask(out, found.tag, end - len(found.value), end)
     return bytes(out)
+
+
+def leaves(tlvs: Iterable[Tlv]) -> list[Tlv]:
+    """Every primitive object, in the order of the wire."""
+    out: list[Tlv] = []
+    for item in tlvs:
+        out += leaves(item.children) if item.children else [item]
+    return out
+
+
+def _mask(out: bytearray, tag: int, begin: int, end: int) -> None:
+    """What reads as a card number in packed digits; of a card's name all but a scheme's."""
+    value = bytes(out[begin:end])
+    if tag in _NAMES and value.strip(b"\0 ") and scheme(value.split(b"\0")[0]) == "card":
+        _blank(out, begin, end)
+    elif tag not in _TEXTS or any(byte not in _PRINTABLE for byte in value):
+        out[begin:end] = mask_packed(value)
 
 
 def _blank(out: bytearray, begin: int, end: int) -> None:

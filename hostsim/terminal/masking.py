@@ -1,5 +1,6 @@
-"""Card data in texts, made unreadable by the firmware's rule (firmware/terminal/masking.py): of a
-card number first six and last four digits stay, of a track behind it and a holder's name nothing.
+"""Card data in texts and in packed digits, made unreadable by the firmware's rule
+(firmware/terminal/masking.py): of a card number first six and last four digits stay, of a track
+behind it and a holder's name nothing.
 """
 
 from __future__ import annotations
@@ -8,6 +9,14 @@ import re
 
 # digits, one separator between two of them at most; a card number does not begin with 0
 _RUN = re.compile(rb"([A-Za-z]?)([1-9](?:[ .-]?[0-9]){12,})([=^Dd].*)?", re.DOTALL)
+_SCHEMES = (
+    "mastercard", "maestro", "visa", "v pay", "vpay", "girocard", "american", "amex", "jcb",
+    "diners", "discover", "union", "eurocard", "ec-", "bancontact", "carte banc", "debit",
+    "credit",
+)  # fmt: skip
+_LONGEST_NAME = 16
+# a card number does not begin with 0, which pads it
+_PACKED = re.compile("[1-9][0-9]+")
 _CAPITAL = rb"[A-Z\x80-\xa5]"
 _NAME = re.compile(rb"%b[A-Z\x80-\xa5 .'-]*/%b[A-Z\x80-\xa5 .'-]*" % (_CAPITAL, _CAPITAL))
 
@@ -32,7 +41,35 @@ def _stars(match: re.Match[bytes]) -> bytes:
     return before + bytes(out) + b"*" * len(track)
 
 
-def _luhn(digits: list[int]) -> bool:
+def mask_packed(data: bytes) -> bytes:
+    """The same bytes, what reads as a card number in packed digits (BCD, with its check digit)
+    masked with nibbles E.
+    """
+    return bytes.fromhex(_PACKED.sub(_nibbles, data.hex()))
+
+
+def _nibbles(match: re.Match[str]) -> str:
+    digits = match[0]
+    if not 13 <= len(digits) <= 19 or not _luhn(digits.encode()):
+        return digits
+    return digits[:6] + "e" * (len(digits) - 10) + digits[-4:]
+
+
+def packed_text(data: bytes) -> str:
+    """In hexadecimal, as a person may see it; a hidden digit is E."""
+    return mask_packed(data).hex()
+
+
+def scheme(data: bytes) -> str:
+    """The name of a card scheme, "card" for anything else a terminal may write there."""
+    text = readable(data).strip()
+    for name in _SCHEMES:
+        if name in text.lower():
+            return text if len(text) <= _LONGEST_NAME else name
+    return "card"
+
+
+def _luhn(digits: list[int] | bytes) -> bool:
     values = [byte - 0x30 for byte in reversed(digits)]
     return sum(sum(divmod(v * (1 + i % 2), 10)) for i, v in enumerate(values)) % 10 == 0
 

@@ -16,7 +16,14 @@ from hostsim.terminal import fields as f
 from hostsim.terminal.cli import app
 from hostsim.terminal.codes import RESULTS, STATUS_TEXTS
 from hostsim.terminal.decode import decode, decode_frame, masked_hex
-from hostsim.terminal.explain import _BYTES, _NUMBERS
+from hostsim.terminal.explain import (
+    _BYTES,
+    _NUMBERS,
+    _TAG_DIGITS,
+    _TAG_HEX,
+    _TAG_NUMBERS,
+    _TAG_TEXTS,
+)
 from hostsim.terminal.masking import readable
 
 FOUR_APPLICATIONS = (
@@ -189,6 +196,59 @@ def test_card_data_given_twice_or_in_tags_stays_inside() -> None:
         assert "1111111111" not in words and "D3012" not in words
     assert f.pan_text(bytes.fromhex("1234567890")) == "******7890"
     assert "4111" in readable(b"411111 is not a card number")
+
+
+PACKED = bytes.fromhex("4111111111111111")
+
+
+def in_every_field(value: bytes) -> list[bytes]:
+    """APDUs that carry it in each field it fits in, and cut to those it does not."""
+    out = []
+    for tag, size in f.LENGTHS.items():
+        if tag not in (0x06, 0x60):
+            fitted = (value + b"\xff" * 20)[:size] if size > 0 else value
+            out.append(codec.join(0x040F, f.bmp(tag, fitted)))
+    tags = [*_TAG_NUMBERS, *_TAG_DIGITS, *_TAG_HEX, *_TAG_TEXTS, 0x42, 0x09, 0x1F02, *f.CARD_TAGS]
+    for tag in tags:
+        if tag not in f.WHOLE_TAGS:
+            out.append(codec.join(0x040F, f.container(f.tlv(tag, value))))
+            out.append(codec.join(0x061E, b"\xb8" + f.container(f.tlv(0x23, f.tlv(0x08, value)))))
+    lines = f.tlv(0x25, f.tlv(0x07, b"OK") + f.tlv(0x09, value))
+    out.append(codec.join(0x06D3, f.container(lines, f.tlv(0x26, f.tlv(0x0A, value)))))
+    return out
+
+
+def test_a_card_number_in_packed_digits_stays_inside_whatever_field_it_is_in() -> None:
+    for value in (PACKED, b"\0\0" + PACKED, PACKED + b"\xf0"):
+        for apdu in in_every_field(value):
+            for words in (json.dumps(decode(apdu)), masked_hex(apdu)):
+                assert "4111111111111" not in words, (apdu.hex(), words)
+                assert str(int.from_bytes(value, "big")) not in words
+
+
+def test_what_only_looks_like_packed_digits_is_shown() -> None:
+    seen = (
+        FOUR_APPLICATIONS,
+        FLEET_CARD,
+        "040f093b3132333435363738",
+        "04ff0a4a010606240407024f4b",
+        "040f0c060a4c084111111111111111",
+    )
+    for apdu in seen:
+        assert masked_hex(bytes.fromhex(apdu.replace(" ", ""))) == apdu.replace(" ", "").upper()
+
+
+def test_a_name_that_is_no_schemes_is_not_told() -> None:
+    body = f.bmp(0x8B, b"ERIKA MUSTERMANN\0") + f.container(f.tlv(0x42, b"ERIKA MUSTERMANN"))
+    apdu = codec.join(0x040F, body)
+    said = decode(apdu)
+    assert (said["card_name"], said["application"]) == ("card", "card")
+    assert b"ERIKA".hex().upper() not in masked_hex(apdu)
+    body = f.bmp(0x8B, b"MasterCard\0") + f.container(f.tlv(0x42, b"Visa Debit"))
+    apdu = codec.join(0x040F, body)
+    said = decode(apdu)
+    assert (said["card_name"], said["application"]) == ("MasterCard", "Visa Debit")
+    assert masked_hex(apdu) == apdu.hex().upper()
 
 
 @given(st.binary(max_size=80), st.sampled_from([0x0600, 0x060F, 0x061E, 0x04FF, 0x06D3, 0x040F]))
