@@ -2,9 +2,10 @@
 as long as the emulation takes.
 
 Whenever the loop would sleep, the board runs; it stops as soon as it has sent something or its
-time has come. While the board has no power, time passes at once. With `wall` the board's time does
-not run ahead of the wall's, for somebody outside with time-outs of his own; where it falls behind
-because the board is busy, that is not caught up with.
+time has come. While a peer is at work in the machine's time (`hold`) the board's stands still: how
+busy the machine is makes no difference to the board. While the board has no power, time passes at
+once. With `wall` the board's time does not run ahead of the wall's, for somebody outside with
+time-outs of his own; where it falls behind because the board is busy, that is not caught up with.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _IDLE_S = 0.05
 _STEP_S = 0.002
 _BEHIND_S = 0.05
 _PAUSE_S = 0.01
+_HELD_S = 2.0
 
 
 class _Running(selectors.DefaultSelector):
@@ -28,6 +30,10 @@ class _Running(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         events = super().select(0)
         if events or (timeout is not None and timeout <= 0):
+            return events
+        if self.loop.held:
+            events = super().select(_HELD_S)
+            self.loop.held = bool(events)  # without any: it does not come
             return events
         end = self.loop.time() + (_IDLE_S if timeout is None else timeout)
         while True:
@@ -47,6 +53,7 @@ class BoardLoop(asyncio.SelectorEventLoop):
         self._before_s = 0.0  # lived by boards before this one, and in the dark
         self.board: Pico | None = None
         self.woken = False
+        self.held = False
         self.wall = wall
         self._began_s = time.monotonic()
         super().__init__(selector)
@@ -64,6 +71,10 @@ class BoardLoop(asyncio.SelectorEventLoop):
         """Time goes on from here without the board."""
         self._before_s = self.time()
         self.board = None
+
+    def hold(self, still: bool) -> None:
+        """Time stands still, or goes on."""
+        self.held = still
 
     def wake(self) -> None:
         """Somebody has been given something to do; the board's batch ends."""

@@ -121,6 +121,7 @@ class Rig:
             start_wh=self.meter_start_wh,
             port=self.ports[meter_uart],
         )
+        self.meter.when_busy(loop.hold)
         self.terminal = TerminalSim(
             self.clock, profile="cvend", books=Books(folder / "terminal.json"), bank_s=0.2
         )

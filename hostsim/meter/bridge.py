@@ -57,6 +57,8 @@ class MeterBridge:
         self._server: ModbusSerialServer | None = None
         self._master = self._slave = -1
         self.requests = self.answers = 0
+        self.on_busy: Callable[[bool], None] = lambda busy: None
+        """Told when pymodbus, on its own line and in the machine's time, has a request in hand."""
 
     async def start(self) -> None:
         """Bring pymodbus up and listen."""
@@ -128,6 +130,7 @@ class MeterBridge:
         if refusal:
             self._send(refusal)
         else:
+            self.on_busy(True)
             os.write(self._master, data)
 
     def _faulty(self, name: str) -> bool:
@@ -142,6 +145,7 @@ class MeterBridge:
     def _answered(self) -> None:
         """pymodbus writes a whole frame at once."""
         with contextlib.suppress(BlockingIOError):
+            self.on_busy(False)
             data = self._mangled(os.read(self._master, 512))
             delay_ms = self._fault("late")
             if delay_ms is None:

@@ -74,6 +74,12 @@ class MeterSim:
         """The device the firmware opens."""
         return str(getattr(self._port, "path", ""))
 
+    def when_busy(self, hear: Callable[[bool], None]) -> None:
+        """`hear(busy)`: an answer is being made, which takes the machine's time; a world of
+        another time stands still meanwhile.
+        """
+        self._bridge.on_busy = hear
+
     @property
     def requests(self) -> int:
         """Requests the meter has heard."""

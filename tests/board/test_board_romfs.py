@@ -21,9 +21,9 @@ from hostsim.emulator.suite import note
 from hostsim.setup import boards, compile
 from hostsim.technician import romfs
 from hostsim.technician.link import Link, TechnicianError
-from tests.board_bench import DATA, Bench
-from tests.board_power import powered
-from tests.test_board_flash import built, put
+from tests.board.board_bench import DATA, Bench
+from tests.board.board_power import powered
+from tests.board.test_board_flash import built, put
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(840)]
 
