@@ -110,10 +110,10 @@ def test_charger_interrupted_while_it_gets_new_keys_and_prices_has_the_old_or_th
         assert yard.run("--CONFIG", folder / "config.json", "--TARIFF", DEFAULT_TARIFF)
         return yard
 
-    def anew(yard: Yard, **cut: int) -> bool:
+    def anew(yard: Yard, cut: int = -1, heard: bool = False) -> bool:
         folder = yard.folder
         return yard.run("--CONFIG", folder / "swedish.json", "--TARIFF", folder / "kronor.json",
-                        "--new-key", **cut)  # fmt: skip
+                        "--new-key", cut=cut, heard=heard)  # fmt: skip
 
     yard = provisioned(tmp_path / "count")
     assert anew(yard)
