@@ -243,7 +243,8 @@ def test_ledger_of_a_later_format_stops_flashing_in_words_and_is_still_read_out(
 ) -> None:
     folder = tmp_path / "board"
     folder.mkdir()
-    image = bytearray((Path(__file__).parent / "fixtures" / "ledger" / "format1.bin").read_bytes())
+    fixture = Path(__file__).parents[1] / "fixtures" / "ledger" / "format1.bin"
+    image = bytearray(fixture.read_bytes())
     image[20] = 2
     image[40:44] = zlib.crc32(image[16:40]).to_bytes(4, "little")
     (folder / "flash.bin").write_bytes(image.ljust(64 * 4096, b"\xff"))
