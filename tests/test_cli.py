@@ -25,10 +25,10 @@ from hostsim.broker import Broker, BrokerError
 from hostsim.charger import ChargerError, Machine
 from hostsim.pki import Pki
 from hostsim.world import Options, World, WorldError
+from tests.command import here, own_process
 from tests.mpy import ROOT
 from tests.worlds import started
 
-PLAIN = {"NO_COLOR": "1", "COLUMNS": "100"}
 pytestmark = pytest.mark.timeout(240)
 COMMANDS = {"run", "demo", "reconcile", "bench", "price", "terminal", "meter", "backoffice"}
 COMMANDS |= {"invoices", "people", "database", "fleet", "fleet-pages", "command", "members"}
@@ -39,27 +39,6 @@ KEYS = set(
     " books_agree records_sent records_acked heap_bytes peak_heap_bytes pointer_bits micropython"
     " tap_to_power_ms max_loop_stall_ms stop_reason".split()
 )
-
-
-def hostsim(*args: object, timeout_s: float = 200) -> subprocess.CompletedProcess[str]:
-    """`python -m hostsim` as a process."""
-    return subprocess.run(
-        [sys.executable, "-m", "hostsim", *map(str, args)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        env={**os.environ, **PLAIN},
-    )
-
-
-def here(*args: object) -> subprocess.CompletedProcess[str]:
-    """The same in this process, which has imported it already; what is not caught is raised."""
-    done = CliRunner().invoke(app, list(map(str, args)), env=PLAIN)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return subprocess.CompletedProcess(args, done.exit_code, done.stdout, done.stderr)
 
 
 def demo(*args: object, by: Callable[..., Any] = here) -> dict[str, Any]:
@@ -82,7 +61,7 @@ def one_line(text: str) -> str:
 
 
 def test_help_lists_every_command_and_each_has_its_own():
-    text = hostsim("--help").stdout
+    text = own_process("--help").stdout
     assert {name for name in COMMANDS if re.search(rf"\b{name}\b", text)} == COMMANDS
     for name in sorted(COMMANDS):
         done = CliRunner().invoke(app, [name, "--help"])
@@ -93,7 +72,7 @@ def test_help_lists_every_command_and_each_has_its_own():
 
 
 def test_demo_prints_one_object_with_every_figure():
-    found = demo("--kwh", 0.5, by=hostsim)
+    found = demo("--kwh", 0.5, by=own_process)
     assert KEYS <= set(found)
     assert found["authorised_minor"] == 6000 and found["currency"] == "EUR"
     assert found["billed_wh"] == found["meter_wh"] >= 500
@@ -112,7 +91,7 @@ def test_demo_gives_money_back_and_the_books_agree(refund):
 
 
 def test_demo_shows_receipt_and_books_to_a_person():
-    done = hostsim("demo", "--kwh", 0.2)
+    done = own_process("demo", "--kwh", 0.2)
     assert done.returncode == 0, done.stderr
     assert "Ladeweg 1" in done.stdout and "VAT id" in done.stdout
     assert "Total" in done.stdout and "they agree to the cent" in done.stdout
@@ -208,7 +187,7 @@ GOOD = {"id": "T", "currency": "EUR", "elements": [element("ENERGY", 0.5)]}
 def test_a_bad_tariff_ends_at_once_with_the_field(command, text, says, tmp_path):
     path = tmp_path / "bad.json"
     path.write_text(text)
-    for by in (here, hostsim) if says == "json:" else (here,):
+    for by in (here, own_process) if says == "json:" else (here,):
         done = by(command, "--tariff", path)
         assert done.returncode == 2
         assert says in one_line(done.stderr) and done.stdout == ""
@@ -230,7 +209,7 @@ def test_a_bad_tariff_ends_at_once_with_the_field(command, text, says, tmp_path)
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_allowed(args, says):
-    for by in (here, hostsim) if args[0] in ("fly", "reconcile") else (here,):
+    for by in (here, own_process) if args[0] in ("fly", "reconcile") else (here,):
         done = by(*args)
         assert done.returncode == 2
         assert says in done.stderr and "Traceback" not in done.stderr
@@ -331,7 +310,7 @@ def test_run_leaves_no_process_behind_and_goes_on_with_its_books(number, tmp_pat
         again.until(lambda seen: seen["books"]["agree"] is True)
     finally:
         again.end(signal.SIGINT)
-    done = hostsim("reconcile", tmp_path, "--json")
+    done = own_process("reconcile", tmp_path, "--json")
     found = json.loads(done.stdout)
     assert done.returncode == 0 and found["agree"], found
     assert found["charger"]["payments"] == 1 and found["terminal"]["open"] == []
@@ -340,10 +319,10 @@ def test_run_leaves_no_process_behind_and_goes_on_with_its_books(number, tmp_pat
 def test_run_says_what_is_in_use(tmp_path):
     running = Running(tmp_path / "one")
     try:
-        done = hostsim("run", "--port", running.port, "--dir", tmp_path / "two")
+        done = own_process("run", "--port", running.port, "--dir", tmp_path / "two")
         assert done.returncode == 1
         assert f"Port {running.port}" in done.stderr and "--port" in done.stderr
-        done = hostsim("run", "--port", 0, "--dir", tmp_path / "one")
+        done = own_process("run", "--port", 0, "--dir", tmp_path / "one")
         assert done.returncode == 1 and "another run" in one_line(done.stderr)
         running.get("/")
     finally:

@@ -11,13 +11,9 @@ from firmware.errors import ConfigError
 from hostsim.fuzz import run
 from hostsim.setup import ROOT
 from tests import mpy
+from tests.command import here, own_process
 
 PARSERS = ("modbus", "zvt", "mqtt", "record", "config", "tariff", "zone", "members")
-
-
-def fuzz(*arguments):
-    command = [sys.executable, "-m", "hostsim", "fuzz", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
 def test_every_parser_of_the_requirement_is_there():
@@ -26,7 +22,7 @@ def test_every_parser_of_the_requirement_is_there():
 
 @pytest.mark.timeout(120)
 def test_a_sample_brings_out_nothing_but_declared_errors():
-    done = fuzz("--inputs", "3000", "--seed", "7", "--json")
+    done = own_process("fuzz", "--inputs", "3000", "--seed", "7", "--json", timeout_s=100)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["failures"] == []
@@ -40,7 +36,7 @@ def test_a_sample_brings_out_nothing_but_declared_errors():
 
 
 def test_an_unknown_parser_is_refused_with_those_there_are():
-    done = fuzz("--parser", "xml")
+    done = here("fuzz", "--parser", "xml")
     assert done.returncode == 2 and all(name in done.stderr for name in PARSERS)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -129,22 +130,34 @@ def test_fingerprint_changes_with_any_part(tmp_path: Path) -> None:
     assert stamps.fingerprint("3.11", file) != before
 
 
-def test_manifest_says_exactly_what_the_tree_holds(tmp_path: Path) -> None:
-    out = tmp_path / "mpy"
-    manifest = build.compile_firmware(out)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, build.Manifest]:
+    """The firmware compiled anew, and what the compiler said of it."""
+    out = tmp_path_factory.mktemp("built") / "mpy"
+    return out, build.compile_firmware(out)
+
+
+@pytest.fixture
+def tree(built: tuple[Path, build.Manifest], tmp_path: Path) -> Path:
+    """A copy of the tree with all that is kept beside it."""
+    shutil.copytree(built[0].parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "mpy"
+
+
+def test_manifest_says_exactly_what_the_tree_holds(built: tuple[Path, build.Manifest]) -> None:
+    out, manifest = built
     found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert found == set(manifest.files)
     assert {"main.mpy", "boot.mpy", "logging.mpy", "umqtt/simple.mpy"} <= found
-    written = json.loads((tmp_path / "manifest.json").read_text())
+    written = json.loads((out.parent / "manifest.json").read_text())
     for name, entry in written["files"].items():
         data = (out / name).read_bytes()
         assert (entry["size"], entry["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
     assert sum(manifest.rooms().values()) == manifest.total_bytes
 
 
-def test_only_what_changed_is_compiled_again_and_what_is_stale_goes(tmp_path: Path) -> None:
-    out = tmp_path / "mpy"
-    build.compile_firmware(out)
+def test_only_what_changed_is_compiled_again_and_what_is_stale_goes(tree: Path) -> None:
+    out = tree
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.mpy")}
     damaged = out / "umqtt" / "simple.mpy"
     damaged.write_bytes(b"torn")
@@ -167,9 +180,8 @@ def test_what_micropython_cannot_compile_is_named(
     assert error.value.advice[0].startswith("firmware.bad: ")
 
 
-def test_tree_and_rom_image_run_without_sources(tmp_path: Path) -> None:
-    out = tmp_path / "mpy"
-    build.compile_firmware(out)
+def test_tree_and_rom_image_run_without_sources(tree: Path, tmp_path: Path) -> None:
+    out = tree
     script = tmp_path / "show.py"
     script.write_text("import logging, umqtt.simple\nprint(logging.__file__)\n")
     result = mpy.run_mpy("micropython", script, env={"MICROPYPATH": str(out)})

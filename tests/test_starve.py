@@ -1,25 +1,17 @@
 """A sample of the campaign in which memory runs out; each line that runs is `make starve`."""
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from hostsim.setup import ROOT
+from tests.command import here
 
 pytestmark = pytest.mark.timeout(400)
 
 
 def starve(*options: str, code: int = 0) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "hostsim", "starve", *options, "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = here("starve", *options, "--json")
     assert done.returncode == code, done.stdout + done.stderr
     result: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
     return result

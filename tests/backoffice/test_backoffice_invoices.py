@@ -3,10 +3,9 @@ driver who has nothing but the receipt."""
 
 from __future__ import annotations
 
+import functools
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.backoffice import desk
 from tests.backoffice.desk import Visitor, fill, text_of
 from tests.backoffice.test_backoffice_ingest import Ledger
 from tests.backoffice.test_backoffice_web import with_periods
+from tests.command import here
 
 OPERATOR = Operator(
     name="Stadtwerke Musterstadt", address="Am Markt 1 / 12345 Musterstadt", vat_id="DE123456789",
@@ -131,26 +131,19 @@ def test_documents_cut_off_with_the_chains_end_are_found_by_saved_heads(
 def test_the_verify_command_says_what_is_wrong(tmp_path: Path, office: BackOffice) -> None:
     fill(office, sessions(2))
     heads = tmp_path / "heads.json"
-    command = [
-        sys.executable, "-m", "hostsim", "invoices", "verify", "--database",
-        str(tmp_path / "o.db"),
-    ]  # fmt: skip
-
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*command, *more], capture_output=True, text=True, check=False)
-
-    good = run("--save", str(heads))
+    run = functools.partial(here, "invoices", "verify", "--database", tmp_path / "o.db")
+    good = run("--save", heads)
     assert good.returncode == 0 and "2 documents of 1 chargers, 0 faults" in good.stdout
     assert json.loads(heads.read_text())["CP1"][0] == 2
     assert json.loads(heads.read_text())["*"] == [0, ""]
     kept = json.loads(heads.read_text())
     heads.write_text(json.dumps(kept | {"*": [1, "ab" * 32]}))
-    cut = run("--against", str(heads))
+    cut = run("--against", heads)
     assert cut.returncode == 1 and "monthly invoices up to A-000001 are gone" in cut.stderr
     heads.write_text(json.dumps(kept))
     with office.engine.begin() as connection:
         connection.execute(text("UPDATE invoices SET net_minor = 1 WHERE position = 1"))
-    bad = run("--against", str(heads))
+    bad = run("--against", heads)
     assert bad.returncode == 1 and "CP1-I000001: the table says something else" in bad.stderr
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import gzip
 import json
 import subprocess
@@ -40,6 +41,7 @@ from hostsim.fleet.records import VirtualLedger
 from tests.backoffice import billing, desk, postgres
 from tests.backoffice.desk import Visitor
 from tests.backoffice.test_backoffice_reports import MAY, MAY_1
+from tests.command import here
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3_600_000
@@ -210,10 +212,7 @@ def test_the_commands_back_up_and_restore(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'a.db'}")
     sell(engine, 1, 3)
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "hostsim", "database", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
+    run = functools.partial(here, "database")
     file = str(tmp_path / "b.gz")
     assert run("backup", file, "--database", str(tmp_path / "a.db")).returncode == 0
     done = run("restore", file, "--database", str(tmp_path / "b.db"))

@@ -1,8 +1,6 @@
 """A sample of the power-cut campaign; all of it is `make powercut`."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +9,13 @@ import pytest
 from hostsim.powercut.campaign import Campaign, replay
 from hostsim.powercut.cuts import parse
 from hostsim.powercut.ground import Ground, Wanted
-from hostsim.setup import ROOT
+from tests.command import here
 
 pytestmark = pytest.mark.timeout(300)
 
 
 def powercut(*options: str, code: int = 0) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "hostsim", "powercut", *options, "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = here("powercut", *options, "--json")
     assert done.returncode == code, done.stdout + done.stderr
     result: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
     return result

@@ -3,8 +3,6 @@
 import copy
 import json
 import random
-import subprocess
-import sys
 
 import pytest
 
@@ -12,6 +10,7 @@ from hostsim.soak import judge
 from hostsim.soak.faults import FAULTS, KINDS, FaultNameError, chosen
 from hostsim.soak.job import Job
 from hostsim.soak.visit import Plan
+from tests.command import here, own_process
 
 KEYS = {
     "sessions", "faults", "books_agree", "captured_minor", "refunded_minor", "backoffice_minor",
@@ -19,14 +18,10 @@ KEYS = {
 }  # fmt: skip
 
 
-def soak(*arguments):
-    command = [sys.executable, "-m", "hostsim", "soak", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
-
-
 @pytest.mark.timeout(300)
 def test_a_short_soak_by_card_and_phone_with_every_fault_ends_with_books_that_agree():
-    done = soak("--sessions", "4", "--chargers", "2", "--seed", "29", "--faults", "all", "--json")
+    options = ("--sessions", "4", "--chargers", "2", "--seed", "29", "--faults", "all", "--json")
+    done = own_process("soak", *options, timeout_s=280)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert found.keys() >= KEYS
@@ -40,7 +35,7 @@ def test_a_short_soak_by_card_and_phone_with_every_fault_ends_with_books_that_ag
 
 
 def test_a_fault_nobody_knows_is_refused_with_those_there_are():
-    done = soak("--faults", "power,earthquake")
+    done = here("soak", "--faults", "power,earthquake")
     assert done.returncode == 2 and not done.stdout
     assert "earthquake" in done.stderr
     for name in (*KINDS, *FAULTS, "all", "none"):
