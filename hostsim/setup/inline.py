@@ -60,12 +60,13 @@ def inline(units: dict[str, ast.Module]) -> dict[str, str]:
     known = _know(units)
     done: dict[str, str] = {}
     for tree in units.values():
+        calls = _Calls()
         for owner in [n for n in tree.body if isinstance(n, ast.ClassDef)] + [tree]:
             again = True
             while again:
                 again = False
                 for node in [n for n in owner.body if isinstance(n, _DEFS) and known.once(n)]:
-                    where = _into_caller(tree, node, owner is not tree)
+                    where = _into_caller(tree, node, owner is not tree, calls)
                     if where:
                         owner.body.remove(node)
                         done[node.name] = where
@@ -102,23 +103,52 @@ def _know(units: dict[str, ast.Module]) -> _Known:
     return _Known(mentions, defined, stored, kept, prefixes)
 
 
-def _into_caller(tree: ast.Module, node: _Def, method: bool) -> str:
+def _into_caller(tree: ast.Module, node: _Def, method: bool, calls: _Calls) -> str:
     """Puts it into the function that calls it; that one's name, "" when it must stay."""
     for caller in _callers(tree):
-        if caller is node:
+        found = calls.of(caller).get(node.name) if caller is not node else None
+        if found is None:
             continue
-        for block in _blocks(caller):
-            for at, statement in enumerate(block):
-                call = _call_in(statement, node.name)
-                if call is None:
-                    continue
-                try:
-                    _check(caller, node, call, method)
-                    block[at : at + 1] = moved(caller, node, statement, call, method)
-                except NotPossibleError:
-                    return ""
-                return caller.name
+        block, statement = found
+        call = _call_in(statement, node.name)
+        assert call is not None
+        try:
+            _check(caller, node, call, method)
+            block[_place(block, statement)] = moved(caller, node, statement, call, method)
+        except NotPossibleError:
+            return ""
+        calls.changed(caller)
+        return caller.name
     return ""
+
+
+class _Calls:
+    """Which statement of a function calls a name first: looked for once, and again in a function
+    that was changed.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[_Def, dict[str, tuple[list[ast.stmt], ast.stmt]]] = {}
+
+    def of(self, caller: _Def) -> dict[str, tuple[list[ast.stmt], ast.stmt]]:
+        """Called name, to the block and the statement in it."""
+        found = self._known.get(caller)
+        if found is None:
+            found = self._known[caller] = {}
+            for block in _blocks(caller):
+                for statement in block:
+                    for call in _calls_in(statement):
+                        found.setdefault(_called(call), (block, statement))
+        return found
+
+    def changed(self, caller: _Def) -> None:
+        """Its statements are others now."""
+        del self._known[caller]
+
+
+def _place(block: list[ast.stmt], statement: ast.stmt) -> slice:
+    at = next(n for n, one in enumerate(block) if one is statement)
+    return slice(at, at + 1)
 
 
 def _callers(tree: ast.Module) -> Iterator[_Def]:
@@ -144,20 +174,24 @@ def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
 
 def _call_in(statement: ast.stmt, name: str) -> ast.Call | None:
     """The call of `name` in a statement's own expressions."""
+    return next((call for call in _calls_in(statement) if _called(call) == name), None)
+
+
+def _called(call: ast.Call) -> str:
+    f = call.func
+    return f.id if isinstance(f, ast.Name) else f.attr if isinstance(f, ast.Attribute) else ""
+
+
+def _calls_in(statement: ast.stmt) -> Iterator[ast.Call]:
     todo: list[ast.AST] = [
         child for child in ast.iter_child_nodes(statement) if isinstance(child, ast.expr)
     ]
     while todo:
         node = todo.pop()
         if isinstance(node, ast.Call):
-            f = node.func
-            if (isinstance(f, ast.Name) and f.id == name) or (
-                isinstance(f, ast.Attribute) and f.attr == name
-            ):
-                return node
+            yield node
         if not isinstance(node, (ast.Lambda, *COMPREHENSIONS)):
             todo.extend(ast.iter_child_nodes(node))
-    return None
 
 
 def _check(caller: _Def, node: _Def, call: ast.Call, method: bool) -> None:

@@ -26,16 +26,18 @@ def literal(units: dict[str, ast.Module]) -> list[str]:
     asked = {
         n.attr for tree in units.values() for n in ast.walk(tree) if isinstance(n, ast.Attribute)
     }
+    imports = _imports(units.values())
     for module, tree in units.items():
         found = _constants(tree, asked)
-        for name in _kept(units, module, found):
+        importers = imports.get(module, {})
+        for name in _kept(importers, found):
             found.pop(name, None)
         if not found:
             continue
         tree.body = [n for n in tree.body if _assigned(n) not in found]
         _Put(found).visit(tree)
-        for other in units.values():
-            taken = _taken(other, module, found)
+        for other, nodes in importers.items():
+            taken = _taken(other, nodes, found)
             if taken:
                 _Put(taken).visit(other)
         gone += sorted(found)
@@ -101,24 +103,29 @@ def _bound(tree: ast.Module) -> Iterator[str]:
             yield from n.names
 
 
-def _imports(tree: ast.Module, module: str) -> Iterator[tuple[ast.ImportFrom, ast.alias]]:
-    for n in ast.walk(tree):
-        if isinstance(n, ast.ImportFrom) and n.module == module:
-            yield from ((n, alias) for alias in n.names)
+_Importers = dict[ast.Module, list[ast.ImportFrom]]
 
 
-def _kept(
-    units: dict[str, ast.Module], module: str, found: dict[str, ast.expr]
-) -> Iterable[str]:
+def _imports(trees: Iterable[ast.Module]) -> dict[str, _Importers]:
+    """By the module that is imported from: who does, and where."""
+    found: dict[str, _Importers] = {}
+    for tree in trees:
+        for n in ast.walk(tree):
+            if isinstance(n, ast.ImportFrom) and n.module:
+                found.setdefault(n.module, {}).setdefault(tree, []).append(n)
+    return found
+
+
+def _kept(importers: _Importers, found: dict[str, ast.expr]) -> Iterable[str]:
     """Names of `found` that another module needs as they are."""
     kept: set[str] = set()
-    for tree in units.values():
-        for node, alias in _imports(tree, module):
-            value = found.get(alias.name)
-            if value is None:
-                continue
-            many = Counter(_bound(tree))[alias.name] != 1
-            if alias.asname or many or node not in tree.body or not _is_small(value):
+    for tree, nodes in importers.items():
+        asked = [(node, alias) for node in nodes for alias in node.names if alias.name in found]
+        bound = Counter(_bound(tree)) if asked else Counter[str]()
+        for node, alias in asked:
+            many = bound[alias.name] != 1
+            small = _is_small(found[alias.name])
+            if alias.asname or many or node not in tree.body or not small:
                 kept.add(alias.name)
     return kept
 
@@ -129,11 +136,13 @@ def _is_small(node: ast.expr) -> bool:
     )
 
 
-def _taken(tree: ast.Module, module: str, found: dict[str, ast.expr]) -> dict[str, ast.expr]:
+def _taken(
+    tree: ast.Module, nodes: list[ast.ImportFrom], found: dict[str, ast.expr]
+) -> dict[str, ast.expr]:
     """What of `found` the module imports; it imports it no more."""
     taken: dict[str, ast.expr] = {}
-    for node, alias in list(_imports(tree, module)):
-        if alias.name in found:
+    for node in nodes:
+        for alias in [alias for alias in node.names if alias.name in found]:
             taken[alias.name] = found[alias.name]
             node.names.remove(alias)
             if not node.names:
