@@ -32,4 +32,4 @@ def here(*args: object) -> "subprocess.CompletedProcess[str]":
     done = CliRunner().invoke(app, list(map(str, args)), env=_PLAIN)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
-    return subprocess.CompletedProcess(list(map(str, args)), done.exit_code, done.stdout, done.stderr)
+    return subprocess.CompletedProcess([], done.exit_code, done.stdout, done.stderr)
