@@ -95,6 +95,8 @@ class Safe:
 
     # --- the link's owner, firmware/sync/link.py
 
+    work = None
+
     async def _link(self) -> None:
         from firmware.app import VERSION
         from firmware.sync.link import Link

@@ -98,7 +98,7 @@ class Books:
     """`open` (OpenSession or None); `next_session`, `next_receipt`, `next_credit`; `last_counter`
     of a command; `eod_count`, `eod_captured`, `eod_refunded` (at the terminal) since the last end
     of day; `asked`: refunds requested or without answer (id -> first seq, and all fields of their
-    records); `faults` and `fault` (the newest, as text)."""
+    records); `faults` and `fault` (the newest, as text); `fresh`: no record yet."""
 
     def __init__(self) -> None:
         self.epoch = 0  # the ledger's
@@ -110,7 +110,7 @@ class Books:
         self.fault = ""
         self._settled: "list[tuple]" = []  # (sess, captured, refunded), newest last
         self._refunds: "list[tuple]" = []  # (key, sess, amount), newest last
-        self._fresh = True
+        self.fresh = True
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class Books:
         handler = _HANDLERS.get(record.kind)
         if handler:
             handler(self, record, record.fields, o)
-        self._fresh = False
+        self.fresh = False
 
     def _check(self, record: Record, fits: bool, what: str) -> None:
         if not fits:
@@ -320,7 +320,7 @@ class Books:
 
     def _on_books(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         """Only the first one in a replay says something new."""
-        if self._fresh:
+        if self.fresh:
             for name in _NUMBERS:
                 setattr(self, name, f[name])
             self._settled = _triples(f["settled"])

@@ -53,6 +53,8 @@ class Record:
 def find_row(column: int, value) -> tuple:
     """The schema's row with this number (column 0) or name (column 1); RecordError when there is
     none."""
+    if not column and 0 < value <= len(ROWS) and ROWS[value - 1][0] == value:
+        return ROWS[value - 1]  # the first are where their number says
     for row in ROWS:
         if row[column] == value:
             return row
@@ -150,7 +152,7 @@ def decode(seq: int, data, plain: bool = True) -> Record:
     name = "at"
     fields = {}
     try:
-        at, pos = _get_u(data, 2)
+        at, pos = get_u(data, 2)
         for word in row[3].split():
             name, _, kind = word.partition(":")
             if version < row[2] and pos == len(data):
@@ -164,7 +166,8 @@ def decode(seq: int, data, plain: bool = True) -> Record:
     return Record(seq, row[1], version, at, fields, bytes(data[pos:]))
 
 
-def _get_u(data, at: int) -> tuple:
+def get_u(data, at: int) -> tuple:
+    """A number and the place behind it. IndexError, ValueError: it is none."""
     value = data[at]
     at += 1
     if value < 0x80:
@@ -184,7 +187,7 @@ def _get_u(data, at: int) -> tuple:
 
 
 def _get_i(data, at: int) -> tuple:
-    value, at = _get_u(data, at)
+    value, at = get_u(data, at)
     return (-((value + 1) >> 1) if value & 1 else value >> 1), at
 
 
@@ -200,10 +203,14 @@ def _get_l(data, at: int) -> tuple:
     n = data[at]
     at += 1
     for _ in range(n):
-        v, at = _get_i(data, at)
-        out.append(v)
+        v = data[at]
+        if v < 0x80:
+            at += 1
+        else:
+            v, at = get_u(data, at)
+        out.append(-((v + 1) >> 1) if v & 1 else v >> 1)
     return out, at
 
 
 _PUT: "dict" = {"u": _put_u, "i": _put_i, "s": _put_s, "l": _put_l}
-_GET: "dict" = {"": _get_u, "u": _get_u, "i": _get_i, "s": _get_s, "l": _get_l}
+_GET: "dict" = {"": get_u, "u": get_u, "i": _get_i, "s": _get_s, "l": _get_l}

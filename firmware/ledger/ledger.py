@@ -15,9 +15,11 @@ about 0.5 KB; nothing grows with the number of records.
 import os
 import struct
 
+from micropython import const
+
 from firmware.errors import LedgerFull, RecordError
 from firmware.ledger.books import OUTSIDE, Books
-from firmware.ledger.codec import NOTE, Record, decode, encode, find_row
+from firmware.ledger.codec import NOTE, Record, decode, encode, find_row, get_u
 from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, Place, Ring
 from firmware.ledger.sector import FIRST, USED
 
@@ -29,6 +31,10 @@ _ROOM = {
     "command": 4, "day_asked": 5, "end_of_day": 4,
     "checkpoint": -5, "boot": -4, "tariff": -4, "alarm": -4, "security": -4, "period": -3,
 }  # fmt: skip
+_CHECKPOINT = const(6)  # of schema.py, as the next two
+_BOOKS = const(129)
+_SILENT = b"\x01\x12\x14\x15\x19\x1d"  # kinds that say nothing to the books
+_GIVE_WAY = const(16)  # frames that a walk reads in one piece
 _ACK_STEP = 32  # records acknowledged before that is noted in flash
 
 
@@ -73,7 +79,7 @@ class Ledger:
             self.books.epoch = self.ring.epoch
             return
         self.books.epoch = self.ring.epoch
-        start = self._start()
+        start, note = self._start()
         if on_record:
             place = Place(self.ring.tail)
             while place.sector != start and self.ring.step(place):
@@ -82,54 +88,86 @@ class Ledger:
         place = Place(start)
         self.next_seq = self.ring.first_seq(start)
         self.acked_seq = self._noted = self.ring.first_seq(self.ring.tail) - 1
-        while self.ring.step(place):
-            record = self._decode()
-            self._replay(record)
-            if on_record:
-                on_record(record)
+        self._replay(place, note, on_record)
         expected = self.next_seq
         self.next_seq = self.ring.settle(place, expected)
         self.lost += self.next_seq - expected
         if not self.ring.closed and self.ring.pos == FIRST:
             self._write_note()
 
-    def _start(self) -> int:
+    def _start(self) -> tuple:
         """The newest sector from which the books can be made: its note stands before everything
-        that is needed."""
+        that is needed. And this note, None where it has none."""
         ring = self.ring
         sector = before = ring.head
         needed = -1
+        note = None
         while before >= 0:
             sector = before
             first = ring.first_seq(sector)
-            if ring.step_in(Place(sector)):
-                note = self._decode()
-                if note.kind == "books":
+            note = None
+            if (needed < 0 or first <= needed) and ring.step_in(Place(sector)):
+                note = self._decode() if self._kind() == _BOOKS else None
+                if note and note.kind == "books":
                     if needed < 0:
                         needed = note.fields["needed"] or first
                     if first <= needed:
                         break
             before = ring.neighbour(sector, -1)
-        return sector
+        return sector, note
+
+    def _kind(self) -> int:
+        """Kind of the frame in the ring's buffer; 0 where this firmware cannot say."""
+        ring = self.ring
+        return ring.payload[0] if ring.plain and ring.payload else 0
 
     def _decode(self) -> Record:
-        """The frame in the ring's buffer. Bytes that are no record (no firmware wrote them) are
-        kept as unknown."""
         ring = self.ring
-        try:
-            return decode(ring.seq, ring.payload, ring.plain)
-        except RecordError:
-            return decode(ring.seq, ring.payload, False)
+        return _record(ring.seq, ring.payload, ring.plain)
 
-    def _replay(self, record: Record) -> None:
-        if not self._is_note():
-            if record.seq < self.next_seq:
-                return  # written twice: the first did not verify then
-            self.lost += record.seq - self.next_seq
-            self.next_seq = record.seq + 1
-        elif record.fields.get("acked", 0) > self.acked_seq:
-            self.acked_seq = self._noted = record.fields["acked"]
-        self.books.apply(record)
+    def _replay(self, place: Place, note: "Record | None", on_record) -> None:
+        """Applies all from `place` on; `note`: the first frame where it is decoded already. What
+        says nothing (most kinds, and a checkpoint that the next one follows) is not decoded: that
+        would be most of the time a mount takes."""
+        ring = self.ring
+        held = None
+        while ring.step(place):
+            kind = self._kind()
+            if held and (kind != _CHECKPOINT or ring.seq != held[0] + 1):
+                self.books.apply(_record(*held))
+            held = None
+            wanted = self._number(kind)
+            if on_record:
+                record = self._decode()
+                if wanted:
+                    self.books.apply(record)
+                on_record(record)
+            elif wanted and kind == _CHECKPOINT:
+                held = (ring.seq, bytes(ring.payload), True)
+            elif wanted and kind not in _SILENT:
+                self.books.apply(note or self._decode())
+            note = None
+        if held:
+            self.books.apply(_record(*held))
+
+    def _number(self, kind: int) -> bool:
+        """Takes the frame's number, or what a note says is acknowledged; whether the books want
+        it."""
+        ring = self.ring
+        if kind >= NOTE:
+            data = ring.payload
+            try:
+                acked = get_u(data, get_u(data, 2)[1])[0] if kind <= _BOOKS else 0
+            except (IndexError, ValueError):
+                return False
+            if acked > self.acked_seq:
+                self.acked_seq = self._noted = acked
+            return kind == _BOOKS and self.books.fresh
+        if ring.seq < self.next_seq:
+            return False  # written twice: the first did not verify then
+        self.lost += ring.seq - self.next_seq
+        self.next_seq = ring.seq + 1
+        return True
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -212,7 +250,7 @@ class Ledger:
             self._seek(seq + 1)
         self._out_seq = -1
         while ring.step(self._out):
-            if ring.seq > seq and not self._is_note():
+            if ring.seq > seq and self._kind() < NOTE:
                 if ring.seq > seq + 1 and seq + 1 >= ring.first_seq(ring.tail):
                     break
                 self._out_seq = ring.seq
@@ -238,24 +276,35 @@ class Ledger:
                 high = at - 1
         self._out = Place((tail + low) % sectors.count)
 
-    def _is_note(self) -> bool:
-        ring = self.ring
-        return ring.plain and len(ring.payload) > 0 and ring.payload[0] >= NOTE
-
-    def scan(self, kinds):
+    def scan(self, kinds, since: int = 0):
         """Generator, newest sector first: for each a list of the records of these kinds, oldest
-        first. For searches that must not hold up the charger: one sector at a time."""
+        first; between two lists some that are empty. `since`: sectors before that record's are
+        left out.
+
+        For searches that must not hold up the charger: a few frames a step. Meanwhile records may
+        be written (those in sectors not begun yet are not seen) and the oldest sectors freed (the
+        walk ends before them)."""
         ring = self.ring
         sector = ring.head if ring.tail >= 0 else -1
         while sector >= 0:
-            found = []
+            first = ring.first_seq(sector)
+            generation = ring.sectors.generation
+            found: "list[Record]" = []
             place = Place(sector)
+            frames = 0
             while ring.step_in(place):
-                if ring.plain and ring.payload and ring.payload[0] in kinds:
+                if self._kind() in kinds:
                     record = self._decode()
                     if record.fields:
                         found.append(record)
+                frames += 1
+                if frames % _GIVE_WAY == 0:
+                    yield ()
+                    if not ring.holds(generation):
+                        return
             yield found
+            if first <= since or not ring.holds(generation):
+                return
             sector = ring.neighbour(sector, -1)
 
     def recent(self, kind: str, n: int) -> list:
@@ -294,6 +343,14 @@ class Ledger:
         if seq > self.acked_seq:
             self.acked_seq = seq
         return True
+
+
+def _record(seq: int, payload, plain: bool) -> Record:
+    """Bytes that are no record (no firmware wrote them) are kept as unknown."""
+    try:
+        return decode(seq, payload, plain)
+    except RecordError:
+        return decode(seq, payload, False)
 
 
 def _given_back(kind: str, f: dict) -> int:

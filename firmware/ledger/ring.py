@@ -162,6 +162,11 @@ class Ring:
         self.sectors.look(sector)
         return self.sectors.first_seq
 
+    def holds(self, generation: int) -> bool:
+        """Whether the sector that had this generation is in the ring still."""
+        s = self.sectors
+        return self.tail >= 0 and s.look(self.tail) == USED and s.generation <= generation
+
     def neighbour(self, sector: int, way: int) -> int:
         """The next (`way` 1) or previous (-1) sector in the ring, -1 when there is none."""
         end = self.head if way > 0 else self.tail
@@ -189,7 +194,8 @@ class Ring:
         """The same within the place's sector."""
         end = self.pos if place.sector == self.head else self.sectors.size
         n = self.load(place.sector, place.pos, end)
-        if n < 0 or (n == 0 and place.pos + HEAD + 4 <= end and self.buf[:HEAD] != _BLANK):
+        chunk = self.sectors.chunk
+        if n < 0 or (n == 0 and place.pos + HEAD + 4 <= end and chunk[:HEAD] != _BLANK):
             from firmware.ledger import mend
 
             n = mend.look_on(self, place, end, -n)
@@ -204,19 +210,23 @@ class Ring:
         is wrong."""
         if off + HEAD + 4 > end:
             return 0
-        head = self.buf[:HEAD]
-        self.sectors.read(sector, off, head)
-        magic, version, length, low, high = struct.unpack("<BBHII", head)
+        chunk = self.sectors.chunk  # few frames are longer; the buffer keeps the frame before
+        begin = min(len(chunk), end - off)
+        self.sectors.read(sector, off, chunk[:begin])
+        magic, version, length, low, high = struct.unpack_from("<BBHII", chunk, 0)
         whole = (length + HEAD + 7) & ~3
         if magic != _MAGIC or length > PAYLOAD or off + whole > end:
             return 0
+        buf = self.buf
         body = HEAD + length
-        self.sectors.read(sector, off + HEAD, self.buf[HEAD:whole])
-        if crc32(self.buf[:body]) != struct.unpack_from("<I", self.buf, body)[0]:
+        buf[:begin] = chunk[:begin]
+        if whole > begin:
+            self.sectors.read(sector, off + begin, buf[begin:whole])
+        if crc32(buf[:body]) != struct.unpack_from("<I", buf, body)[0]:
             return -whole
         self.seq = (high << 32) | low
         self.plain = version == VERSION
-        self.payload = self.buf[HEAD:body]
+        self.payload = buf[HEAD:body]
         return whole
 
     # --- writing ---------------------------------------------------------------------------------

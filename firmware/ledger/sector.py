@@ -51,8 +51,8 @@ _ZERO = memoryview(b"\x00" * 8)
 class Sectors:
     """`flash`: firmware.ports.Flash. After `look(n)`: `epoch`, `generation`, `first_seq` of a USED
     sector and `erases`. `worst`: most erases seen. `known`: sectors that are not what they say, by
-    number: (generation, first_seq), or None where what they hold is no part of the ring. Raises
-    FlashError when the device reports an error."""
+    number: (generation, first_seq), or None where what they hold is no part of the ring. `chunk`:
+    for what is read and soon forgotten. Raises FlashError when the device reports an error."""
 
     def __init__(self, flash) -> None:
         self._flash = flash
@@ -65,7 +65,7 @@ class Sectors:
         self.worst = 0
         self.known: "dict" = {}
         self._head = memoryview(bytearray(64))
-        self._chunk = memoryview(bytearray(_CHUNK))
+        self.chunk = memoryview(bytearray(_CHUNK))
 
     def read(self, n: int, off: int, view) -> None:
         try:
@@ -85,7 +85,7 @@ class Sectors:
         at = 0
         while at < len(view):
             part = view[at : at + _CHUNK]
-            got = self._chunk[: len(part)]
+            got = self.chunk[: len(part)]
             self.read(n, off + at, got)
             if got != part:
                 return False
@@ -94,7 +94,7 @@ class Sectors:
 
     def starts(self, n: int, off: int, byte: int) -> bool:
         """The byte at `off` is `byte`; False at the sector's end."""
-        got = self._chunk[:1]
+        got = self.chunk[:1]
         if off >= self.size:
             return False
         self.read(n, off, got)
@@ -103,7 +103,7 @@ class Sectors:
     def blank(self, n: int, off: int) -> bool:
         """All bits from `off` to the end of the sector are set."""
         while off < self.size:
-            got = self._chunk[: min(_CHUNK, self.size - off)]
+            got = self.chunk[: min(_CHUNK, self.size - off)]
             self.read(n, off, got)
             if got != _BLANK[: len(got)]:
                 return False

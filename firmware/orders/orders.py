@@ -106,18 +106,19 @@ def config(app, raw) -> dict:
     return {"detail": "configuration stored, in force after a restart"}
 
 
-def command(app, asked: dict) -> dict:
+def command(app, asked: dict):
     """A verified command: start (start_order.py), stop (the running session), extend
     (more_order.py), report, restart and doctor (between sessions), refund and refund_done
-    (refund_order.py).
+    (refund_order.py). Gives the answer; of start, refund and refund_done a coroutine that does,
+    because these may walk through the whole flash: others go on meanwhile, commands wait.
     """
     name = asked["name"]
+    if name == "start" or name[:6] == "refund" and name in _COMMANDS:
+        return _walked(app, asked)
     try:
         answer = _checked(app, asked, name)
     except CommandError as e:
-        # used up as well: it must not work after a restart, when nobody waits for it any more
-        _keep(app, asked, "refused", str(e))
-        raise
+        _refuse(app, asked, e)
     _keep(app, asked, "ok", answer["detail"])
     if name == "stop":
         app.runner.perform(app.machine.on_stop(app.board.clock.uptime_ms(), "remote"))
@@ -128,6 +129,31 @@ def command(app, asked: dict) -> dict:
     elif name == "doctor":
         answer["data"] = {"checks": _doctor(app, asked["id"])}
     return answer
+
+
+async def _walked(app, asked: dict) -> dict:
+    try:
+        if asked["name"] == "start":
+            from firmware.orders.start import start
+
+            answer = await start(app, asked["args"])
+        else:
+            from firmware.orders import refund as refund_order
+
+            work = refund_order.check if asked["name"] == "refund" else refund_order.close
+            answer = await work(app, asked)
+    except CommandError as e:
+        _refuse(app, asked, e)
+    finally:
+        leave("firmware.orders.start", "firmware.orders.refund")
+    _keep(app, asked, "ok", answer["detail"])
+    return answer
+
+
+def _refuse(app, asked: dict, error) -> None:
+    """Used up as well: it must not work after a restart, when nobody waits for it any more."""
+    _keep(app, asked, "refused", str(error))
+    raise error
 
 
 def _keep(app, asked: dict, result: str, detail: str) -> None:
@@ -141,11 +167,11 @@ def _checked(app, asked: dict, name: str) -> dict:
         raise CommandError("name", "must be one of " + ", ".join(_COMMANDS), name)
     if name in ("restart", "doctor") and app.machine.busy and not app.machine.broken:
         raise CommandError("name", name + " is refused while a session is open", name)
-    if name in ("start", "extend"):
-        return _start(app, asked)
+    if name == "extend":
+        return _extend(app, asked)
     if name == "stop":
         _check_stop(app, asked["args"].get("session"))
-    return _refund(app, asked) if name[:6] == "refund" else {"detail": "done", "data": {}}
+    return {"detail": "done", "data": {}}
 
 
 def _check_stop(app, remote) -> None:
@@ -155,26 +181,13 @@ def _check_stop(app, remote) -> None:
         raise CommandError("session", "must be the one that runs", remote)
 
 
-def _start(app, asked: dict) -> dict:
-    """Or more for what was started."""
-    try:
-        if asked["name"] == "start":
-            from firmware.orders.start import start as work
-        else:
-            from firmware.orders.more import extend as work
-        return work(app, asked["args"])
-    finally:
-        leave("firmware.orders.start", "firmware.orders.more")
-
-
-def _refund(app, asked: dict) -> dict:
-    from firmware.orders import refund as refund_order
+def _extend(app, asked: dict) -> dict:
+    from firmware.orders.more import extend
 
     try:
-        work = refund_order.check if asked["name"] == "refund" else refund_order.close
-        return work(app, asked)
+        return extend(app, asked["args"])
     finally:
-        leave("firmware.orders.refund")
+        leave("firmware.orders.more")
 
 
 def _doctor(app, identity: str) -> list:

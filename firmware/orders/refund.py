@@ -6,15 +6,18 @@ became of it. What the rules and the terminal say to it comes later, as records 
 about the refund (refunds.py).
 """
 
+import asyncio
+
 from firmware.errors import CommandError, FieldError
 from firmware.ledger.books import ABOVE, OUTSIDE
 from firmware.sync import messages
 
 _REPEATED = "asked_before"  # state of a refund_failed: an order for what was done long ago
+_KINDS = (15, 16, 17, 23, 24)  # of schema.py: those with a refund's id
 _REASONS = "goodwill fault not_delivered price duplicate fraud other".split(" ")
 
 
-def check(app, asked: dict) -> dict:
+async def check(app, asked: dict) -> dict:
     """Command `refund`: refund (its id, which begins not as the charger's own), receipt (the
     number on the driver's receipt), may: epoch (the flash that receipt is in: another one counts
     anew),
@@ -40,10 +43,13 @@ def check(app, asked: dict) -> dict:
                    reason=args["reason"], operator=operator, command=asked["id"],
                    card=int(card))  # fmt: skip
         app.remote.refund_at = 0
-    return answer(app, refund)
+        # not looked for: what flash may have from long ago is found in its turn (refunds.py)
+        return _said(refund, "requested", {"amount_minor": amount})
+    known = await find(app.ledger, refund)
+    return _said(refund, state(known), known.fields) if known else _said(refund, "requested", {})
 
 
-def close(app, asked: dict) -> dict:
+async def close(app, asked: dict) -> dict:
     """Command `refund_done`: refund, ok (false: the acquirer refused), code, operator. The credit
     note's number is drawn here, once; repeated, the answer is the same.
     """
@@ -51,26 +57,23 @@ def close(app, asked: dict) -> dict:
     refund = _text(args, "refund")
     if args.get("ok") is not True and args.get("ok") is not False:
         raise CommandError("ok", "must be true or false", args.get("ok"))
-    known = find(app.ledger, refund)
+    known = await find(app.ledger, refund)
     if known is None or known.fields.get("way") not in OUTSIDE:
         raise CommandError("refund", "must be one that is with the acquirer", refund)
     settled = app.remote.settled  # told again before it is written, as after a lost answer
     if known.kind == "refund_sent" and refund not in [told[0] for told in settled]:
         settled.append((refund, args["ok"], known.fields))
         app.remote.refund_at = 0
-    return answer(app, refund)
+    return _said(refund, state(known), known.fields)
 
 
-def answer(app, refund: str) -> dict:
+def _said(refund: str, what: str, fields: dict) -> dict:
     """What became of a refund, as a result message says it."""
-    record = find(app.ledger, refund)
-    data = {"refund": refund, "state": "requested"}
-    if record:
-        data["state"] = state(record)
-        for name in ("amount_minor", "way", "credit_no", "code", "text"):
-            if name in record.fields:
-                data[name] = record.fields[name]
-    return {"detail": data["state"], "data": data}
+    data = {"refund": refund, "state": what}
+    for name in ("amount_minor", "way", "credit_no", "code", "text"):
+        if name in fields:
+            data[name] = fields[name]
+    return {"detail": what, "data": data}
 
 
 def state(record) -> str:
@@ -81,13 +84,31 @@ def state(record) -> str:
             "refunded": "done"}[record.kind]  # fmt: skip
 
 
-def find(ledger, refund: str):
+async def find(ledger, refund: str):
     """The last record on a refund, None when flash has none. An order that came again, and what
-    was said to that, count only where there is nothing before it.
+    was said to that, count only where there is nothing before it. Others work meanwhile: what was
+    written about it since then says more.
     """
+    began = 0
+    while began != ledger.next_seq:
+        since, began = began, ledger.next_seq
+        if not since or _written(ledger, refund, since):
+            last = await _newest(ledger, refund)
+    return last
+
+
+def _written(ledger, refund: str, since: int) -> bool:
+    """Whether a record on the refund was written since: a sector is looked at, hardly more."""
+    for found in ledger.scan(_KINDS, since):
+        if any([r.seq >= since and r.fields["refund"] == refund for r in found]):
+            return True
+    return False
+
+
+async def _newest(ledger, refund: str):
     last = None
     again = False
-    for found in ledger.scan((15, 16, 17, 23, 24)):
+    for found in ledger.scan(_KINDS):
         for record in reversed(found):
             f = record.fields
             if f["refund"] == refund:
@@ -98,6 +119,7 @@ def find(ledger, refund: str):
                 else:
                     return record
                 last = last or record
+        await asyncio.sleep(0)
     return last
 
 

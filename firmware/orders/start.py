@@ -6,6 +6,8 @@ in flash, the same id again is answered with what became of it, and starts nothi
 terminal is needed.
 """
 
+import asyncio
+
 from firmware.errors import CommandError, FieldError, LedgerError
 from firmware.ledger.books import ELSEWHERE
 from firmware.session.core import OPEN_TO_CARDS
@@ -16,7 +18,7 @@ _MOST_MINOR = 100000000
 _HOLD_ASKED = 2  # schema.py
 
 
-def start(app, args: dict) -> dict:
+async def start(app, args: dict) -> dict:
     """Command `start`: session (id), method, amount_minor, connector, reference; tariff_crc (of
     the tariff that was shown) may be there. Gives the answer, with the session in flash as asked
     and authorised; CommandError names what was refused.
@@ -32,7 +34,7 @@ def start(app, args: dict) -> dict:
         raise CommandError("session", "must be 1 to 32 characters", remote)
     if len(reference) > 48:
         raise CommandError("reference", "must be 1 to 48 characters", reference)
-    known = find(app, remote)
+    known = await find(app, remote)
     if known:
         return _answer(app, known, remote)
     _check(app, args.get("method"), amount, connector, args.get("tariff"))
@@ -71,12 +73,15 @@ def _check_state(app) -> None:
         raise CommandError("state", "out of service", m.blocked)
 
 
-def find(app, remote: str) -> int:
-    """The number of the session that has this id; 0 when flash has none."""
+async def find(app, remote: str) -> int:
+    """The number of the session that has this id; 0 when flash has none. None with an id is
+    written meanwhile: only this command does, and one is done after the other.
+    """
     for found in app.ledger.scan((_HOLD_ASKED,)):
         for record in found:
             if record.fields["remote"] == remote:
                 return record.fields["sess"]
+        await asyncio.sleep(0)
     return 0
 
 

@@ -32,7 +32,7 @@ class Link:
 
     `owner`: `feed(link) -> bool` publishes at most one packet, False: nothing to send;
     `on_message(topic, payload)`, `on_up()`, `on_down(reason)`, `on_puback(pid)`. None of them may
-    block.
+    block. `work`: a coroutine to be done before the next packet is read, or None.
     """
 
     def __init__(
@@ -141,6 +141,8 @@ class Link:
 
     async def _end(self, reader) -> None:
         if reader is not None:
+            while self._owner.work and not reader.done():  # half an order would be lost
+                await asyncio.sleep_ms(20)
             reader.cancel()
             await asyncio.sleep_ms(0)
         self._wire.close()
@@ -236,7 +238,7 @@ class Link:
                 if kind:
                     self._heard = time.ticks_ms()
                     self._handle(kind, codec)
-                    await asyncio.sleep_ms(0)
+                    await (self._owner.work or asyncio.sleep_ms(0))
         except (LinkError, OSError) as error:
             self._failure = error
             self._wake.set()

@@ -5,7 +5,8 @@ lines and counts the others; records are the ledger's and stay there until they 
 result that does not fit any more is counted, and the command's record in the ledger says the same.
 
 `handlers` (none may block): on_tariff(bytes) and on_config(bytes) -> answer dict;
-on_command(command dict) -> answer dict, which records the command's counter with its effect;
+on_command(command dict) -> answer dict, which records the command's counter with its effect, or a
+coroutine that gives it, where that takes long (the link reads no further until then);
 command_counter() -> the last one recorded; on_time(epoch_ms); on_security(code, detail) -> 0 when
 there was no room for it, at most once a minute; on_members(message dict, command key) -> answer
 dict or None, where RFID cards are configured. An answer has ok, id, code, detail, data, as far as
@@ -65,6 +66,7 @@ class Sync:
         self._missed: "list[str]" = []  # of them, what could not be stored
         self._missed_ms = 0
         self._counter = 0
+        self.work = None  # what is left to do of a command that takes long
         self._answered: dict = None  # the last command's id and result
         self._security_at: int = None
         self.log_dropped = 0
@@ -257,13 +259,30 @@ class Sync:
             self._rejected(message.get("id"), message.get("mac"), error)
             return
         try:
-            self._answer("command", dict(self._handlers.on_command(command), id=command["id"]))
+            answer = self._handlers.on_command(command)
+            if not isinstance(answer, dict):
+                self.work = self._later(command, answer)
+                return
+            self._answer("command", dict(answer, id=command["id"]))
         except ForecourtError as error:
             self.refuse("command", error, command["id"])
+        self._used(command)
+
+    async def _later(self, command: dict, answer) -> None:
+        """Done by the link's reader, which a lost connection does not end before."""
+        try:
+            self._answer("command", dict(await answer, id=command["id"]))
+        except ForecourtError as error:
+            self.refuse("command", error, command["id"])
+        finally:
+            self.work = None
+        self._used(command)
+
+    def _used(self, command: dict) -> None:
         # not before: what died on the way (memory) works when it is sent again
         self._counter = command["counter"]
         self._answered = self._results[-1]
-        self._taken["command"] = message["mac"]
+        self._taken["command"] = command["mac"]
 
     def _rejected(self, identity, mac, error: CommandError) -> None:
         """Not a command for us, now. The last one once more is no attack: its result was lost on

@@ -2,6 +2,8 @@
 MicroPython.
 """
 
+import asyncio
+
 from board.host_flash import FileFlash
 from firmware.errors import CommandError
 from firmware.ledger import credit, refunds
@@ -213,7 +215,7 @@ class Desk:
         args = {"refund": refund, "receipt": 1, "amount_minor": 1, "reason": "goodwill",
                 "operator": "anna"}  # fmt: skip
         args.update(more)
-        return refund_order.check(self, {"id": "c", "args": args})["detail"]
+        return asyncio.run(refund_order.check(self, {"id": "c", "args": args}))["detail"]
 
     def again(self, refund):
         """What refunds.py writes of an order whose id flash knows."""
@@ -233,7 +235,7 @@ def test_an_id_that_the_books_forgot_is_answered_with_its_first_result():
     desk.again("X0")
     assert desk.order("X0") == "sent"
     told = {"args": {"refund": "X0", "ok": True, "code": 0, "operator": "anna"}}
-    assert refund_order.close(desk, told)["detail"] == "sent"
+    assert asyncio.run(refund_order.close(desk, told))["detail"] == "sent"
     assert [entry[0] for entry in desk.settled] == ["X0"]
 
 
@@ -329,7 +331,7 @@ def test_an_order_for_another_flash_is_refused_and_not_written():
     except CommandError as error:
         said = error.field
     assert said == "epoch"
-    assert refund_order.find(desk.ledger, "R9") is None
+    assert asyncio.run(refund_order.find(desk.ledger, "R9")) is None
     assert desk.order("R9", epoch=desk.ledger.epoch) == "requested"
 
 

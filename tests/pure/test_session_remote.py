@@ -2,6 +2,8 @@
 leaves. On CPython and both MicroPython builds.
 """
 
+import asyncio
+
 from board.host_flash import FileFlash
 from firmware.errors import CommandError, LedgerError
 from firmware.ledger.ledger import Ledger
@@ -66,7 +68,8 @@ class Charger:
     def command(self, name, **args):
         self.counter += 1
         asked = {"id": "c%d" % self.counter, "counter": self.counter, "name": name, "args": args}
-        return orders.command(self, asked)
+        answer = orders.command(self, asked)
+        return answer if isinstance(answer, dict) else asyncio.run(answer)
 
     def refused(self, name, **args):
         """The field that was refused."""

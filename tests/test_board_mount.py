@@ -1,0 +1,97 @@
+"""What the mount of a full ledger costs an RP2040: the firmware as it is flashed, on the emulated
+Pico, in the board's time.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rp2040py", reason="NO EMULATED BOARD: make test-board fetches it")
+
+from board.host_flash import FileFlash
+from hostsim.emulator import storage
+from hostsim.emulator.suite import note
+from tests.board_bench import DATA, Bench
+from tests.pure.test_ledger_ring import ledger_on, session
+
+pytestmark = [pytest.mark.board, pytest.mark.timeout(600)]
+
+SECTORS = 64
+MOST_MS = 300
+"""Of a region of 256 KiB (issue 3, point 1)."""
+_WAITS = "import time\nprint('waits')\ntime.sleep(1000)\n"
+_MOUNT = """
+import sys
+sys.path.insert(0, "/a")
+import gc, json, time, firmware.app
+from firmware.ledger.ledger import Ledger
+from board.rp2_flash import Rp2Flash
+ledger = Ledger(Rp2Flash(%d * 4096, %d), lambda: 0)
+gc.collect()
+began = time.ticks_us()
+ledger.mount()
+took = time.ticks_diff(time.ticks_us(), began)
+most = pieces = 0
+began = last = time.ticks_us()
+for _ in ledger.scan((2,)):
+    now = time.ticks_us()
+    most = max(most, time.ticks_diff(now, last))
+    pieces += 1
+    last = now
+print(json.dumps({"mount_ms": took // 1000, "next_seq": ledger.next_seq,
+                  "walk_ms": time.ticks_diff(last, began) // 1000, "pieces": pieces,
+                  "longest_piece_ms": most // 1000}))
+"""
+
+
+def _left(ledger) -> int:
+    return int(ledger.ring.sectors.size - ledger.ring.pos)
+
+
+def full(short: bool) -> "tuple[FileFlash, int]":
+    """A ring that has gone round, full of what nobody acknowledged, whose newest sector is full as
+    well: of sessions, or of short records that are more. And the next record's number.
+    """
+    flash = FileFlash(sectors=SECTORS)
+    ledger = ledger_on(flash)
+    number = 0
+    while flash.erased <= SECTORS or ledger.free_sectors() > 8:
+        number += 1
+        last = session(ledger, number, checkpoints=20)
+        if flash.erased <= SECTORS:
+            ledger.acknowledge(ledger.epoch, last)
+        ledger.idle()
+    head = ledger.ring.head
+    while ledger.ring.head == head or _left(ledger) > 1000:
+        if short:
+            ledger.append("security", code="abcdefgh", detail="")
+        else:
+            number += 1
+            session(ledger, number, checkpoints=4)
+    while _left(ledger) > 60:
+        ledger.append("security", code="abcdefgh", detail="")
+    return flash, ledger.next_seq
+
+
+@pytest.mark.parametrize("short", [False, True], ids=["sessions", "short records"])
+def test_mount_of_a_full_ring_takes_less_than_its_limit(short: bool, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(storage.tree(), tree)
+    (tree / "main.mpy").unlink()
+    (tree / "main.py").write_text(_WAITS)
+    flash, next_seq = full(short)
+    first, count = DATA["ledger"]
+    assert count == SECTORS
+    stored = bytearray(storage.make(DATA, {"a": tree}))
+    stored[first * 4096 : (first + count) * 4096] = flash.image()
+    bench = Bench(bytes(stored))
+    board = bench.switch_on(jumper=True)
+    assert bench.says("waits", 30)
+    answer = board.exec(_MOUNT % (first, count), 60)
+    assert answer is not None and not answer[1], answer
+    figures = json.loads(answer[0])
+    note("mount of short records" if short else "mount of sessions", figures)
+    assert figures["next_seq"] == next_seq
+    assert figures["mount_ms"] < MOST_MS, figures
