@@ -149,7 +149,7 @@ def test_session_machine_does_no_io_and_has_no_clock() -> None:
     ("path", "source", "refused"),
     [
         ("firmware/pricing/engine.py", "from firmware.errors import PricingError", False),
-        ("firmware/pricing/engine.py", "from firmware.ledger.schema import ROWS", True),
+        ("firmware/pricing/engine.py", "from firmware.ledger.schema import KINDS", True),
         ("firmware/pricing/engine.py", "from . import money", False),
         ("firmware/pricing/engine.py", "from ..meter import bus", True),
         ("firmware/meter/bus.py", "def f():\n    import firmware.terminal.zvt", True),

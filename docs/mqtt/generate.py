@@ -67,22 +67,23 @@ _WHAT = {
 
 
 def rows() -> list[tuple[int, str, int, list[tuple[str, str]]]]:
-    """ROWS of firmware/ledger/schema.py as (number, name, version, [(field, type)]), own notes
+    """KINDS of firmware/ledger/schema.py as (number, name, version, [(field, type)]), own notes
     left out."""
     for node in ast.parse(ROWS_FILE.read_text()).body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if getattr(target, "id", "") == "ROWS":
-            assert isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-            return [_row(*row) for row in ast.literal_eval(node.value) if row[0] < NOTES_FROM]
-    raise LookupError(f"no ROWS in {ROWS_FILE}")
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "KINDS":
+            lines = ast.literal_eval(node.value).split("\n")[1:-1]
+            return [row for row in map(_row, lines) if row[0] < NOTES_FROM]
+    raise LookupError(f"no KINDS in {ROWS_FILE}")
 
 
-def _row(
-    number: int, name: str, version: int, fields: str
-) -> tuple[int, str, int, list[tuple[str, str]]]:
-    """A field is `name:type`, or `name` alone for an unsigned integer."""
+def _row(line: str) -> tuple[int, str, int, list[tuple[str, str]]]:
+    """number name@version fields. A field is `name:type`, or `name` alone for an unsigned
+    integer.
+    """
+    number, name, fields = line.split(" ", 2)
+    name, _, version = name.partition("@")
     found = [field.partition(":") for field in fields.split()]
-    return number, name, version, [(field, kind or "u") for field, _, kind in found]
+    return int(number), name, int(version), [(field, kind or "u") for field, _, kind in found]
 
 
 def schema(name: str, version: int, fields: list[tuple[str, str]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A record as bytes and back, by the rows of schema.py.
+"""A record as bytes and back, by the lines of schema.py.
 
 Payload: kind (1 byte), version (1 byte), `at` (u), then the fields in order. u: LEB128, at most 64
 bits; i: the same, zigzag; s: length byte and UTF-8; l: count byte and that many i.
@@ -16,7 +16,7 @@ import json
 from micropython import const
 
 from firmware.errors import RecordError
-from firmware.ledger.schema import ROWS
+from firmware.ledger.schema import KINDS
 
 NOTE = const(128)  # kinds from here are the charger's own notes: without number, never synced
 
@@ -51,14 +51,19 @@ class Record:
 
 
 def find_row(column: int, value) -> tuple:
-    """The schema's row with this number (column 0) or name (column 1); RecordError when there is
-    none."""
-    if not column and 0 < value <= len(ROWS) and ROWS[value - 1][0] == value:
-        return ROWS[value - 1]  # the first are where their number says
-    for row in ROWS:
-        if row[column] == value:
-            return row
-    raise RecordError("%s: no such kind" % value)
+    """The schema's row (number, name, version, fields) with this number (column 0) or name (column
+    1); RecordError when there is none."""
+    at = KINDS.find((" %s@" if column else "\n%d ") % value)
+    if at < 0:
+        raise RecordError("%s: no such kind" % value)
+    return row(KINDS[KINDS.rfind("\n", 0, at + 1) + 1 : KINDS.find("\n", at + 1)])
+
+
+def row(line: str) -> tuple:
+    """A line of the schema."""
+    number, name, fields = line.split(" ", 2)
+    name, _, version = name.partition("@")
+    return int(number), name, int(version), fields
 
 
 def _name_type(word: str) -> tuple:

@@ -6,9 +6,9 @@ from board.host_flash import FileFlash
 from firmware.ledger import books
 from firmware.ledger.codec import NOTE
 from firmware.ledger.ledger import _SILENT
-from firmware.ledger.schema import ROWS
 from firmware.orders import refund as refund_order
 from firmware.orders import start as start_order
+from tests.ledger_rows import ROWS
 from tests.pure.test_ledger_ring import ledger_on, session
 
 HOLD_ASKED = 2
