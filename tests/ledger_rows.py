@@ -2,4 +2,4 @@
 from firmware.ledger.codec import row
 from firmware.ledger.schema import KINDS
 
-ROWS: "tuple" = tuple([row(line) for line in KINDS.split("\n")[1:-1]])
+ROWS: "tuple" = tuple([row(line) for line in KINDS.split(b"\n")[1:-1]])

@@ -25,8 +25,10 @@ _WAITS = "import time\nprint('waits')\ntime.sleep(1000)\n"
 _MOUNT = """
 import sys
 sys.path.insert(0, "/a")
-import gc, json, time, firmware.app
-from firmware.ledger.ledger import Ledger
+import gc, json, time
+for name in ("socket", "usocket", "tls"):
+    sys.modules.setdefault(name, sys)
+from app import Ledger
 from board.rp2_flash import Rp2Flash
 ledger = Ledger(Rp2Flash(%d * 4096, %d), lambda: 0)
 gc.collect()

@@ -71,7 +71,7 @@ def rows() -> list[tuple[int, str, int, list[tuple[str, str]]]]:
     left out."""
     for node in ast.parse(ROWS_FILE.read_text()).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "KINDS":
-            lines = ast.literal_eval(node.value).split("\n")[1:-1]
+            lines = ast.literal_eval(node.value).decode().split("\n")[1:-1]
             return [row for row in map(_row, lines) if row[0] < NOTES_FROM]
     raise LookupError(f"no KINDS in {ROWS_FILE}")
 

@@ -53,15 +53,16 @@ class Record:
 def find_row(column: int, value) -> tuple:
     """The schema's row (number, name, version, fields) with this number (column 0) or name (column
     1); RecordError when there is none."""
-    at = KINDS.find((" %s@" if column else "\n%d ") % value)
+    text = KINDS  # once: where it is named the linker puts all of it
+    at = text.find(((" %s@" if column else "\n%d ") % value).encode())
     if at < 0:
         raise RecordError("%s: no such kind" % value)
-    return row(KINDS[KINDS.rfind("\n", 0, at + 1) + 1 : KINDS.find("\n", at + 1)])
+    return row(text[text.rfind(b"\n", 0, at + 1) + 1 : text.find(b"\n", at + 1)])
 
 
-def row(line: str) -> tuple:
+def row(line: bytes) -> tuple:
     """A line of the schema."""
-    number, name, fields = line.split(" ", 2)
+    number, name, fields = line.decode().split(" ", 2)
     name, _, version = name.partition("@")
     return int(number), name, int(version), fields
 
@@ -156,15 +157,24 @@ def decode(seq: int, data, plain: bool = True) -> Record:
         return Record(seq, "unknown", version, 0, {}, bytes(data))
     name = "at"
     fields = {}
+    end = len(data)
+    older = version < row[2]
     try:
         at, pos = get_u(data, 2)
         for word in row[3].split():
-            name, _, kind = word.partition(":")
-            if version < row[2] and pos == len(data):
+            name = word
+            kind = ""
+            if word[-2] == ":":
+                name = word[:-2]
+                kind = word[-1]
+            if older and pos == end:
                 fields[name] = {"": 0, "i": 0, "s": ""}.get(kind, [])
-            else:
+            elif kind or data[pos] > 0x7F:
                 fields[name], pos = _GET[kind](data, pos)
-        if pos != len(data) and version <= row[2]:
+            else:
+                fields[name] = data[pos]
+                pos += 1
+        if pos != end and version <= row[2]:
             raise ValueError
     except (IndexError, ValueError):  # a UnicodeError is a ValueError
         raise RecordError("%s.%s: malformed" % (row[1], name))

@@ -31,9 +31,13 @@ _ROOM = {
     "command": 4, "day_asked": 5, "end_of_day": 4,
     "checkpoint": -5, "boot": -4, "tariff": -4, "alarm": -4, "security": -4, "period": -3,
 }  # fmt: skip
-_CHECKPOINT = const(6)  # of schema.py, as the next two
+_CHECKPOINT = const(6)  # kinds of schema.py
+_PRICED = const(9)
 _BOOKS = const(129)
-_SILENT = b"\x01\x12\x14\x15\x19\x1d"  # kinds that say nothing to the books
+_SILENT = b"\x01\x12\x14\x15\x19\x1d"  # say nothing to the books
+_HELD = b"\x05\x06\x07\x08\x09"  # from energising to priced: say nothing once it is closed
+_CLOSING = b"\x0a\x0b"
+_MOST_HELD = const(12)
 _GIVE_WAY = const(16)  # frames that a walk reads in one piece
 _ACK_STEP = 32  # records acknowledged before that is noted in flash
 
@@ -126,29 +130,43 @@ class Ledger:
         return _record(ring.seq, ring.payload, ring.plain)
 
     def _replay(self, place: Place, note: "Record | None", on_record) -> None:
-        """Applies all from `place` on; `note`: the first frame where it is decoded already. What
-        says nothing (most kinds, and a checkpoint that the next one follows) is not decoded: that
-        would be most of the time a mount takes."""
+        """Applies all from `place` on; `note`: the first frame where it is decoded already.
+
+        What says nothing is not decoded: that would be most of the time a mount takes. So do most
+        kinds, a checkpoint that the next one follows, and how a session went that was closed
+        then."""
         ring = self.ring
-        held = None
+        held: "list[tuple]" = []
+        lost = self.lost
         while ring.step(place):
             kind = self._kind()
-            if held and (kind != _CHECKPOINT or ring.seq != held[0] + 1):
-                self.books.apply(_record(*held))
-            held = None
             wanted = self._number(kind)
             if on_record:
                 record = self._decode()
                 if wanted:
                     self.books.apply(record)
                 on_record(record)
-            elif wanted and kind == _CHECKPOINT:
-                held = (ring.seq, bytes(ring.payload), True)
             elif wanted and kind not in _SILENT:
-                self.books.apply(note or self._decode())
+                if lost != self.lost or len(held) > _MOST_HELD:
+                    self._let_go(held)
+                lost = self.lost
+                if kind in _HELD:
+                    if kind == _CHECKPOINT and held and held[-1][1][0] == kind:
+                        held.pop()
+                    held.append((ring.seq, bytes(ring.payload), True))
+                else:
+                    if kind in _CLOSING:
+                        held = [h for h in held if h[1][0] == _PRICED]
+                    record = note or self._decode()
+                    self._let_go(held)
+                    self.books.apply(record)
             note = None
-        if held:
-            self.books.apply(_record(*held))
+        self._let_go(held)
+
+    def _let_go(self, held: list) -> None:
+        for seq, payload, plain in held:
+            self.books.apply(_record(seq, payload, plain))
+        held.clear()
 
     def _number(self, kind: int) -> bool:
         """Takes the frame's number, or what a note says is acknowledged; whether the books want
@@ -291,14 +309,15 @@ class Ledger:
             generation = ring.sectors.generation
             found: "list[Record]" = []
             place = Place(sector)
-            frames = 0
+            frames = _GIVE_WAY
             while ring.step_in(place):
-                if self._kind() in kinds:
+                if ring.plain and ring.payload and ring.payload[0] in kinds:
                     record = self._decode()
                     if record.fields:
                         found.append(record)
-                frames += 1
-                if frames % _GIVE_WAY == 0:
+                frames -= 1
+                if not frames:
+                    frames = _GIVE_WAY
                     yield ()
                     if not ring.holds(generation):
                         return

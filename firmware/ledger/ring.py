@@ -66,6 +66,7 @@ class Ring:
         self.seq = 0
         self.plain = True
         self.buf = memoryview(bytearray(FRAME))
+        self._head = self.buf[:HEAD]
         self.payload = self.buf[:0]
         self.head = -1
         self.tail = -1
@@ -194,8 +195,7 @@ class Ring:
         """The same within the place's sector."""
         end = self.pos if place.sector == self.head else self.sectors.size
         n = self.load(place.sector, place.pos, end)
-        chunk = self.sectors.chunk
-        if n < 0 or (n == 0 and place.pos + HEAD + 4 <= end and chunk[:HEAD] != _BLANK):
+        if n < 0 or (n == 0 and place.pos + HEAD + 4 <= end and self._head != _BLANK):
             from firmware.ledger import mend
 
             n = mend.look_on(self, place, end, -n)
@@ -210,18 +210,14 @@ class Ring:
         is wrong."""
         if off + HEAD + 4 > end:
             return 0
-        chunk = self.sectors.chunk  # few frames are longer; the buffer keeps the frame before
-        begin = min(len(chunk), end - off)
-        self.sectors.read(sector, off, chunk[:begin])
-        magic, version, length, low, high = struct.unpack_from("<BBHII", chunk, 0)
+        buf = self.buf
+        self.sectors.read(sector, off, self._head)
+        magic, version, length, low, high = struct.unpack_from("<BBHII", buf, 0)
         whole = (length + HEAD + 7) & ~3
         if magic != _MAGIC or length > PAYLOAD or off + whole > end:
             return 0
-        buf = self.buf
         body = HEAD + length
-        buf[:begin] = chunk[:begin]
-        if whole > begin:
-            self.sectors.read(sector, off + begin, buf[begin:whole])
+        self.sectors.read(sector, off + HEAD, buf[HEAD:whole])
         if crc32(buf[:body]) != struct.unpack_from("<I", buf, body)[0]:
             return -whole
         self.seq = (high << 32) | low

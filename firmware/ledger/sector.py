@@ -45,14 +45,15 @@ _HEADER = const(16)
 _RETIRE = const(48)
 _CHUNK = const(64)
 _BLANK = b"\xff" * 64
+_BLANK_MARK = b"\xff" * 16
 _ZERO = memoryview(b"\x00" * 8)
 
 
 class Sectors:
     """`flash`: firmware.ports.Flash. After `look(n)`: `epoch`, `generation`, `first_seq` of a USED
     sector and `erases`. `worst`: most erases seen. `known`: sectors that are not what they say, by
-    number: (generation, first_seq), or None where what they hold is no part of the ring. `chunk`:
-    for what is read and soon forgotten. Raises FlashError when the device reports an error."""
+    number: (generation, first_seq), or None where what they hold is no part of the ring. Raises
+    FlashError when the device reports an error."""
 
     def __init__(self, flash) -> None:
         self._flash = flash
@@ -65,7 +66,7 @@ class Sectors:
         self.worst = 0
         self.known: "dict" = {}
         self._head = memoryview(bytearray(64))
-        self.chunk = memoryview(bytearray(_CHUNK))
+        self._chunk = memoryview(bytearray(_CHUNK))
 
     def read(self, n: int, off: int, view) -> None:
         try:
@@ -85,7 +86,7 @@ class Sectors:
         at = 0
         while at < len(view):
             part = view[at : at + _CHUNK]
-            got = self.chunk[: len(part)]
+            got = self._chunk[: len(part)]
             self.read(n, off + at, got)
             if got != part:
                 return False
@@ -94,7 +95,7 @@ class Sectors:
 
     def starts(self, n: int, off: int, byte: int) -> bool:
         """The byte at `off` is `byte`; False at the sector's end."""
-        got = self.chunk[:1]
+        got = self._chunk[:1]
         if off >= self.size:
             return False
         self.read(n, off, got)
@@ -103,7 +104,7 @@ class Sectors:
     def blank(self, n: int, off: int) -> bool:
         """All bits from `off` to the end of the sector are set."""
         while off < self.size:
-            got = self.chunk[: min(_CHUNK, self.size - off)]
+            got = self._chunk[: min(_CHUNK, self.size - off)]
             self.read(n, off, got)
             if got != _BLANK[: len(got)]:
                 return False
@@ -118,20 +119,21 @@ class Sectors:
         marked = magic == b"FcEr" and crc == crc32(h[:8])
         if not marked:
             self.erases = 0
-        self.worst = max(self.worst, self.erases)
+        if self.erases > self.worst:
+            self.worst = self.erases
         magic, form, self.epoch, self.generation, low, high, crc = struct.unpack_from(
             "<4sB3xIIIII", h, _HEADER
         )
         self.first_seq = (high << 32) | low
-        if n in self.known:
+        if self.known and n in self.known:
             return self._known(self.known[n])
-        if h[_RETIRE:] != _BLANK[:16] and self._retired():
+        if h[_RETIRE:] != _BLANK_MARK and self._retired():
             return DIRTY
+        if magic == b"FcLg" and crc == crc32(h[_HEADER:40]):
+            return USED if form == FORMAT else NEWER
         if h[_HEADER:_RETIRE] == _BLANK[:32]:
             return CLEAN if marked else DIRTY
-        if magic != b"FcLg" or crc != crc32(h[_HEADER:40]):
-            return ROTTEN
-        return USED if form == FORMAT else NEWER
+        return ROTTEN
 
     def _retired(self) -> bool:
         """More than one byte of the mark: one alone is a wrong bit, or a mark that was begun, and

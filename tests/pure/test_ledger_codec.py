@@ -137,8 +137,8 @@ def test_record_of_an_unknown_kind_is_kept_whole():
 
 
 def test_record_of_an_earlier_version_has_empty_values_for_new_fields():
-    kinds: str = codec.KINDS
-    codec.KINDS = "\n20 alarm@2 code:s sess detail:s level:i places:l\n"
+    kinds: bytes = codec.KINDS
+    codec.KINDS = b"\n20 alarm@2 code:s sess detail:s level:i places:l\n"
     try:
         record = codec.decode(1, memoryview(b"\x14\x01\x00\x01x\x00\x00"))
         assert record.fields == {"code": "x", "sess": 0, "detail": "", "level": 0, "places": []}
