@@ -14,7 +14,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROWS_FILE = HERE.parents[1] / "firmware" / "ledger" / "schema.py"
-NOTES_FROM = 128  # own notes are never synced
+OWN_NOTES = 2  # own notes are never synced
 
 _U64 = 2**64 - 1
 _TYPES: dict[str, dict[str, Any]] = {
@@ -70,20 +70,18 @@ def rows() -> list[tuple[int, str, int, list[tuple[str, str]]]]:
     """KINDS of firmware/ledger/schema.py as (number, name, version, [(field, type)]), own notes
     left out."""
     for node in ast.parse(ROWS_FILE.read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "KINDS":
-            lines = ast.literal_eval(node.value).decode().split("\n")[1:-1]
-            return [row for row in map(_row, lines) if row[0] < NOTES_FROM]
+        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "KINDS":
+            assert node.value is not None
+            kinds = ast.literal_eval(node.value)[:-OWN_NOTES]
+            return [_row(number, text) for number, text in enumerate(kinds, 1) if text]
     raise LookupError(f"no KINDS in {ROWS_FILE}")
 
 
-def _row(line: str) -> tuple[int, str, int, list[tuple[str, str]]]:
-    """number name@version fields. A field is `name:type`, or `name` alone for an unsigned
-    integer.
-    """
-    number, name, fields = line.split(" ", 2)
-    name, _, version = name.partition("@")
+def _row(number: int, text: str) -> tuple[int, str, int, list[tuple[str, str]]]:
+    """A field is `name:type`, or `name` alone for an unsigned integer."""
+    name, version, fields = text.split(" ", 2)
     found = [field.partition(":") for field in fields.split()]
-    return int(number), name, int(version), [(field, kind or "u") for field, _, kind in found]
+    return number, name, int(version), [(field, kind or "u") for field, _, kind in found]
 
 
 def schema(name: str, version: int, fields: list[tuple[str, str]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from micropython import const
 from firmware.errors import RecordError
 from firmware.ledger.schema import KINDS
 
+_NOTES = const(2)
 NOTE = const(128)  # kinds from here are the charger's own notes: without number, never synced
 
 
@@ -53,18 +54,22 @@ class Record:
 def find_row(column: int, value) -> tuple:
     """The schema's row (number, name, version, fields) with this number (column 0) or name (column
     1); RecordError when there is none."""
-    text = KINDS  # once: where it is named the linker puts all of it
-    at = text.find(((" %s@" if column else "\n%d ") % value).encode())
-    if at < 0:
+    kinds = KINDS
+    notes = len(kinds) - _NOTES
+    if column:
+        at = 0
+        while at < len(kinds) and not kinds[at].startswith(value + " "):
+            at += 1
+        number = at + 1 if at < notes else at - notes + NOTE
+    else:
+        number = value
+        at = value - 1 if value <= notes else -1
+        if value >= NOTE:
+            at = value - NOTE + notes
+    if not 0 <= at < len(kinds) or not kinds[at]:
         raise RecordError("%s: no such kind" % value)
-    return row(text[text.rfind(b"\n", 0, at + 1) + 1 : text.find(b"\n", at + 1)])
-
-
-def row(line: bytes) -> tuple:
-    """A line of the schema."""
-    number, name, fields = line.decode().split(" ", 2)
-    name, _, version = name.partition("@")
-    return int(number), name, int(version), fields
+    name, version, fields = kinds[at].split(" ", 2)
+    return number, name, int(version), fields
 
 
 def _name_type(word: str) -> tuple:

@@ -107,10 +107,10 @@ def config(app, raw) -> dict:
 
 
 def command(app, asked: dict):
-    """A verified command: start (start_order.py), stop (the running session), extend
-    (more_order.py), report, restart and doctor (between sessions), refund and refund_done
-    (refund_order.py). Gives the answer; of start, refund and refund_done a coroutine that does,
-    because these may walk through the whole flash: others go on meanwhile, commands wait.
+    """A verified command: start (start.py), stop (the running session), extend (more.py), report,
+    restart and doctor (between sessions), refund and refund_done (refund.py). Gives the answer; of
+    start, refund and refund_done a coroutine that does, because these may walk through the whole
+    flash: others go on meanwhile, commands wait.
     """
     name = asked["name"]
     if name == "start" or name[:6] == "refund" and name in _COMMANDS:

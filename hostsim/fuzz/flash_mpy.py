@@ -21,7 +21,7 @@ class Record(Target):
 
         self._codec = codec
         self._ring = ring
-        self._rows = [codec.row(line) for line in schema.KINDS.split(b"\n")[1:-1]]
+        self._rows = [codec.find_row(1, text.split(" ")[0]) for text in schema.KINDS if text]
 
     def seeds(self):
         buf = memoryview(bytearray(1008))

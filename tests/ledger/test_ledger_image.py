@@ -12,7 +12,7 @@ from board.host_flash import FileFlash, PowerCut
 from firmware.errors import LedgerError, LedgerFull
 from firmware.ledger.ledger import Ledger
 from hostsim.ledgerimage import FIRST_NOTE, KINDS, ImageError, read_image, records_of
-from tests.ledger_rows import ROWS
+from tests.ledger.ledger_rows import ROWS
 from tests.mpy import ROOT, run_mpy
 from tests.pure.test_ledger_powercut import script
 from tests.pure.test_ledger_ring import clock, ledger_on, session

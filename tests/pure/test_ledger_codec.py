@@ -3,7 +3,7 @@ from board.host_flash import FileFlash
 from firmware.errors import LedgerError, RecordError
 from firmware.ledger import codec
 from firmware.ledger.ledger import Ledger
-from tests.ledger_rows import ROWS
+from tests.ledger.ledger_rows import ROWS
 from tests.pure.test_ledger_ring import clock, ledger_on, records
 
 BOOT = bytes.fromhex("0101c0aeb1d5aa3303302e3105706f77657200")
@@ -137,8 +137,8 @@ def test_record_of_an_unknown_kind_is_kept_whole():
 
 
 def test_record_of_an_earlier_version_has_empty_values_for_new_fields():
-    kinds: bytes = codec.KINDS
-    codec.KINDS = b"\n20 alarm@2 code:s sess detail:s level:i places:l\n"
+    kinds: tuple = codec.KINDS
+    codec.KINDS = kinds[:19] + ("alarm 2 code:s sess detail:s level:i places:l",) + kinds[20:]
     try:
         record = codec.decode(1, memoryview(b"\x14\x01\x00\x01x\x00\x00"))
         assert record.fields == {"code": "x", "sess": 0, "detail": "", "level": 0, "places": []}

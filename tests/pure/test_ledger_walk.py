@@ -8,7 +8,7 @@ from firmware.ledger.codec import NOTE
 from firmware.ledger.ledger import _SILENT
 from firmware.orders import refund as refund_order
 from firmware.orders import start as start_order
-from tests.ledger_rows import ROWS
+from tests.ledger.ledger_rows import ROWS
 from tests.pure.test_ledger_ring import ledger_on, session
 
 HOLD_ASKED = 2

@@ -200,7 +200,7 @@ def test_duplicates_alone_earn_no_more_than_was_repeated(office: Reception) -> N
 
 def test_both_sides_make_the_same_check_value_of_every_kind(office: Reception) -> None:
     from firmware.ledger.codec import Record
-    from tests.ledger_rows import ROWS
+    from tests.ledger.ledger_rows import ROWS
 
     values: dict[str, Any] = {
         "u": (0, 2**40), "i": (0, -(2**40)), "s": ("", 'a"\\\u20ac\x00\U0001f697'),

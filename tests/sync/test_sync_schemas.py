@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hostsim.backoffice import contract
-from tests.ledger_rows import ROWS
+from tests.ledger.ledger_rows import ROWS
 from tests.mqtt_schemas import validate
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "mqtt"

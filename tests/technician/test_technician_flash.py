@@ -19,7 +19,7 @@ from hostsim.setup import MICROPYTHON, ROOT, boards
 from hostsim.setup.compile import CompiledFile, Manifest
 from hostsim.technician import flash, ledger
 from hostsim.technician.link import _ON_BOARD, Link, TechnicianError
-from tests.ledger_rows import ROWS
+from tests.ledger.ledger_rows import ROWS
 from tests.pure.test_ledger_ring import ledger_on
 from tests.technician.technician_rig import FolderLink, Gone
 

