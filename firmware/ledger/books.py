@@ -209,8 +209,13 @@ class Books:
 
     def _on_hold_asked(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         self._check(record, o is None, "session was open")
-        self.open = OpenSession(f["sess"], record.seq, f)
-        self.next_session = max(self.next_session, f["sess"] + 1)
+        self.begin(f["sess"], record.seq, f)
+
+    def begin(self, sess: int, seq: int, hold: "dict | None") -> None:
+        """A session begins with the record `seq`; `hold`: its fields, None where they say nothing
+        any more."""
+        self.open = OpenSession(sess, seq, hold)
+        self.next_session = max(self.next_session, sess + 1)
 
     def _on_declined(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         if o and not o.authorised:

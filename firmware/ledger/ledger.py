@@ -31,11 +31,12 @@ _ROOM = {
     "command": 4, "day_asked": 5, "end_of_day": 4,
     "checkpoint": -5, "boot": -4, "tariff": -4, "alarm": -4, "security": -4, "period": -3,
 }  # fmt: skip
-_CHECKPOINT = const(6)  # kinds of schema.py
+_HOLD_ASKED = const(2)  # kinds of schema.py
+_CHECKPOINT = const(6)
 _PRICED = const(9)
 _BOOKS = const(129)
 _SILENT = b"\x01\x12\x14\x15\x19\x1d"  # say nothing to the books
-_HELD = b"\x03\x05\x06\x07\x08\x09"  # from authorised to priced: say little once it is closed
+_HELD = b"\x02\x03\x05\x06\x07\x08\x09"  # up to priced: say little once the session is closed
 _CLOSING = b"\x0a\x0b"
 _MOST_HELD = const(12)
 _GIVE_WAY = const(16)  # frames that a walk reads in one piece
@@ -151,13 +152,17 @@ class Ledger:
                     self._let_go(held)
                 lost = self.lost
                 if kind in _HELD:
-                    if kind == _CHECKPOINT and held and held[-1][1][0] == kind:
+                    if kind == _HOLD_ASKED:
+                        self._let_go(held)
+                    elif kind == _CHECKPOINT and held and held[-1][1][0] == kind:
                         held.pop()
                     held.append((ring.seq, bytes(ring.payload), True))
                 else:
-                    if kind in _CLOSING:
-                        held = [h for h in held if h[1][0] == _PRICED]
                     record = note or self._decode()
+                    sess = record.fields.get("sess") if kind in _CLOSING else None
+                    if sess is not None and held and held[0][1][0] == _HOLD_ASKED:
+                        self.books.begin(sess, held[0][0], None)
+                        held = [h for h in held if h[1][0] == _PRICED]
                     self._let_go(held)
                     self.books.apply(record)
             note = None
