@@ -11,6 +11,7 @@ from hostsim.backoffice import members_cli as members
 from hostsim.fleet import cli as fleet
 from hostsim.fuzz import cli as fuzz
 from hostsim.meter import cli as meter
+from hostsim.ocmf import cli as ocmf
 from hostsim.powercut import cli as powercut
 from hostsim.pricing import cli as pricing
 from hostsim.soak import cli as soak
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 _PARTS = (
     commands, refund_cli, command_cli, soak, fuzz, pricing, terminal, meter, backoffice, members,
-    gateway, fleet, powercut, starve,
+    gateway, fleet, powercut, starve, ocmf,
 )  # fmt: skip
 for part in _PARTS:
     part.register(app)

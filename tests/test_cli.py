@@ -32,7 +32,7 @@ from tests.worlds import started
 pytestmark = pytest.mark.timeout(240)
 COMMANDS = {"run", "demo", "reconcile", "bench", "price", "terminal", "meter", "backoffice"}
 COMMANDS |= {"invoices", "people", "database", "fleet", "fleet-pages", "command", "members"}
-COMMANDS |= {"gateway"}
+COMMANDS |= {"gateway", "ocmf"}
 COMMANDS |= {"starve", "doctor", "powercut", "soak", "fuzz", "zvt", "meters", "probe", "refund"}
 KEYS = set(
     "authorised_minor captured_minor released_minor priced_minor currency billed_wh meter_wh"

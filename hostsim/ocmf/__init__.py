@@ -1,0 +1,1 @@
+"""Signed meter values: OCMF records read, verified and summed up on the host."""
