@@ -65,24 +65,29 @@ class View:
 
 @dataclass(frozen=True)
 class Kind:
-    """`query`: its rows, newest first, with closed ones; `columns`: reference and mark by which
-    ClosedTrouble leaves them out (None: rows are closed where they come from)."""
+    """`todo`: for who looks at it; `query`: its rows, newest first, with closed ones; `columns`:
+    reference and mark by which ClosedTrouble leaves them out (None: rows are closed where they
+    come from)."""
 
     title: str
+    todo: str
     query: Callable[[View], Select[Any]]
     row: Callable[[Db, View, Any], Row]
     columns: tuple[Any, Any] | None = None
 
 
 def groups(engine: Engine, operator: Operator, now_ms: int, most: int) -> list[dict[str, Any]]:
-    """Each kind that has any: kind, title, count, and the `most` newest rows."""
+    """Each kind that has any: kind, title, todo, count, and the `most` newest rows."""
     view = View(operator, now_ms)
     found = []
     with Db(engine) as db:
         for name in ORDER:
             rows, count = _read(db, view, name, most, 0)
             if count:
-                found.append({"kind": name, "title": title(name), "count": count, "rows": rows})
+                found.append(
+                    {"kind": name, "title": title(name), "todo": todo(name), "count": count,
+                     "rows": rows}
+                )  # fmt: skip
     return found
 
 
@@ -97,6 +102,11 @@ def page(
 def title(kind: str) -> str:
     """What a kind is called."""
     return _KINDS[kind].title
+
+
+def todo(kind: str) -> str:
+    """What is to be done with one."""
+    return _KINDS[kind].todo
 
 
 def close(engine: Engine, by: str, kind: str, ref: str, mark: int, note: str, now_ms: int) -> None:
@@ -255,7 +265,8 @@ def _refund_row(db: Db, view: View, found: Any) -> Row:
     refund, currency = found
     return _row(
         "refund failed", refund.id, refund.done_at,
-        f"{refund.way}, code {refund.code} {refund.text}", session=refund.session_id,
+        f"{refund.way}{f', code {refund.code}' if refund.code else ''} {refund.text}".strip(" ,"),
+        session=refund.session_id,
         charger=refund.charger, amount_minor=refund.amount_minor, currency=currency,
     )  # fmt: skip
 
@@ -312,28 +323,62 @@ ELSEWHERE = (_DISPUTED, _HANGING)
 _OF_PROBLEMS = ("gateway-alarms", "totals")
 _KINDS = {
     "overlaps": Kind(
-        "given back twice", lambda view: refund_stuck.overlaps(), _overlap_row,
+        "given back twice",
+        "Answer the bank with the refund's proof, or stop the refund where it is.",
+        lambda view: refund_stuck.overlaps(), _overlap_row,
         (Session.id, refund_stuck.OVER_BY),
     ),
     "captures": Kind(
-        "captures failing", _sessions(_failing),
+        "captures failing",
+        "The charger tries again by itself; its terminal's trouble is on its page.",
+        _sessions(_failing),
         _session_row("capture failing", "the terminal refused {failures} times", True),
         (Session.id, Payment.failures),
     ),
-    "gateway": Kind("payments the gateway fails", _pays, _pay_row, (Pay.id, _PAY_MARK)),
-    "gateway-alarms": Kind("alarms of the gateway", _problems(*_ALARMS), _problem_row),
-    "totals": Kind("records the books refused", _problems("impossible"), _problem_row),
-    "days": Kind("ends of day that differ", _days, _day_row, (EndOfDay.id, 0)),
+    "gateway": Kind(
+        "payments the gateway fails",
+        "Lost: look it up at the gateway. Others are tried again by themselves.",
+        _pays, _pay_row, (Pay.id, _PAY_MARK),
+    ),
+    "gateway-alarms": Kind(
+        "alarms of the gateway",
+        "The gateway's word differs from the books here: look it up there.",
+        _problems(*_ALARMS), _problem_row,
+    ),
+    "totals": Kind(
+        "records the books refused",
+        "They cannot be true; the books are as before. Ask who keeps the charger.",
+        _problems("impossible"), _problem_row,
+    ),
+    "days": Kind(
+        "ends of day that differ",
+        "Compare the terminal's journal with the charger's payments of that day.",
+        _days, _day_row, (EndOfDay.id, 0),
+    ),
     "unproven": Kind(
-        "captures not proven", lambda view: unproven.query(), _unproven_row, (Record.id, 0)
+        "captures not proven",
+        "Look it up in the terminal's journal or at the acquirer.",
+        lambda view: unproven.query(), _unproven_row, (Record.id, 0)
     ),
-    "refunds": Kind("failed refunds", _refunds, _refund_row, (Refund.id, 0)),
+    "refunds": Kind(
+        "failed refunds",
+        "Nothing was given back: ask for it anew, or pay it otherwise.",
+        _refunds, _refund_row, (Refund.id, 0),
+    ),
     _HANGING: Kind(
-        "refunds that hang", lambda view: refund_stuck.hanging(view.now_ms), _hanging_row
+        "refunds that hang",
+        "Nobody answers them any more: end each on its page.",
+        lambda view: refund_stuck.hanging(view.now_ms), _hanging_row
     ),
-    _DISPUTED: Kind("open disputes", _disputes, _dispute_row),
+    _DISPUTED: Kind(
+        "open disputes",
+        "Answer the bank in time; how it ended is noted on the session's page.",
+        _disputes, _dispute_row,
+    ),
     "holds": Kind(
-        "holds open too long", _sessions(_long_open),
+        "holds open too long",
+        "A charger that comes back settles it; else the bank lets it go by itself.",
+        _sessions(_long_open),
         _session_row("hold open too long", "{state} since then", False), (Session.id, 0),
     ),
 }  # fmt: skip

@@ -42,6 +42,7 @@ def listed(
     context = {
         "here": "payments",
         "groups": troubles.groups(office.engine, shell.operator, office.now_ms(), _SHOWN),
+        "elsewhere": troubles.ELSEWHERE,
         "payments": rows[:_PAGE],
         "older": rows[_PAGE - 1]["id"] if len(rows) > _PAGE else 0,
         "states": payments.STATES,
@@ -70,6 +71,8 @@ def of_kind(
         "here": "payments",
         "kind": kind,
         "title": troubles.title(kind),
+        "todo": troubles.todo(kind),
+        "elsewhere": troubles.ELSEWHERE,
         "rows": rows[:_PAGE],
         "older": skip + _PAGE if len(rows) > _PAGE else 0,
         "newer": max(skip - _PAGE, 0) if skip else None,
