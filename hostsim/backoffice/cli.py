@@ -91,6 +91,7 @@ def run(
 
     from hostsim.backoffice.accounts import people
     from hostsim.backoffice.gateways.base import SettingsError
+    from hostsim.backoffice.phone.desk import check_open
     from hostsim.backoffice.service import BackOffice
     from hostsim.backoffice.web import create_app
     from hostsim.broker import BrokerError
@@ -107,6 +108,8 @@ def run(
             office = BackOffice(
                 database_url(db), at, keys, operator=operator, group=group, gateway=gateway
             )
+            if gateway is None:
+                check_open(office.engine, "")
         except (PkiError, BrokerError, SQLAlchemyError, SettingsError, OSError) as exc:
             raise typer.BadParameter(str(exc)) from exc
         undo.callback(office.close)

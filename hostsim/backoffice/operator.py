@@ -113,8 +113,11 @@ def of(fields: dict[str, Any]) -> Operator:
             _check_limits(value)
             continue
         if isinstance(known[name].default, int):
-            if type(value) is not int or not 0 < value <= _MAX_NUMBER:
-                raise OperatorError(f"{name}: must be a whole number above 0 (given {value!r})")
+            least = 0 if known[name].default == 0 else 1
+            if type(value) is not int or not least <= value <= _MAX_NUMBER:
+                raise OperatorError(
+                    f"{name}: must be a whole number of {least} or more (given {value!r})"
+                )
         elif not isinstance(value, str) or len(value) > _MAX_TEXT or not value.isprintable():
             raise OperatorError(f"{name}: must be text of at most {_MAX_TEXT} (given {value!r})")
     try:

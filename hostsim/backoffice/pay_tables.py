@@ -19,7 +19,9 @@ class Pay(Base):
     driver, `fault`: one for the operator. `attempt` counts cards, `tries` the requests of the
     state it is in, `turn` the answers by which the gateway failed by its own fault (it may keep
     such an answer for a key); `next_at`: no request before. `tariff_crc`: of the tariff the page
-    showed.
+    showed. `more`: whether the hold was asked for as one that may become greater. `looked_at`:
+    when the gateway was last asked whether the hold of a session that runs is there; `odd_at`:
+    since when its charger shows that the session cannot be running (0: it does not).
     """
 
     __tablename__ = "pays"
@@ -45,6 +47,9 @@ class Pay(Base):
     tries: Mapped[int] = mapped_column(default=0)
     turn: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[int] = mapped_column(default=0)
+    more: Mapped[bool] = mapped_column(default=False)
+    looked_at: Mapped[int] = mapped_column(default=0)
+    odd_at: Mapped[int] = mapped_column(default=0)
     alarmed: Mapped[bool] = mapped_column(default=False)
     back: Mapped[str] = mapped_column(String(300), default="")
     command: Mapped[str] = mapped_column(String(36), default="")

@@ -73,6 +73,7 @@ class Station(Ledger):
         self.office._desk.handle([(f"forecourt/v1/{self.name}/{topic}", payload, False)])
 
     def status(self, **more: Any) -> None:
+        self.said = self.state
         self.say(
             "status",
             **{"online": self.online, "state": self.state, "connector": 1, "tariff": TARIFF}
@@ -90,6 +91,8 @@ class Station(Ledger):
 
     def hand_over(self) -> None:
         if self.online:
+            if self.said != self.state:
+                self.status()
             new = [(self.name, json.dumps(r).encode()) for r in self.records[self.given :]]
             self.given = len(self.records)
             self.office.ingest.take(new)

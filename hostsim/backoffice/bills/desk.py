@@ -61,12 +61,18 @@ class Bills:
         """`tend`, at once."""
         month = make.before(make.month_of(self._now_ms(), self._operator.zone))
         if month != self._made:
-            self.make(month, BY)
+            if month > self._newest():  # what came too late for its bill is on the next one
+                self.make(month, BY)
             self._made = month
         self._take_paid()
         self._take_paid_out()
         for account in self._to_look_at():
             self._judge(account)
+
+    def _newest(self) -> int:
+        """The newest month that has bills, 0 for none."""
+        with Db(self._engine) as db:
+            return db.scalar(select(func.max(Bill.month))) or 0
 
     def make(self, month: int, by: str) -> list[str]:
         """Bills of everything up to the end of a month; their numbers."""

@@ -22,6 +22,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 NEW = "new"  # no card yet
 ACTION = "action"  # the payer has something to do: enter the card, confirm with the bank
@@ -183,13 +184,18 @@ class Event:
 
 
 class Gateway(ABC):
-    """`form`: how the page takes the payer's card: "test" (named test methods, no card data) or
-    "element" (the gateway's own form in the browser, loaded from `script` with `public_key`)."""
+    """`form`: how the page takes the payer's card: "test" (named test methods, no card data),
+    "page" (at the gateway's or the bank's own, Payment.confirm_url) or "element" (the gateway's
+    own form in the browser: `script` is its address, `form_script` the text of ours, which fills
+    the page's form #card by its data-key, -secret and -back; `hosts`: what the page's content
+    security policy allows for it, by directive)."""
 
     name: str
     mode: str
     form: str = "test"
     script: str = ""
+    form_script: str = ""
+    hosts: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     public_key: str = ""
     test_methods: tuple[tuple[str, str], ...] = ()
     """(value of Order.method, word of phone/texts.py)"""

@@ -17,6 +17,7 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import stripe
@@ -66,6 +67,12 @@ _CODES = {
     "authentication_required": "confirm_failed",
     "payment_intent_authentication_failure": "confirm_failed",
 }
+_HOSTS = {
+    "script-src": ("https://js.stripe.com",),
+    "frame-src": ("https://js.stripe.com", "https://hooks.stripe.com"),
+    "connect-src": ("https://api.stripe.com",),
+    "style-src": ("'unsafe-inline'",),
+}
 _T = TypeVar("_T")
 
 
@@ -107,6 +114,8 @@ class Stripe(Gateway):
         else:
             self.form, self.public_key = "element", public
             self.script = "https://js.stripe.com/v3/"
+            self.form_script = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+            self.hosts = _HOSTS
 
     def takes(self, currency: str) -> bool:
         """See stripe_amounts."""

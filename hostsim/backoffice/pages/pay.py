@@ -3,7 +3,8 @@ the gateway says that something happened.
 
 Nobody logs in: the code's MAC opens the form, a random token in the address is the payment's own.
 Card data never comes here: in test mode a named test method is chosen, else the gateway's own form
-takes them in the browser; its script is allowed on that page only. Other pages need no script.
+takes them in the browser; its script is allowed on that page only. No other page needs a
+script; where there is one, a payment's page renews its parts, and not itself.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def form(
         offer = _opened(request, shell, code, charger, connector, expiry, mac)
     except (BadCode, NotForSale) as exc:
         return _no(request, shell, code, exc.key, path)
+    if pays.by_code(shell.office.engine, mac) is not None:
+        return _no(request, shell, code, "code_used", path)
     return _form(request, shell, code, offer, path, secrets.token_urlsafe(32), {})
 
 
@@ -207,7 +210,7 @@ def _mine(shell: Shell, code: str, token: str) -> tuple[PayDesk, dict[str, Any]]
 def follow(
     request: Request, shell: Desk, token: str, lang: str = Query("", max_length=8)
 ) -> Response:
-    phone, found = _mine(shell, "en", token)
+    phone, found = _mine(shell, _language(request, shell, ""), token)
     pay: Pay = found["pay"]
     code = formats.choose(lang, pay.language)
     context = in_words(
@@ -230,9 +233,15 @@ def follow(
     if found["invoice"]:
         context |= _bill(request, shell, found["invoice"], code)
     answer = shell.page(request, "pay_follow.html", None, context)
-    if context["element"]:
-        answer.headers["Content-Security-Policy"] = _policy(phone)
+    answer.headers["Content-Security-Policy"] = _policy(phone, bool(context["element"]))
     return answer
+
+
+@routes.get("/pay/form.js")
+def form_script(shell: Desk) -> Response:
+    """Ours for the gateway's own card form."""
+    text = _phone(shell, "en").gateway.form_script
+    return Response(text, media_type="text/javascript", headers=HEADERS)
 
 
 _GOES_ON = ("starting", "wait_plug", "charging", "paused")
@@ -281,15 +290,16 @@ def _confirmation(phone: PayDesk, pay: Pay, request: Request, shell: Shell) -> d
     }
 
 
-def _policy(phone: PayDesk) -> str:
-    """The gateway's form may be loaded, on this page, and nothing else."""
-    host = "https://" + phone.gateway.script.split("/")[2]
-    return (
-        f"default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        f"script-src 'self' {host}; frame-src {host} https://hooks.stripe.com; "
-        f"connect-src https://api.stripe.com; form-action 'self'; base-uri 'none'; "
-        f"frame-ancestors 'none'"
-    )
+def _policy(phone: PayDesk, element: bool) -> str:
+    """This page's own script may renew it; with the gateway's form its hosts may be asked too."""
+    allowed = {
+        "default-src": ["'none'"], "style-src": ["'self'"], "img-src": ["'self'", "data:"],
+        "script-src": ["'self'"], "connect-src": ["'self'"], "form-action": ["'self'"],
+        "base-uri": ["'none'"], "frame-ancestors": ["'none'"],
+    }  # fmt: skip
+    for name, hosts in phone.gateway.hosts.items() if element else ():
+        allowed.setdefault(name, []).extend(hosts)
+    return "; ".join(f"{name} {' '.join(hosts)}" for name, hosts in allowed.items())
 
 
 def _bill(request: Request, shell: Shell, session_id: int, code: str) -> dict[str, Any]:
@@ -324,7 +334,7 @@ async def again(request: Request, shell: Desk, token: str) -> Response:
 
 
 def _again(request: Request, shell: Shell, token: str, method: str) -> Response:
-    phone, found = _mine(shell, "en", token)
+    phone, found = _mine(shell, _language(request, shell, ""), token)
     pay = found["pay"]
     if not shell.pay_holds.allowed(shell.address(request)):
         raise HTTPException(429, texts.word("wait", pay.language))
@@ -339,7 +349,7 @@ def _again(request: Request, shell: Shell, token: str, method: str) -> Response:
 @routes.post("/pay/p/{token}/stop")
 async def stop(request: Request, shell: Desk, token: str) -> Response:
     await read_form(request)
-    phone, found = await run_in_threadpool(_mine, shell, "en", token)
+    phone, found = await run_in_threadpool(_mine, shell, _language(request, shell, ""), token)
     await run_in_threadpool(phone.stop, found["pay"])
     return back(request, f"pay/p/{token}")
 
@@ -351,9 +361,6 @@ async def stop(request: Request, shell: Desk, token: str) -> Response:
 async def event(request: Request, shell: Desk) -> Response:
     """A webhook. What is not signed by the gateway, or too old, is refused and changes nothing."""
     phone = _phone(shell, "en")
-    key = shell.address(request)
-    if not shell.forged_tries.allowed(key):
-        raise HTTPException(429, "too many")
     payload = bytearray()
     async for part in request.stream():
         payload += part
@@ -362,6 +369,9 @@ async def event(request: Request, shell: Desk) -> Response:
     try:
         heard = phone.gateway.event(bytes(payload), dict(request.headers))
     except Forged:
+        key = shell.address(request)
+        if not shell.forged_tries.allowed(key):
+            return Response(status_code=429, headers=HEADERS)
         shell.forged_tries.failed(key)
         return Response(status_code=400, headers=HEADERS)
     await run_in_threadpool(phone.hear, heard)

@@ -21,6 +21,7 @@ from hostsim.backoffice.pages.shell import (
     Viewer,
     back,
 )
+from hostsim.backoffice.phone import pays
 
 routes = APIRouter()
 _PAGE = 50
@@ -129,6 +130,32 @@ def close(request: Request, shell: Desk, form: FinanceForm, identity: Id) -> Res
     except disputes.PaymentError as exc:
         return back(request, "payments", f"Not changed. {exc}.")
     return back(request, f"sessions/{session}", "The dispute is closed.")
+
+
+@routes.get("/payments/phone")
+def by_phone(request: Request, shell: Desk, caller: Finance) -> Response:
+    """What is open at the gateway."""
+    context = {"here": "payments", "pays": pays.open_ones(shell.office.engine)}
+    return shell.page(request, "payments_phone.html", caller, context)
+
+
+@routes.post("/payments/phone/{identity}/end")
+def ended(request: Request, shell: Desk, form: FinanceForm, identity: str) -> Response:
+    office = shell.office
+    pay = pays.get(office.engine, identity)
+    amount = amounts.parse(form.text("amount", 1, 20), pay.currency) if pay is not None else None
+    try:
+        if amount is None:
+            raise pays.HandError("amount: must be an amount, 0 to give the hold back")
+        pays.end_by_hand(
+            office.engine, identity, amount, form.caller.name, form.fields.get("note", ""),
+            office.now_ms(),
+        )  # fmt: skip
+    except pays.HandError as exc:
+        return back(request, "payments/phone", f"Not ended: {exc}.")
+    if office.phone is not None:
+        office.phone.cashier.wake()
+    return back(request, "payments/phone", "The payment is being ended.")
 
 
 @routes.get("/payments/gateway")

@@ -30,9 +30,9 @@ from hostsim.backoffice.gateways.base import (
     Refused,
 )
 from hostsim.backoffice.gateways.base import GatewayError as Failure
-from hostsim.backoffice.models import Charger, Command, Problem, Session, writing
+from hostsim.backoffice.models import Charger, Command, Session, writing
 from hostsim.backoffice.pay_tables import Pay
-from hostsim.backoffice.phone import more, pays, refusals, strays
+from hostsim.backoffice.phone import falls, more, pays, refusals, running, strays
 from hostsim.backoffice.phone.keeper import Keepers
 from hostsim.backoffice.phone.lanes import Lane
 from hostsim.backoffice.phone.office import Office
@@ -101,26 +101,8 @@ class Cashier:
         return pays.due(self._office.engine, self._now(), lane.states)
 
     def _fell(self, lane: Lane, error: Exception) -> None:
-        """A fault of this program: seen at the desk, and what it happened at waits, so that other
-        payments go on."""
-        now, at = self._now(), lane.at
-        detail = f"{type(error).__name__} at payment {at}" if at else type(error).__name__
         try:
-            with writing(self._office.engine) as db:
-                pay = db.get(Pay, at) if at else None
-                if pay is not None:
-                    pay.next_at = now + min(_FIRST_MS * 2 ** min(pay.tries, 16), _LONGEST_MS)
-                    pay.tries += 1
-                row = db.scalars(select(Problem).where(
-                    Problem.code == "gateway_cashier", Problem.detail == detail, Problem.open
-                )).first()  # fmt: skip
-                if row is None:
-                    db.add(Problem(
-                        charger=pay.charger if pay is not None else "", at=now,
-                        code="gateway_cashier", detail=detail, payload=str(error)[:500],
-                    ))  # fmt: skip
-                else:
-                    row.count, row.at = row.count + 1, now
+            falls.note(self._office.engine, lane.at, error, self._now())
         except SQLAlchemyError as exc:
             _log.warning("cashier: database: %s", exc)
 
@@ -144,7 +126,7 @@ class Cashier:
         order = Order(
             pay.id, pay.amount_minor, pay.currency, pay.method, pay.email,
             f"{pay.charger}/{pay.connector}" if pay.kind == "session" else pay.code, pay.back,
-            more=pay.kind == "session" and bool(self._office.operator.pay_extend_minor),
+            more=pay.more,
         )  # fmt: skip
         try:
             found = self.gateway.hold(order, f"hold-{pay.id}-{pay.attempt}")
@@ -152,7 +134,10 @@ class Cashier:
             self._move(pay, pays.DECLINED, why=exc.text_key, fault=_fault(exc))
             return
         except Refused as exc:
-            self._move(pay, pays.DECLINED, why="gateway_refused", fault=_fault(exc))
+            # the refusal of a repetition says nothing about the first request: it is looked for
+            again = pay.tries or exc.code == "idempotency"
+            state = pays.CANCELLING if again else pays.DECLINED
+            self._move(pay, state, why="gateway_refused", fault=_fault(exc))
             return
         if not self._seen(pay, found):
             pays.came_late(self._office.engine, pay, found.reference)
@@ -164,13 +149,14 @@ class Cashier:
             return self._held(pay, found)
         if found.state == base.CANCELLED:
             return self._move(pay, pays.CANCELLED, why="given_up", **known)
-        if pay.method and found.state in (base.FAILED, base.NEW):
+        final = found.state == base.FAILED and not self._tries_again(pay)
+        if final or (pay.method and found.state == base.NEW):
             return self._move(pay, pays.DECLINED, why="declined", fault=found.code[:200], **known)
         return self._move(pay, pays.ACTION, next_at=self._now() + _LOOK_MS, **known)
 
     def _held(self, pay: Pay, found: Payment) -> bool:
         now = self._now()
-        known: dict[str, Any] = {"reference": found.reference, "held_at": now}
+        known: dict[str, Any] = {"reference": found.reference, "held_at": now, "looked_at": now}
         if found.authorised_minor != pay.amount_minor or found.currency != pay.currency:
             detail = f"held {found.authorised_minor} {found.currency}"
             return self._move(pay, pays.CANCELLING, why="gateway_refused", fault=detail, **known)
@@ -183,15 +169,17 @@ class Cashier:
 
     def _action(self, pay: Pay) -> None:
         found = self.gateway.look_up(pay.reference)
-        over = (
-            (base.HELD, base.CANCELLED, base.FAILED) if pay.method else (base.HELD, base.CANCELLED)
-        )
-        if found.state in over:  # in the gateway's own form the payer may try another card
+        final = found.state == base.FAILED and not self._tries_again(pay)
+        if final or found.state in (base.HELD, base.CANCELLED):
             self._seen(pay, found)
         elif self._late(pay.asked_at):
             self._move(pay, pays.CANCELLING, why=pays.GIVEN_UP)
         else:
             self._move(pay, pays.ACTION, next_at=self._now() + _LOOK_MS)
+
+    def _tries_again(self, pay: Pay) -> bool:
+        """In the gateway's own form the payer may try another card."""
+        return not pay.method and self.gateway.form == "element"
 
     def _declined(self, pay: Pay) -> None:
         """Another card may be tried for a while (PayDesk.again); then it is over."""
@@ -207,6 +195,7 @@ class Cashier:
 
     def _start(self, pay: Pay) -> None:
         """The charger is told; not before it is there, and not for ever."""
+        self._ends_soon(pay)
         left_ms = self._start_by(pay) - self._now()
         if pay.why == pays.GIVEN_UP:
             self._move(pay, pays.CANCELLING)
@@ -239,10 +228,11 @@ class Cashier:
             query = select(Command).where(Command.charger == pay.charger, Command.name == "start")
             query = query.where(Command.message.contains(pay.id)).order_by(Command.counter)
             command = db.get(Command, pay.command) if pay.command else db.scalars(query).first()
-            state = command.state if command is not None else ""
+            state = refusals.state_of(command, self._now())
             reason = refusals.said(command.result) if command is not None else ""
             begun = db.scalars(select(Session.id).where(Session.remote == pay.id)).first()
         now = self._now()
+        self._ends_soon(pay)
         if begun is not None or state == "ok":
             if pay.why == pays.GIVEN_UP:  # the driver pressed Stop before this answer
                 strays.stop(self._office.engine, self._office.send, pay.charger, pay.id)
@@ -261,23 +251,29 @@ class Cashier:
         else:
             self._move(pay, pays.CANCELLING, why=refusals.why_not(reason), fault=reason[:200])
 
+    def _ends_soon(self, pay: Pay) -> None:
+        if self._now() > pay.hold_until - self._office.operator.hold_alarm_h * 3_600_000:
+            self._alarm(pay, "gateway_started", f"{pay.reference}: not started, it ends soon")
+
     def _start_by(self, pay: Pay) -> int:
         return pay.held_at + self._office.operator.pay_wait_s * 1000
 
     def _watch(self, pay: Pay) -> None:
-        """A session is the charger's; here is only seen whether it is heard in time."""
-        now, operator = self._now(), self._office.operator
-        with Db(self._office.engine) as db:
-            charger = db.get_one(Charger, pay.charger)
-            silent = not charger.online and now - charger.seen_at > operator.pay_silent_s * 1000
-        if now > pay.hold_until - operator.hold_alarm_h * 3_600_000:
-            detail = f"{pay.reference}: the session has no end and its hold ends soon"
+        """A session is the charger's; here is seen whether it is heard in time, whether it can be
+        running, and whether its hold is still there."""
+        now, office = self._now(), self._office
+        seen, troubles = running.of_charger(office, pay, now)
+        looked, gone = running.of_hold(self.gateway, pay, now)
+        if not self._move(pay, pays.STARTED, **seen, **looked):
+            return
+        for detail in troubles:
             self._alarm(pay, "gateway_started", detail)
-        elif silent:
-            detail = f"{pay.reference}: the charger is not heard during the session"
-            self._alarm(pay, "gateway_started", detail)
+        if gone:
+            self._alarm(pay, "gateway_uncovered", gone)
+            pays.to_be_stopped(office.engine, pay)
+            strays.stop(office.engine, office.send, pay.charger, pay.id)
         self._extend(pay)
-        self._move(pay, pays.STARTED, next_at=now + more.pause_ms(operator))
+        self._move(pay, pays.STARTED, next_at=now + more.pause_ms(office.operator))
 
     def _extend(self, pay: Pay) -> None:
         """More is held when the price nears the hold."""

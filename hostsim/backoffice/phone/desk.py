@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Db
 
@@ -72,6 +72,7 @@ class PayDesk:
             )
         self.office = office
         self.gateway = gateway
+        check_open(office.engine, gateway.name)
         mine = Office(office.engine, office.operator, office.now_ms, office.send_command)
         self.cashier = Cashier(mine, gateway)
         self.paybacks = Paybacks(
@@ -160,6 +161,7 @@ class PayDesk:
             "gateway": self.gateway.name, "amount_minor": offer.hold_minor,
             "currency": offer.currency, "method": method, "language": language, "email": email,
             "back": back, "tariff_crc": offer.tariff_crc,
+            "more": bool(self.office.operator.pay_extend_minor),
         }  # fmt: skip
         identity = pays.new(self.office.engine, token, fields, self.office.now_ms())
         self.cashier.step(identity)
@@ -215,17 +217,16 @@ class PayDesk:
         if pay is None:
             return None
         found: dict[str, Any] = {"pay": pay, "figures": None, "invoice": None, "session": None}
-        asked = pay.state == pays.STARTING and pay.why == pays.GIVEN_UP
-        found["stopping"] = asked or (
-            pay.state == pays.STARTED
-            and strays.last_stop(self.office.engine, pay.charger, pay.id) in ("sent", "ok")
-        )
+        stop = strays.last_stop(self.office.engine, pay.charger, pay.id)
+        asked = pay.state in (pays.STARTING, pays.STARTED) and pay.why == pays.GIVEN_UP
+        found["stopping"] = asked and stop != "refused"
         with Db(self.office.engine) as db:
             session = db.get(Session, pay.session_id) if pay.session_id else None
             charger = db.get(Charger, pay.charger)
             if session is not None:
                 found["session"] = {"state": session.state, "reason": session.stop_reason}
-                if session.state == "captured" and session.receipt_no:
+                paid = session.state == "captured" and pay.state != pays.LOST
+                if paid and session.receipt_no:
                     found["invoice"] = session.id
                 figures = charger.figures if charger is not None else {}
                 if figures.get("session") == session.sess and session.state not in (
@@ -254,6 +255,8 @@ class PayDesk:
         if pay.state == pays.STARTING:
             return pays.move(self.office.engine, pay, pays.STARTING, why=pays.GIVEN_UP)
         if pay.state == pays.STARTED:
+            if not pays.wish(self.office.engine, pay):
+                return False
             strays.stop(self.office.engine, self.office.send_command, pay.charger, pay.id)
         return True
 
@@ -271,13 +274,25 @@ class PayDesk:
                 db.add(PayEvent(identity=identity, kind=kind, payment=payment, at=now))
                 if payment:
                     due = Pay.reference == payment, Pay.state.in_(pays.WORK)
-                    db.execute(update(Pay).where(*due).values(next_at=0))
+                    db.execute(update(Pay).where(*due).values(next_at=0, looked_at=0))
                     mine = PayRefund.payment == payment, PayRefund.state != "asked"
                     db.execute(update(PayRefund).where(*mine).values(look=True))
         except IntegrityError:  # the same one at this very moment
             return False
         self.cashier.wake()
         return True
+
+
+def check_open(engine: Engine, gateway: str) -> None:
+    """Raises SettingsError while payments at another gateway than this one are open."""
+    with Db(engine) as db:
+        query = select(Pay.gateway, func.count()).where(Pay.state.in_(pays.OPEN))
+        query = query.where(Pay.gateway != gateway).group_by(Pay.gateway)
+        for name, count in db.execute(query):
+            raise SettingsError(
+                f"gateway: {count} payments at {name} are open; they must come to their end with"
+                f" gateway {name} first"
+            )
 
 
 def _fitting(text: str) -> str:

@@ -23,6 +23,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import audit
 from hostsim.backoffice.models import Problem, Session, writing
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.tables import Todo
@@ -43,6 +44,9 @@ OPEN = WORK
 GIVEN_UP = "given_up"
 """`why` of a payment whose driver wants an end, also while that cannot be done yet."""
 
+BY_HAND = "by_hand"
+"""`why` of a payment that finance has ended, for its session's records do not come."""
+
 STOP = "stop"
 """Todo.kind: a session that the charger is to be told to stop (strays.py)."""
 
@@ -50,8 +54,23 @@ METHOD = "gateway"
 """How the charger's records call such a session's way of paying."""
 
 
+_MOST_NOTE = 500
+_ENDS = ("captured", "cancelled", "declined")
+
+
+class HandError(ValueError):
+    """A payment cannot be ended so; str() says why."""
+
+
 class CodeUsed(Exception):
     """Somebody else paid with this code before."""
+
+
+def open_ones(engine: Engine) -> list[Pay]:
+    """Of sessions, not at an end, the oldest first."""
+    query = select(Pay).where(Pay.state.in_(OPEN), Pay.kind == "session", Pay.state != DECLINED)
+    with Db(engine, expire_on_commit=False) as db:
+        return list(db.scalars(query.order_by(Pay.created_at).limit(500)))
 
 
 def page_key(token: str) -> str:
@@ -93,6 +112,12 @@ def by_page(engine: Engine, token: str) -> Pay | None:
     """The payment of a driver's address."""
     with Db(engine, expire_on_commit=False) as db:
         return db.scalars(select(Pay).where(Pay.page == page_key(token))).first()
+
+
+def by_code(engine: Engine, code: str) -> Pay | None:
+    """The payment that was begun with a code."""
+    with Db(engine, expire_on_commit=False) as db:
+        return db.scalars(select(Pay).where(Pay.code == code)).first()
 
 
 def by_reference(engine: Engine, reference: str) -> Pay | None:
@@ -152,6 +177,47 @@ def again(engine: Engine, pay: Pay, method: str, now_ms: int) -> bool:
     )  # fmt: skip
 
 
+def wish(engine: Engine, pay: Pay) -> bool:
+    """The driver wants an end of the session that runs: kept until it is over; False when it does
+    not run any more."""
+    return move(engine, pay, STARTED, why=GIVEN_UP) and to_be_stopped(engine, pay)
+
+
+def to_be_stopped(engine: Engine, pay: Pay) -> bool:
+    """The charger is told until the session is over (strays.py). One that is not known here yet is
+    told to stop by its first record, when the payment says so."""
+    with writing(engine) as db:
+        row = db.get_one(Pay, pay.id, with_for_update=True)
+        known = select(Todo.id).where(Todo.kind == STOP, Todo.ref == row.session_id)
+        if row.session_id and db.scalars(known).first() is None:
+            db.add(Todo(kind=STOP, ref=row.session_id))
+    return True
+
+
+def end_by_hand(
+    engine: Engine, identity: str, amount_minor: int, by: str, note: str, now_ms: int
+) -> None:
+    """Finance ends a payment whose session's records do not come: takes an amount, or (0) gives
+    the hold back. Raises HandError."""
+    if not 0 < len(note.strip()) <= _MOST_NOTE:
+        raise HandError(f"the note must have 1 to {_MOST_NOTE} characters")
+    with writing(engine) as db:
+        pay = db.get(Pay, identity, with_for_update=True)
+        if pay is None or pay.state != STARTED:
+            raise HandError("there is no such payment whose session has not ended")
+        if not 0 <= amount_minor <= pay.amount_minor:
+            raise HandError("the amount must not be more than is held")
+        pay.why, pay.capture_minor = BY_HAND, amount_minor
+        session = db.get(Session, pay.session_id)
+        if session is not None:
+            _stop(db, session)
+        _into(pay, CAPTURING if amount_minor else CANCELLING)
+        audit.note(
+            db, now_ms, by, "payment ended by hand", pay.reference,
+            f"{amount_minor} {pay.currency} taken: {note.strip()}",
+        )  # fmt: skip
+
+
 def alarm(db: Db, pay: Pay, code: str, detail: str, now_ms: int) -> None:
     """Something about a payment that an operator must see; once until it is closed."""
     known = select(Problem).where(
@@ -183,17 +249,27 @@ def heard(db: Db, session: Session, kind: str, payload: dict[str, Any], now_ms: 
     pay.session_id = session.id
     if kind == "hold_asked":
         _began(db, pay, session, payload, now_ms)
+    elif pay.state == CAPTURED and kind in _ENDS:
+        _else_than_taken(db, pay, payload.get("captured_minor", 0), now_ms)
     elif kind == "captured":
         pay.capture_minor = payload["captured_minor"]
-        if pay.state == CAPTURED or pay.state == CAPTURING:
+        if pay.state == CAPTURING:
             return
         if pay.state in (CANCELLED, LOST):
             detail = f"{pay.charger} delivered {pay.capture_minor} after the hold was given back"
             alarm(db, pay, "gateway_uncovered", detail, now_ms)
         _into(pay, CAPTURING)
-    elif kind in ("cancelled", "declined") and pay.state in OPEN:
+    elif kind in _ENDS and pay.state in OPEN:
         pay.why = pay.why or payload.get("reason", "") or "not_started"
         _into(pay, CANCELLING)
+
+
+def _else_than_taken(db: Db, pay: Pay, owed_minor: int, now_ms: int) -> None:
+    """A record that comes after finance has ended its payment."""
+    if owed_minor != pay.captured_minor:
+        taken = f"{pay.captured_minor} were taken by hand"
+        detail = f"{pay.charger} says {owed_minor} are owed, {taken}"
+        alarm(db, pay, "gateway_uncovered", detail, now_ms)
 
 
 def _not_its_own(db: Db, pay: Pay, session: Session, kind: str, now_ms: int) -> bool:
@@ -217,7 +293,7 @@ def _began(
 ) -> None:  # fmt: skip
     if pay.state in (HELD, STARTING):
         _into(pay, STARTED)
-    if pay.state in (CANCELLING, CANCELLED, LOST):
+    if pay.state in (CANCELLING, CANCELLED, LOST) or pay.why == BY_HAND:
         detail = f"session {session.sess} began after its hold was given up; it is told to stop"
         alarm(db, pay, "gateway_uncovered", detail, now_ms)
         _stop(db, session)

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from hostsim.backoffice.models import Command
+
+
+def state_of(command: Command | None, now_ms: int) -> str:
+    """Where a command stands, "" of none. What has expired is unanswered, also while nobody closes
+    it for there is no connection to the broker."""
+    if command is None:
+        return ""
+    over = command.state == "sent" and command.expires_at <= now_ms
+    return "unanswered" if over else command.state
+
 
 def said(result: dict[str, Any]) -> str:
     """The reason in a charger's answer, or in its record when that came first, after its field."""

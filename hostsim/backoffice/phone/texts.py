@@ -164,6 +164,7 @@ WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "renews": ("This page renews itself.", "Diese Seite aktualisiert sich selbst.",
                "Cette page s'actualise."),
+    "refresh": ("Refresh", "Aktualisieren", "Actualiser"),
     "again": ("Try another card", "Andere Karte versuchen", "Essayer une autre carte"),
     "helpline": ("Help", "Hilfe", "Assistance"),
     # why it was not paid or not started
@@ -201,6 +202,10 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "The price changed before the charger started. Scan the code again to see the new one.",
         "Der Preis hat sich vor dem Start geändert. Code neu scannen, um den neuen zu sehen.",
         "Le prix a changé avant le démarrage. Scannez à nouveau le code pour voir le nouveau.",
+    ),
+    "by_hand": (
+        "The operator has ended this payment.", "Der Betreiber hat diese Zahlung beendet.",
+        "L'exploitant a mis fin à ce paiement.",
     ),
     "given_up": ("It was cancelled.", "Es wurde abgebrochen.", "Annulé."),
     "plug_timeout": (

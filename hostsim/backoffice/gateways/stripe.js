@@ -1,5 +1,5 @@
-// The gateway's own card form, where it has one (Stripe's Payment Element): card data go from this
-// page to the gateway and nowhere else. Loaded on that page only.
+// Stripe's own card form, the Payment Element: card data go from this page to Stripe and nowhere
+// else. Served as pay/form.js, and loaded on that page only.
 "use strict";
 (function () {
   const form = document.getElementById("card");
