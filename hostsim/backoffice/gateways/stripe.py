@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import stripe
 
 from hostsim.backoffice.gateways import base, stripe_amounts
+from hostsim.backoffice.gateways import stripe_parts as parts
 from hostsim.backoffice.gateways.base import (
     Busy,
     CardSale,
@@ -184,7 +185,7 @@ class Stripe(Gateway):
     ) -> Refunded:
         """By payment intent, which names the charge."""
         amount = stripe_amounts.to_stripe(amount_minor, currency)
-        return _refunded(
+        return parts.refunded(
             self._ask(
                 lambda: self._client.v1.refunds.create(
                     {
@@ -211,7 +212,7 @@ class Stripe(Gateway):
         """Newest first."""
         return self._ask(
             lambda: [
-                _refunded(one)
+                parts.refunded(one)
                 for one in self._client.v1.refunds.list(
                     {"payment_intent": reference, "limit": _PAGE}
                 ).auto_paging_iter()
@@ -234,7 +235,7 @@ class Stripe(Gateway):
         return iter(
             self._ask(
                 lambda: [
-                    _refunded(one)
+                    parts.refunded(one)
                     for one in self._client.v1.refunds.list(
                         {"created": {"gte": since}, "limit": _PAGE}
                     ).auto_paging_iter()
@@ -280,7 +281,7 @@ class Stripe(Gateway):
     def _event(self, payload: bytes) -> Event:
         try:
             found = json.loads(payload)
-            about, made = _about(found["data"]["object"]), int(found["created"])
+            about, made = parts.about(found["data"]["object"]), int(found["created"])
             event = Event(str(found["id"]), str(found["type"]), about, made)
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as exc:
             raise Forged(f"webhook: not an event ({type(exc).__name__})") from exc
@@ -302,7 +303,8 @@ class Stripe(Gateway):
         ours = functools.partial(stripe_amounts.from_stripe, currency=currency)
         authorised = ours(found["amount"]) if state in (base.HELD, base.CAPTURED) else 0
         taken = ours(found["amount_received"]) if state == base.CAPTURED else 0
-        metadata = _metadata(found)
+        metadata = parts.metadata(found)
+        released = found["amount"] - found["amount_received"]  # in its own units
         return Payment(
             reference=found["id"],
             order=metadata.get("order", ""),
@@ -312,14 +314,14 @@ class Stripe(Gateway):
             authorised_minor=authorised,
             captured_minor=taken,
             released_minor=authorised - taken if state == base.CAPTURED else 0,
-            refunded_minor=ours(_given_back(charge, found["amount"] - found["amount_received"])),
+            refunded_minor=ours(parts.given_back(charge, released)),
             created=found["created"],
-            until=_capture_before(charge),
+            until=parts.capture_before(charge),
             code=str(error.get("code") or ""),
             secret=found.get("client_secret") or "",
-            confirm_url=_where(found.get("next_action")),
+            confirm_url=parts.where(found.get("next_action")),
             terminal_id=metadata.get("terminal_id", ""),
-            trace=_number(metadata.get("trace", "")),
+            trace=parts.number(metadata.get("trace", "")),
         )
 
     def _ask(self, work: Callable[[], _T]) -> _T:
@@ -347,56 +349,3 @@ class Stripe(Gateway):
 
 def _line(exc: stripe.StripeError) -> str:
     return f"{exc.http_status or ''} {exc.user_message or type(exc).__name__}".strip()[:200]
-
-
-def _metadata(found: dict[str, Any]) -> dict[str, str]:
-    return {str(name): str(value) for name, value in (found.get("metadata") or {}).items()}
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-
-
-def _given_back(charge: dict[str, Any], released: int) -> int:
-    """Refunds beyond the part that was released at the capture: `amount_refunded` has both."""
-    if not charge or not charge["captured"]:
-        return 0
-    return max(int(charge["amount_refunded"]) - released, 0)
-
-
-def _capture_before(charge: dict[str, Any]) -> int:
-    details = charge.get("payment_method_details") or {}
-    return int((details.get("card") or {}).get("capture_before") or 0)
-
-
-def _where(action: Any) -> str:
-    """Where the payer confirms, when that is a page of its own."""
-    if not action or action.get("type") != "redirect_to_url":
-        return ""
-    return str((action.get("redirect_to_url") or {}).get("url") or "")
-
-
-def _about(thing: Any) -> str:
-    """The payment intent an event is about: its id, or itself where a version of the API writes it
-    out; "" for none."""
-    if thing["object"] == "payment_intent":
-        return str(thing["id"])
-    found = thing.get("payment_intent")
-    if isinstance(found, dict):
-        found = found.get("id")
-    return found if isinstance(found, str) else ""
-
-
-def _refunded(answer: stripe.Refund) -> Refunded:
-    found = answer.to_dict()
-    currency = str(found.get("currency") or "").upper()
-    states = {"succeeded": base.DONE, "pending": base.PENDING, "requires_action": base.PENDING}
-    return Refunded(
-        reference=found["id"],
-        refund=_metadata(found).get("refund", ""),
-        payment=str(found.get("payment_intent") or ""),
-        state=states.get(found["status"], base.FAILED),
-        amount_minor=stripe_amounts.from_stripe(found["amount"], currency),
-        code=str(found.get("failure_reason") or ""),
-        currency=currency,
-    )
