@@ -75,11 +75,13 @@ def tariff(dice: random.Random) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20))]
+)
 def test_the_desks_vat_is_the_chargers_whatever_the_tariff(seed: int) -> None:
     dice = random.Random(seed)
     several = 0
-    for _ in range(40):
+    for _ in range(20):
         fields = priced(dice, dice.choice(((0, 0, 0), (0, 0, 1))))
         shown = figures.vat_groups(fields)
         several += len(shown) > 1
@@ -94,7 +96,7 @@ def test_the_desks_vat_is_the_chargers_whatever_the_tariff(seed: int) -> None:
         parts = cdr._net_parts(fields)
         whole = figures.amount(fields["net_minor"], "EUR")
         assert sum(parts, Decimal(0)) == whole or fields["reason"] == "fault"
-    assert several > 15
+    assert several > 7
 
 
 MIXED: dict[str, Any] = {
