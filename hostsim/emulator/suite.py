@@ -20,7 +20,7 @@ from hostsim.setup.progress import SetupError, Step, run, say
 FIGURES = BUILD / "board.json"
 _LOCK = ROOT / "hostsim" / "setup" / "emulator.lock"
 _LIMIT_S = 15 * 60
-_LONGEST = ("_heap", "_session", "_cuts", "_flash")
+_LONGEST = ("_heap", "_session", "_romfs", "_cuts", "_flash")
 
 
 def ensure_emulator() -> None:
