@@ -14,7 +14,7 @@ from hostsim.terminal import fields as f
 from hostsim.terminal.codec import CodecError, Deframer, Sign
 from hostsim.terminal.explain import explain
 from hostsim.terminal.fields import Fields
-from hostsim.terminal.masking import mask_numbers
+from hostsim.terminal.masking import mask_numbers, mask_runs, printable
 from hostsim.terminal.names import command_name
 from hostsim.terminal.plain import PASSWORD_FIRST, PLAIN, plain_length
 
@@ -84,6 +84,9 @@ def masked_hex(apdu: bytes) -> str:
     except CodecError:
         return apdu[:3].hex().upper() + ("..." if len(apdu) > 3 else "")
     hidden = f.hide_cards(apdu, fields)
+    plain = hidden[start : start + skip]
+    if not printable(plain):
+        hidden = hidden[:start] + mask_runs(plain) + hidden[start + skip :]
     return mask_numbers(hidden).hex().upper()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hostsim.terminal.codec import CodecError
-from hostsim.terminal.masking import mask_packed, scheme
+from hostsim.terminal.masking import mask_packed, printable, scheme
 
 LL, LLL, TLV = -2, -3, -1
 
@@ -49,7 +49,6 @@ _TEXTS = (
     0x2A, 0x3B, 0x3C, 0x8B, 0xE1, 0xE2, 0xE3, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8, 0xF1, 0xF2, 0xF3, 0xF4,
     0xF5, 0xF6, 0xF7, 0xF8, 0x07, 0x42, 0x1F17, 0x1F40, 0x1F41, 0x1F62, 0x1F63,
 )  # fmt: skip
-_PRINTABLE = bytes((0, *range(0x20, 0x7F)))
 
 _TWO_BYTE_TAGS = (0x1FF2,)  # has the continuation bit set, yet is two bytes long (Feig)
 _MAX_DEPTH = 8
@@ -329,7 +328,7 @@ def hide_cards(apdu: bytes, fields: Fields) -> bytes:
         end = item.value_offset + len(item.value)
         if item.tag in CARD_BMPS:
             _blank(out, item.value_offset + 3, end - (2 if item.tag == 0x22 else 0))
-        elif item.tag != 0x06:
+        elif item.tag != 0x06 and not (item.tag == 0x60 and _totals(item.value)):
             _mask(out, item.tag, item.value_offset, end)
     for found in leaves(fields.tlvs):
         end = found.offset + len(tlv(found.tag, found.value))
@@ -338,6 +337,11 @@ def hide_cards(apdu: bytes, fields: Fields) -> bytes:
         elif found.tag not in WHOLE_TAGS:
             _mask(out, found.tag, end - len(found.value), end)
     return bytes(out)
+
+
+def _totals(value: bytes) -> bool:
+    """BMP 60 is digits throughout: 4 bytes, and 7 for each kind of card."""
+    return len(value) % 7 == 4 and value.hex().isdecimal()
 
 
 def leaves(tlvs: Iterable[Tlv]) -> list[Tlv]:
@@ -353,8 +357,8 @@ def _mask(out: bytearray, tag: int, begin: int, end: int) -> None:
     value = bytes(out[begin:end])
     if tag in _NAMES and value.strip(b"\0 ") and scheme(value.split(b"\0")[0]) == "card":
         _blank(out, begin, end)
-    elif tag not in _TEXTS or any(byte not in _PRINTABLE for byte in value):
-        out[begin:end] = mask_packed(value)
+    else:
+        out[begin:end] = mask_packed(value, tag in _TEXTS and printable(value))
 
 
 def _blank(out: bytearray, begin: int, end: int) -> None:

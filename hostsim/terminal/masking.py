@@ -17,6 +17,8 @@ _SCHEMES = (
 _LONGEST_NAME = 16
 # a card number does not begin with 0, which pads it
 _PACKED = re.compile("[1-9][0-9]+")
+_WHOLE = re.compile("(0*)([1-9][0-9]{12,18}?)(f?0*)")
+_LONG = re.compile("[0-9]{13,}")
 _CAPITAL = rb"[A-Z\x80-\xa5]"
 _NAME = re.compile(rb"%b[A-Z\x80-\xa5 .'-]*/%b[A-Z\x80-\xa5 .'-]*" % (_CAPITAL, _CAPITAL))
 
@@ -41,18 +43,43 @@ def _stars(match: re.Match[bytes]) -> bytes:
     return before + bytes(out) + b"*" * len(track)
 
 
-def mask_packed(data: bytes) -> bytes:
-    """The same bytes, what reads as a card number in packed digits (BCD, with its check digit)
-    masked with nibbles E.
+def mask_packed(data: bytes, text: bool = False) -> bytes:
+    """The same bytes, what reads as a card number in packed digits (BCD, of 13 to 19; by its
+    check digit where it begins as no card's does) masked with nibbles E. What is `text` as well
+    only where all of it is such a number, check digit included.
     """
-    return bytes.fromhex(_PACKED.sub(_nibbles, data.hex()))
+    found = data.hex()
+    if text:
+        whole = _WHOLE.fullmatch(found)
+        if whole is None or not _luhn(whole[2].encode()):
+            return data
+        return bytes.fromhex(whole[1] + _hidden(whole[2]) + whole[3])
+    return bytes.fromhex(_PACKED.sub(_nibbles, found))
+
+
+def mask_runs(data: bytes) -> bytes:
+    """The same bytes, any packed digits long enough for a card number masked: where no field says
+    which begin it.
+    """
+    return bytes.fromhex(_LONG.sub(lambda match: _hidden(match[0]), data.hex()))
+
+
+def _hidden(digits: str) -> str:
+    return digits[:6] + "e" * (len(digits) - 10) + digits[-4:]
 
 
 def _nibbles(match: re.Match[str]) -> str:
     digits = match[0]
-    if not 13 <= len(digits) <= 19 or not _luhn(digits.encode()):
-        return digits
-    return digits[:6] + "e" * (len(digits) - 10) + digits[-4:]
+    size = max(13, len(digits.rstrip("0"))) if len(digits) > 19 else len(digits)
+    digits, padding = digits[:size], digits[size:]
+    if not 13 <= size <= 19 or (digits[0] not in "23456" and not _luhn(digits.encode())):
+        return match[0]
+    return _hidden(digits) + padding
+
+
+def printable(data: bytes) -> bool:
+    """Whether it is a text, whose letters and digits may read as packed digits, too."""
+    return all(byte == 0 or 0x20 <= byte < 0x7F for byte in data)
 
 
 def packed_text(data: bytes) -> str:
