@@ -79,6 +79,10 @@ def meters(
     ] = False,
 ) -> None:
     """List the meters the firmware can read, with register, type and source."""
+    if faults and as_json:
+        listed = [{"name": f.name, "default": f.default, "help": f.help} for f in FAULTS.values()]
+        typer.echo(json.dumps(listed, indent=1))
+        return
     if faults:
         rows = [f"{f.name}={f.default}" for f in FAULTS.values()]
         for row, fault in zip(rows, FAULTS.values(), strict=True):

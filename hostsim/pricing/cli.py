@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,12 @@ _MARK = "\u2063"  # around decimals that are to be JSON numbers with all their p
 
 
 class PriceError(Exception):
-    """Why nothing was priced, in one line."""
+    """Why nothing was priced, in one line; `about` is the file's part in it: "tariff", "record" or
+    "" where it is neither's."""
+
+    def __init__(self, reason: str, about: str = "") -> None:
+        super().__init__(reason)
+        self.about = about
 
 
 def interpreter() -> tuple[Path, str]:
@@ -71,9 +77,23 @@ def run(tariff: Path, cdr: Path, tz: str, explain: bool) -> dict[str, Any]:
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"MicroPython ended with {done.returncode}"]
+        about, bar, reason = lines[-1].partition("|")
+        if bar and about in ("tariff", "record"):
+            raise PriceError(reason, about)
         raise PriceError(lines[-1])
     result: dict[str, Any] = json.loads(done.stdout)
     return result
+
+
+def _file(path: Path, copy: Path) -> Path:
+    """The file itself, or a copy of what comes out of a pipe. Raises PriceError."""
+    if not path.is_fifo():
+        return path
+    try:
+        copy.write_bytes(path.read_bytes())
+    except OSError as exc:
+        raise PriceError(f"{path}: cannot be read ({exc.strerror})") from exc
+    return copy
 
 
 def _number(text: str | None) -> str | None:
@@ -169,9 +189,14 @@ def register(app: typer.Typer) -> None:
         Prints JSON: totals with 4 decimals, and the invoice rounded as the receipt is. Exit code 2
         and one line on stderr when the tariff or the record is refused.
         """
-        try:
-            result = run(tariff, cdr, tz, explain)
-        except PriceError as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(REFUSED) from error
+        names = {"tariff": str(tariff), "record": str(cdr)}
+        with tempfile.TemporaryDirectory(prefix="forecourt-price-") as folder:
+            try:
+                files = [_file(path, Path(folder) / part) for part, path in
+                         (("tariff", tariff), ("record", cdr))]  # fmt: skip
+                result = run(files[0], files[1], tz, explain)
+            except PriceError as error:
+                head = f"{names[error.about]}: " if error.about else ""
+                typer.echo(f"{head}{error}", err=True)
+                raise typer.Exit(REFUSED) from error
         typer.echo(text_of(shown(result, explain), None if compact else 2))

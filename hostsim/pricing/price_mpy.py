@@ -1,8 +1,8 @@
 """Runs under MicroPython: prices an OCPI CDR with firmware.pricing and prints one JSON object.
 
 Usage: micropython price_mpy.py TARIFF CDR POSIX_TZ [explain]. What is refused goes to stderr as
-one line (field, reason, what was given), exit code 2. The modules of hostsim whose names end in
-_mpy are the only ones that run there.
+one line (tariff| or record|, field, reason, what was given), exit code 2. The modules of hostsim
+whose names end in _mpy are the only ones that run there.
 
 A period that a restriction divides is divided there, with its energy spread evenly.
 """
@@ -136,6 +136,7 @@ def notes(tariff, record, total, divided, left_out):
         apart = abs(stated[0] * own[1] - own[0] * 10 ** stated[1])
         if apart * 200 > own[1] * 10 ** stated[1]:
             found.append(f"the record itself says {money.fixed(*stated)} {side} tax")
+    found += record.contradictions()
     for path in left_out:
         found.append(f"tariff: {path} is no field of OCPI and was left out")
     for index in divided:
@@ -150,12 +151,15 @@ def notes(tariff, record, total, divided, left_out):
     return found
 
 
-def main(arguments):
-    """Price and print."""
+def main(arguments, at):
+    """Price and print; `at[0]` is always what is being read."""
     tariff_path, cdr_path, zone = arguments[:3]
     tariffs = tariff_mpy.load(read(tariff_path))
+    at[0] = "record"
     record = read_cdr(read(cdr_path))
+    at[0] = "tariff"
     tariff, left_out = tariff_mpy.read(tariff_mpy.choose(tariffs, record.ids, record.start_ms))
+    at[0] = "record"
     tz = TimeZone(zone)
     if record.currency is not None and record.currency != tariff.currency:
         raise FieldError("currency", f"must be the tariff's {tariff.currency}", record.currency)
@@ -192,8 +196,9 @@ def main(arguments):
     )
 
 
+reading = ["tariff"]
 try:
-    main(sys.argv[1:])
+    main(sys.argv[1:], reading)
 except ForecourtError as error:
-    sys.stderr.write(" ".join(str(error).split()) + "\n")
+    sys.stderr.write(reading[0] + "|" + " ".join(str(error).split()) + "\n")
     sys.exit(2)

@@ -19,6 +19,11 @@ KNOWN = (
 )  # fmt: skip
 IGNORED = ("ENERGY_EXPORT", "ENERGY_IMPORT", "STATE_OF_CHARGE")
 MS_PER_HOUR = 3600000
+# what a record says of itself: (field, the dimension it sums up, unit, what apart is noted)
+TOTALS = (
+    ("total_energy", "ENERGY", "kWh", 1000),
+    ("total_parking_time", "PARKING_TIME", "h", 100),
+)
 MAX_DAYS = 366
 LIST = 91  # [
 
@@ -63,6 +68,24 @@ class Period:
         if apart * 10 ** max(places, 4) < MS_PER_HOUR * 10**places:
             return length, True
         return ms, False
+
+    def contradictions(self):
+        """What this period says of itself that cannot be."""
+        found = []
+        if "ENERGY_IMPORT" in self.volumes and "ENERGY" not in self.volumes:
+            if self.volumes["ENERGY_IMPORT"][0]:
+                given = money.fixed(*self.volumes["ENERGY_IMPORT"])
+                found.append(
+                    f"ENERGY_IMPORT says {given} kWh, ENERGY, which is priced, is not given"
+                )
+        length = self.end_ms - self.start_ms
+        spent = self.hours("TIME")[0] + self.hours("PARKING_TIME")[0]
+        if spent > length + 1000:
+            names = [name for name in ("TIME", "PARKING_TIME") if self.scaled(name, MS_PER_HOUR)]
+            given = " and ".join([f"{name} {money.fixed(*self.volumes[name])}" for name in names])
+            lasts = money.trimmed(money.half_up(length * 10**6, MS_PER_HOUR), 6, 0)
+            found.append(f"{given} h, the period lasts {lasts} h")
+        return found
 
 
 def read(path):
@@ -110,7 +133,7 @@ def period(item, path):
 
 class Record:
     """A CDR: start_ms, end_ms, currency (or None), periods, ids of the tariffs the periods name,
-    and the total_cost it states itself as JSON (or None).
+    the total_cost it states itself as JSON (or None), and its other `totals` by name.
     """
 
     def __init__(self):
@@ -119,6 +142,7 @@ class Record:
         self.periods = []
         self.ids = set()
         self.total = None
+        self.totals = {}
 
     def member(self, reader, key):
         """Take one field; those that do not matter for the price are skipped."""
@@ -135,6 +159,33 @@ class Record:
             self.currency = value
         elif key == "total_cost":
             self.total = value
+        elif key in ("total_energy", "total_time", "total_parking_time"):
+            self.totals[key] = _amount(value)
+
+    def contradictions(self):
+        """Where the record says two things of one: field and both values. The price goes by the
+        periods' volumes all the same.
+        """
+        found = []
+        for field, name, unit, fine in TOTALS:
+            total = 0
+            for one in self.periods:
+                value, places = one.volumes.get(name, (0, 0))
+                total += value * 10 ** (24 - min(places, 24))
+            self._differs(found, field, total, f"{name} of its periods adds up to", unit, fine)
+        length = (self.end_ms - self.start_ms) * 10**24 // MS_PER_HOUR
+        self._differs(found, "total_time", length, "from its start to its end are", "h", 100)
+        for index, one in enumerate(self.periods):
+            found += [f"charging_periods[{index}]: {what}" for what in one.contradictions()]
+        return found
+
+    def _differs(self, found, field, own, words, unit, fine):
+        stated = self.totals.get(field)
+        if stated is None or stated[1] > 24:
+            return
+        if abs(stated[0] * 10 ** (24 - stated[1]) - own) * fine > 10**24:
+            value = money.trimmed(own // 10**18, 6, 0)
+            found.append(f"{field} says {money.fixed(*stated)} {unit}, {words} {value} {unit}")
 
     def stated(self):
         """(without tax, with tax) of its own total_cost as (mantissa, decimals), None where it

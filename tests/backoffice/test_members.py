@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +11,7 @@ from hostsim.backoffice import audit
 from hostsim.backoffice.members import MemberError, Members
 from hostsim.backoffice.models import open_database
 
+CASES = Path(__file__).parents[1] / "cases" / "tariffs"
 UID = "04A1B2C3D4E5F6"
 NOW = 1767225600000
 
@@ -110,6 +112,11 @@ def test_members_at_the_command_line(tmp_path):
 
     open_database(f"sqlite:///{tmp_path / 'db'}").dispose()
     assert "0.39" in run("tariff", "FLEET", str(FLEET_TARIFF))
+    case = json.loads((CASES / "12a-min.json").read_text())["tariff"]
+    flat = {"type": "FLAT", "price": "1", "step_size": None}
+    case["elements"][0]["price_components"].append(flat)
+    (tmp_path / "texts.json").write_text(json.dumps(case))  # decimals and steps as texts
+    assert "0.275 €/kWh" in run("tariff", "TEXTS", str(tmp_path / "texts.json"))
     run("add", "ACME-7", "--name", "Acme", "--tariff", "FLEET")
     run("card", "ACME-7", UID, "--expires", "2020-01-31", "--label", "van")
     run("card", "ACME-7", "0badcafe")

@@ -16,6 +16,7 @@ import pytest
 from pymodbus.client import ModbusSerialClient
 from pymodbus.framer import FramerRTU
 
+from hostsim.meter.faults import FAULTS
 from hostsim.setup import ROOT
 
 HOSTSIM = [sys.executable, "-m", "hostsim"]
@@ -126,3 +127,12 @@ def test_the_list_is_one_json_array() -> None:
     entries = json.loads(done.stdout)
     assert len(entries) >= 18
     assert {"model", "import_register", "import_scale_wh", "source"} <= set(entries[0])
+
+
+def test_the_faults_are_listed_as_json_too() -> None:
+    command = [*HOSTSIM, "meters", "--json", "--faults"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [list(one) for one in found] == [["name", "default", "help"]] * len(FAULTS)
+    assert [one["name"] for one in found] == list(FAULTS)

@@ -1,6 +1,8 @@
 """The price command: what it prints, explains and refuses."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,80 @@ def test_a_refused_tariff_names_the_field(tmp_path: Path, path: str, new: Any, s
 def test_a_refused_record_names_the_field(tmp_path: Path, path: str, new: Any, says: str) -> None:
     code, out, err = price(tmp_path, TARIFF, changed(CDR, path, new))
     assert (code, out) == (2, "") and says in err and err.count("\n") == 1
+
+
+def test_a_refusal_names_the_file_it_is_about(tmp_path: Path) -> None:
+    for tariff, cdr, name in (
+        (changed(TARIFF, "currency", "euro"), CDR, "tariff.json"),
+        ("{", CDR, "tariff.json"),
+        (TARIFF, changed(CDR, "end_date_time", "soon"), "cdr.json"),
+        (TARIFF, "[", "cdr.json"),
+    ):
+        err = price(tmp_path, tariff, cdr)[2]
+        assert err.startswith(f"{tmp_path / name}: ") and err.count(str(tmp_path)) == 1, err
+
+
+def record(end: str, *dimensions: tuple[str, Any], **totals: Any) -> dict[str, Any]:
+    """A record of one period from 14:00Z."""
+    start = "2025-07-01T14:00:00Z"
+    period = {
+        "start_date_time": start,
+        "dimensions": [{"type": name, "volume": volume} for name, volume in dimensions],
+    }
+    ends = {"start_date_time": start, "end_date_time": f"2025-07-01T{end}Z"}
+    return {**ends, "currency": "EUR", "charging_periods": [period], **totals}
+
+
+@pytest.mark.parametrize(
+    ("cdr", "notes"),
+    [
+        (
+            record("15:00:00", ("ENERGY_IMPORT", 10), total_energy=10),
+            ["total_energy says 10 kWh, ENERGY of its periods adds up to 0 kWh",
+             "charging_periods[0]: ENERGY_IMPORT says 10 kWh, ENERGY, which is priced, is not "
+             "given"],
+        ),
+        (
+            record("15:00:00", ("ENERGY", 10), total_energy=12),
+            ["total_energy says 12 kWh, ENERGY of its periods adds up to 10 kWh"],
+        ),
+        (
+            record("15:00:00", ("TIME", 2)),
+            ["charging_periods[0]: TIME 2 h, the period lasts 1 h"],
+        ),
+        (
+            record("14:00:00", ("TIME", 1)),
+            ["charging_periods[0]: TIME 1 h, the period lasts 0 h"],
+        ),
+        (
+            record("15:00:00", ("TIME", 0.75), ("PARKING_TIME", "0.50"), total_time=2.5,
+                   total_parking_time=1),
+            ["total_parking_time says 1 h, PARKING_TIME of its periods adds up to 0.5 h",
+             "total_time says 2.5 h, from its start to its end are 1 h",
+             "charging_periods[0]: TIME 0.75 and PARKING_TIME 0.5 h, the period lasts 1 h"],
+        ),
+        (
+            record("15:20:00", ("ENERGY", 10.1234), ("TIME", 1.3333), total_energy="10.123",
+                   total_time=1.33, total_parking_time=0),
+            [],
+        ),
+    ],
+)  # fmt: skip
+def test_a_record_that_contradicts_itself_is_priced_with_a_note(
+    tmp_path: Path, cdr: dict[str, Any], notes: list[str]
+) -> None:
+    code, out, err = price(tmp_path, TARIFF, cdr)
+    assert code == 0, err
+    assert json.loads(out)["notes"] == notes
+
+
+def test_files_may_be_pipes(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text(json.dumps(TARIFF))
+    (tmp_path / "c").write_text(json.dumps(CDR))
+    command = f"{sys.executable} -m hostsim price <(cat {tmp_path}/t) <(cat {tmp_path}/c)"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tariff_id"] == "T1"
 
 
 def test_other_refusals(tmp_path: Path) -> None:
