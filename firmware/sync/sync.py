@@ -66,7 +66,7 @@ class Sync:
         self._missed: "list[str]" = []  # of them, what could not be stored
         self._missed_ms = 0
         self._counter = 0
-        self.work = None  # what is left to do of a command that takes long
+        self.work: "object" = None  # what is left to do of a command that takes long
         self._answered: dict = None  # the last command's id and result
         self._security_at: int = None
         self.log_dropped = 0
