@@ -394,3 +394,34 @@ def test_an_old_session_is_recalled_for_a_refund():
         ledger.books.settled(2) == (2, 1234, 1000) and ledger.books.refund_state("R-1") == "done"
     )
     assert ledger.books.next_credit == 2 and ledger.books.faults == 0
+
+
+def test_a_region_that_has_grown_at_either_end_is_taken_over_with_all_that_is_in_it():
+    for rounds in (0, 1):
+        for before in (0, 20):
+            small = FileFlash(sectors=12)
+            ledger = ledger_on(small)
+            number = 0
+            while small.erased < 12 * rounds + 6:
+                number += 1
+                session(ledger, number)
+                if rounds:
+                    ledger.acknowledge(ledger.epoch, max(0, ledger.next_seq - 60))
+            there = records(ledger, ledger.acked_seq)
+            image = small.image()
+            big = FileFlash(sectors=44)
+            big.load(b"\xff" * 4096 * before + image + b"\xff" * 4096 * (32 - before))
+            grown = ledger_on(big)
+            assert grown.epoch == ledger.epoch and grown.next_seq == ledger.next_seq
+            same = records(grown, ledger.acked_seq)
+            assert [r.fields for r in same] == [r.fields for r in there]
+            grown.acknowledge(grown.epoch, grown.next_seq - 1)
+            first = grown.next_seq
+            number = grown.books.next_session - 1
+            while big.erased < 60:
+                number += 1
+                session(grown, number)
+                grown.acknowledge(grown.epoch, max(0, grown.next_seq - 200))
+            assert first < ledger_on(big).next_seq == grown.next_seq
+            assert len(records(grown, grown.acked_seq)) == 199
+            assert grown.lost == grown.ring.damaged == 0
