@@ -18,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
+from hostsim.backoffice.invoices import texts
 from hostsim.backoffice.pages import (
     bills,
     fleet,
@@ -37,6 +38,7 @@ from hostsim.backoffice.pages import (
     tariffs,
 )  # fmt: skip
 from hostsim.backoffice.pages.shell import Shell, plain
+from hostsim.backoffice.phone import texts as words
 from hostsim.backoffice.service import BackOffice
 
 _STATIC = Path(__file__).with_name("static")
@@ -47,6 +49,9 @@ _PARTS = (
 )  # fmt: skip
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not now", 413: "Too much",
            422: "Not understood", 429: "Slowly"}  # fmt: skip
+
+
+_DRIVERS = ("/pay/", "/bill/")  # whose pages speak their languages
 
 
 def create_app(office: BackOffice) -> FastAPI:
@@ -82,6 +87,10 @@ def _explain_errors(app: FastAPI, shell: Shell) -> None:
             return ocpi.refused(exc.status_code, str(exc.detail), exc.headers)
         title = _TITLES.get(exc.status_code, "That did not work")
         context = {"status": exc.status_code, "title": title, "detail": exc.detail}
+        if request.url.path.startswith(_DRIVERS):
+            wished = request.headers.get("accept-language", "")
+            code = texts.choose(wished, shell.operator.language)
+            context |= {"language": code, "title": words.word("wrong", code)}
         return shell.page(request, "error.html", None, context, exc.status_code)
 
     @app.exception_handler(RequestValidationError)

@@ -44,7 +44,7 @@ def by_card(house: House, total: int = 300) -> str:
     house.station.begin("card", "S1", 6000)
     house.station.charge(total)
     made = till(house).hold(Order("card", total, "EUR", "coin"), f"k{house.station.sess}")
-    till(house).capture(made.reference, total, f"k{house.station.sess}c")
+    till(house).capture(made.reference, total, f"k{house.station.sess}c", "EUR")
     change(
         house, made.reference, order="", terminal_id=TERMINAL, trace=house.station.sess,
         created=house.ms // 1000,

@@ -304,7 +304,8 @@ def test_a_driver_reads_his_own_language_everywhere(house: House) -> None:
     page = house.browser.get(house.address(), headers=german).text
     assert "Zum Inhalt" in page and "To the content" not in page
     lost = house.browser.get("/pay/p/" + "x" * 43, headers=german)
-    assert lost.status_code == 404 and "There is" not in lost.text
+    assert lost.status_code == 404 and 'lang="de"' in lost.text
+    assert "Diese Zahlung gibt es nicht" in lost.text and "To the" not in lost.text
     english = house.browser.get("/pay/p/" + "x" * 43, headers={"accept-language": "en"})
     assert lost.text != english.text
 

@@ -140,7 +140,7 @@ async def begin(
     code = _language(request, shell, given["lang"])
     path = f"pay/{charger}/{connector}/{expiry}/{mac}"
     if not _TOKEN.fullmatch(given["token"]):
-        raise HTTPException(403, "This form is not ours. Please scan the code again.")
+        raise HTTPException(403, texts.word("not_ours", code))
     known = await run_in_threadpool(pays.by_page, shell.office.engine, given["token"])
     if known is not None:
         return back(request, f"pay/p/{given['token']}")
@@ -202,7 +202,7 @@ def _mine(shell: Shell, code: str, token: str) -> tuple[PayDesk, dict[str, Any]]
     phone = _phone(shell, code)
     found = phone.follow(token) if _TOKEN.fullmatch(token) else None
     if found is None:
-        raise HTTPException(404, texts.word("not_yet", code))
+        raise HTTPException(404, texts.word("no_payment", code))
     return phone, found
 
 

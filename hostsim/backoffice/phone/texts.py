@@ -164,6 +164,15 @@ WORDS: dict[str, tuple[str, str, str]] = {
     ),
     "renews": ("This page renews itself.", "Diese Seite aktualisiert sich selbst.",
                "Cette page s'actualise."),
+    "no_payment": (
+        "There is no such payment.", "Diese Zahlung gibt es nicht.", "Ce paiement n'existe pas.",
+    ),
+    "not_ours": (
+        "This form is not ours. Please scan the code again.",
+        "Dieses Formular ist nicht von uns. Bitte den Code neu scannen.",
+        "Ce formulaire n'est pas le nôtre. Scannez à nouveau le code.",
+    ),
+    "wrong": ("That did not work", "Das hat nicht geklappt", "Cela n'a pas fonctionné"),
     "refresh": ("Refresh", "Aktualisieren", "Actualiser"),
     "again": ("Try another card", "Andere Karte versuchen", "Essayer une autre carte"),
     "helpline": ("Help", "Hilfe", "Assistance"),
