@@ -9,7 +9,7 @@ from firmware.session import decisions as do
 from firmware.session import extension, recovery
 from firmware.session.machine import Machine
 from firmware.terminal.base import Authorisation, Outcome
-from tests.pure.test_session_machine import (
+from tests.pure.session_bench import (
     ENERGY,
     Answer,
     Bench,

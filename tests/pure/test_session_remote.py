@@ -11,7 +11,7 @@ from firmware.orders import orders
 from firmware.session import decisions as do
 from firmware.session import recovery
 from firmware.session.machine import Machine
-from tests.pure.test_session_machine import ENERGY, Bench, Card, Prices, Reading, Settings
+from tests.pure.session_bench import ENERGY, Bench, Card, Prices, Reading, Settings
 
 ASKED = {"session": "A7", "method": "gateway", "amount_minor": 2500, "connector": 1,
          "reference": "pi_3Nk"}  # fmt: skip

@@ -8,7 +8,7 @@ from firmware.errors import MeterError, TerminalError
 from firmware.session import decisions as do
 from firmware.session import recovery, runner  # noqa: F401 - first: imports nest less deep
 from firmware.terminal.base import Authorisation
-from tests.pure.test_session_machine import Bench, Card
+from tests.pure.session_bench import Bench, Card
 
 
 class Time:

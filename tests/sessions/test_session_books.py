@@ -5,7 +5,7 @@ from pathlib import Path
 from board.host_flash import FileFlash
 from firmware.ledger.ledger import Ledger
 from firmware.session.runner import Runner
-from tests.pure.test_session_machine import Bench
+from tests.pure.session_bench import Bench
 
 
 class Lines:
