@@ -78,7 +78,9 @@ def start(
 
 
 def stop(
-    session: _Session = "",
+    session: Annotated[
+        str, typer.Option(help="Id of the session; default: whichever runs.")
+    ] = "",
     charger: _Charger = CHARGER_ID,
     directory: _Directory = _RUN,
     wait: _Wait = 30,

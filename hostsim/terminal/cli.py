@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import typer
 from rich.console import Console
 
 from hostsim.clock import WorldClock
-from hostsim.line import SerialPort, StreamPort
+from hostsim.line import LineError, SerialPort, StreamPort
 from hostsim.terminal import decode as decoding
 from hostsim.terminal.books import Books, BooksError
 from hostsim.terminal.cards import CARDS, card_named
@@ -79,12 +80,14 @@ def terminal(
     if (tcp is None) == (serial is None):
         raise typer.BadParameter("give either --tcp PORT or --serial PATH")
     console = Console(highlight=False, soft_wrap=True)
+    screen = _Screen(console)
     try:
+        port = SerialPort(serial, baud) if serial is not None else None
         sim = TerminalSim(
             WorldClock(),
             profile=profile_named(profile),
             books=Books(books),
-            on_event=lambda kind, data: _show(console, kind, data),
+            on_event=screen,
             auto_tap=card_named(tap).name if tap else None,
             password=password,
             card_timeout_s=card_timeout,
@@ -93,32 +96,47 @@ def terminal(
         for item in fault or []:
             name, _, param = item.partition("=")
             sim.set_fault(name, param or True)
-    except (ValueError, BooksError) as exc:
+    except (ValueError, BooksError, LineError) as exc:
         raise typer.BadParameter(str(exc)) from exc
+    screen.begin()
     try:
-        asyncio.run(_serve(sim, console, host, tcp, serial, baud))
+        asyncio.run(_serve(sim, console, host, tcp, port))
     except OSError as exc:
-        console.print(f"Cannot start: {exc}", style="red")
+        typer.echo(f"Cannot start: {exc}", err=True)
         raise typer.Exit(1) from exc
 
 
-def _show(console: Console, kind: str, data: dict[str, Any]) -> None:
-    text = render(kind, data)
-    if text:
-        console.print(text, markup=False)
+class _Screen:
+    """Prints what happens; nothing of a terminal that does not start."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._held: list[str] | None = []
+
+    def __call__(self, kind: str, data: dict[str, Any]) -> None:
+        text = render(kind, data)
+        if self._held is not None:
+            self._held.append(text)
+        elif text:
+            self._console.print(text, markup=False)
+
+    def begin(self) -> None:
+        """It starts: what was held back is shown."""
+        held, self._held = self._held or [], None
+        for text in filter(None, held):
+            self._console.print(text, markup=False)
 
 
 async def _serve(
-    sim: TerminalSim, console: Console, host: str, tcp: int | None, serial: str | None, baud: int
+    sim: TerminalSim, console: Console, host: str, tcp: int | None, port: SerialPort | None
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    if serial is not None:
-        port = SerialPort(serial, baud)
+    if port is not None:
         console.print(
-            f"Terminal ({sim.profile.name}) on {serial} at {baud} 8N2. Ctrl-C ends it.",
+            f"Terminal ({sim.profile.name}) on {port.path} at {port.baud} 8N2. Ctrl-C ends it.",
             markup=False,
         )
         line = asyncio.create_task(sim.serve(port, framed=True))
@@ -148,14 +166,18 @@ async def _serve(
 def decode(
     data: Annotated[
         list[str],
-        typer.Argument(metavar="HEX", help="An APDU in hexadecimal; spaces are allowed."),
+        typer.Argument(
+            metavar="HEX", help="An APDU in hexadecimal, spaces and 0x are allowed; - for stdin."
+        ),
     ],
     serial: Annotated[
         bool, typer.Option("--serial", help="HEX is a frame of the serial line (10 02 ... CRC).")
     ] = False,
 ) -> None:
     """Explain an APDU as JSON. What does not fit is under "errors"; exit code 1: nothing fits."""
-    text = "".join(char for char in "".join(data) if char not in _BETWEEN_BYTES)
+    words = sys.stdin.read(_MOST_HEX).split() if data == ["-"] else " ".join(data).split()
+    joined = "".join(word.removeprefix("0x") for word in words)
+    text = "".join(char for char in joined if char not in _BETWEEN_BYTES)
     try:
         raw = bytes.fromhex(text)
     except ValueError:
@@ -167,6 +189,7 @@ def decode(
         raise typer.Exit(1)
 
 
+_MOST_HEX = 1 << 20
 _BETWEEN_BYTES = " \t\r\n:-,_"
 
 

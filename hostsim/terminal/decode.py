@@ -16,7 +16,7 @@ from hostsim.terminal.explain import explain
 from hostsim.terminal.fields import Fields
 from hostsim.terminal.masking import mask_numbers, mask_runs, printable
 from hostsim.terminal.names import command_name
-from hostsim.terminal.plain import PASSWORD_FIRST, PLAIN, plain_length
+from hostsim.terminal.plain import PASSWORD_FIRST, PLAIN, password, plain_length
 
 _FRAME = b"\x10\x02"
 
@@ -97,12 +97,15 @@ def _explain(
         out["result"] = command & 0xFF
     skip = plain_length(command, body)
     plain = PLAIN.get(command)
-    if command in PASSWORD_FIRST and skip == 3:
-        out["password"] = body[:3].hex()
     fields = Fields()
     try:
+        if command in PASSWORD_FIRST and skip == 3:
+            password(out, body, start)
         if plain is not None:
             plain(out, body[:skip], start)
+    except CodecError as exc:
+        errors.append(exc)
+    try:
         f.parse_into(fields, body[skip:], start + skip, errors)
     except CodecError as exc:
         errors.append(exc)

@@ -109,11 +109,18 @@ _TAG_TEXTS = {
     0x1F63: "reference",
 }
 _NUMBER_BYTES = 6
+# what a date or a time is made of (two digits each; Y: year, two or four of them)
+_MOMENTS = {0x0C: "hms", 0x0D: "MD", 0x0E: "YM", 0xAA: "YMD", 0x1F0E: "YMD", 0x1F0F: "hms"}
+_HIGHEST = {"Y": 99, "M": 12, "D": 31, "h": 23, "m": 59, "s": 59}
 
 
 def explain(out: dict[str, Any], problems: Problems, command: int, fields: Fields) -> None:
     """Name in `out` what the bitmaps and the TLV container of `command` say."""
+    seen: set[int] = set()
     for item in fields.order:
+        if item.tag in seen and item.tag != 0x06:
+            problems.append(CodecError(item.offset, f"bitmap {item.tag:02X} comes again"))
+        seen.add(item.tag)
         _try(problems, partial(_bitmap, out, command, item))
     _card(out, fields)
     totals = fields.bmps.get(0x60)
@@ -145,8 +152,9 @@ def _bitmap(out: dict[str, Any], command: int, item: Bmp) -> None:
     if tag in _NUMBERS:
         out[_NUMBERS[tag]] = f.from_bcd(value, item.value_offset)
     elif tag in _DIGITS:
-        f.from_bcd(value, item.value_offset)
         out[_DIGITS[tag]] = value.hex()
+        f.from_bcd(value, item.value_offset)
+        _moment(tag, value.hex(), item.value_offset)
     elif tag in _BYTES:
         out[_BYTES[tag]] = value[0]
     elif tag in _TEXTS:
@@ -163,6 +171,20 @@ def _bitmap(out: dict[str, Any], command: int, item: Bmp) -> None:
         out["receipt"] = "FFFF" if none else f.from_bcd(value, item.value_offset)
     elif tag == 0x3D:
         out["password"] = value.hex()
+        f.from_bcd(value, item.value_offset)
+
+
+def _moment(tag: int, digits: str, offset: int) -> None:
+    """Raises CodecError for a date or a time that there is not."""
+    parts = _MOMENTS.get(tag, "")
+    if not parts:
+        return
+    text = digits[-2 * len(parts) :]  # a year of four digits: its last two
+    found = {part: int(text[2 * at : 2 * at + 2]) for at, part in enumerate(parts)}
+    days = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}.get(found.get("M", 0), 31)
+    over = any(number > _HIGHEST[part] for part, number in found.items())
+    if over or found.get("M") == 0 or not 0 < found.get("D", 1) <= days:
+        raise CodecError(offset, f"{digits} is no {'time' if 'h' in parts else 'date'}")
 
 
 def _card(out: dict[str, Any], fields: Fields) -> None:
@@ -242,6 +264,7 @@ def _tag(out: dict[str, Any], item: Tlv) -> None:
         if name == "trace" and not out.get("trace"):
             out["trace"] = number
         out.setdefault(name, number if name in _AS_NUMBERS else value.hex())
+        _moment(tag, value.hex(), _value_offset(item))
     elif tag in _TAG_HEX:
         shown = value.hex() if tag in f.WHOLE_TAGS else packed_text(value)
         out.setdefault(_TAG_HEX[tag], shown)

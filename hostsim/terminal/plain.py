@@ -95,18 +95,24 @@ def _version_length(body: bytes) -> int:
     return (body[0] & 0xF) * 100 + (body[1] & 0xF) * 10 + (body[2] & 0xF)
 
 
+def password(out: dict[str, Any], plain: bytes, start: int, name: str = "password") -> None:
+    """The three bytes of a password, told even when they are no digits: raises CodecError then."""
+    out[name] = plain[:3].hex()
+    f.from_bcd(plain[:3], start)
+
+
 def _registration(out: dict[str, Any], plain: bytes, start: int) -> None:
     if len(plain) < 4:
         raise CodecError(start, "a registration has a password and a config byte")
-    out["password"] = plain[:3].hex()
     out["config"] = plain[3]
+    password(out, plain, start)
     if len(plain) == 6:
         out["currency"] = f.from_bcd(plain[4:6], start + 4)
 
 
 def _enquiry(out: dict[str, Any], plain: bytes, start: int) -> None:
     if plain:
-        out["password"] = plain.hex()
+        password(out, plain, start)
 
 
 def _intermediate(out: dict[str, Any], plain: bytes, start: int) -> None:
@@ -154,10 +160,12 @@ def _print_line(out: dict[str, Any], plain: bytes, start: int) -> None:
 
 def _functions(out: dict[str, Any], plain: bytes, start: int) -> None:
     if len(plain) == 5:
-        out["password"], plain = plain[:3].hex(), plain[3:]
-    if len(plain) != 2:
+        out["function"] = int.from_bytes(plain[3:], "big")
+        password(out, plain, start)
+    elif len(plain) == 2:
+        out["function"] = int.from_bytes(plain, "big")
+    else:
         raise CodecError(start, "a terminal function has two bytes, a password before them")
-    out["function"] = int.from_bytes(plain, "big")
 
 
 def _one_byte(name: str) -> Plain:
@@ -172,7 +180,9 @@ def _one_byte(name: str) -> Plain:
 def _change_password(out: dict[str, Any], plain: bytes, start: int) -> None:
     if len(plain) != 6:
         raise CodecError(start, "a change of password has the old and the new one")
-    out["password"], out["new_password"] = plain[:3].hex(), plain[3:].hex()
+    out["new_password"] = plain[3:].hex()
+    password(out, plain, start)
+    password(out, plain[3:], start + 3, "new_password")
 
 
 def _set_clock(out: dict[str, Any], plain: bytes, start: int) -> None:

@@ -279,3 +279,58 @@ def test_card_data_is_masked_however_it_is_printed(printed: str, shown: str) -> 
     assert decode(line)["lines"] == [shown]
     assert decode(codec.join(0x06D3, block))["lines"] == [shown]
     assert bytes.fromhex(masked_hex(line))[4:].decode() == shown
+
+
+@pytest.mark.parametrize(
+    ("apdu", "offset", "reason"),
+    [
+        ("06220e040000000010000400000000 2000", 10, "bitmap 04 comes again"),
+        ("061e07b8870231870232", 7, "bitmap 87 comes again"),
+        ("040f030d1332", 4, "1332 is no date"),
+        ("040f030d0230", 4, "0230 is no date"),
+        ("040f030d0229", 0, ""),
+        ("040f030d0100", 4, "0100 is no date"),
+        ("040f040c256199", 4, "256199 is no time"),
+        ("040f040c235960", 4, "235960 is no time"),
+        ("040f030e2713", 4, "2713 is no date"),
+        ("040f04aa261301", 4, "261301 is no date"),
+        ("040f0906071f0e0420261301", 8, "20261301 is no date"),
+        ("060006 12345ade0978", 3, "12345A is not BCD"),
+        ("050103 12345a", 3, "12345A is not BCD"),
+        ("06930312345a", 3, "12345A is not BCD"),
+        ("06c0051e3d12345a", 5, "12345A is not BCD"),
+        ("0695061234561234ff", 6, "1234FF is not BCD"),
+    ],
+)
+def test_what_comes_twice_or_is_no_date_time_or_password_is_an_error(
+    apdu: str, offset: int, reason: str
+) -> None:
+    found = told(apdu)
+    wanted = [{"offset": offset, "reason": reason}] if reason else []
+    assert found.get("errors", []) == wanted, found
+    assert len(found) > 2 + bool(wanted), "what could be read is told"
+
+
+def test_hexadecimal_may_come_from_a_pipe_and_with_its_prefix() -> None:
+    for words, piped in (
+        (["-"], "04 0f 03\n0D 12 31\n"),
+        (["0x040f030d1231"], ""),
+        (["0x04", "0x0f", "030d1231"], ""),
+    ):
+        done = CliRunner().invoke(app, ["zvt", "decode", *words], input=piped)
+        assert done.exit_code == 0 and json.loads(done.stdout)["date"] == "1231", done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--serial", "/dev/nonexist"], "cannot open /dev/nonexist"),
+        (["--tcp", "0", "--fault", "nope"], "nope"),
+        (["--tcp", "0", "--tap", "nobody"], "nobody"),
+    ],
+)
+def test_a_terminal_that_cannot_start_says_why_and_nothing_else(
+    words: list[str], reason: str
+) -> None:
+    done = CliRunner().invoke(app, ["terminal", *words])
+    assert done.exit_code == 2 and reason in done.stderr and done.stdout == "", done.output
