@@ -151,6 +151,8 @@ def test_units_and_tails_of_a_session(tmp_path: Path) -> None:
             KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         ).decode(),
     ],
+    # the key is another one in each worker
+    ids=["point", "without 04", "compressed", "base64", "0x", "PEM", "DER"],
 )  # fmt: skip
 def test_a_key_may_have_every_usual_form(key: str) -> None:
     assert check(signed(PAYLOAD, SE="base64", SA="ECDSA-secp256r1-SHA256"), key)[0] == 0
