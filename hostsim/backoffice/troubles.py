@@ -342,7 +342,8 @@ _KINDS = {
     ),
     "gateway-alarms": Kind(
         "alarms of the gateway",
-        "The gateway's word differs from the books here: look it up there.",
+        "The gateway's word differs from the books here: look it up there. A session that will"
+        " have no end any more: end its payment under Open payments by phone.",
         _problems(*_ALARMS), _problem_row,
     ),
     "totals": Kind(
