@@ -23,7 +23,7 @@ def load(prices) -> str:
     _after_a_cut(prices.directory)
     try:
         raw = _read(prices, _NOW)
-        prices.tariff = _parse(prices, raw)
+        prices.tariff = _parse(prices, raw, True)
         prices.crc = binascii.crc32(raw)
     except OSError:
         return "no tariff stored"
@@ -38,7 +38,7 @@ def store(prices, raw: bytes) -> bool:
     """
     if prices.tariff and binascii.crc32(raw) == prices.crc:
         return False
-    tariff = _parse(prices, raw)
+    tariff = _parse(prices, raw, False)
     now = prices.directory + _NOW
     new = prices.directory + _NEW
     try:
@@ -69,7 +69,7 @@ def one_before(prices, crc: int):
     try:
         raw = _read(prices, _OLD)
         if binascii.crc32(raw) == crc:
-            return _parse(prices, raw)
+            return _parse(prices, raw, True)
     except OSError:
         pass
     if "member-%08x.json" % crc not in os.listdir(prices.directory):
@@ -98,8 +98,8 @@ def _read(prices, name: str) -> bytes:
         return f.read()
 
 
-def _parse(prices, raw: bytes) -> Tariff:
-    tariff = Tariff.from_json(raw)
+def _parse(prices, raw: bytes, stored: bool) -> Tariff:
+    tariff = Tariff.from_json(raw, stored)
     if tariff.currency != prices.currency:
         allowed = "must be %s, the charger's" % prices.currency
         raise TariffError("currency", allowed, tariff.currency)

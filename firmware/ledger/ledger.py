@@ -178,6 +178,9 @@ class Ledger:
         it."""
         ring = self.ring
         if kind >= NOTE:
+            if ring.seq >= self.next_seq:  # it names the record before it, which did not verify
+                self.lost += ring.seq + 1 - self.next_seq
+                self.next_seq = ring.seq + 1
             data = ring.payload
             try:
                 acked = get_u(data, get_u(data, 2)[1])[0] if kind <= _BOOKS else 0

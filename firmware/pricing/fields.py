@@ -126,8 +126,9 @@ def component(value: "Any", path: str, reservation: str) -> tuple[int, ...]:
     return dimension, price, rate, 1 if step is None else whole(step, path + ".step_size")
 
 
-def restrictions(value: "Any", path: str) -> tuple[tuple[int, ...], str]:
-    """TariffRestrictions as (kind, value, ...) and the reservation word; kinds as in tariff.py."""
+def restrictions(value: "Any", path: str, stored: bool) -> tuple[tuple[int, ...], str]:
+    """TariffRestrictions as (kind, value, ...) and the reservation word; kinds as in tariff.py.
+    Those that never hold are refused, unless `stored`."""
     if not isinstance(value, dict):
         raise FieldError(path, "must be an object", value)
     found: list[int] = []
@@ -150,7 +151,7 @@ def restrictions(value: "Any", path: str) -> tuple[tuple[int, ...], str]:
             reservation = choice(given, here, ("RESERVATION", "RESERVATION_EXPIRES"))
         else:
             raise FieldError(here, "unknown field")
-    _holds(dict(zip(found[::2], found[1::2])), value, path)
+    _holds(dict(zip(found[::2], found[1::2])), () if stored else value, path)
     window = _window(value, path)
     if window >= 0:
         found += [0, window]

@@ -29,13 +29,13 @@ _OPTIONAL = (
 _TAX_NA = const(2)
 
 
-def read(tariff: "Tariff", source: str | bytes) -> None:
+def read(tariff: "Tariff", source: str | bytes, stored: bool) -> None:
     """Fill a Tariff from JSON. Raises FieldError: the field, what it must be, what came."""
     reader = Reader(source)
     for key in reader.members():
         if key == "elements":
             for index in reader.items(key):
-                _element(tariff, reader.value(), f"elements[{index}]")
+                _element(tariff, reader.value(), f"elements[{index}]", stored)
         else:
             _member(tariff, key, reader.value())
     reader.end()
@@ -87,11 +87,13 @@ def _extension(tariff: "Tariff", key: str, value: "Any") -> None:
         raise FieldError(key, "unknown field")
 
 
-def _element(tariff: "Tariff", value: "Any", path: str) -> None:
+def _element(tariff: "Tariff", value: "Any", path: str, stored: bool) -> None:
     fields.only(value, path, ("price_components", "restrictions"))
     element = len(tariff.rules)
     given = value.get("restrictions")
-    rule, reservation = fields.restrictions({} if given is None else given, path + ".restrictions")
+    rule, reservation = fields.restrictions(
+        {} if given is None else given, path + ".restrictions", stored
+    )
     tariff.rules.append(rule)
     components = value.get("price_components")
     if not isinstance(components, list) or not components:

@@ -55,15 +55,16 @@ class Tariff:
         self.needs_power = False
 
     @staticmethod
-    def from_json(source: str | bytes) -> "Tariff":
+    def from_json(source: str | bytes, stored: bool = False) -> "Tariff":
         """Read an OCPI Tariff object. Raises TariffError naming the field, what it must be and
-        what came.
+        what came. `stored`: it was taken once; a restriction that can never hold is no reason to
+        be without it.
         """
         from firmware.pricing import reading
 
         try:
             tariff = Tariff()
-            reading.read(tariff, source)
+            reading.read(tariff, source, stored)
             return tariff
         except FieldError as error:
             raise TariffError(error.field, error.reason, error.given)

@@ -121,7 +121,7 @@ def costs(engine, result, periods):
     return found
 
 
-def notes(tariff, record, total, divided, left_out):
+def notes(tariff, record, total, divided):
     """What a reader of the result should know."""
     found = []
     if not tariff.valid_at(record.start_ms // 1000):
@@ -137,8 +137,6 @@ def notes(tariff, record, total, divided, left_out):
         if apart * 200 > own[1] * 10 ** stated[1]:
             found.append(f"the record itself says {money.fixed(*stated)} {side} tax")
     found += record.contradictions()
-    for path in left_out:
-        found.append(f"tariff: {path} is no field of OCPI and was left out")
     for index in divided:
         found.append(
             f"charging_periods[{index}]: divided where a price changes, its energy spread evenly;"
@@ -158,7 +156,8 @@ def main(arguments, at):
     at[0] = "record"
     record = read_cdr(read(cdr_path))
     at[0] = "tariff"
-    tariff, left_out = tariff_mpy.read(tariff_mpy.choose(tariffs, record.ids, record.start_ms))
+    given = tariff_mpy.choose(tariffs, record.ids, record.start_ms)
+    tariff, said = tariff_mpy.read(given)
     at[0] = "record"
     tz = TimeZone(zone)
     if record.currency is not None and record.currency != tariff.currency:
@@ -181,12 +180,12 @@ def main(arguments, at):
                 "energy_mwh": engine.mwh,
                 "receipt": receipt,
                 "explain": explain(engine, result) if "explain" in arguments[3:] else [],
-                "notes": notes(
+                "notes": said
+                + notes(
                     tariff,
                     record,
                     result.total(),
                     [record.periods.index(rest[at]) for at in divided],
-                    left_out,
                 ),
                 "engine": "MicroPython {}.{}.{}, {}-bit".format(
                     *sys.implementation.version[:3], bits

@@ -7,7 +7,7 @@ them. An unknown restriction is refused all the same, because a price that overl
 wrong, and so is an unknown x_ field: those are the charger's own.
 """
 
-from firmware.errors import FieldError
+from firmware.errors import FieldError, TariffError
 from firmware.pricing.fields import parse_instant
 from firmware.pricing.jsontext import Num
 from firmware.pricing.tariff import Tariff
@@ -64,7 +64,8 @@ def _valid(one, start_ms):
 
 
 def read(given):
-    """(Tariff, names of the fields left out) of an object. Raises FieldError."""
+    """(Tariff, notes: the fields left out, why a charger would not take it) of an object. Raises
+    FieldError, TariffError."""
     left_out = []
     _keep(given, "", TARIFF, left_out)
     for key in ("min_price", "max_price"):
@@ -75,7 +76,14 @@ def read(given):
         _keep(element, at, ELEMENT, left_out)
         for inner, component in _each(element, "price_components"):
             _keep(component, at + inner, COMPONENT, left_out)
-    return Tariff.from_json(_text(given)), left_out
+    text = _text(given)
+    tariff = Tariff.from_json(text, True)  # a session of the past was sold by it
+    notes = [f"tariff: {path} is no field of OCPI and was left out" for path in left_out]
+    try:
+        Tariff.from_json(text)
+    except TariffError as e:
+        notes.append(f"tariff: {e}: that element never holds; a charger refuses such a tariff")
+    return tariff, notes
 
 
 def _each(given, key):

@@ -79,6 +79,17 @@ def test_what_ocpi_does_not_have_is_left_out_and_said(tmp_path: Path) -> None:
     ]
 
 
+def test_a_tariff_that_no_charger_takes_now_still_prices_with_a_note(tmp_path: Path) -> None:
+    given = tariff(element(part("ENERGY", 9), max_kwh=0), element(part("ENERGY", 1)))
+    found = json.loads(price(tmp_path, given, CDR)[1])
+    assert found["notes"] == [
+        "tariff: elements[0].restrictions.max_kwh: must be above 0 (given 0):"
+        " that element never holds; a charger refuses such a tariff"
+    ]
+    plain = tariff(element(part("ENERGY", 1)))
+    assert found["total_cost"] == json.loads(price(tmp_path, plain, CDR)[1])["total_cost"]
+
+
 def test_of_several_tariffs_the_one_the_record_names(tmp_path: Path) -> None:
     other = {**TARIFF, "id": "U", "elements": [element(part("ENERGY", 1))]}
     named = changed(CDR, "charging_periods.0.tariff_id", "U")

@@ -148,6 +148,44 @@ def test_the_newest_records_number_is_not_given_again_when_its_frame_is_wrong():
         assert drained(again)[seq - 1 :] == [(seq, "lost"), (seq + 1, "alarm")], off
 
 
+def test_its_number_is_kept_by_a_note_behind_it_too():
+    flash, ledger = three_sectors()
+    last = ledger.next_seq - 1
+    ledger.acknowledge(ledger.epoch, last)
+    ledger.idle()
+    image = flash.image()
+    (at, length, seq), (_, _, note) = frames(image, 2)[-2:]
+    assert (seq, note) == (last, last)
+    for off in (0, 1, 2, 3, 4, 11, 12, 20, 12 + length, 15 + length):
+        _, again = mounted(with_flips(image, [(at + off, 1 << (off % 8))]))
+        assert (again.next_seq, again.acked_seq, again.lost) == (last + 1, last, 1), off
+        assert alarm(again) == last + 1
+        assert drained(again) == [(last + 1, "alarm")], off
+
+
+def test_it_is_kept_by_an_empty_sector_behind_it_too():
+    flash = FileFlash(sectors=12)
+    ledger = ledger_on(flash)
+    ledger.append(
+        "hold_asked", sess=1, hold_minor=5000, currency="EUR", tariff="T1", tariff_crc=1,
+        method="card", connector=1, reference="", uid_hash="", remote="",
+    )  # fmt: skip
+    # open: the mount begins in its sector
+    while ledger.ring.head != 1:
+        before, last = flash.image(), ledger.next_seq - 1
+        alarm(ledger)
+    image = bytearray(flash.image())
+    at, _, seq = frames(before, 0)[-1]
+    note, _, said = frames(image, 1)[0]
+    assert (seq, said) == (last, last)
+    second = frames(image, 1)[1][0]
+    image[second : 2 * 4096] = b"\xff" * (2 * 4096 - second)  # the power went before the record
+    _, again = mounted(with_flips(image, [(at + 12, 1)]))
+    assert (again.next_seq, again.lost) == (last + 1, 1)
+    assert alarm(again) == last + 1
+    assert drained(again)[-2:] == [(last, "lost"), (last + 1, "alarm")]
+
+
 def test_what_a_payload_holds_is_not_taken_for_a_frame():
     flash, ledger = three_sectors()
     image = flash.image()
