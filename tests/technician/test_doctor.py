@@ -206,8 +206,9 @@ def test_doctor_at_the_laptop_searches_for_the_meter_and_starts_no_watchdog(
         for near, _ in lines:
             tty.setraw(near)
         done = subprocess.run(
-            [str(MICROPYTHON), "-X", "heapsize=4m", str(ROOT / "tests" / "doctor_mpy.py"),
-             str(tmp_path), *(os.ttyname(far) for _, far in lines)],
+            [str(MICROPYTHON), "-X", "heapsize=4m",
+             str(ROOT / "tests" / "technician" / "doctor_mpy.py"), str(tmp_path),
+             *(os.ttyname(far) for _, far in lines)],
             env={"MICROPYPATH": f"{ROOT}:{BUILD / 'lib'}:.frozen"},
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
