@@ -146,6 +146,25 @@ def test_records_that_come_after_finance_took_another_amount_are_an_alarm(house:
     assert house.now().capture_minor == 250
 
 
+def test_a_bill_that_comes_while_another_amount_is_captured_by_hand_is_an_alarm(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pay, real = house.started(), till(house).capture
+
+    def capture(*args: Any) -> Payment:
+        found = real(*args)
+        house.station.charge(119)
+        return found
+
+    monkeypatch.setattr(till(house), "capture", capture)
+    pays.end_by_hand(house.office.engine, pay.id, 500, "anna", "flash lost", house.ms)
+    house.turn()
+    assert (house.now().state, house.now().captured_minor) == ("captured", 500)
+    details = [p["detail"] for p in house.office.problems() if p["code"] == "gateway_uncovered"]
+    assert any("says 119 are owed, 500 were taken" in one for one in details)
+    assert any("119 in the session, 500 in its payment" in one for one in house.differences())
+
+
 # --- Stop ----------------------------------------------------------------------------------------
 
 

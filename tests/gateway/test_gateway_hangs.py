@@ -4,13 +4,16 @@ own threads.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
-from hostsim.backoffice.gateways.base import Payment, Unanswered
+from hostsim.backoffice.gateways.base import Order, Payment, Unanswered
+from hostsim.backoffice.phone import pays
 from tests.gateway.pay import TILL, House
 
 pytestmark = pytest.mark.timeout(120)
@@ -70,3 +73,39 @@ def test_what_became_due_during_a_slow_step_does_not_wait_for_all_others(
     monkeypatch.setattr("hostsim.backoffice.phone.lanes._TURN_S", -1.0)
     house.phone.cashier.turn()
     assert len(asked) == 1  # one step, then what is due is read again
+
+
+def test_a_payment_the_database_refuses_waits_and_is_shown_and_others_go_on(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, gateway = house.office.engine, house.phone.gateway
+    if engine.dialect.name == "sqlite":  # which takes texts of any length; PostgreSQL does not
+        with engine.begin() as db:
+            db.exec_driver_sql(
+                "CREATE TRIGGER short BEFORE UPDATE ON pays WHEN length(NEW.reference) > 64 "
+                "BEGIN SELECT RAISE(ABORT, 'value too long'); END"
+            )
+    real, first = gateway.hold, []
+
+    def hold(order: Order, key: str) -> Payment:
+        found = real(order, key)
+        first[:] = first or [order.order]
+        long = found.reference + "x" * 64
+        return dataclasses.replace(found, reference=long) if first == [order.order] else found
+
+    monkeypatch.setattr(gateway, "hold", hold)
+    with pytest.raises(DBAPIError):  # the page tries at once
+        house.pay(email="driver@example.org")
+    house.ms += 1000
+    house.pay()
+    house.phone.cashier.begin()
+    try:
+        house.until(lambda: house.now().state in ("held", "starting"))
+    finally:
+        house.phone.cashier.end()
+    stuck = pays.get(engine, first[0])
+    assert stuck is not None and (stuck.state, stuck.tries) == ("holding", 1)
+    assert stuck.next_at > house.ms
+    shown = [p for p in house.office.problems() if p["code"] == "gateway_cashier"]
+    assert len(shown) == 1 and first[0] in shown[0]["detail"]
+    assert "driver@example.org" not in str(shown)

@@ -52,8 +52,8 @@ def _sessions(db: Db, since: int) -> Iterator[Difference]:
             amount = figures.money(taken, session.currency)
             detail = f"{amount} delivered, paid by no payment of ours"
             yield Difference(MISSING_THERE, SESSION, session.reference, name, detail)
-        elif pay.state in (pays.CAPTURED, pays.CAPTURING) and pay.capture_minor != taken:
-            detail = f"{taken} in the session, {pay.capture_minor} in its payment"
+        elif pay.state in (pays.CAPTURED, pays.CAPTURING) and _paid(pay) != taken:
+            detail = f"{taken} in the session, {_paid(pay)} in its payment"
             yield Difference(DIFFERS, SESSION, pay.reference, name, detail)
     lonely = select(Pay).where(
         Pay.kind == "session", Pay.state == pays.CAPTURED, Pay.session_id == 0,
@@ -61,6 +61,11 @@ def _sessions(db: Db, since: int) -> Iterator[Difference]:
     )  # fmt: skip
     for pay in db.scalars(lonely):
         yield Difference(DIFFERS, SESSION, pay.reference, pay.id, "captured for no session")
+
+
+def _paid(pay: Pay) -> int:
+    """What was taken, or is about to be; ended by hand that may not be what is owed."""
+    return pay.captured_minor if pay.state == pays.CAPTURED else pay.capture_minor
 
 
 def _bills(db: Db, since: int) -> Iterator[Difference]:

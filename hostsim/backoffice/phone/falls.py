@@ -5,12 +5,19 @@ on.
 from __future__ import annotations
 
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError
 
 from hostsim.backoffice.models import Problem, writing
 from hostsim.backoffice.pay_tables import Pay
 
 _FIRST_MS = 2_000
 _LONGEST_MS = 600_000
+
+
+def _said(error: Exception) -> str:
+    """Of a database's error its own first line, without the values of the row."""
+    text = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return text.partition("\n")[0][:500]
 
 
 def note(engine: Engine, at: str, error: Exception, now_ms: int) -> None:
@@ -27,7 +34,7 @@ def note(engine: Engine, at: str, error: Exception, now_ms: int) -> None:
         if row is None:
             db.add(Problem(
                 charger=pay.charger if pay is not None else "", at=now_ms,
-                code="gateway_cashier", detail=detail, payload=str(error)[:500],
+                code="gateway_cashier", detail=detail, payload=_said(error),
             ))  # fmt: skip
         else:
             row.count, row.at = row.count + 1, now_ms

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from hostsim.backoffice.phone.keeper import Keeper
 
@@ -43,6 +44,7 @@ class Lane:
     def turn(self) -> None:
         """All that is due now, but no more after some seconds."""
         end = time.monotonic() + _TURN_S
+        self.at = ""
         for identity in self._due(self):
             if self.keeper.stopping.is_set():
                 return
@@ -63,5 +65,15 @@ class Lane:
             self.keeper.beat()
             try:
                 self.turn()
-            except SQLAlchemyError as exc:  # the database is away: nothing was lost, go on later
+            except (DBAPIError, NoConnection) as exc:
+                if not _away(exc):
+                    raise  # of this payment: the keeper lets it wait, so that others go on
                 _log.warning("cashier: database: %s", exc)
+
+
+def _away(error: DBAPIError | NoConnection) -> bool:
+    """Whether it is the database that is away or busy: nothing was lost, go on later. What it
+    refuses (a value too long, say) would be refused again."""
+    if isinstance(error, NoConnection | OperationalError | InterfaceError):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated

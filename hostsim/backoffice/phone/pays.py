@@ -154,6 +154,8 @@ def move(engine: Engine, pay: Pay, state: str, **fields: Any) -> bool:
         row.state = state
         for name, value in fields.items():
             setattr(row, name, value)
+        if state == CAPTURED and row.kind == "session":  # the charger's bill came meanwhile?
+            _else_than_taken(db, row, row.capture_minor, row.settled_at)
         return True
 
 
@@ -265,7 +267,8 @@ def heard(db: Db, session: Session, kind: str, payload: dict[str, Any], now_ms: 
 
 
 def _else_than_taken(db: Db, pay: Pay, owed_minor: int, now_ms: int) -> None:
-    """A record that comes after finance has ended its payment."""
+    """A record that comes when finance has ended its payment: after it, or while the gateway
+    captures it."""
     if owed_minor != pay.captured_minor:
         taken = f"{pay.captured_minor} were taken by hand"
         detail = f"{pay.charger} says {owed_minor} are owed, {taken}"
