@@ -24,7 +24,8 @@ specification (secp192k1, 192r1, 256k1, 256r1, 384r1, brainpool 256r1, 384r1) an
 brainpool 512r1, all with SHA256.
 
 Two records must be of the same meter, its pagination rising, and begin (TX B) and end (TX E, L, R,
-A or P) the same register (RI). What the meter itself finds wrong (EF, ST) is under notes.
+A or P) the same register (RI), the first nothing but begin, the second nothing but end. In one
+record the end comes after the begin. What the meter itself finds wrong (EF, ST) is under notes.
 
 Exit code 0: valid; 1: not valid, or not proven; 2: unreadable, with the field and why.
 

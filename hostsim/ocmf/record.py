@@ -21,10 +21,10 @@ _TEXTS = ("FV", "GI", "GS", "GV", "MV", "MM", "MS", "MF", "IL", "IT", "ID", "TT"
 _KNOWN = (*_TEXTS, "PG", "IS", "IF", "CCV", "LC", "RD")
 _READING = ("TM", "TX", "RV", "RI", "RU", "RT", "CL", "EF", "ST")
 _KEPT = ("TM", "TX", "RI", "RU", "RT", "EF", "ST")  # as in the reading before where left out
-_TM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d),(\d{3})([+-]\d{4}) ([UISR])")
-_PG = re.compile(r"[TF](0|[1-9]\d{0,17})")
-_FV = re.compile(r"\d{1,3}\.\d{1,3}")
-_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?")
+_TM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d),(\d{3})([+-]\d{4}) ([UISR])", re.ASCII)
+_PG = re.compile(r"[TF](0|[1-9]\d{0,17})", re.ASCII)
+_FV = re.compile(r"\d{1,3}\.\d{1,3}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
 _VENDOR = "UVWXYZ"
 _SIGNATURE = {"SA": "ECDSA-secp256r1-SHA256", "SE": "hex", "SM": "application/x-der", "SD": None}
 
@@ -70,7 +70,7 @@ class Record:
 def refuse(name: str, reason: str, given: object = None) -> NoReturn:
     """Raises OcmfError."""
     shown = "" if given is None else f" (given {given!s:.60})"
-    raise OcmfError(f"{name}: {reason}{shown}")
+    raise OcmfError(f"{name}: {reason}{shown}".encode(errors="backslashreplace").decode())
 
 
 def read(data: bytes) -> list[Record]:
@@ -132,8 +132,17 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         if key in found:
             refuse(key, "is given twice")
+        if _unpaired(key) or _unpaired(value):
+            refuse(key, "has half of a surrogate pair, which is no character")
         found[key] = value
     return found
+
+
+def _unpaired(value: object) -> bool:
+    """Whether a text (or one of a list) cannot be written; objects were looked at already."""
+    if isinstance(value, list):
+        return any(map(_unpaired, value))
+    return isinstance(value, str) and any("\ud800" <= one <= "\udfff" for one in value)
 
 
 def _constant(text: str) -> NoReturn:

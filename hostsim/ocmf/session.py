@@ -1,7 +1,9 @@
 """What the readings of a session say: one record with both ends, or one of each.
 
 Source: OCMF, "Signing and Verification Process" (what holds records together) and table 7 (TX).
-Energies are exact: decimal text in, Decimal out, no float between.
+Readings are in the order of time, so a reading that ends comes after the one that begins; in one
+record what another session left before it is passed over. Energies are exact: decimal text in,
+Decimal out, no float between.
 """
 
 from __future__ import annotations
@@ -22,15 +24,33 @@ def sum_up(records: list[Record]) -> tuple[str, Decimal | None, list[str]]:
         if reason:
             return reason, None, notes
     readings = [reading for record in records for reading in record.readings]
-    begins = [one for one in readings if one.get("TX") == "B" and one.get("RU") in _WH]
-    ends = [one for one in readings if one.get("TX", "-") in ENDS and one.get("RU") in _WH]
-    for begin in begins:
-        for end in ends:
-            if begin.get("RI") == end.get("RI") and "RV" in begin and "RV" in end:
-                return _between(begin, end, notes)
+    begins = [at for at, one in enumerate(readings) if _begins(one) and one.get("RU") in _WH]
+    ends = [at for at, one in enumerate(readings) if _ends(one) and one.get("RU") in _WH]
+    for at in begins:
+        begin, register = readings[at], readings[at].get("RI")
+        later = [
+            end for end in ends
+            if end > at and readings[end].get("RI") == register and "RV" in readings[end]
+        ]  # fmt: skip
+        if "RV" not in begin or not later:
+            continue
+        if any(one != at and readings[one].get("RI") == register for one in begins):
+            return f"more than one reading begins (TX B) RI {register or '-'}", None, notes
+        if len(later) > 1:
+            notes.append(f"{len(later)} readings end RI {register or '-'}: the first counts")
+        return _between(begin, readings[later[0]], notes)
     if len(records) == 1:
         return "", None, notes
-    return f"no reading ends what one begins: RI {_ids(begins)} and {_ids(ends)}", None, notes
+    both = [readings[at] for at in begins], [readings[at] for at in ends]
+    return f"no reading ends what one begins: RI {_ids(both[0])} and {_ids(both[1])}", None, notes
+
+
+def _begins(reading: Reading) -> bool:
+    return reading.get("TX") == "B"
+
+
+def _ends(reading: Reading) -> bool:
+    return reading.get("TX", "-") in ENDS
 
 
 def _ids(readings: list[Reading]) -> str:
@@ -43,13 +63,24 @@ def _apart(first: Record, last: Record) -> str:
         return f"serial numbers differ: {first.serial} and {last.serial}"
     if first.payload.get("GS", "") != last.payload.get("GS", ""):
         return f"GS differs: {first.payload.get('GS')} and {last.payload.get('GS')}"
-    if not any(one.get("TX") == "B" for one in first.readings):
-        return "the first record begins nothing: no reading has TX B"
-    if not any(one.get("TX", "-") in ENDS for one in last.readings):
-        return f"the second record ends nothing: no reading has TX of {ENDS}"
+    reason = _not_one_end_each(first.readings, last.readings)
+    if reason:
+        return reason
     pages = first.pagination, last.pagination
     if pages[0][0] != pages[1][0] or int(pages[0][1:]) >= int(pages[1][1:]):
         return f"pagination does not rise: {pages[0]} and {pages[1]}"
+    return ""
+
+
+def _not_one_end_each(first: list[Reading], last: list[Reading]) -> str:
+    if not any(map(_begins, first)):
+        return "the first record begins nothing: no reading has TX B"
+    if not any(map(_ends, last)):
+        return f"the second record ends nothing: no reading has TX of {ENDS}"
+    if any(map(_ends, first)):
+        return f"the first record ends something as well: a reading has TX of {ENDS}"
+    if any(map(_begins, last)):
+        return "the second record begins something as well: a reading has TX B"
     return ""
 
 

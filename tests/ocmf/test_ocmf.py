@@ -119,6 +119,7 @@ def test_a_session_of_two_records_gives_its_exact_energy(tmp_path: Path) -> None
         ({"PG": "T4"}, "pagination does not rise: T4 and T4"),
         ({"PG": "F5"}, "pagination does not rise"),
         ({"RD": [READING]}, "ends nothing"),
+        ({"RD": [READING, reading(TX="E", RV="@30@")]}, "second record begins something as well"),
         ({"RD": [reading(TX="E", RI="1-b:2.8.0")]}, "no reading ends what one begins"),
         ({"RD": [reading(TX="E", RV="@1.2@")]}, "the register falls: 1.25 kWh and 1.2 kWh"),
     ],
@@ -129,6 +130,32 @@ def test_two_records_that_are_no_session_are_not_valid(
     code, found, _ = check(signed(PAYLOAD) + end(**changed), POINT)
     assert (code, found["valid"], found["energy_wh"]) == (1, False, None)
     assert reason in found["reason"]
+
+
+def test_a_first_record_that_is_a_whole_session_is_no_begin() -> None:
+    whole = signed({**PAYLOAD, "RD": [reading(RV="@0@"), reading(TX="E", RV="@10@")]})
+    code, found, _ = check(whole + end(), POINT)
+    assert (code, found["energy_wh"]) == (1, None)
+    assert "first record ends something as well" in found["reason"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "energy", "said"),
+    [
+        ("E100 B100 E130", 30000, ""),
+        ("E100 B100", None, ""),
+        ("B100 E110 E130", 10000, "2 readings end RI"),
+        ("B0 E10 B10 E30", None, "more than one reading begins"),
+    ],
+)
+def test_in_one_record_the_end_comes_after_the_begin(
+    ends: str, energy: int | None, said: str
+) -> None:
+    readings = [reading(TX=one[0], RV=f"@{one[1:]}@") for one in ends.split()]
+    found = check(signed({**PAYLOAD, "RD": readings}), POINT)[1]
+    assert found["energy_wh"] == energy
+    assert said in found["reason"] + " ".join(found["notes"])
+    assert found["valid"] is not said.startswith("more")
 
 
 def test_units_and_tails_of_a_session(tmp_path: Path) -> None:
@@ -184,6 +211,11 @@ def test_another_key_or_curve_is_not_valid_and_says_so() -> None:
         (b"OCMF|{\"\xff\":1}|{}", "", "payload: must be UTF-8"),
         (signed({**PAYLOAD, "PG": "T04"}), "", "PG: must be T or F"),
         (signed({**PAYLOAD, "FV": "one"}), "", "FV: must be a version"),
+        (signed({**PAYLOAD, "MS": "\ud800"}), "", "payload.MS: has half of a surrogate pair"),
+        (signed({**PAYLOAD, "IF": ["\ud800"]}), "", "payload.IF: has half of"),
+        (signed({**PAYLOAD, "\ud800": 1}), "", "payload.\\ud800: has half of"),
+        ('OCMF|"\\ud800"|{}', "", "payload: must be one JSON object (given \\ud800)"),
+        (signed({**PAYLOAD, "RD": [reading(RV="\u0661\u0662")]}), "", "RD[0].RV: must be a dec"),
         (signed({**PAYLOAD, "MS": "", "GS": ""}), "", "MS: must be given"),
         (signed({**PAYLOAD, "IS": "no"}), "", "IS: must be true or false"),
         (signed({**PAYLOAD, "MV": "@5@"}), "", "MV: must be a text (given 5)"),
