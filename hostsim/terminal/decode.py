@@ -84,9 +84,8 @@ def masked_hex(apdu: bytes) -> str:
     except CodecError:
         return apdu[:3].hex().upper() + ("..." if len(apdu) > 3 else "")
     hidden = f.hide_cards(apdu, fields)
-    plain = hidden[start : start + skip]
-    if not printable(plain):
-        hidden = hidden[:start] + mask_runs(plain) + hidden[start + skip :]
+    if skip < len(body) or not printable(hidden[start : start + skip]):  # not all of it is a text
+        hidden = hidden[:start] + mask_runs(hidden[start:], skip)
     return mask_numbers(hidden).hex().upper()
 
 

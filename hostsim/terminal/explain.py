@@ -15,7 +15,7 @@ from hostsim.terminal import fields as f
 from hostsim.terminal.codec import CodecError
 from hostsim.terminal.codes import result_text
 from hostsim.terminal.fields import Bmp, Fields, Tlv
-from hostsim.terminal.masking import packed_text, readable, scheme
+from hostsim.terminal.masking import mask_id, packed_text, readable, scheme
 
 Problems = list[CodecError]
 
@@ -266,7 +266,8 @@ def _tag(out: dict[str, Any], item: Tlv) -> None:
         out.setdefault(name, number if name in _AS_NUMBERS else value.hex())
         _moment(tag, value.hex(), _value_offset(item))
     elif tag in _TAG_HEX:
-        shown = value.hex() if tag in f.WHOLE_TAGS else packed_text(value)
+        known = tag in f.WHOLE_TAGS
+        shown = mask_id(value, tag == 0x4C).hex() if known else packed_text(value)
         out.setdefault(_TAG_HEX[tag], shown)
     elif tag in _TAG_TEXTS:
         out.setdefault(_TAG_TEXTS[tag], readable(value))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hostsim.terminal.codec import CodecError
-from hostsim.terminal.masking import mask_packed, printable, scheme
+from hostsim.terminal.masking import mask_id, mask_packed, printable, scheme
 
 LL, LLL, TLV = -2, -3, -1
 
@@ -40,7 +40,8 @@ LENGTHS = {tag: size for size, tags in _TAGS.items() for tag in tags}
 CARD_BMPS = (0x22, 0x23, 0x24, 0x2D, 0x2E, 0x3A, 0xAF)
 CARD_TAGS = (0x1F08, 0x1F09, 0x1F0A, 0x1F1A, 0x1F2A, 0x1F3E, 0x57, 0x5A, 0x5F20, 0x9F6B)
 
-WHOLE_TAGS = (0x43, 0x4C)
+_AID, _UID = 0x43, 0x4C
+WHOLE_TAGS = (_AID, _UID)
 """An application's id and a card's UID: their digits are no card's number."""
 
 _NAMES = (0x8B, 0x42)
@@ -334,7 +335,9 @@ def hide_cards(apdu: bytes, fields: Fields) -> bytes:
         end = found.offset + len(tlv(found.tag, found.value))
         if found.tag in CARD_TAGS:
             _blank(out, end - len(found.value), end)
-        elif found.tag not in WHOLE_TAGS:
+        elif found.tag in WHOLE_TAGS:
+            out[end - len(found.value) : end] = mask_id(found.value, found.tag == _UID)
+        else:
             _mask(out, found.tag, end - len(found.value), end)
     return bytes(out)
 

@@ -1,6 +1,7 @@
 """Card data in texts and in packed digits, made unreadable by the firmware's rule
 (firmware/terminal/masking.py): of a card number first six and last four digits stay, of a track
-behind it and a holder's name nothing.
+behind it and a holder's name nothing. Only here, where people read, dates and times in a printed
+line stay whole beside figures that would make a card's number with them.
 """
 
 from __future__ import annotations
@@ -9,15 +10,24 @@ import re
 
 # digits, one separator between two of them at most; a card number does not begin with 0
 _RUN = re.compile(rb"([A-Za-z]?)([1-9](?:[ .-]?[0-9]){12,})([=^Dd].*)?", re.DOTALL)
+# between other figures: 29.11.2026, 29-11-26, 2026-11-29, 12.34.56
+_DAY, _MONTH = rb"(?:0?[1-9]|[12][0-9]|3[01])", rb"(?:0?[1-9]|1[0-2])"
+_MOMENT = re.compile(
+    rb"(?<![0-9])(?<![0-9][.-])(?:%b([.-])%b\1(?:20)?[0-9]{2}|20[0-9]{2}-%b-%b"
+    rb"|(?:[01]?[0-9]|2[0-3])([.-])[0-5][0-9]\2[0-5][0-9])(?![0-9])(?![.-][0-9])"
+    % (_DAY, _MONTH, _MONTH, _DAY)
+)
 _SCHEMES = (
     "mastercard", "maestro", "visa", "v pay", "vpay", "girocard", "american", "amex", "jcb",
     "diners", "discover", "union", "eurocard", "ec-", "bancontact", "carte banc", "debit",
     "credit",
 )  # fmt: skip
 _LONGEST_NAME = 16
+_LONGEST_UID = 10
 # a card number does not begin with 0, which pads it
 _PACKED = re.compile("[1-9][0-9]+")
 _WHOLE = re.compile("(0*)([1-9][0-9]{12,18}?)(f?0*)")
+_PACKED_TRACK = re.compile("0*[1-9][0-9]{11,18}d[0-9]{4}")
 _LONG = re.compile("[0-9]{13,}")
 _CAPITAL = rb"[A-Z\x80-\xa5]"
 _NAME = re.compile(rb"%b[A-Z\x80-\xa5 .'-]*/%b[A-Z\x80-\xa5 .'-]*" % (_CAPITAL, _CAPITAL))
@@ -30,6 +40,12 @@ def mask_numbers(data: bytes) -> bytes:
 
 def _stars(match: re.Match[bytes]) -> bytes:
     before, run, track = match[1], match[2], match[3] or b""
+    moment = None if track else _MOMENT.search(run)
+    if moment is not None:
+        head, tail = before + run[: moment.start()], run[moment.end() :]
+        return mask_numbers(head) + moment[0] + mask_numbers(tail)
+    if b"." in run and not track and not _some_card(run):
+        return match[0]
     digits = [byte for byte in run if 0x30 <= byte <= 0x39]
     if before and run.isdigit() and not track and len(digits) <= 19 and not _luhn(digits):
         return match[0]  # an application id (A0000000041010), say
@@ -41,6 +57,31 @@ def _stars(match: re.Match[bytes]) -> bytes:
                 out[place] = 0x2A
             count += 1
     return before + bytes(out) + b"*" * len(track)
+
+
+def _some_card(run: bytes) -> bool:
+    """Whether neighbours among a run's groups of digits may be a card's number: one that is long
+    enough alone, groups of four, or what a check digit proves."""
+    groups = re.split(rb"[ .-]", run)
+    for first in range(len(groups)):
+        for last in range(first + 1, len(groups) + 1):
+            some = groups[first:last]
+            number = b"".join(some)
+            fours = {len(one) for one in some[:-1]} <= {4} and len(some[-1]) <= 4
+            if 13 <= len(number) <= 19 and (len(some) == 1 or fours or _luhn(number)):
+                return True
+    return any(len(one) > 19 for one in groups)
+
+
+def mask_id(data: bytes, uid: bool) -> bytes:
+    """What should be a card's UID, of ten bytes at most, or an application's id, which begins with
+    nibble A to D (ISO 7816-5): whole, but no packed number or track that is carried in its place.
+    """
+    digits = data.hex()
+    if _PACKED_TRACK.match(digits):
+        return b"\xee" * len(data)
+    whole = len(data) <= _LONGEST_UID if uid else digits[:1] in "abcd"
+    return data if whole else mask_packed(data)
 
 
 def mask_packed(data: bytes, text: bool = False) -> bytes:
@@ -57,11 +98,21 @@ def mask_packed(data: bytes, text: bool = False) -> bytes:
     return bytes.fromhex(_PACKED.sub(_nibbles, found))
 
 
-def mask_runs(data: bytes) -> bytes:
-    """The same bytes, any packed digits long enough for a card number masked: where no field says
-    which begin it.
-    """
-    return bytes.fromhex(_LONG.sub(lambda match: _hidden(match[0]), data.hex()))
+def mask_runs(data: bytes, size: int) -> bytes:
+    """The same bytes, any packed digits long enough for a card number masked that begin in the
+    first `size` of them, where no field says which begin it; those that go on behind them only
+    where they begin as a card's."""
+
+    def masked(match: re.Match[str]) -> str:
+        digits, inside = match[0], max(0, 2 * size - match.start())
+        number = digits.lstrip("0")
+        padding = len(digits) - len(number)
+        if padding < inside < len(digits) and len(number) >= 13 and number[0] in "23456":
+            return digits[:padding] + _hidden(number)
+        shown = digits[:inside]
+        return (_hidden(shown) if len(shown) >= 13 else shown) + digits[inside:]
+
+    return bytes.fromhex(_LONG.sub(masked, data.hex()))
 
 
 def _hidden(digits: str) -> str:
@@ -84,7 +135,7 @@ def printable(data: bytes) -> bool:
 
 def packed_text(data: bytes) -> str:
     """In hexadecimal, as a person may see it; a hidden digit is E."""
-    return mask_packed(data).hex()
+    return mask_packed(mask_numbers(data)).hex()
 
 
 def scheme(data: bytes) -> str:

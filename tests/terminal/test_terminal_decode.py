@@ -270,6 +270,18 @@ def test_any_body_is_told_or_refused(body: bytes, command: int) -> None:
         ("%B5598830000008074^MUELLER/ANNA^2512201", "%B559883******8074" + "*" * 21),
         ("MUELLER/ANNA 5.00", "*" * 13 + "5.00"),
         ("A0000000041010 12/2025 3,50 EUR", "A0000000041010 12/2025 3,50 EUR"),
+        *((line, line) for line in (
+            "TID 52500041 29.11.2026 12:34", "29.11.2026 12.34.56", "05.11.2026 12.34.56 OK",
+            "52500041 2026-11-29 12.34", "52500041 29-11-26 004711", "52500041 1.2.26 12.34.56",
+            "52500041 5.00 12.34 78",
+        )),
+        ("5598830000008074 29.11.2026", "559883******8074 29.11.2026"),
+        ("29.11.2026 12.34.56 5598 8300 0000 8074",
+         "29.11.2026 12.34.56 5598 83** **** 8074"),
+        ("5598.8300.0000.8074", "5598.83**.****.8074"),
+        ("3782 822463 10005", "3782 82**** *0005"),
+        ("3782.822463.10005", "3782.82****.*0005"),
+        ("5598830000008074 12.28", "*" * 16 + " **.**"),
     ],
 )
 def test_card_data_is_masked_however_it_is_printed(printed: str, shown: str) -> None:
@@ -334,3 +346,33 @@ def test_a_terminal_that_cannot_start_says_why_and_nothing_else(
 ) -> None:
     done = CliRunner().invoke(app, ["terminal", *words])
     assert done.exit_code == 2 and reason in done.stderr and done.stdout == "", done.output
+
+
+def test_a_card_number_in_letters_is_masked_in_fields_that_are_told_in_hexadecimal() -> None:
+    value = b"5598830000008074"
+    for apdu in in_every_field(value):
+        for words in (json.dumps(decode(apdu)), masked_hex(apdu).lower()):
+            assert value.hex()[12:-8] not in words, (apdu.hex(), words)
+
+
+@pytest.mark.parametrize("tag", [0x43, 0x4C])
+def test_a_card_in_the_place_of_an_application_or_a_uid_is_masked(tag: int) -> None:
+    for value in ("5598830000008074d2912201000000000", "5598830000008074d29122010000"):
+        card = bytes.fromhex(value + "0" * (len(value) % 2))
+        apdu = codec.join(0x040F, f.container(f.tlv(tag, card)))
+        for words in (json.dumps(decode(apdu)), masked_hex(apdu).lower()):
+            assert "0000008074" not in words and "d2912" not in words
+    card = bytes.fromhex("5598830000008074ffffffff" if tag == 0x4C else "5598830000008074")
+    apdu = codec.join(0x040F, f.container(f.tlv(tag, card)))
+    for words in (json.dumps(decode(apdu)), masked_hex(apdu).lower()):
+        assert "559883eeeeee8074" in words
+    for known in ("a0000000041010", "d27600002545500200", "04a1b2c3d4e5f6"):
+        apdu = codec.join(0x040F, f.container(f.tlv(tag, bytes.fromhex(known))))
+        assert known in json.dumps(decode(apdu)) and known in masked_hex(apdu).lower()
+
+
+def test_a_card_number_that_begins_in_the_bytes_without_a_tag_is_masked() -> None:
+    said = masked_hex(bytes.fromhex("06950b4006623286012904047969"))
+    assert said == "06950B400662EEEEEEEEEEEE7969"
+    for registered in ("060008000000de09780300", "06000d00000086097803002952500041"):
+        assert masked_hex(bytes.fromhex(registered)) == registered.upper()
