@@ -32,7 +32,7 @@ def test_a_stored_one_with_a_restriction_that_never_holds_stays_in_force(tmp_pat
     (tmp_path / "tariff.old").write_bytes(_tariff("OLD"))
     prices = Prices(str(tmp_path), "UTC0", "EUR")
     assert tariffs.load(prices) == ""
-    assert prices.tariff.id == "NOW"
+    assert prices.tariff is not None and prices.tariff.id == "NOW"
     before = tariffs.one_before(prices, binascii.crc32(_tariff("OLD")))
     assert before is not None and before.id == "OLD"
 
@@ -44,5 +44,5 @@ def test_a_new_one_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
     with pytest.raises(TariffError) as refused:
         tariffs.store(prices, _tariff("NEW"))
     assert refused.value.field == "elements[0].restrictions.end_date"
-    assert prices.tariff.id == "NOW"
+    assert prices.tariff is not None and prices.tariff.id == "NOW"
     assert (tmp_path / "tariff.json").read_bytes() == _tariff("NOW")
