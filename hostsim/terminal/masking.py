@@ -24,6 +24,7 @@ _SCHEMES = (
 )  # fmt: skip
 _LONGEST_NAME = 16
 _LONGEST_UID = 10
+_LONGEST = 19
 # a card number does not begin with 0, which pads it
 _PACKED = re.compile("[1-9][0-9]+")
 _WHOLE = re.compile("(0*)([1-9][0-9]{12,18}?)(f?0*)")
@@ -35,15 +36,21 @@ _NAME = re.compile(rb"%b[A-Z\x80-\xa5 .'-]*/%b[A-Z\x80-\xa5 .'-]*" % (_CAPITAL, 
 
 def mask_numbers(data: bytes) -> bytes:
     """The same bytes, what looks like a card number, track or name in ASCII masked."""
-    return _NAME.sub(lambda match: b"*" * len(match[0]), _RUN.sub(_stars, data))
+    return _NAME.sub(lambda match: b"*" * len(match[0]), _RUN.sub(_run, data))
+
+
+def _run(match: re.Match[bytes]) -> bytes:
+    if match[3] is not None:
+        return _stars(match)
+    text, at, out = match[1] + match[2], 0, b""
+    for moment in _MOMENT.finditer(text):
+        out += _RUN.sub(_stars, text[at : moment.start()]) + moment[0]
+        at = moment.end()
+    return out + _RUN.sub(_stars, text[at:])
 
 
 def _stars(match: re.Match[bytes]) -> bytes:
     before, run, track = match[1], match[2], match[3] or b""
-    moment = None if track else _MOMENT.search(run)
-    if moment is not None:
-        head, tail = before + run[: moment.start()], run[moment.end() :]
-        return mask_numbers(head) + moment[0] + mask_numbers(tail)
     if b"." in run and not track and not _some_card(run):
         return match[0]
     digits = [byte for byte in run if 0x30 <= byte <= 0x39]
@@ -68,9 +75,11 @@ def _some_card(run: bytes) -> bool:
             some = groups[first:last]
             number = b"".join(some)
             fours = {len(one) for one in some[:-1]} <= {4} and len(some[-1]) <= 4
-            if 13 <= len(number) <= 19 and (len(some) == 1 or fours or _luhn(number)):
+            if len(number) > _LONGEST:
+                break
+            if len(number) >= 13 and (len(some) == 1 or fours or _luhn(number)):
                 return True
-    return any(len(one) > 19 for one in groups)
+    return any(len(one) > _LONGEST for one in groups)
 
 
 def mask_id(data: bytes, uid: bool) -> bytes:

@@ -4,6 +4,7 @@ in cases/, every bitmap and tag it names, damage of every kind."""
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -353,6 +354,13 @@ def test_a_card_number_in_letters_is_masked_in_fields_that_are_told_in_hexadecim
     for apdu in in_every_field(value):
         for words in (json.dumps(decode(apdu)), masked_hex(apdu).lower()):
             assert value.hex()[12:-8] not in words, (apdu.hex(), words)
+
+
+@pytest.mark.parametrize("text", ["1.1.26 ", "1.", "12.34 ", "5 "])
+def test_a_line_as_long_as_any_is_told_at_once(text: str) -> None:
+    begun = time.process_time()
+    shown = readable(text.encode() * (20_000 // len(text)))
+    assert time.process_time() - begun < 5 and shown.startswith(text[:2].replace("5", "*"))
 
 
 @pytest.mark.parametrize("tag", [0x43, 0x4C])
