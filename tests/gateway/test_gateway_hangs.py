@@ -85,7 +85,7 @@ def test_a_payment_the_database_refuses_waits_and_is_shown_and_others_go_on(
                 "CREATE TRIGGER short BEFORE UPDATE ON pays WHEN length(NEW.reference) > 64 "
                 "BEGIN SELECT RAISE(ABORT, 'value too long'); END"
             )
-    real, first = gateway.hold, []
+    real, first = gateway.hold, list[str]()
 
     def hold(order: Order, key: str) -> Payment:
         found = real(order, key)

@@ -358,9 +358,10 @@ def test_a_card_number_in_letters_is_masked_in_fields_that_are_told_in_hexadecim
 
 @pytest.mark.parametrize("text", ["1.1.26 ", "1.", "12.34 ", "5 "])
 def test_a_line_as_long_as_any_is_told_at_once(text: str) -> None:
-    begun = time.process_time()
-    shown = readable(text.encode() * (20_000 // len(text)))
-    assert time.process_time() - begun < 5 and shown.startswith(text[:2].replace("5", "*"))
+    begun, count = time.process_time(), 20_000 // len(text)
+    shown = readable(text.encode() * count)
+    assert time.process_time() - begun < 5 and len(shown) == count * len(text)
+    assert (shown == text * count) == (text in ("1.1.26 ", "1."))
 
 
 @pytest.mark.parametrize("tag", [0x43, 0x4C])
