@@ -28,6 +28,7 @@ class AtHand:
         self._db = db
         self.chargers = locked_chargers(db, wanted)
         self.streams: dict[tuple[str, int], Stream] = {}
+        self.replaced: list[tuple[str, int, int]] = []  # name, old epoch, new one
         self._early: dict[tuple[str, int], dict[int, Record]] = {}
         same = (Stream.charger == Record.charger) & (Stream.epoch == Record.epoch)
         for part in parts(wanted):

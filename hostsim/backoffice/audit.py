@@ -12,7 +12,10 @@ from hostsim.backoffice.tables import Audit
 
 def note(db: Db, at: int, person: str, action: str, subject: str, detail: str = "") -> None:
     """Adds a row to the caller's transaction."""
-    db.add(Audit(at=at, person=person, action=action, subject=subject[:80], detail=detail[:2000]))
+    db.add(
+        Audit(at=at, person=person[:40], action=action[:40], subject=subject[:80],
+              detail=detail[:2000])
+    )  # fmt: skip
 
 
 def entries(

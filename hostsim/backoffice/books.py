@@ -15,6 +15,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import figures, refund_records
+from hostsim.backoffice.likely import unlikely
 from hostsim.backoffice.models import (
     PERIOD_FIELDS,
     Command,
@@ -47,6 +48,7 @@ class Books:
         about = [
             one for one in records
             if one.type in _HANDLERS and isinstance(one.payload.get("sess"), int)
+            and not unlikely(one)
         ]  # fmt: skip
         sessions = {(one.charger, one.epoch, one.payload["sess"]) for one in about}
         for part in _parts(sessions):
@@ -71,6 +73,8 @@ class Books:
     def apply(self, record: Record) -> None:
         """Bring the books up to date with one record. Raises Impossible and has changed nothing
         then."""
+        wrong = unlikely(record)
+        must(not wrong, wrong)
         handler = _HANDLERS.get(record.type)
         if handler is not None:
             handler(self, record, record.payload)
@@ -103,6 +107,10 @@ class Books:
             return False
         self._bills.add(key)
         return True
+
+    def not_opened(self, charger: str) -> list[int]:
+        """Ids of a charger's sessions that were made for records still to come."""
+        return [one.id for key, one in self._new.items() if key[0] == charger]
 
     def open(self, record: Record) -> None:
         """The session of a hold; flushed, so that its columns have their defaults."""

@@ -283,8 +283,19 @@ def database_url(db: str) -> str:
 
 def _missing(db: str) -> str:
     """The SQLite file of a database when it is not there, "" when it is or there is none."""
-    path = db.removeprefix("sqlite:///")
-    return path if "://" not in path and path != ":memory:" and not Path(path).is_file() else ""
+    path: str | None = db
+    if "://" in db:
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            url = make_url(db)
+        except ArgumentError as exc:
+            raise typer.BadParameter(f"--database: {exc}") from exc
+        path = url.database if url.get_backend_name() == "sqlite" else None
+    if not path or path == ":memory:" or path.startswith("file:"):
+        return ""
+    return "" if Path(path).is_file() else path
 
 
 @contextlib.contextmanager

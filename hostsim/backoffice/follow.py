@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session as Db
 from hostsim.backoffice.bills.desk import touched
 from hostsim.backoffice.books import Books
 from hostsim.backoffice.invoices import issue
+from hostsim.backoffice.likely import unlikely
 from hostsim.backoffice.models import Record, Refund, Session
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.phone import pays
@@ -100,7 +101,11 @@ class Follower:
                 books_count=count,
                 currency=db.scalar(
                     select(Session.currency)
-                    .where(Session.charger == record.charger, Session.currency != "")
+                    .where(
+                        Session.charger == record.charger,
+                        Session.currency != "",
+                        Session.id.not_in(books.not_opened(record.charger)),
+                    )
                     .order_by(Session.id.desc())
                     .limit(1)
                 ) or "",
@@ -109,8 +114,8 @@ class Follower:
 
     def _taken_since(self, db: Db, record: Record) -> tuple[int, int]:
         """What was captured at the terminal less what was given back there since the last end of
-        day that succeeded, as the records here have it; 0 where more was given back (a terminal's
-        total has no sign)."""
+        day that succeeded, as the records here have it, without those whose amounts are none;
+        0 where more was given back (a terminal's total has no sign)."""
         db.flush()
         last = db.scalar(
             select(func.max(EndOfDay.seq)).where(
@@ -130,6 +135,8 @@ class Follower:
         )
         total = count = 0
         for row in rows:
+            if unlikely(row):
+                continue
             if row.type == "refunded":
                 if row.payload["way"] not in OUTSIDE:
                     total -= row.payload["amount_minor"]

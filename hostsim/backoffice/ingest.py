@@ -17,20 +17,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import books, contract, copies
+from hostsim.backoffice import books, contract, copies, ingest_texts
 from hostsim.backoffice.at_hand import AtHand
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.follow import Follower
 from hostsim.backoffice.invoices import issue
-from hostsim.backoffice.models import Charger, Problem, Record, Session, Stream, writing
+from hostsim.backoffice.likely import LAST_AT
+from hostsim.backoffice.models import Problem, Record, Stream, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.rules import Impossible
 
 MAX_AHEAD = 256
 """How far after the last gapless record an early one is kept; the charger's window is 16."""
 
+BROKEN = (DataError, IntegrityError, OverflowError, ValueError)
+"""What a record can raise that nobody foresaw; a database that is away is none of these."""
 
 _WITH_DOCUMENT = ("captured", "refunded")
 _HEAD = ("epoch", "seq", "type", "version", "at")
@@ -76,20 +80,68 @@ class Ingest:
 
     def take(self, batch: Iterable[tuple[str, bytes]]) -> list[Ack]:
         """Stores a batch of (charger, payload) in one transaction and answers what may now be
-        acknowledged."""
+        acknowledged. A batch that fails by what is in it is taken charger by charger, and a
+        charger's record by record: only the one at fault is left out."""
+        whole = list(batch)
+        self.received += len(whole)
+        try:
+            return self._take(whole)
+        except BROKEN:
+            acks: list[Ack] = []
+            for name in sorted({charger for charger, _ in whole}):
+                acks += self._take_charger([one for one in whole if one[0] == name])
+            return acks
+
+    def _take_charger(self, batch: list[tuple[str, bytes]]) -> list[Ack]:
+        try:
+            return self._take(batch)
+        except BROKEN:
+            acks: dict[int, Ack] = {}
+            for charger, payload in batch:
+                for ack in self._take_alone(charger, payload):
+                    if ack.seq >= acks.get(ack.epoch, ack).seq:
+                        acks[ack.epoch] = ack
+            return list(acks.values())
+
+    def _take_alone(self, charger: str, payload: bytes) -> list[Ack]:
+        """One record, kept also when the books cannot take it; one that cannot even be kept is
+        shown."""
+        try:
+            return self._take([(charger, payload)], alone=True)
+        except BROKEN as exc:
+            self.refused += 1
+            with writing(self._engine) as db:
+                self.report(db, charger, "malformed", ingest_texts.fault(exc), payload=payload)
+            return []
+
+    def _take(self, batch: list[tuple[str, bytes]], alone: bool = False) -> list[Ack]:
+        counts = (self.stored, self.duplicates, self.refused)
+        try:
+            return self._take_all(batch, alone)
+        except BROKEN:
+            self.stored, self.duplicates, self.refused = counts
+            raise
+
+    def _take_all(self, batch: list[tuple[str, bytes]], alone: bool) -> list[Ack]:
         messages: dict[tuple[str, int], list[_Message]] = {}
         with writing(self._engine) as db:
             for charger, payload in batch:
-                self.received += 1
                 message = self._parsed(db, charger, payload)
                 if message is not None:
                     messages.setdefault((charger, message.fields["epoch"]), []).append(message)
             hand = AtHand(db, (charger for charger, _ in messages))
             found = [
                 self._take_stream(db, hand, self._stream(db, hand, *key), messages[key])
-                for key in sorted(messages)
+                for key in sorted(messages, key=lambda key: key[0])  # a charger's as they came
             ]
-            self._apply_all(db, [record for one in found for record in one.ready])
+            ready = [record for one in found for record in one.ready]
+            if alone:
+                for record in ready:
+                    self._apply_alone(db, record)
+            else:
+                self._apply_all(db, ready)
+            for name, old, new in hand.replaced:
+                self.report(db, name, "new_epoch", ingest_texts.replaced(db, name, old), new)
             return [ack for one in found if (ack := self._ack(db, one)) is not None]
 
     def position(self, charger: str, epoch: int) -> int:
@@ -133,6 +185,17 @@ class Ingest:
         issue.prepare(db, sorted({one.charger for one in ready if one.type in _WITH_DOCUMENT}))
         for record in ready:
             self._apply(db, desk, record)
+
+    def _apply_alone(self, db: Db, record: Record) -> None:
+        """The books as they were, and a problem, when they cannot take it."""
+        record.applied = True
+        db.flush()
+        try:
+            with db.begin_nested():
+                self._apply_all(db, [record])
+        except BROKEN as exc:
+            db.info.pop("chains", None)  # what was kept of them may be rolled back
+            self._impossible(db, record, ingest_texts.fault(exc))
 
     def _ack(self, db: Db, found: _Taken) -> Ack | None:
         """No acknowledgement when every record was refused, none behind a conflict, and behind
@@ -187,7 +250,7 @@ class Ingest:
                 db,
                 stream.charger,
                 "gap",
-                _gap_text(stream, seq),
+                ingest_texts.gap(stream, seq),
                 stream.epoch,
                 stream.committed_seq + 1,
             )
@@ -207,7 +270,7 @@ class Ingest:
         known[seq] = waiting[seq] = record
         self.stored += 1
         if message.unusual:
-            detail = _unusual_text(fields)
+            detail = ingest_texts.unusual(fields)
             self.report(
                 db,
                 stream.charger,
@@ -241,7 +304,7 @@ class Ingest:
             db.add(stream)
             hand.streams[name, epoch] = stream
             if charger.epoch:
-                self.report(db, name, "new_epoch", _replaced_text(db, charger), epoch)
+                hand.replaced.append((name, charger.epoch, epoch))
             charger.epoch = epoch
         elif charger.epoch != epoch:
             self.report(
@@ -259,17 +322,7 @@ class Ingest:
             desk.apply(record)
             self.follower.after(db, desk, record)
         except Impossible as exc:
-            text = json.dumps(record.payload).encode()
-            self.report(
-                db,
-                record.charger,
-                "impossible",
-                f"{record.type}: {exc}",
-                record.epoch,
-                record.seq,
-                text,
-                record.at,
-            )
+            self._impossible(db, record, str(exc))
         if record.type in ("alarm", "security"):
             detail = f"{record.payload['code']}: {record.payload['detail']}"
             self.report(
@@ -285,6 +338,19 @@ class Ingest:
                 record.seq,
             )
 
+    def _impossible(self, db: Db, record: Record, why: str) -> None:
+        text = json.dumps(record.payload).encode()
+        self.report(
+            db,
+            record.charger,
+            "impossible",
+            f"{record.type}: {why}",
+            record.epoch,
+            record.seq,
+            text,
+            record.at,
+        )
+
     def report(
         self,
         db: Db,
@@ -297,6 +363,7 @@ class Ingest:
         at: int = 0,
     ) -> None:
         """One row per problem; the same one again is counted."""
+        charger = charger[:64]
         query = select(Problem).where(
             Problem.charger == charger,
             Problem.epoch == epoch,
@@ -307,7 +374,7 @@ class Ingest:
             query = query.where(Problem.detail == detail[:500])
         db.flush()
         problem = db.scalars(query).first()
-        when = at or self._now_ms()
+        when = at if 0 < at <= LAST_AT else self._now_ms()
         if problem is not None:
             problem.count += 1
             problem.at = when
@@ -330,26 +397,3 @@ def position(db: Db, charger: str, epoch: int) -> int:
     """The highest sequence committed without a gap; 0 when nothing is."""
     stream = db.get(Stream, (charger, epoch))
     return stream.committed_seq if stream is not None else 0
-
-
-def _gap_text(stream: Stream, seq: int) -> str:
-    return f"record {seq} came, but {stream.committed_seq + 1} is missing"
-
-
-def _unusual_text(message: dict[str, Any]) -> str:
-    kind, version = message["type"], message["version"]
-    return f"{kind} version {version} is newer than this back office; kept as it came"
-
-
-def _replaced_text(db: Db, charger: Charger) -> str:
-    db.flush()
-    query = select(Session.sess).where(
-        Session.charger == charger.name,
-        Session.epoch == charger.epoch,
-        Session.state.not_in(("captured", "cancelled", "declined")),
-    )
-    still_open = [str(sess) for sess in db.scalars(query)]
-    text = f"the flash was replaced (it was {charger.epoch})"
-    return text + (
-        f"; sessions left open in the old one: {', '.join(still_open)}" if still_open else ""
-    )

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from hostsim.backoffice.models import Base
 
+WHY_LENGTH = 24
+
 
 class Pay(Base):
     """One payment at a gateway, from the driver's first word to its end (docs/gateways.md).
@@ -41,7 +43,7 @@ class Pay(Base):
     language: Mapped[str] = mapped_column(String(2), default="en")
     email: Mapped[str] = mapped_column(String(120), default="")
     tariff_crc: Mapped[int] = mapped_column(default=0)
-    why: Mapped[str] = mapped_column(String(24), default="")
+    why: Mapped[str] = mapped_column(String(WHY_LENGTH), default="")
     fault: Mapped[str] = mapped_column(String(200), default="")
     attempt: Mapped[int] = mapped_column(default=1)
     tries: Mapped[int] = mapped_column(default=0)

@@ -127,6 +127,7 @@ def failed(books: Books, record: Record, f: Fields) -> None:
     state = f.get("state") or "failed"
     if state == _REPEATED:
         return
+    must(state in ("refused", "failed"), f"a refund that did not come about is {state[:40]}")
     order = books.db.get(RefundOrder, f["refund"])
     if order is not None:
         order.text = f["text"]

@@ -228,7 +228,7 @@ def test_the_commands_back_up_and_restore(tmp_path: Path) -> None:
         "members tariff F TARIFF", "database migrate", "database rebuild", "database backup FILE",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("scheme", ["", "sqlite:///"])
+@pytest.mark.parametrize("scheme", ["", "sqlite:///", "sqlite+pysqlite:///"])
 def test_a_mistyped_database_is_refused_and_not_made(
     words: str, scheme: str, tmp_path: Path
 ) -> None:
@@ -239,6 +239,19 @@ def test_a_mistyped_database_is_refused_and_not_made(
     said = "".join(done.output.replace("│", "").split())
     assert done.exit_code == 2 and f"{path}: there is no such file".replace(" ", "") in said, said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+pysqlite"])
+def test_a_database_is_found_by_any_address_of_its_file(scheme: str, tmp_path: Path) -> None:
+    open_database(f"sqlite:///{tmp_path / 'real.db'}").dispose()
+    address = f"{scheme}:///{tmp_path / 'real.db'}?timeout=5"
+    done = CliRunner().invoke(app, ["invoices", "verify", "--db", address])
+    assert done.exit_code == 0, done.output
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    done = CliRunner().invoke(app, ["invoices", "verify", "--db", "sqlite:/://x"])
+    assert done.exit_code == 2, done.output
 
 
 # -- PostgreSQL

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit
 from hostsim.backoffice.models import Problem, Session, writing
-from hostsim.backoffice.pay_tables import Pay
+from hostsim.backoffice.pay_tables import WHY_LENGTH, Pay
 from hostsim.backoffice.tables import Todo
 
 HOLDING, ACTION, DECLINED, HELD, STARTING, STARTED = (
@@ -262,7 +262,7 @@ def heard(db: Db, session: Session, kind: str, payload: dict[str, Any], now_ms: 
             alarm(db, pay, "gateway_uncovered", detail, now_ms)
         _into(pay, CAPTURING)
     elif kind in _ENDS and pay.state in OPEN:
-        pay.why = pay.why or payload.get("reason", "") or "not_started"
+        pay.why = pay.why or payload.get("reason", "")[:WHY_LENGTH] or "not_started"
         _into(pay, CANCELLING)
 
 

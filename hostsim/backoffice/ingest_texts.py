@@ -1,0 +1,40 @@
+"""What the problems of taking records say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice.models import Session, Stream
+
+
+def fault(exc: Exception) -> str:
+    """What the database said, without the statement."""
+    said = str(getattr(exc, "orig", exc)).strip() or type(exc).__name__
+    return f"cannot be taken: {said.splitlines()[0]}"
+
+
+def gap(stream: Stream, seq: int) -> str:
+    return f"record {seq} came, but {stream.committed_seq + 1} is missing"
+
+
+def unusual(message: dict[str, Any]) -> str:
+    kind, version = message["type"], message["version"]
+    return f"{kind} version {version} is newer than this back office; kept as it came"
+
+
+def replaced(db: Db, charger: str, old: int) -> str:
+    """To be asked for when the books have all of the batch."""
+    db.flush()
+    query = select(Session.sess).where(
+        Session.charger == charger,
+        Session.epoch == old,
+        Session.state.not_in(("captured", "cancelled", "declined")),
+    )
+    still_open = [str(sess) for sess in db.scalars(query)]
+    text = f"the flash was replaced (it was {old})"
+    return text + (
+        f"; sessions left open in the old one: {', '.join(still_open)}" if still_open else ""
+    )
