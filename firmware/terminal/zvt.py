@@ -142,16 +142,21 @@ class ZvtTerminal(Money, PaymentTerminal):
         answer.results = True
         self._busy = True
         self._who = "cards"
+        began = time.ticks_ms()
         try:
             await self._converse(command, answer, timeout_s * 1000 + _MARGIN_MS)
         except TerminalRefused as exc:
-            self._lost = exc.code == results.NOT_REGISTERED
-            await asyncio.sleep(1)
+            answer.code = exc.code
         except (ForecourtError, OSError):
             self._lost = True
         finally:
             self._busy = False
             self._who = "terminal"
+        if answer.code == results.NOT_REGISTERED:
+            self._lost = True  # it was switched off: it has forgotten us, and no card was there
+            return None
+        if answer.code > 0 and time.ticks_diff(time.ticks_ms(), began) < 1000:
+            await asyncio.sleep(1)  # refused at once, as it would be again
         return _card(answer)
 
     async def _come_up(self) -> None:

@@ -93,6 +93,40 @@ out["ready"] = t.ready
     assert out["c"] is None and out["ready"]
 
 
+def test_a_terminal_that_has_forgotten_us_is_registered_again_and_refuses_no_driver() -> None:
+    out = play(
+        """
+wire, peer, t = await ready()
+ask = asyncio.create_task(t.read_card(10))
+await peer.take("06c0")
+await peer.answer()
+await peer.say("061e016b")
+out["c"] = await ask
+out["ready"] = t.ready
+await peer.take("0600")
+"""
+    )
+    assert out["c"] is None and not out["ready"]
+
+
+def test_a_read_that_is_refused_at_once_is_told_a_moment_later() -> None:
+    out = play(
+        """
+wire, peer, t = await ready()
+ask = asyncio.create_task(t.read_card(10))
+await peer.take("06c0")
+await peer.answer()
+await peer.say("061e0171")
+await asyncio.sleep_ms(300)
+out["at once"] = ask.done()
+c = await ask
+out["c"] = [c.kind, c.code]
+out["ready"] = t.ready
+"""
+    )
+    assert out == {"at once": False, "c": ["unreadable", 0x71], "ready": True, "commits": 0}
+
+
 def test_refused_commit_is_met_with_silence() -> None:
     out = play(
         """
