@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import aiomqtt
 
+from hostsim.backoffice.connection import AT_ONCE
 from hostsim.fleet.records import VirtualLedger
 from hostsim.pki import Identity
 
@@ -71,7 +72,7 @@ class FleetCharger:
         name = self.ledger.name
         async with aiomqtt.Client(
             self._host, self._port, identifier=name, tls_context=_tls(self._identity),
-            keepalive=60, timeout=30, max_queued_outgoing_messages=0,
+            keepalive=60, timeout=30, max_queued_outgoing_messages=0, socket_options=AT_ONCE,
         ) as client:  # fmt: skip
             await client.subscribe(f"{PREFIX}{name}/ack", qos=1)
             await self._say_status(client)
