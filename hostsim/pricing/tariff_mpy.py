@@ -77,13 +77,13 @@ def read(given):
         for inner, component in _each(element, "price_components"):
             _keep(component, at + inner, COMPONENT, left_out)
     text = _text(given)
-    tariff = Tariff.from_json(text, True)  # a session of the past was sold by it
     notes = [f"tariff: {path} is no field of OCPI and was left out" for path in left_out]
     try:
-        Tariff.from_json(text)
+        return Tariff.from_json(text), notes
     except TariffError as e:
+        tariff = Tariff.from_json(text, True)  # a session of the past was sold by it
         notes.append(f"tariff: {e}: that element never holds; a charger refuses such a tariff")
-    return tariff, notes
+        return tariff, notes
 
 
 def _each(given, key):
