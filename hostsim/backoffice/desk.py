@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import contract, copies, fleet_view
+from hostsim.backoffice import contract, copies, fleet_view, ingest_texts
 from hostsim.backoffice.at_hand import known_charger, locked_chargers
 from hostsim.backoffice.copies import Ack
-from hostsim.backoffice.ingest import Ingest, position
+from hostsim.backoffice.ingest import BROKEN, Ingest, position
 from hostsim.backoffice.models import Charger, Command, Retained, Stream, writing
 
 RESEND_S = 5.0
@@ -29,6 +29,9 @@ _LOG_LINES = 500
 
 Message = tuple[str, bytes, bool]
 """Topic, payload, retained."""
+
+Other = tuple[str, str, bytes, bool]
+"""Charger, name, payload, retained: what is no record."""
 
 
 class Desk:
@@ -58,7 +61,7 @@ class Desk:
         """Take a batch; records together, acknowledged after their commit, and so what else
         chargers say."""
         records: list[tuple[str, bytes]] = []
-        others: list[tuple[str, str, bytes, bool]] = []
+        others: list[Other] = []
         for topic, payload, retained in batch:
             charger, name = contract.split_topic(topic)
             if name == "records":
@@ -134,9 +137,23 @@ class Desk:
         self._last_again[ack.charger] = now
         return ack
 
-    def _take(self, batch: list[tuple[str, str, bytes, bool]]) -> None:
+    def _take(self, batch: list[Other]) -> None:
         """Status, session, result, log: telemetry, and the answers to commands, in one
-        transaction; each is charger, name, payload, retained."""
+        transaction. A batch that fails by what is in it is taken one by one: only the message at
+        fault is left out, and shown."""
+        try:
+            self._take_all(batch)
+        except BROKEN as exc:
+            if len(batch) > 1:
+                for one in batch:
+                    self._take([one])
+                return
+            charger, name, payload, _ = batch[0]
+            with writing(self.engine) as db:
+                detail = f"{name}: {ingest_texts.fault(exc)}"
+                self.ingest.report(db, charger, "malformed", detail, payload=payload)
+
+    def _take_all(self, batch: list[Other]) -> None:
         results: list[tuple[str, dict[str, Any]]] = []
         with writing(self.engine) as db:
             good: list[tuple[str, str, dict[str, Any], bool]] = []

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, String, select
+from sqlalchemy import Engine, String, select, text
 
 from hostsim.backoffice import contract
 from hostsim.backoffice.ingest import Ack
 from hostsim.backoffice.models import (
     Base,
+    Charger,
     Problem,
     Record,
     Refund,
@@ -24,8 +25,9 @@ from hostsim.backoffice.models import (
 )
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.rules import ABOVE
-from hostsim.backoffice.tables import EndOfDay
+from hostsim.backoffice.tables import EndOfDay, LogLine
 from tests.backoffice import postgres
+from tests.backoffice.test_backoffice_attacks import Reception
 from tests.backoffice.test_backoffice_ingest import EPOCH, Ledger, Office
 
 KINDS = sorted(path.stem for path in (contract.SCHEMAS / "records").glob("*.json"))
@@ -281,3 +283,25 @@ def test_sessions_left_open_are_counted_when_both_flashes_come_at_once(
     assert shown[1] == "new_epoch"
     assert shown[3] == f"the flash was replaced (it was {EPOCH}); " \
         "sessions left open in the old one: 2"
+
+
+def test_what_is_no_record_and_cannot_be_taken_holds_up_nothing_either(engine: Engine) -> None:
+    office = Reception(engine)
+    with writing(engine) as db:
+        db.execute(text("CREATE UNIQUE INDEX no_line_twice ON log_lines (text)"))
+    status = {"online": True, "epoch": EPOCH, "next_seq": 1, "acked_seq": 0, "at": 5}
+    lines = [{"at": 1, "level": "info", "text": said} for said in ("a", "b", "a", "c")]
+    told = [*(("log", line) for line in lines), ("status", status)]
+    told += [("records", record) for record in Ledger().session(1).records]
+    office.desk.handle(
+        [(f"forecourt/v1/CP1/{name}", json.dumps(said).encode(), False) for name, said in told]
+    )
+    with writing(engine) as db:
+        assert sorted(db.scalars(select(LogLine.text))) == ["a", "b", "c"]
+        assert db.scalars(select(Charger.online)).all() == [True]
+    (shown,) = problems(engine)
+    assert shown[1] == "malformed"
+    assert shown[3].startswith("log: cannot be taken: ")
+    assert office.ingest.position("CP1", EPOCH) == len(Ledger().session(1).records)
+    with writing(engine) as db:
+        db.execute(text("DROP INDEX no_line_twice"))
