@@ -6,6 +6,7 @@ has it at /backoffice) and alone.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,11 +14,13 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
+from hostsim.backoffice import ingest_texts
 from hostsim.backoffice.invoices import texts
 from hostsim.backoffice.pages import (
     bills,
@@ -49,9 +52,14 @@ _PARTS = (
 )  # fmt: skip
 _TITLES = {403: "Not allowed", 404: "Not here", 409: "Not now", 413: "Too much",
            422: "Not understood", 429: "Slowly"}  # fmt: skip
+_NO_DATABASE = (
+    "The database did not take this, so nothing of it is kept. Please try again; the back "
+    "office's log has the reason."
+)
+_log = logging.getLogger(__name__)
 
 
-_DRIVERS = ("/pay/", "/bill/")  # whose pages speak their languages
+_DRIVERS = ("/pay/", "/bill/", "/r/", "/find")  # whose pages speak their languages
 
 
 def create_app(office: BackOffice) -> FastAPI:
@@ -76,6 +84,15 @@ def _is_ocpi(request: Request) -> bool:
     return path.startswith("/ocpi/")
 
 
+def _drivers_language(request: Request, shell: Shell) -> str:
+    """The language of a page for drivers; "" for all others."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    if not path.startswith(_DRIVERS):
+        return ""
+    wished = (request.query_params.get("lang", ""), request.headers.get("accept-language", ""))
+    return texts.choose(*wished, shell.operator.language)
+
+
 def _explain_errors(app: FastAPI, shell: Shell) -> None:
     """Pages say what is wrong as a page; what machines read, as JSON."""
 
@@ -87,11 +104,22 @@ def _explain_errors(app: FastAPI, shell: Shell) -> None:
             return ocpi.refused(exc.status_code, str(exc.detail), exc.headers)
         title = _TITLES.get(exc.status_code, "That did not work")
         context = {"status": exc.status_code, "title": title, "detail": exc.detail}
-        if request.url.path.startswith(_DRIVERS):
-            wished = request.headers.get("accept-language", "")
-            code = texts.choose(wished, shell.operator.language)
+        code = _drivers_language(request, shell)
+        if code:
             context |= {"language": code, "title": words.word("wrong", code)}
         return shell.page(request, "error.html", None, context, exc.status_code)
+
+    @app.exception_handler(SQLAlchemyError)
+    async def without_database(request: Request, exc: SQLAlchemyError) -> Response:
+        _log.error("%s %s: %s", request.method, request.url.path, ingest_texts.fault(exc))
+        if _is_ocpi(request):
+            return ocpi.refused(503, _NO_DATABASE)
+        context = {"status": 503, "title": "The database refused", "detail": _NO_DATABASE}
+        code = _drivers_language(request, shell)
+        if code:
+            title, detail = (words.word(key, code) for key in ("wrong", "no_database"))
+            context |= {"language": code, "title": title, "detail": detail}
+        return shell.page(request, "error.html", None, context, 503)
 
     @app.exception_handler(RequestValidationError)
     async def refuse(request: Request, exc: RequestValidationError) -> Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from hostsim.backoffice.pages.shell import Desk
 
@@ -12,14 +14,26 @@ routes = APIRouter()
 
 @routes.get("/health")
 def health(shell: Desk) -> JSONResponse:
-    """200 when everything works, else 503: `broker` (connected), `payments` ("" or why payments by
-    phone are not worked on; null without a gateway), `payments_falls` since the start."""
+    """200 when everything works, else 503: `broker` (connected), `database` (answers), `payments`
+    ("" or why payments by phone are not worked on; null without a gateway), `payments_falls` since
+    the start."""
     office = shell.office
+    database = _answers(office.engine)
     keeper = office.phone.cashier.keeper if office.phone is not None else None
     why = keeper.why_not() if keeper is not None else None
     found = {
         "broker": office.connected,
+        "database": database,
         "payments": why,
         "payments_falls": keeper.falls if keeper is not None else 0,
     }
-    return JSONResponse(found, 200 if office.connected and not why else 503)
+    return JSONResponse(found, 200 if office.connected and database and not why else 503)
+
+
+def _answers(engine: Engine) -> bool:
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1 FROM chargers LIMIT 1"))
+    except SQLAlchemyError:
+        return False
+    return True

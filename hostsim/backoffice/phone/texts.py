@@ -173,6 +173,10 @@ WORDS: dict[str, tuple[str, str, str]] = {
         "Ce formulaire n'est pas le nôtre. Scannez à nouveau le code.",
     ),
     "wrong": ("That did not work", "Das hat nicht geklappt", "Cela n'a pas fonctionné"),
+    "no_database": (
+        "Please try again in a moment.", "Bitte gleich noch einmal versuchen.",
+        "Veuillez réessayer dans un instant.",
+    ),
     "refresh": ("Refresh", "Aktualisieren", "Actualiser"),
     "again": ("Try another card", "Andere Karte versuchen", "Essayer une autre carte"),
     "helpline": ("Help", "Hilfe", "Assistance"),
