@@ -126,9 +126,8 @@ def component(value: "Any", path: str, reservation: str) -> tuple[int, ...]:
     return dimension, price, rate, 1 if step is None else whole(step, path + ".step_size")
 
 
-def restrictions(value: "Any", path: str, stored: bool) -> tuple[tuple[int, ...], str]:
-    """TariffRestrictions as (kind, value, ...) and the reservation word; kinds as in tariff.py.
-    Those that never hold are refused, unless `stored`."""
+def restrictions(value: "Any", path: str) -> tuple[tuple[int, ...], str]:
+    """TariffRestrictions as (kind, value, ...) and the reservation word; kinds as in tariff.py."""
     if not isinstance(value, dict):
         raise FieldError(path, "must be an object", value)
     found: list[int] = []
@@ -151,17 +150,17 @@ def restrictions(value: "Any", path: str, stored: bool) -> tuple[tuple[int, ...]
             reservation = choice(given, here, ("RESERVATION", "RESERVATION_EXPIRES"))
         else:
             raise FieldError(here, "unknown field")
-    _holds(dict(zip(found[::2], found[1::2])), () if stored else value, path)
     window = _window(value, path)
     if window >= 0:
         found += [0, window]
     return tuple(found), reservation
 
 
-def _holds(found: dict[int, int], value: "Any", path: str) -> None:
-    """A restriction that never holds sells nothing: a minimum is inclusive, a maximum and end_date
-    are exclusive (OCPI 2.2.1 mod_tariffs, TariffRestrictions), so that equal never holds either.
-    """
+def can_hold(rule: tuple[int, ...], value: "Any", path: str) -> None:
+    """`rule` is what `restrictions` made of `value`. One that never holds sells nothing: a minimum
+    is inclusive, a maximum and end_date are exclusive (OCPI 2.2.1 mod_tariffs,
+    TariffRestrictions), so that equal never holds either."""
+    found = {rule[at]: rule[at + 1] for at in range(0, len(rule), 2)}
     for key in value:
         kind = 3 if key == "end_date" else _BOUNDS[key][0] if key in _BOUNDS else 0
         low = kind - 1 in found

@@ -91,9 +91,11 @@ def _element(tariff: "Tariff", value: "Any", path: str, stored: bool) -> None:
     fields.only(value, path, ("price_components", "restrictions"))
     element = len(tariff.rules)
     given = value.get("restrictions")
-    rule, reservation = fields.restrictions(
-        {} if given is None else given, path + ".restrictions", stored
-    )
+    given = {} if given is None else given
+    here = path + ".restrictions"
+    rule, reservation = fields.restrictions(given, here)
+    if not stored:
+        fields.can_hold(rule, given, here)
     tariff.rules.append(rule)
     components = value.get("price_components")
     if not isinstance(components, list) or not components:
