@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hostsim.backoffice import contract
 from hostsim.backoffice.desk import RESEND_S, Desk, Message
+from hostsim.backoffice.fall import Fall
 from hostsim.pki import Pki
 
 _BATCH = 256
@@ -74,6 +75,7 @@ class Connection:
         self._outbound: asyncio.Queue[Message] = asyncio.Queue()
         self._ready = threading.Event()
         self.connected = threading.Event()
+        self.faults = 0  # of the program, each of which ended the connection
 
     @property
     def running(self) -> bool:
@@ -128,14 +130,19 @@ class Connection:
 
     async def _serve_for_ever(self) -> None:
         while True:
+            fall = Fall(aiomqtt.MqttError, SQLAlchemyError)
             try:
-                await self._serve()
+                with fall:
+                    await self._serve()
             except aiomqtt.MqttError as exc:
                 _log.info("back office: %s", exc)
             except SQLAlchemyError as exc:  # what was not acknowledged comes again
                 _log.warning("back office: database: %s", exc)
             finally:
                 self.connected.clear()
+            if fall.error is not None:
+                self.faults += 1
+                _log.error("back office: fell, begins again", exc_info=fall.error)
             await asyncio.sleep(_RETRY_S)
 
     async def _serve(self) -> None:

@@ -28,6 +28,10 @@ class ContractError(ValueError):
     """A message does not keep to the contract; str() names the field and what is allowed."""
 
 
+_DEEPEST = 16
+"""How deep a payload may be nested; no message has more than four levels."""
+
+
 def topic(charger: str, name: str) -> str:
     """forecourt/v1/<charger>/<name>"""
     return f"{PREFIX}{charger}/{name}"
@@ -54,7 +58,7 @@ def parse(payload: bytes | str) -> dict[str, Any]:
         raise ContractError(f"payload: must be JSON ({exc})") from exc
     if not isinstance(value, dict):
         raise ContractError("payload: must be a JSON object")
-    found: dict[str, Any] = _storable(value)
+    found: dict[str, Any] = _storable(value, _DEEPEST)
     return found
 
 
@@ -77,14 +81,19 @@ def check_value(charger_record: dict[str, Any]) -> int | None:
     return zlib.crc32("\n".join(parts).encode())
 
 
-def _storable(value: Any) -> Any:
-    """The same with every text such that SQLite and PostgreSQL take it."""
+def _storable(value: Any, deepest: int) -> Any:
+    """The same with every text such that SQLite and PostgreSQL take it. Raises ContractError for
+    what is nested deeper than `deepest`."""
     if isinstance(value, str):
         return _NO_CHARACTER.sub("\ufffd", value)
+    if isinstance(value, list | dict) and not deepest:
+        raise ContractError(f"payload: must not be nested deeper than {_DEEPEST}")
     if isinstance(value, list):
-        return [_storable(item) for item in value]
+        return [_storable(item, deepest - 1) for item in value]
     if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
+        return {
+            _storable(name, 0): _storable(item, deepest - 1) for name, item in value.items()
+        }
     return value
 
 

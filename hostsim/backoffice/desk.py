@@ -6,6 +6,8 @@ from any thread.
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,18 +15,21 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import contract, copies, fleet_view, ingest_texts
 from hostsim.backoffice.at_hand import known_charger, locked_chargers
 from hostsim.backoffice.copies import Ack
-from hostsim.backoffice.ingest import BROKEN, Ingest, position
+from hostsim.backoffice.fall import BROKEN, Fall
+from hostsim.backoffice.ingest import Ingest, position
 from hostsim.backoffice.models import Charger, Command, Retained, Stream, writing
 
 RESEND_S = 5.0
 """How long an answer to a command is waited for before the command is sent again."""
 
 _AGAIN_S = 1.0
+_log = logging.getLogger(__name__)
 _LOG_LINES = 500
 
 Message = tuple[str, bytes, bool]
@@ -53,6 +58,7 @@ class Desk:
         self._now_ms = now_ms
         self._send = send
         self._last_again: dict[str, float] = {}
+        self.faults = 0  # of the program, in chores
         self.patient = False
         """Others take records too, so that a gap is usual and closes by itself: nothing is asked
         for again before the charger repeats it."""
@@ -107,7 +113,11 @@ class Desk:
     def reminders(self) -> list[Message]:
         """Commands without an answer, for chargers that are there; what has expired is closed."""
         for chore in self.chores:
-            chore()
+            with Fall(SQLAlchemyError) as fall:
+                chore()
+            if fall.error is not None:
+                self.faults += 1
+                _log.error("back office: a chore fell, the others go on", exc_info=fall.error)
         now = self._now_ms()
         with writing(self.engine) as db:
             query = (
@@ -149,9 +159,12 @@ class Desk:
                     self._take([one])
                 return
             charger, name, payload, _ = batch[0]
-            with writing(self.engine) as db:
-                detail = f"{name}: {ingest_texts.fault(exc)}"
-                self.ingest.report(db, charger, "malformed", detail, payload=payload)
+            self._left_out(charger, name, exc, payload)
+
+    def _left_out(self, charger: str, name: str, exc: Exception, payload: bytes = b"") -> None:
+        with writing(self.engine) as db:
+            detail = f"{name}: {ingest_texts.fault(exc)}"
+            self.ingest.report(db, charger, "malformed", detail, payload=payload)
 
     def _take_all(self, batch: list[Other]) -> None:
         results: list[tuple[str, dict[str, Any]]] = []
@@ -172,7 +185,10 @@ class Desk:
                     results.append((charger, message))
         for charger, message in results:
             for hear in self.hearers:
-                hear(charger, message)
+                try:
+                    hear(charger, message)
+                except BROKEN as exc:
+                    self._left_out(charger, "result", exc, json.dumps(message).encode())
 
     def _took(
         self, db: Db, row: Charger, name: str, message: dict[str, Any], retained: bool

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import books, contract, copies, ingest_texts
 from hostsim.backoffice.at_hand import AtHand
 from hostsim.backoffice.copies import Ack
+from hostsim.backoffice.fall import BROKEN
 from hostsim.backoffice.follow import Follower
 from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.likely import LAST_AT
@@ -32,9 +32,6 @@ from hostsim.backoffice.rules import Impossible
 
 MAX_AHEAD = 256
 """How far after the last gapless record an early one is kept; the charger's window is 16."""
-
-BROKEN = (DataError, IntegrityError, OverflowError, ValueError)
-"""What a record can raise that nobody foresaw; a database that is away is none of these."""
 
 _WITH_DOCUMENT = ("captured", "refunded")
 _HEAD = ("epoch", "seq", "type", "version", "at")

@@ -128,6 +128,11 @@ class BackOffice:
         return self._connection.running
 
     @property
+    def faults(self) -> int:
+        """Faults of this program since the start, each in the log; those at payments apart."""
+        return self._connection.faults + self._desk.faults
+
+    @property
     def connected(self) -> bool:
         """Whether the broker has it now."""
         return self._connection.connected.is_set()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import ssl
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,10 +14,13 @@ from typing import Any
 
 import aiomqtt
 
+from hostsim.backoffice import views
 from hostsim.backoffice.connection import Connection
 from hostsim.backoffice.desk import Message
 from hostsim.pki import Pki
 from tests.backoffice.desk import Nowhere
+from tests.backoffice.test_backoffice_ingest import EPOCH, Ledger
+from tests.sync import sync_rig
 
 RECORDS, STATUS = "forecourt/v1/CP1/records", "forecourt/v1/CP1/status"
 
@@ -68,3 +73,31 @@ def test_a_record_that_is_repeated_while_it_waits_is_worked_on_once(tmp_path: Pa
     assert found == [
         (RECORDS, b"1"), (RECORDS, b"2"), (STATUS, b"{}"), (STATUS, b"{}"), (RECORDS, b"1"),
     ]  # fmt: skip
+
+
+def test_one_chargers_message_ends_the_back_office_for_nobody(tmp_path: Path) -> None:
+    with sync_rig.rig(tmp_path) as rig:
+        office, record = rig.office, json.dumps(Ledger().session(1).records[0]).encode()
+        deep = b'{"a":' + b"[" * 600 + b"]" * 600 + b"}"
+        take, falls = office._desk.handle, [RuntimeError("nobody thought of this")]
+
+        def handle(batch: list[Message]) -> None:
+            take(batch)
+            if falls:
+                raise falls.pop()
+
+        office._desk.handle = handle  # type: ignore[method-assign]
+        asyncio.run(publish(rig, "CP2", ("log", deep), ("status", deep), ("records", deep)))
+        sync_rig.until(lambda: office.faults == 1 and office.connected)
+        asyncio.run(publish(rig, "CP1", ("records", record)))
+        sync_rig.until(lambda: office.ingest.position("CP1", EPOCH) == 1)
+        assert {row["code"] for row in views.problems(office.engine)} == {"malformed"}
+
+
+async def publish(rig: sync_rig.Rig, charger: str, *messages: tuple[str, bytes]) -> None:
+    identity = rig.pki.charger(charger)
+    tls = ssl.create_default_context(cafile=str(rig.pki.ca))
+    tls.load_cert_chain(identity.cert, identity.key)
+    async with aiomqtt.Client(rig.broker.host, rig.broker.port, tls_context=tls) as client:
+        for name, payload in messages:
+            await client.publish(f"forecourt/v1/{charger}/{name}", payload, qos=1)

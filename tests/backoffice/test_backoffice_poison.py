@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, String, select, text
 
-from hostsim.backoffice import contract
+from hostsim.backoffice import contract, members
 from hostsim.backoffice.ingest import Ack
+from hostsim.backoffice.member_sync import MemberSync
 from hostsim.backoffice.models import (
     Base,
     Charger,
@@ -283,6 +284,52 @@ def test_sessions_left_open_are_counted_when_both_flashes_come_at_once(
     assert shown[1] == "new_epoch"
     assert shown[3] == f"the flash was replaced (it was {EPOCH}); " \
         "sessions left open in the old one: 2"
+
+
+DEEP = b'{"a":' + b"[" * 600 + b"]" * 600 + b"}"
+
+
+@pytest.mark.parametrize("name", ["records", "status", "session", "result", "log"])
+def test_a_deep_payload_is_malformed_and_the_others_of_the_batch_are_taken(
+    office: Office, name: str
+) -> None:
+    reception = Reception(office.engine)
+    record = json.dumps(Ledger().session(1).records[0]).encode()
+    reception.desk.handle([
+        (f"forecourt/v1/CP2/{name}", DEEP, False), ("forecourt/v1/CP1/records", record, False),
+    ])  # fmt: skip
+    (shown,) = problems(office.engine)
+    assert shown[1] == "malformed" and "nested deeper than 16" in shown[3]
+    assert reception.ingest.position("CP1", EPOCH) == 1
+
+
+@pytest.mark.parametrize(
+    "data", [{"next": None}, {"next": "2"}, {"version": [], "next": 1}, {"version": {}}]
+)
+def test_an_answer_about_members_that_says_nonsense_is_left_out(
+    office: Office, data: dict[str, Any]
+) -> None:
+    reception = Reception(office.engine)
+    members.Members(office.engine, lambda: 5).add("A1", by="ada")
+    sync = MemberSync(
+        office.engine, lambda _: bytes(32), lambda *_: None, reception.ingest.report
+    )
+    reception.desk.hearers.append(sync.heard)
+    reception.hear("result", {"about": "members", "ok": True, "at": 1,
+                              "data": {"version": 1} | data})  # fmt: skip
+    (shown,) = problems(office.engine)
+    assert shown[1] == "malformed" and "must be whole numbers" in shown[3]
+
+
+def test_a_chore_that_falls_holds_up_no_other_and_is_counted(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    reception = Reception(office.engine)
+    done: list[int] = []
+    reception.desk.chores += [lambda: 1 // len(done[5:]), lambda: done.append(1)]
+    assert reception.desk.reminders() == [] and reception.desk.reminders() == []
+    assert done == [1, 1] and reception.desk.faults == 2
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_what_is_no_record_and_cannot_be_taken_holds_up_nothing_either(engine: Engine) -> None:

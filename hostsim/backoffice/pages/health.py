@@ -15,8 +15,8 @@ routes = APIRouter()
 @routes.get("/health")
 def health(shell: Desk) -> JSONResponse:
     """200 when everything works, else 503: `broker` (connected), `database` (answers), `payments`
-    ("" or why payments by phone are not worked on; null without a gateway), `payments_falls` since
-    the start."""
+    ("" or why payments by phone are not worked on; null without a gateway); `payments_falls` and
+    `faults`, of the program, since the start."""
     office = shell.office
     database = _answers(office.engine)
     keeper = office.phone.cashier.keeper if office.phone is not None else None
@@ -26,6 +26,7 @@ def health(shell: Desk) -> JSONResponse:
         "database": database,
         "payments": why,
         "payments_falls": keeper.falls if keeper is not None else 0,
+        "faults": office.faults,
     }
     return JSONResponse(found, 200 if office.connected and database and not why else 503)
 

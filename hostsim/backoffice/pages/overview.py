@@ -28,6 +28,7 @@ def overview(request: Request, shell: Desk, caller: Viewer) -> Response:
     phone = shell.office.phone
     context: dict[str, Any] = {
         "here": "overview",
+        "faults": shell.office.faults,
         "cashier": phone.cashier.keeper if phone is not None else None,
         "chargers": chargers,
         "today": query.today(shell.office.engine, shell.now().date()),

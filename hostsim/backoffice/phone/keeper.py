@@ -1,18 +1,17 @@
 """Keeps the cashier's threads working, and says how it is.
 
-What goes wrong at the gateway, at the charger or in the database has its own exceptions and its
-own answers. Everything else is a fault in this program: here, and only here, it is logged, counted
-and shown to operators; the payment it happened at waits, and the work begins again after a pause.
+A fault of this program is logged, counted and shown to operators; the payment it happened at
+waits, and the work begins again after a pause.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
+
+from hostsim.backoffice.fall import Fall
 
 _log = logging.getLogger(__name__)
 
@@ -20,22 +19,6 @@ _FIRST_S = 1.0
 _LONGEST_S = 60.0
 _HANGS_S = 300.0
 """A request at the gateway takes half a minute at most, with all the SDK's tries."""
-
-
-class _Fall(contextlib.AbstractContextManager["_Fall"]):
-    """What ended the work, unless it ended by itself."""
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        self.error = error if isinstance(error, Exception) else None
-        return self.error is not None
 
 
 class Keeper:
@@ -84,7 +67,7 @@ class Keeper:
         pause = _FIRST_S
         while not self.stopping.is_set():
             begun = time.monotonic()
-            fall = _Fall()
+            fall = Fall()
             with fall:
                 self._work()
             if fall.error is None:
