@@ -14,20 +14,25 @@ class FieldError(ForecourtError):
     """A value from outside was refused.
 
     `field` is its path (`elements[2].price_components[0].price`), `reason` what is allowed,
-    `given` what came, as text. str() is one line: `field: reason (given ...)`.
+    `given` what came, as text of at most 60 characters. str() is one line:
+    `field: reason (given ...)`.
     """
 
     def __init__(self, field: str, reason: str, given: object = None) -> None:
         self.field = field
         self.reason = reason
         self.allowed = reason
-        self.given = given
         text = f"{field}: {reason}" if field else reason
         if given is not None:
-            shown = str(given)
+            try:
+                shown = str(given)
+            except (MemoryError, RuntimeError):  # too long or too deep
+                shown = "..."
             if len(shown) > 60:
                 shown = shown[:57] + "..."
             text += f" (given {shown})"
+            given = shown
+        self.given = given
         super().__init__(text)
 
 

@@ -4,9 +4,10 @@ A task that ends or raises is started again after a pause that doubles (1 s to 6
 A task that hangs in an await is known by its heart: it writes the time beside its name in `beats`
 at every turn (no allocation); when that is older than the task's limit it is ended, with its name
 in the log. A task that acts on money or power, dead or hung, opens the contactor and restarts the
-charger into recovery. The watchdog is fed while the loop turns, no task has been down for longer
-than its pause and every heart beats; a loop that hangs lets the board reset. Losses of time are
-measured here too: the longest stall of the loop.
+charger into recovery. The watchdog is fed while the loop turns, every task that acts on money or
+power lives and every heart beats; a loop that hangs lets the board reset. Any other task may die
+as often as it will: nobody's session ends for it, but a version where one does has not come up.
+Losses of time are measured here too: the longest stall of the loop.
 """
 
 import asyncio
@@ -74,7 +75,7 @@ class Supervisor:
                 self._fatal("task_died", told)
             if time.ticks_diff(time.ticks_ms(), began) > _PAUSE_MAX_MS:
                 pause_ms = 1000
-            entry[_LIVES] = False  # the watchdog hungers: a task that will not live resets it
+            entry[_LIVES] = False  # of a critical one the watchdog hungers
             await asyncio.sleep_ms(pause_ms)
             entry[_LIVES] = True
             pause_ms = min(pause_ms * 2, _PAUSE_MAX_MS)
@@ -114,9 +115,10 @@ class Supervisor:
             try:
                 well = self._all_well(stall > _STALL_MS)
             except MemoryError:  # starting a task anew; it is tried again
-                well = False
+                well = 0
             if well:
                 self._watchdog.feed()
+            if well > 1:
                 fed += 1
                 if fed == _UP:
                     self._watchdog.came_up()
@@ -125,19 +127,20 @@ class Supervisor:
                 since_gc = 0
                 self.measure_heap()
 
-    def _all_well(self, stalled: bool) -> bool:
-        """Every task lives and beats; one that hangs is dealt with."""
-        well = True
+    def _all_well(self, stalled: bool) -> int:
+        """2: every task lives and beats; 1: one that is not critical pauses before it starts
+        again; 0: neither. One that hangs is dealt with."""
+        well = 2
         now = time.ticks_ms()
         for entry in self._tasks:
             name = entry[_NAME]
             beat = self._beats.get(name)
             if not entry[_LIVES]:
-                well = False
+                well = 0 if entry[_CRITICAL] else min(well, 1)
             elif beat is not None and stalled:
                 self._beats[name] = now
             elif beat is not None and time.ticks_diff(now, beat) > entry[_LIMIT_MS]:
-                well = False
+                well = 0
                 self._hangs(entry)
         return well
 

@@ -70,6 +70,7 @@ class Codec:
         self._small = memoryview(bytearray(_SMALL))
         self.code = 0  # return code of the last CONNACK or SUBACK
         self.pid = 0  # packet id of the last PUBACK or SUBACK
+        self.retain = 0  # whether the PUBLISH that is handled was retained
         self._next()
 
     # -- out
@@ -185,6 +186,7 @@ class Codec:
             end = 2 + first + (op & 2)
             if end > (_KEPT - 5 if self._drain else self._end - self._body):
                 raise LinkError("malformed packet")
+            self.retain = op & 1
             if self._drain:  # acknowledged, or it would come again
                 self._on_message(bytes(body[2 : 2 + first]), None)
                 if op & 2:

@@ -21,6 +21,7 @@ from firmware.errors import CommandError, FieldError
 from firmware.sync import messages
 
 _BLOCK = const(64)
+_MOST_ARGS = const(2048)  # what is signed is copied before it is proved
 _MIN_KEY = const(16)  # a charger without a proper key takes no commands
 _CODES = {"mac": "forged", "counter": "replayed", "expires_at": "expired", "device": "foreign",
           "at": "not_yet"}  # fmt: skip
@@ -49,24 +50,17 @@ def signed_bytes(message: dict) -> bytes:
 
 
 def code_of(error: FieldError) -> str:
-    """forged, replayed, expired, foreign; not_yet: no attack, the charger has no time; malformed
-    for everything else."""
-    return _CODES.get(error.field, "malformed")
+    """forged, replayed, expired, foreign: the value was judged; not_yet: no attack, the charger
+    has no time; malformed for everything else."""
+    return isinstance(error, CommandError) and _CODES.get(error.field) or "malformed"
 
 
 def verify(message: dict, device: str, key: bytes, last_counter: int, now_ms: int) -> dict:
     """The command in a message: id, device, counter, expires_at, name, args (a dict). `now_ms` 0:
     the time is not known.
 
-    CommandError names the field that was refused.
+    CommandError names the field that was refused, FieldError one that cannot be read.
     """
-    try:
-        return _verified(message, device, key, last_counter, now_ms)
-    except FieldError as error:
-        raise CommandError(error.field, error.reason, error.given)
-
-
-def _verified(message: dict, device: str, key: bytes, last_counter: int, now_ms: int) -> dict:
     for name in ("id", "device", "name"):
         messages.text(message, name)
     counter = messages.natural(message, "counter")
@@ -74,21 +68,23 @@ def _verified(message: dict, device: str, key: bytes, last_counter: int, now_ms:
     args = message.get("args")
     if not isinstance(args, str):
         raise FieldError("args", "must be text", args)
+    if len(args) > _MOST_ARGS:
+        raise FieldError("args", "must be at most %d characters" % _MOST_ARGS)
     if message["device"] != device:
-        raise FieldError("device", f"must be {device}", message["device"])
+        raise CommandError("device", f"must be {device}", message["device"])
     check_mac(message.get("mac"), key, signed_bytes(message))
     if counter <= last_counter:
-        raise FieldError("counter", f"must be above {last_counter}", counter)
+        raise CommandError("counter", f"must be above {last_counter}", counter)
     if not now_ms:
-        raise FieldError("at", "the time is not known yet")
+        raise CommandError("at", "the time is not known yet")
     if expires_at <= now_ms:
-        raise FieldError("expires_at", f"must be after {now_ms}", expires_at)
+        raise CommandError("expires_at", f"must be after {now_ms}", expires_at)
     message["args"] = messages.parse(args.encode())
     return message
 
 
 def check_mac(mac, key: bytes, data: bytes) -> None:
-    """FieldError unless `mac` is that of the data. Compares in a time that does not depend on
+    """CommandError unless `mac` is that of the data. Compares in a time that does not depend on
     where the two differ.
     """
     wanted = binascii.hexlify(hmac_sha256(key, data)).decode()
@@ -97,4 +93,4 @@ def check_mac(mac, key: bytes, data: bytes) -> None:
         for i in range(len(wanted)):
             wrong |= ord(mac[i]) ^ ord(wanted[i])
     if wrong:
-        raise FieldError("mac", "does not fit")
+        raise CommandError("mac", "does not fit")

@@ -45,7 +45,7 @@ class Link:
         self._network = network
         self._owner = owner
         self._wire = Wire(settings)
-        self._codec: mqtt.Codec = None
+        self.codec: mqtt.Codec = None  # of this connection
         self._wake = asyncio.Event()
         self._pid = 0
         self._unacked: dict = {}  # packet id: when it was sent
@@ -77,12 +77,12 @@ class Link:
         if qos:
             pid = self._new_pid()
             self._unacked[pid] = time.ticks_ms()
-        self._codec.publish(self._prefix + name, payload, retain, pid)
+        self.codec.publish(self._prefix + name, payload, retain, pid)
         return pid
 
     def ask(self, name: bytes) -> None:
         """Subscribes once more: the broker sends what it retains. Only within feed()."""
-        self._codec.subscribe(self._prefix + name, self._new_pid())
+        self.codec.subscribe(self._prefix + name, self._new_pid())
 
     def _new_pid(self) -> int:
         """None of the few that are still in flight can be this one: a connection ends long
@@ -120,7 +120,7 @@ class Link:
         reader = None
         self._failure = None
         self._answered = 0
-        self._codec = mqtt.Codec(
+        self.codec = mqtt.Codec(
             self._prefix.split(b"/")[-2], self._settings["keepalive_s"], self._owner.on_message
         )
         try:
@@ -134,7 +134,7 @@ class Link:
             self.reason = "closed"
         except asyncio.TimeoutError:
             self.reason = "no answer in time"
-        except (LinkError, OSError) as error:
+        except (LinkError, OSError, MemoryError) as error:
             self.reason = str(error) or "broken"
         finally:
             await self._end(reader)
@@ -146,7 +146,7 @@ class Link:
             reader.cancel()
             await asyncio.sleep_ms(0)
         self._wire.close()
-        self._codec = None
+        self.codec = None
         self._unacked = {}
         if self.up:
             self.up = False
@@ -154,7 +154,7 @@ class Link:
 
     async def _open(self) -> None:
         """Connection, handshake and CONNECT; the answer is the reader's."""
-        self._codec.connect(self._prefix + b"status", self._will)
+        self.codec.connect(self._prefix + b"status", self._will)
         try:
             await self._wire.open()
             await self._flush()
@@ -165,7 +165,7 @@ class Link:
         """Waits for CONNACK, then subscribes to one topic after the other."""
         await self._answer(mqtt.CONNACK)
         for name in self._names:
-            self._codec.subscribe(self._prefix + name, self._new_pid())
+            self.codec.subscribe(self._prefix + name, self._new_pid())
             await self._flush()
             await self._answer(mqtt.SUBACK)
 
@@ -191,7 +191,7 @@ class Link:
             if self._owner.feed(self):
                 await asyncio.sleep_ms(0)
             elif self._closing:
-                self._codec.disconnect()
+                self.codec.disconnect()
                 await self._flush()
                 return
             else:
@@ -206,7 +206,7 @@ class Link:
         self._wake.clear()
 
     async def _flush(self) -> None:
-        data = self._codec.take()
+        data = self.codec.take()
         if data:
             await self._wire.write(data)
             self._sent = time.ticks_ms()
@@ -220,7 +220,7 @@ class Link:
             if time.ticks_diff(now, self._pinged_ms) > half:
                 raise LinkError("no PINGRESP")
         elif time.ticks_diff(now, self._heard) > half or time.ticks_diff(now, self._sent) > half:
-            self._codec.ping()
+            self.codec.ping()
             self._pinged = True
             self._pinged_ms = now
             self._wake.set()
@@ -231,7 +231,7 @@ class Link:
     # -- receiving
 
     async def _read(self) -> None:
-        codec = self._codec
+        codec = self.codec
         try:
             while True:
                 kind = codec.took(await self._wire.read_into(codec.room()))
@@ -239,7 +239,7 @@ class Link:
                     self._heard = time.ticks_ms()
                     self._handle(kind, codec)
                     await (self._owner.work or asyncio.sleep_ms(0))
-        except (LinkError, OSError) as error:
+        except (LinkError, OSError, MemoryError) as error:  # of memory: a new connection has more
             self._failure = error
             self._wake.set()
 

@@ -20,7 +20,7 @@ import time
 
 from micropython import const
 
-from firmware.errors import CommandError, FieldError, ForecourtError
+from firmware.errors import FieldError, ForecourtError
 from firmware.sync import commands, messages
 from firmware.sync.link import Link
 from firmware.sync.outbox import Outbox
@@ -213,7 +213,7 @@ class Sync:
             if name == "ack":
                 self._ack(messages.parse(payload))
             elif name == "command":
-                self._command(messages.parse(payload))
+                self._command(payload)
             elif name == "members":
                 answer = self._handlers.on_members(messages.parse(payload), self._key)
                 if answer is not None:
@@ -227,7 +227,7 @@ class Sync:
                     self._answer(name, answer)
         except ForecourtError as error:
             self.refuse(name, error)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self.again(name)
             self.refuse(name, ForecourtError("cannot be stored: %s" % error))
 
@@ -249,13 +249,19 @@ class Sync:
         self._taken[name] = check
         return True
 
-    def _command(self, message: dict) -> None:
+    def _command(self, payload) -> None:
         """A command is used up when its signature and time were good, whether it could be done or
-        not."""
+        not. Nobody sends a retained one: what the broker kept is ignored, and said once."""
         last = max(self._counter, self._handlers.command_counter())
+        message: dict = {}
         try:
+            if self.link.codec and self.link.codec.retain:
+                if not payload or not self._is_new("retain", payload):
+                    return
+                raise FieldError("", "must not be retained")
+            message = messages.parse(payload)
             command = commands.verify(message, self._id, self._key, last, self._clock.epoch_ms())
-        except CommandError as error:
+        except FieldError as error:
             self._rejected(message.get("id"), message.get("mac"), error)
             return
         try:
@@ -284,11 +290,11 @@ class Sync:
         self._answered = self._results[-1]
         self._taken["command"] = command["mac"]
 
-    def _rejected(self, identity, mac, error: CommandError) -> None:
+    def _rejected(self, identity, mac, error: FieldError) -> None:
         """Not a command for us, now. The last one once more is no attack: its result was lost on
         the way."""
         code = commands.code_of(error)
-        if code == "replayed" and self._taken.get("command") == mac:
+        if code == "replayed" and self._answered and self._taken.get("command") == mac:
             self.publish_result(self._answered)
             return
         self.refuse("command", error, identity, code)
@@ -314,5 +320,5 @@ class Sync:
         if isinstance(error, FieldError):
             result["field"] = error.field
             result["reason"] = error.reason
-            result["given"] = str(error.given)[:60]
+            result["given"] = str(error.given)
         self.publish_result(result)
