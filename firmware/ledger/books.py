@@ -7,7 +7,7 @@ refused before it is written (`refuse` raises BooksError); a fact (what the term
 taken, and counted in `faults` when it does not fit.
 
 Limits: figures of the newest 40 settled sessions and 12 refunds are in memory and in every
-sector's `books` note; of older sessions `Ledger.recall` finds them in flash. Memory: bounded by
+sector's `books` note; of older sessions `refunds.recall` finds them in flash. Memory: bounded by
 these tables and one session, some 4 KB.
 """
 
@@ -304,8 +304,12 @@ class Books:
 
     def remember(self, sess: int, captured: int, refunded: int) -> None:
         """Keeps a settled session's figures as the newest."""
-        kept = [e for e in self._settled if e[0] != sess]
-        self._settled = kept[1 - SETTLED :] + [(sess, captured, refunded)]
+        before = self.settled(sess)
+        if before:
+            self._settled.remove(before)
+        elif len(self._settled) >= SETTLED:
+            self._settled.pop(0)
+        self._settled.append((sess, captured, refunded))
 
     # --- the note at every sector's start --------------------------------------------------------
 

@@ -186,6 +186,14 @@ def decode(seq: int, data, plain: bool = True) -> Record:
     return Record(seq, row[1], version, at, fields, bytes(data[pos:]))
 
 
+def record_of(seq: int, payload, plain: bool) -> Record:
+    """Bytes that are no record (no firmware wrote them) are kept as unknown."""
+    try:
+        return decode(seq, payload, plain)
+    except RecordError:
+        return decode(seq, payload, False)
+
+
 def get_u(data, at: int) -> tuple:
     """A number and the place behind it. IndexError, ValueError: it is none."""
     value = data[at]

@@ -11,7 +11,7 @@ elsewhere goes back there.
 
 from micropython import const
 
-from firmware.ledger.books import ABOVE, ACQUIRER, ELSEWHERE
+from firmware.ledger.books import ABOVE, ACQUIRER, ELSEWHERE, OUTSIDE
 
 _REVERSAL = "reversal"
 _CARD = "card"
@@ -59,9 +59,39 @@ def scan(ledger, sale: dict, since: int):
         if "uid_hash" in sale:
             break
         yield
-    for _ in ledger.recall(sale["sess"]):
+    for _ in recall(ledger, sale["sess"]):
         yield
 
+
+def recall(ledger, sess: int):
+    """Generator: looks for an old session's figures in flash, one sector a step, and puts them
+    into the books, so that it can be refunded."""
+    refunded = 0
+    for found in ledger.scan((_CAPTURED, _REFUNDED, _FAILED, _SENT)):
+        if ledger.books.settled(sess):
+            return
+        for record in found:
+            f = record.fields
+            if f["sess"] == sess and record.kind != "captured":
+                refunded += _given_back(record.kind, f)
+        for record in found:
+            f = record.fields
+            if f["sess"] == sess and record.kind == "captured":
+                ledger.books.remember(sess, f["captured_minor"], refunded)
+        yield
+
+
+def _given_back(kind: str, f: dict) -> int:
+    """What a record adds to a session's refunds: with the acquirer counts as given back."""
+    amount = 0
+    if f["way"] in OUTSIDE:
+        if kind == "refund_sent":
+            amount = f["amount_minor"]
+        elif kind == "refund_failed":
+            amount = -f["amount_minor"]
+    elif kind == "refunded":
+        amount = f["amount_minor"]
+    return amount
 
 def _take_own(sale: dict, record) -> None:
     """One of the session's own records."""

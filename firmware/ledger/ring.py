@@ -21,7 +21,7 @@ import struct
 from micropython import const
 
 from firmware.errors import FlashError, LedgerCorrupt, LedgerFull
-from firmware.ledger.sector import CLEAN, FIRST, NEWER, ROTTEN, USED, Sectors, crc32
+from firmware.ledger.sector import CLEAN, FIRST, NEWER, RESIDUE, ROTTEN, USED, Sectors, crc32
 from firmware.paper import leave
 
 FRAME = const(1024)  # the longest frame
@@ -49,9 +49,9 @@ class Ring:
     """`on_open()` is called when a new sector was put in use, before anything else is written to
     it.
 
-    After `load`/`step`: `seq`, `plain` (the frame's version is VERSION) and `payload` (a view that
-    the next read replaces). Public figures: `epoch`, `bad` (sector numbers), `damaged`, `torn`
-    (frames).
+    After `load`/`step`: `seq`, `at` (offset of the frame), `plain` (its version is VERSION) and
+    `payload` (a view that the next read replaces). Public figures: `epoch`, `bad` (sector
+    numbers), `damaged`, `torn` (frames).
     """
 
     def __init__(self, flash, on_open) -> None:
@@ -63,9 +63,10 @@ class Ring:
         self.bad: "list[int]" = []
         self.damaged = 0
         self.torn = 0
-        self.seq = 0
+        self.seq = self.at = 0
         self.plain = True
-        self.buf = memoryview(bytearray(FRAME))
+        self._bytes = bytearray(FRAME)  # `in` works on it, not on a view
+        self.buf = memoryview(self._bytes)
         self._head = self.buf[:HEAD]
         self.payload = self.buf[:0]
         self.head = -1
@@ -207,23 +208,39 @@ class Ring:
 
     def load(self, sector: int, off: int, end: int) -> int:
         """Reads the frame at `off`: its whole length; 0 when none is there; negative when its CRC
-        is wrong."""
+        is wrong. Not by Sectors.read: each call of that searches the heap for its state."""
+        buf = self.buf
+        read = self.sectors.flash.readblocks
         if off + HEAD + 4 > end:
             return 0
-        buf = self.buf
-        self.sectors.read(sector, off, self._head)
-        magic, version, length, low, high = struct.unpack_from("<BBHII", buf, 0)
-        whole = (length + HEAD + 7) & ~3
-        if magic != _MAGIC or length > PAYLOAD or off + whole > end:
-            return 0
-        body = HEAD + length
-        self.sectors.read(sector, off + HEAD, buf[HEAD:whole])
-        if crc32(buf[:body]) != struct.unpack_from("<I", buf, body)[0]:
+        try:
+            read(sector, self._head, off)
+            n = HEAD + (buf[2] | buf[3] << 8)  # where the CRC stands
+            whole = (n + 7) & ~3
+            if buf[0] != _MAGIC or n > HEAD + PAYLOAD or off + whole > end:
+                return 0
+            read(sector, buf[HEAD : n + 4], off + HEAD)
+        except OSError as e:
+            raise FlashError("read of sector %d: %s" % (sector, e))
+        if crc32(buf[: n + 4]) != RESIDUE:
             return -whole
+        self.at = off
+        self.plain = buf[1] == VERSION
+        self.payload = buf[HEAD:n]
+        low, high = struct.unpack_from("<II", buf, 4)
         self.seq = (high << 32) | low
-        self.plain = version == VERSION
-        self.payload = buf[HEAD:body]
         return whole
+
+    def contains(self, sector: int, text: bytes) -> bool:
+        """Whether these bytes may stand in the sector; False: they do not. The buffer is used."""
+        s = self.sectors
+        off = FIRST
+        while off < s.size:
+            s.read(sector, off, self.buf[: min(FRAME, s.size - off)])
+            if text in self._bytes:
+                return True
+            off += FRAME + 1 - len(text)
+        return False
 
     # --- writing ---------------------------------------------------------------------------------
 

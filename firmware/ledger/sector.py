@@ -13,27 +13,15 @@ comparing.
 """
 
 import struct
+from binascii import crc32
 
 from micropython import const
 
 from firmware.errors import FlashError
 
-try:
-    from binascii import crc32
-except ImportError:  # a build without it
-
-    def crc32(data, crc=0):
-        """CRC-32 (ISO 3309, as in zlib), bit by bit: small, slow."""
-        crc ^= 0xFFFFFFFF
-        for b in data:
-            crc ^= b
-            for _ in range(8):
-                crc = (crc >> 1) ^ 0xEDB88320 if crc & 1 else crc >> 1
-        return crc ^ 0xFFFFFFFF
-
-
 FIRST = const(64)  # where frames begin
 FORMAT = const(1)
+RESIDUE = const(0x2144DF1C)  # the CRC-32 of what ends with its own CRC-32
 
 DIRTY = const(0)  # unknown or unstable: erase before use
 CLEAN = const(1)  # erased, verified, not in use
@@ -56,7 +44,7 @@ class Sectors:
     FlashError when the device reports an error."""
 
     def __init__(self, flash) -> None:
-        self._flash = flash
+        self.flash = flash
         self.count = flash.ioctl(4, 0)
         self.size = flash.ioctl(5, 0)
         self.epoch = 0
@@ -70,14 +58,14 @@ class Sectors:
 
     def read(self, n: int, off: int, view) -> None:
         try:
-            self._flash.readblocks(n, view, off)
+            self.flash.readblocks(n, view, off)
         except OSError as e:
             raise FlashError("read of sector %d: %s" % (n, e))
 
     def program(self, n: int, off: int, view) -> bool:
         """Programs and reads back; False when flash does not hold what was given."""
         try:
-            self._flash.writeblocks(n, view, off)
+            self.flash.writeblocks(n, view, off)
         except OSError:
             return False
         return self.holds(n, off, view)
@@ -115,22 +103,19 @@ class Sectors:
         """What a sector is: DIRTY, CLEAN, USED, NEWER or ROTTEN."""
         h = self._head
         self.read(n, 0, h)
-        magic, self.erases, crc = struct.unpack_from("<4sII", h, 0)
-        marked = magic == b"FcEr" and crc == crc32(h[:8])
-        if not marked:
-            self.erases = 0
+        marked = h[:4] == b"FcEr" and crc32(h[:12]) == RESIDUE
+        self.erases = struct.unpack_from("<I", h, 4)[0] if marked else 0
         if self.erases > self.worst:
             self.worst = self.erases
-        magic, form, self.epoch, self.generation, low, high, crc = struct.unpack_from(
-            "<4sB3xIIIII", h, _HEADER
-        )
+        self.epoch, self.generation = struct.unpack_from("<II", h, 24)
+        low, high = struct.unpack_from("<II", h, 32)
         self.first_seq = (high << 32) | low
         if self.known and n in self.known:
             return self._known(self.known[n])
         if h[_RETIRE:] != _BLANK_MARK and self._retired():
             return DIRTY
-        if magic == b"FcLg" and crc == crc32(h[_HEADER:40]):
-            return USED if form == FORMAT else NEWER
+        if h[_HEADER:20] == b"FcLg" and crc32(h[_HEADER:44]) == RESIDUE:
+            return USED if h[20] == FORMAT else NEWER
         if h[_HEADER:_RETIRE] == _BLANK[:32]:
             return CLEAN if marked else DIRTY
         return ROTTEN
@@ -181,7 +166,7 @@ class Sectors:
         erases = max(self.erases, 0 if self.erases else self.worst) + 1
         self.retire(n)
         try:
-            self._flash.ioctl(6, n)
+            self.flash.ioctl(6, n)
         except OSError:
             return False
         if not self.blank(n, 0):

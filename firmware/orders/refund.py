@@ -99,7 +99,7 @@ async def find(ledger, refund: str):
 
 def _written(ledger, refund: str, since: int) -> bool:
     """Whether a record on the refund was written since: a sector is looked at, hardly more."""
-    for found in ledger.scan(_KINDS, since):
+    for found in ledger.scan(_KINDS, since, refund):
         if any([r.seq >= since and r.fields["refund"] == refund for r in found]):
             return True
     return False
@@ -108,7 +108,7 @@ def _written(ledger, refund: str, since: int) -> bool:
 async def _newest(ledger, refund: str):
     last = None
     again = False
-    for found in ledger.scan(_KINDS):
+    for found in ledger.scan(_KINDS, 0, refund):
         for record in reversed(found):
             f = record.fields
             if f["refund"] == refund:

@@ -77,7 +77,7 @@ async def find(app, remote: str) -> int:
     """The number of the session that has this id; 0 when flash has none. None with an id is
     written meanwhile: only this command does, and one is done after the other.
     """
-    for found in app.ledger.scan((_HOLD_ASKED,)):
+    for found in app.ledger.scan((_HOLD_ASKED,), 0, remote):
         for record in found:
             if record.fields["remote"] == remote:
                 return record.fields["sess"]

@@ -4,6 +4,7 @@ from board.host_flash import FileFlash
 from firmware.errors import FlashError, LedgerCorrupt, LedgerFull, RecordError
 from firmware.ledger.books import BooksError
 from firmware.ledger.ledger import Ledger
+from firmware.ledger.refunds import recall
 
 
 def clock():
@@ -366,7 +367,7 @@ def test_an_old_session_is_recalled_for_a_refund():
     for number in range(1, 61):
         ledger.acknowledge(ledger.epoch, session(ledger, number))
     assert ledger.books.settled(2) is None
-    for _ in ledger.recall(2):
+    for _ in recall(ledger, 2):
         pass
     assert ledger.books.settled(2) == (2, 1234, 0) and ledger.books.refundable(2) == 1234
     ledger.append(
@@ -388,7 +389,7 @@ def test_an_old_session_is_recalled_for_a_refund():
         lines=[190000, 840, 160, 1000],
     )
     ledger = ledger_on(flash)
-    for _ in ledger.recall(2):
+    for _ in recall(ledger, 2):
         pass
     assert (
         ledger.books.settled(2) == (2, 1234, 1000) and ledger.books.refund_state("R-1") == "done"

@@ -3,12 +3,14 @@
 import asyncio
 
 from board.host_flash import FileFlash
-from firmware.ledger import books
+from firmware.ledger import books, replay
 from firmware.ledger.codec import NOTE
-from firmware.ledger.ledger import _SILENT
+from firmware.ledger.ledger import Ledger
 from firmware.orders import refund as refund_order
 from firmware.orders import start as start_order
+from tests.ledger import ledger_units as units
 from tests.ledger.ledger_rows import ROWS
+from tests.ledger.ledger_units import FULL_OF
 from tests.pure.test_ledger_ring import ledger_on, session
 
 HOLD_ASKED = 2
@@ -71,17 +73,98 @@ def test_a_walk_reads_few_frames_in_one_piece():
     assert counted.most <= 18  # and the end of a sector
 
 
-def test_orders_leave_the_loop_to_the_others():
-    for work in (
-        lambda ledger: start_order.find(App(ledger), "not there"),
-        lambda ledger: refund_order.find(ledger, "not there"),
-    ):
+def finders(text):
+    return (
+        lambda ledger: start_order.find(App(ledger), text),
+        lambda ledger: refund_order.find(ledger, text),
+    )
+
+
+def test_orders_leave_the_loop_to_the_others_where_an_id_stands_everywhere():
+    for work in finders("SDM-1"):  # the meter's serial number, in every session
         ledger = filled()
         counted = Counted(ledger)
         found, turns = asyncio.run(beside(work(ledger), counted.new_piece))
         assert not found
         assert counted.frames > 12 * 30 and turns >= counted.frames // 18
         assert counted.most <= 2 * 18, counted.most
+
+
+def test_an_id_that_was_not_used_costs_no_frame():
+    for work in finders("not there"):
+        ledger = filled()
+        counted = Counted(ledger)
+        found, turns = asyncio.run(beside(work(ledger), counted.new_piece))
+        assert not found and not counted.frames
+        assert turns >= 5  # at each of its sectors
+
+
+def refused_remotely(ledger, remote):
+    number = ledger.books.next_session
+    ledger.append(
+        "hold_asked", sess=number, hold_minor=5000, currency="EUR", tariff="T1", tariff_crc=1,
+        method="app", connector=1, reference="", uid_hash="", remote=remote,
+    )  # fmt: skip
+    ledger.append("cancelled", sess=number, released_minor=5000, receipt=0, reason="")
+    return number
+
+
+def test_bytes_are_found_wherever_in_a_sector_they_stand():
+    flash = FileFlash(sectors=10)
+    ring = ledger_on(flash).ring
+    blank = bytes([255]) * 4096
+    for length in (2, 37, 256):
+        text = bytes([n & 0x7F for n in range(length)])
+        last = 4096 - length
+        places = {64, 65, last - 1, last}
+        for end in range(64, 4096, 1025 - length):  # where one piece ends and the next begins
+            for piece in (end, end + 1024):
+                places.update(range(max(piece - length - 1, 64), min(piece + 2, last), 3))
+        for at in places:
+            flash.load(blank * 3 + blank[:at] + text + blank[at + length :] + blank * 6)
+            assert ring.contains(3, text), (length, at)
+            assert not ring.contains(3, text + b"\x00")
+            assert not ring.contains(2, text)
+
+
+def test_an_id_is_found_in_every_session():
+    for length in (3, 64):
+        ledger = ledger_on(FileFlash(sectors=10))
+        there = {}
+        while ledger.ring.head != 2:
+            remote = ("%d-" % len(there) + "abcdefgh" * 8)[:length]
+            there[remote] = refused_remotely(ledger, remote)
+        assert len(there) > 40
+        for remote in there:
+            found = asyncio.run(start_order.find(App(ledger), remote))
+            assert found == there[remote], remote
+        assert not asyncio.run(start_order.find(App(ledger), "abc"))
+
+
+def test_only_a_whole_id_is_one():
+    ledger = filled(2)
+    number = refused_remotely(ledger, "page-0012")
+    units.given_back(ledger)
+    refund = "R-2026-11-29-%d" % (ledger.next_seq - 5)
+    for remote in ("page-001", "age-0012", "page-0012 ", "\x09page-0012", "0012", "card", "S1"):
+        assert not asyncio.run(start_order.find(App(ledger), remote)), remote
+        assert not asyncio.run(refund_order.find(ledger, remote)), remote
+    assert asyncio.run(start_order.find(App(ledger), "page-0012")) == number
+    assert asyncio.run(refund_order.find(ledger, refund)).kind == "refunded"
+    assert not asyncio.run(start_order.find(App(ledger), refund))
+    assert not asyncio.run(refund_order.find(ledger, refund[:-1]))
+
+
+def test_an_id_of_a_sector_that_was_freed_is_not_found():
+    ledger = filled(2)
+    refused_remotely(ledger, "page-1")
+    old = ledger.ring.head
+    assert asyncio.run(start_order.find(App(ledger), "page-1"))
+    while ledger.ring.tail != (old + 1) % 16:
+        session(ledger, ledger.books.next_session, checkpoints=30)
+        ledger.acknowledge(ledger.epoch, ledger.next_seq - 1)
+    assert ledger.ring.contains(old, b"\x06page-1") == (ledger.ring.head != old)
+    assert not asyncio.run(start_order.find(App(ledger), "page-1"))
 
 
 def test_sectors_that_are_freed_meanwhile_end_the_walk_and_nothing_comes_twice():
@@ -148,40 +231,81 @@ def known(ledger):
     return out
 
 
+def apply_all(ledger, place, _note):
+    while ledger.ring.step(place):
+        if replay._number(ledger, ledger.kind()):
+            ledger.books.apply(ledger.decode())
+
+
+def every(flash):
+    """A mount that applies every record that is in flash from where it begins."""
+    ledger = Ledger(flash, lambda: 0)
+    kept, replay.replay = replay.replay, apply_all
+    try:
+        replay.mount(ledger)
+    finally:
+        replay.replay = kept
+    return ledger
+
+
 class Stop(Exception):
     pass
 
 
-def test_a_mount_knows_the_same_whether_it_reads_every_record_or_not():
-    for records in (1, 2, 3, 4, 5, 9, 40, 41, 75, 105, 106, 107, 108):
+ALL = list(FULL_OF.values())
+ALL += [units.above_price, units.handed_over, units.many_ordered, units.day]
+
+
+def test_a_mount_knows_the_same_whether_it_decodes_every_record_or_not():
+    """Cut after any number of records of one kind of session or refund, after others."""
+    for work in ALL:
+        records = 0
+        stopped = True
+        while stopped:
+            stopped = False
+            ledger = filled(2)
+            units.given_back(ledger)
+            units.by_acquirer(ledger)
+            written = ledger.append
+            left = [records]
+
+            def append(kind, written=written, left=left, **fields):
+                if not left[0]:
+                    raise Stop
+                left[0] -= 1
+                return written(kind, **fields)
+
+            ledger.append = append
+            try:
+                for again in (work, work, units.shortest, work):
+                    if again is work or not ledger.books.open:
+                        again(ledger)
+            except Stop:
+                stopped = True
+            flash = ledger.ring.sectors.flash
+            assert known(ledger_on(flash)) == known(every(flash)), (work, records)
+            records += 1 if records < 16 else 5
+
+
+def test_a_mount_knows_the_same_of_everything_mixed():
+    for seed in range(40):
+        rng = seed * 2654435761 & 0xFFFFFFFF
         ledger = filled(2)
-        written = ledger.append
-        left = [records]
-
-        def append(kind, written=written, left=left, **fields):
-            if not left[0]:
-                raise Stop
-            left[0] -= 1
-            return written(kind, **fields)
-
-        ledger.append = append
-        try:
-            session(ledger, 3, checkpoints=100)
-            session(ledger, 4, checkpoints=100)
-        except Stop:
-            pass
-        flash = ledger.ring.sectors._flash
-        every: list = []
-        ledger = ledger_on(flash)
-        short = known(ledger)
-        ledger.__init__(flash, ledger._now_ms)
-        ledger.mount(every.append)
-        assert short == known(ledger), records
-        assert len(every) > len([1 for record in every if record.kind == "checkpoint"])
+        for _ in range(30):
+            rng = (rng * 1103515245 + 12345) & 0x7FFFFFFF
+            work = ALL[(rng >> 16) % len(ALL)]
+            if work is not units.charging and not ledger.books.open:
+                work(ledger)
+        if seed % 3 == 0:
+            units.charging(ledger)
+        flash = ledger.ring.sectors.flash
+        found = known(ledger_on(flash))
+        assert found == known(every(flash)), seed
+        assert found[3:] == known(ledger)[3:], seed
 
 
 def test_what_is_not_decoded_says_nothing_to_the_books():
     for row in ROWS:
         says = row[1] in books._OF_SESSION or row[1] in books._HANDLERS
         if row[0] < NOTE:
-            assert says != (row[0] in _SILENT), row[1]
+            assert says != (row[0] in replay._SILENT), row[1]
