@@ -12,14 +12,17 @@ names. Memory: two frame buffers of 1 KB, the books (bounded) and
 about 0.5 KB; nothing grows with the number of records.
 """
 
+import os
+import struct
+
 from micropython import const
 
 from firmware.errors import LedgerFull, RecordError
-from firmware.ledger import replay
 from firmware.ledger.books import Books
 from firmware.ledger.codec import NOTE, Record, encode, find_row, record_of
 from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, Place, Ring
 from firmware.ledger.sector import USED
+from firmware.paper import leave
 
 # Sectors that must be free for a record; what is not listed may use the last one. Without them the
 # first are refused (LedgerFull), the negative ones left out: what is done with power and money
@@ -65,7 +68,10 @@ class Ledger:
     def mount(self) -> None:
         """Reads of flash what the books need, and brings them up to date. Raises LedgerCorrupt
         when a later firmware's format is there, FlashError."""
-        replay.mount(self)
+        from firmware.ledger.replay import mount
+
+        mount(self)
+        leave("firmware.ledger.replay")
 
     def kind(self) -> int:
         """Kind of the frame in the ring's buffer; 0 where this firmware cannot say."""
@@ -239,3 +245,8 @@ class Ledger:
         if seq > self.acked_seq:
             self.acked_seq = seq
         return True
+
+
+def new_epoch() -> int:
+    """Drawn for a flash that is empty."""
+    return struct.unpack("<I", os.urandom(4))[0] | 1

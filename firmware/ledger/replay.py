@@ -1,4 +1,4 @@
-"""The mount: what of flash the books need, read and applied.
+"""The mount: what of flash the books need, read and applied. Entered once and left again.
 
 From the sector on that the newest `books` note names every frame is read. What says nothing is not
 decoded, for that would be most of the time: most kinds, a checkpoint that the next one follows,
@@ -6,16 +6,13 @@ and how a session or a refund went that was closed then; of these only what the 
 That nothing else comes out of it than of all records: tests/pure/test_ledger_walk.py.
 """
 
-import os
-import struct
-from binascii import crc32
-
 from micropython import const
 
 from firmware.errors import RecordError
 from firmware.ledger.codec import NOTE, Record, decode, get_u, record_of
+from firmware.ledger.ledger import new_epoch
 from firmware.ledger.ring import FRAME, HEAD, Place
-from firmware.ledger.sector import FIRST, RESIDUE
+from firmware.ledger.sector import FIRST, RESIDUE, crc32
 
 _HOLD_ASKED = const(2)  # kinds of schema.py
 _DECLINED = const(4)
@@ -39,7 +36,7 @@ def mount(ledger) -> None:
     ring = ledger.ring
     if not ring.find():
         ledger.new = True
-        ring.create(struct.unpack("<I", os.urandom(4))[0] | 1)
+        ring.create(new_epoch())
         ledger.books.epoch = ring.epoch
         return
     ledger.books.epoch = ring.epoch

@@ -15,7 +15,7 @@ from board.host_flash import FileFlash
 from hostsim.emulator import storage
 from hostsim.emulator.suite import note
 from tests.board.board_bench import DATA, Bench
-from tests.ledger.ledger_units import FULL_OF, given_back
+from tests.ledger.ledger_units import FULL_OF, given_back, notice
 from tests.pure.test_ledger_ring import ledger_on, session
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(600)]
@@ -80,8 +80,10 @@ def full(of: str) -> "tuple[FileFlash, int]":
         write_note()
 
     ledger.ring._on_open = on_open
+    while not needed:
+        notice(ledger)
     before = None
-    while len(needed) < 4 or (not needed[-2] and len(needed) < 9):
+    while len(needed) < 3 or (not needed[-2] and len(needed) < 9):
         before = flash.image(), ledger.next_seq
         FULL_OF[of](ledger)
     assert before
