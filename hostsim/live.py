@@ -70,7 +70,8 @@ async def _keep_books(world: World) -> None:
             found = await asyncio.to_thread(world.compare_books)
             if not found["agree"] and (not world.synced() or _being_paid(world)):
                 found["agree"] = None  # one of them cannot know yet
-            seen = state
+            # The stamp may be ahead of a database's commit: a difference is looked at again.
+            seen = None if found["agree"] is False else state
         await asyncio.sleep(_BOOKS_EVERY_S)
 
 

@@ -19,7 +19,7 @@ from hostsim import live
 from hostsim.front.app import serve
 from hostsim.world import Options, World
 from tests.front.test_front_browser import ARGS, WAIT_MS, browser_path
-from tests.worlds import agree
+from tests.worlds import agree, settled
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: make setup")
 expect = sync_api.expect
@@ -165,7 +165,7 @@ def _the_code_leads_to_the_receipt(page: Any, real: Live) -> None:
     assert real.world
     world = real.world
     link = world.evse.screen["qr"]
-    real.do(world.until(world.synced, 60, "the back office to have everything"))
+    real.do(settled(world))
     priced = world.records["priced"]
     assert priced["billed_wh"] == world.meter.register_wh - 1_234_560
     page.goto(link)
@@ -201,4 +201,5 @@ def test_pulling_the_plugs_is_seen_and_mended(page: Any, real: Live) -> None:
     at("card-declined").click()
     expect(at("screen")).to_contain_text("another card")
     assert real.world
+    real.do(settled(real.world))  # the books are compared when all has arrived
     agree(real.world)

@@ -11,8 +11,11 @@ from hostsim.meter.sim import MeterSim
 from hostsim.setup import LIB, ROOT
 from tests import mpy
 
+PATIENCE = 4
+"""A machine that is busy keeps a simulator longer than the 150 ms that a search waits."""
 
-async def detected(sim: MeterSim, *lines: str) -> dict[str, Any]:
+
+async def detected(sim: MeterSim, patience: int, *lines: str) -> dict[str, Any]:
     await sim.start()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -20,6 +23,7 @@ async def detected(sim: MeterSim, *lines: str) -> dict[str, Any]:
             "tests/cases/meters/read_meter.py",
             "detect",
             sim.path,
+            str(patience),
             *lines,
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
@@ -39,7 +43,8 @@ def find(model: str, baud: int = 115200, fault: str = "", *lines: str) -> dict[s
         )
         if fault:
             sim.set_fault(fault)
-        return await detected(sim, *(lines or ("115200 8N1",)))
+        patience = 1 if fault == "silence" else PATIENCE  # for nothing it is waited long enough
+        return await detected(sim, patience, *(lines or ("115200 8N1",)))
 
     return asyncio.run(work())
 

@@ -20,7 +20,8 @@ def test_firmware_and_simulator_know_the_same_models() -> None:
 
 async def charge(which: str, name: str, gate: asyncio.Semaphore) -> str:
     """One charge on that model; what went wrong, or nothing."""
-    async with gate, Rig(which, model=name, speed=60, start_wh=8_765_432) as rig:
+    patient = ("timeout_ms=250", "late_ms=400", "patience=8")
+    async with gate, Rig(which, model=name, speed=60, start_wh=8_765_432, settings=patient) as rig:
         identity = await rig.do("identify")
         expected = rig.sim.device.serial if rig.sim.device.model.serial else ""
         first = await rig.do("read")

@@ -37,11 +37,12 @@ def test_a_hold_is_extended_while_it_charges_and_the_day_is_closed_after_it():
         await charging(world)
         await until_record(world, "extend_done")
         assert world.state == "charging", "the vehicle waits for nobody"
-        await energy(world, 900)  # 53 cents: more than the first hold
+        await energy(world, 700)  # 41 cents: more than the first hold
         await act(world, "stop")
         await act(world, "unplug")
         await until_record(world, "captured")
         await until_state(world, "free", "receipt")
+        await act(world, "speed", n=60)
         await until_record(world, "end_of_day", timeout_s=120)
         last = await settled(world)
         total = last["priced"]["total_minor"]
@@ -59,13 +60,17 @@ def test_a_hold_is_extended_while_it_charges_and_the_day_is_closed_after_it():
         slip = [line for line in world.receipt if "Customer receipt" in line]
         assert slip, "the terminal's slip is under the receipt"
 
-    run(scenario, hold_minor=40, config=EXTEND | DAY, wanted_wh=30000,
-        start_epoch_ms=start_ms(1, "02:45"))  # fmt: skip
+    # The terminal takes its real time: the hold must outlast it, and the last capture of the day
+    # come before three.
+    run(scenario, hold_minor=40, config=EXTEND | DAY, wanted_wh=30000, speed=20,
+        start_epoch_ms=start_ms(1, "02:40"))  # fmt: skip
 
 
 def test_a_refused_extension_stops_at_the_hold():
     async def scenario(world):
         await charging(world, "extension-refused")
+        await until_record(world, "extend_done")
+        await act(world, "speed", n=60)
         await until_record(world, "power_off", timeout_s=120)
         await act(world, "unplug")
         last = await settled(world)
@@ -75,7 +80,7 @@ def test_a_refused_extension_stops_at_the_hold():
         assert kinds(world, "extend_asked", "extended") == ["extend_asked"]
         assert money(agree(world))[0] == 40
 
-    run(scenario, hold_minor=40, config=EXTEND, wanted_wh=30000)
+    run(scenario, hold_minor=40, config=EXTEND, wanted_wh=30000, speed=20)
 
 
 @pytest.mark.parametrize("fault", ["drop-040f", "lose-confirm"])
@@ -105,6 +110,7 @@ def test_a_difference_at_the_end_of_day_is_an_alarm_at_the_back_office():
         await act(world, "unplug")
         await until_record(world, "captured")
         await settled(world)
+        await act(world, "speed", n=60)
         record = world.terminal.books.records[-1]
         record.captured_minor += 3  # the terminal's own mistake
         await until_record(world, "end_of_day", timeout_s=120)
@@ -115,4 +121,4 @@ def test_a_difference_at_the_end_of_day_is_an_alarm_at_the_back_office():
         there = days_there(world)
         assert there[0]["terminal_minor"] == there[0]["ledger_minor"] + 3
 
-    run(scenario, config=DAY, wanted_wh=30000, start_epoch_ms=start_ms(1, "02:45"))
+    run(scenario, config=DAY, wanted_wh=30000, speed=20, start_epoch_ms=start_ms(1, "02:45"))

@@ -162,6 +162,8 @@ def test_stop_by_id_and_what_is_forged_expired_or_not_its_turn_does_nothing():
 def test_the_amount_is_the_limit_and_a_technician_starts_from_the_command_line():
     async def scenario(world):
         await act(world, "plug")
+        await until_state(world, "plugged")
+        await act(world, "speed", n=1)  # for the technician's commands
         where = ["--dir", str(world.options.directory)]
         words = ["command", "start", *where, "--amount", "100"]
         done = await asyncio.to_thread(
@@ -169,10 +171,12 @@ def test_the_amount_is_the_limit_and_a_technician_starts_from_the_command_line()
         )
         assert done.exit_code == 0, done.output
         assert "state starting" in done.output
+        await until_state(world, "charging")
         words[-1] = "150"
         more = ["command", "extend", *where, "--session", "S1", "--amount", "150"]
         done = await asyncio.to_thread(CliRunner().invoke, app, more)
         assert done.exit_code == 0, done.output
+        await act(world, "speed", n=60)
         await until_record(world, "power_off", timeout_s=90)
         await act(world, "unplug")
         await until_record(world, "captured")

@@ -168,8 +168,9 @@ def test_cards_that_may_not_are_told_why_and_nothing_is_recorded():
 def test_no_reader_is_on_while_no_tap_could_do_anything():
     async def scenario(world):
         await listed(world)
-        await world.until(lambda: world.reader.field, 30, "the field")
-        assert world.terminal.reader.awaiting
+        await world.until(
+            lambda: world.reader.field and world.terminal.reader.awaiting, 30, "both on"
+        )
         await act(world, "emergency", on=True)
         await until_state(world, "out_of_service")
         await world.until(

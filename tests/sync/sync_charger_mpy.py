@@ -24,10 +24,12 @@ class RamFlash:
         self.sectors = sectors
 
     def readblocks(self, n, buf, off=0):
+        pieces.touched += 1
         at = n * SECTOR + off
         buf[:] = self.data[at : at + len(buf)]
 
     def writeblocks(self, n, buf, off=0):
+        pieces.touched += 1
         at = n * SECTOR + off
         for i in range(len(buf)):
             self.data[at + i] &= buf[i]
@@ -196,9 +198,8 @@ class Orders:
     def network(self, up):
         network.up = up
 
-    def calm(self):
-        gc.collect()
-        stall.longest = 0
+    def count(self):
+        pieces.begin()
 
     def close(self):
         sync.close()
@@ -214,24 +215,50 @@ class Orders:
             acked_seq=ledger.acked_seq,
             next_seq=ledger.next_seq,
             heap=gc.mem_alloc(),
-            stall=stall.longest,
+            pieces=pieces.all,
+            in_a_row=pieces.in_a_row,
+            touched=pieces.most,
             connections=sync.link.connections,
             log_dropped=sync.log_dropped,
             ppm=clock.drift_ppm,
         )
 
 
-class Stall:
-    """How long the loop was held up at most, ms."""
+class Pieces:
+    """What the link does without letting the loop turn, counted since `begin`: `all` of it, `most`
+    accesses to flash in a piece, and how many came `in_a_row` before a task had its turn that
+    always wants one.
+    """
 
-    longest = 0
+    def __init__(self):
+        self.touched = self.all = self.most = self.row = self.in_a_row = 0
+        self._task = None
 
-    async def watch(self):
+    def begin(self):
+        self.all = self.most = self.row = self.in_a_row = 0
+        self._task = self._task or asyncio.create_task(self._turn())
+
+    async def _turn(self):
         while True:
-            began = time.ticks_ms()
-            await asyncio.sleep_ms(5)
-            late = time.ticks_diff(time.ticks_ms(), began) - 5
-            self.longest = max(self.longest, late)
+            self.row = 0
+            await asyncio.sleep_ms(0)
+
+    def do(self, what, *args):
+        before = self.touched
+        answer = what(*args)
+        self.all += 1
+        self.row += 1
+        self.in_a_row = max(self.in_a_row, self.row)
+        self.most = max(self.most, self.touched - before)
+        return answer
+
+
+class Watched(Sync):
+    def feed(self, link):
+        return pieces.do(super().feed, link)
+
+    def on_message(self, topic, payload):
+        return pieces.do(super().on_message, topic, payload)
 
 
 async def orders():
@@ -248,7 +275,6 @@ async def orders():
 
 
 async def main():
-    asyncio.create_task(stall.watch())
     asyncio.create_task(orders())
     was = [None]
 
@@ -266,13 +292,13 @@ async def main():
 
 with open(sys.argv[1]) as file:
     settings = json.load(file)
+pieces = Pieces()
 clock = WallClock(Uptime())
 if settings.get("epoch_ms"):
     clock.set(settings["epoch_ms"], NETWORK)
 ledger = Ledger(RamFlash(settings["sectors"]), clock.epoch_ms)
 ledger.mount()
 network = Network()
-stall = Stall()
-sync = Sync(settings, ledger, clock, network, Handlers())
+sync = Watched(settings, ledger, clock, network, Handlers())
 say(ev="start", epoch=ledger.epoch)
 asyncio.run(main())

@@ -54,13 +54,16 @@ class Listener:
         context = context_of(rig.pki, rig.pki.back_office)
         async with aiomqtt.Client(rig.broker.host, rig.broker.port, tls_context=context) as client:
             await client.subscribe("forecourt/v1/+/+", qos=1)
+            taking = asyncio.create_task(self._take_all(client))
             self._ready.set()
-            while not self._stop.is_set():
-                try:
-                    async with asyncio.timeout(0.1):
-                        self._take(await anext(aiter(client.messages)))
-                except TimeoutError:
-                    continue
+            await asyncio.to_thread(self._stop.wait)
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+
+    async def _take_all(self, client: aiomqtt.Client) -> None:
+        """Never with a time-out on each: one that fits a message's coming would lose it."""
+        async for message in client.messages:
+            self._take(message)
 
     def _take(self, message: aiomqtt.Message) -> None:
         topic = str(message.topic)
@@ -422,22 +425,19 @@ def test_two_chargers_at_once_stay_apart(rig: Rig) -> None:
 
 
 def test_a_backlog_drains_while_the_loop_stays_free(rig: Rig) -> None:
-    """The best of three rounds: on a busy machine the whole process is held up, which says nothing
-    about it."""
+    """Told by what is done at a stretch, not by a clock: the machine may be busy."""
     charger = rig.charger()
     charger.expect("online")
-    stalls = []
-    for _ in range(3):
-        rig.office.end()
-        charger.order("append", 20)
-        charger.order("calm")
-        rig.office.begin()
-        until(charger.synced, 30)
-        stalls.append(charger.tell()["stall"])
-        if stalls[-1] < 60:
-            break
-    assert_exactly_once(rig, 20 * len(stalls))
-    assert min(stalls) < 60, stalls
+    rig.office.end()
+    charger.order("append", 20)
+    charger.order("count")
+    rig.office.begin()
+    until(charger.synced, 30)
+    found = charger.tell()
+    assert_exactly_once(rig, 20)
+    assert found["pieces"] >= 140  # a record each
+    assert found["in_a_row"] <= 8, "half a window of records without a turn for anybody else"
+    assert found["touched"] < 2 * 140, "the whole ledger was walked at a stretch"
 
 
 def test_the_64_bit_build_does_the_same(rig: Rig) -> None:

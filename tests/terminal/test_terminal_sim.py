@@ -10,6 +10,7 @@ import pytest
 
 from hostsim.terminal.books import Books, BooksError
 from hostsim.terminal.pt import TerminalSim
+from tests.calm import calmly
 from tests.terminal.test_terminal_sim_ecr import (
     OK,
     TcpPeer,
@@ -34,7 +35,7 @@ def play(sim: TerminalSim, scene: Play, *, register: bool = True, tlv: str = "")
                 await ecr.register(tlv=tlv)
             await scene(ecr)
 
-    asyncio.run(go())
+    calmly(go())
     both_agree(sim.books)
 
 

@@ -12,6 +12,7 @@ import pytest
 from hostsim.terminal.books import Books
 from hostsim.terminal.faults import FAULTS
 from hostsim.terminal.pt import TerminalSim
+from tests.calm import calmly
 from tests.terminal.test_terminal_sim_ecr import (
     OK,
     Peer,
@@ -44,7 +45,7 @@ def play(
                 await peer.register()
                 await scene(peer)
 
-    asyncio.run(go())
+    calmly(go())
     both_agree(sim.books)
 
 
@@ -213,7 +214,7 @@ def test_power_cut_before_the_acknowledgement_voids_and_after_it_keeps(tmp_path:
         async with serial_peer(sim) as (_, ecr):
             await scene(ecr)
 
-    asyncio.run(go())
+    calmly(go())
     both_agree(sim.books)
 
 
@@ -247,7 +248,7 @@ def test_a_connection_that_drops_before_the_acknowledgement_voids() -> None:
             ecr.writer.close()
             await until(lambda: states(sim) == ["auto-reversed"])
 
-    asyncio.run(go())
+    calmly(go())
 
 
 def test_a_new_connection_takes_over_and_registration_stays() -> None:
@@ -270,7 +271,7 @@ def test_a_new_connection_takes_over_and_registration_stays() -> None:
             peer.writer.close()
         await door.close()
 
-    asyncio.run(go())
+    calmly(go())
 
 
 def test_faults_of_the_result() -> None:
@@ -390,7 +391,7 @@ def test_a_broken_frame_and_one_that_stops_are_answered_with_nak() -> None:
             assert await ecr._item(10) == b"\x06"
             assert await ecr.receive() == OK
 
-    asyncio.run(go())
+    calmly(go())
 
 
 def test_a_frame_sent_twice_counts_once() -> None:
@@ -412,7 +413,7 @@ def test_a_frame_sent_twice_counts_once() -> None:
             await ecr.send(OK)
             assert (await ecr.run("050100"))[-1].hex() == "060f0100"
 
-    asyncio.run(go())
+    calmly(go())
     assert seen.count("0501") == 2
 
 
@@ -430,7 +431,7 @@ def test_a_frame_without_ack_is_sent_three_times_and_the_hold_is_reversed() -> N
             assert data.count(b"\x10\x02\x04\x0f") == 3
             assert line.dropped == 0
 
-    asyncio.run(go())
+    calmly(go())
 
 
 def test_a_command_that_was_given_up_is_answered_when_it_comes_again() -> None:
@@ -447,7 +448,7 @@ def test_a_command_that_was_given_up_is_answered_when_it_comes_again() -> None:
                 with pytest.raises(TimeoutError):
                     await ecr._item(0.5)
 
-    asyncio.run(go())
+    calmly(go())
 
 
 def test_what_comes_again_long_after_is_no_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +471,7 @@ def test_what_comes_again_long_after_is_no_repetition(monkeypatch: pytest.Monkey
 
     seen: list[str] = []
     sim._on_event = lambda kind, data: seen.append(data["command"]) if kind == "apdu" else None
-    asyncio.run(go())
+    calmly(go())
 
 
 @pytest.mark.parametrize(
@@ -503,7 +504,7 @@ def test_the_line_recovers_from(fault: str) -> None:
                     last.append(apdu)
             assert [apdu[:2].hex() for apdu in last] == ["8000", "040f", "060f"]
 
-    asyncio.run(go())
+    calmly(go())
     assert states(sim) == ["pending"]
 
 
@@ -519,7 +520,7 @@ def test_a_pulled_plug_loses_bytes_both_ways() -> None:
             line.connected = True
             assert (await ecr.run("050100"))[-1].hex() == "060f0100"
 
-    asyncio.run(go())
+    calmly(go())
 
 
 def test_a_wrong_length_field_in_a_good_frame_is_lived_with() -> None:
@@ -531,5 +532,5 @@ def test_a_wrong_length_field_in_a_good_frame_is_lived_with() -> None:
             answers = await ecr.run("06220d040000000050004909781940")
             assert answers[-1].hex() == "060f00"
 
-    asyncio.run(go())
+    calmly(go())
     assert sim.books.summary()["held_minor"] == 5000

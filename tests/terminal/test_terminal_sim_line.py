@@ -105,11 +105,11 @@ def test_sleepers_wake_when_the_speed_changes() -> None:
     async def go() -> None:
         clock = WorldClock()
         started = time.monotonic()
-        sleeper = asyncio.create_task(clock.sleep(6))
+        sleeper = asyncio.create_task(clock.sleep(30))
         await asyncio.sleep(0.05)
         clock.speed = 60
         await sleeper
-        assert 0.1 < time.monotonic() - started < 5.5
+        assert 0.4 < time.monotonic() - started < 25
 
     asyncio.run(go())
 

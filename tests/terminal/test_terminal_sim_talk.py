@@ -17,6 +17,7 @@ from hostsim.terminal.commands import COMMANDS, Values
 from hostsim.terminal.decode import decode
 from hostsim.terminal.ecr import Ecr, TalkError
 from hostsim.terminal.pt import TerminalSim
+from tests.calm import calmly
 from tests.terminal.test_terminal_sim_ecr import simulated
 
 STEPS: list[tuple[str, dict[str, Any], str]] = [
@@ -68,7 +69,7 @@ def test_every_command_over_tcp() -> None:
             await talk_all(ecr)
         await door.close()
 
-    asyncio.run(go())
+    calmly(go())
     check(sim)
 
 
@@ -84,7 +85,7 @@ def test_every_command_over_a_serial_line() -> None:
         await asyncio.gather(task, return_exceptions=True)
         line.close()
 
-    asyncio.run(go())
+    calmly(go())
     check(sim)
 
 
@@ -103,7 +104,7 @@ def test_a_terminal_that_is_off_is_said_to_be() -> None:
                     pass
         await door.close()
 
-    asyncio.run(go())
+    calmly(go())
 
 
 @pytest.mark.parametrize(
