@@ -22,7 +22,7 @@ DATA = {
         "wifi": True,
     },
     # (offset, length) in the chip's flash
-    "partitions": {"vfs": (0x200000, 0x5C0000), "ledger": (0x7C0000, 0x40000)},
+    "partitions": {"vfs": (0x200000, 0x400000), "ledger": (0x600000, 0x200000)},
     "watchdog_ms": 8300,
 }
 

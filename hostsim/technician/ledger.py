@@ -42,10 +42,9 @@ def open_region(link: Link, data: dict[str, Any]) -> int:
     TechnicianError when the board has none.
     """
     first, length = plan.regions(data)["ledger"]
-    if "partitions" in data:
+    if "partitions" in data:  # the board's own table says how long: it may be a former one
         link.run("import esp32\n_l=esp32.Partition('ledger')")
-        if link.value("_l.info()[2:4]") != (first, length):
-            raise TechnicianError("the ledger's partition is not where board/ has it")
+        length = int(link.value("_l.info()[3]"))
     else:
         link.run(f"import rp2\n_l=rp2.Flash(start={first},len={length})")
     return length // SECTOR

@@ -399,7 +399,7 @@ def test_an_old_session_is_recalled_for_a_refund():
 
 def test_a_region_that_has_grown_at_either_end_is_taken_over_with_all_that_is_in_it():
     for rounds in (0, 1):
-        for before in (0, 20):
+        for before, filler in ((0, b"\xff"), (20, b"\xff"), (32, b"\xff"), (32, b"file ")):
             small = FileFlash(sectors=12)
             ledger = ledger_on(small)
             number = 0
@@ -411,7 +411,8 @@ def test_a_region_that_has_grown_at_either_end_is_taken_over_with_all_that_is_in
             there = records(ledger, ledger.acked_seq)
             image = small.image()
             big = FileFlash(sectors=44)
-            big.load(b"\xff" * 4096 * before + image + b"\xff" * 4096 * (32 - before))
+            left = (filler * 4096)[:4096]  # by a file system, say
+            big.load(left * before + image + left * (32 - before))
             grown = ledger_on(big)
             assert grown.epoch == ledger.epoch and grown.next_seq == ledger.next_seq
             same = records(grown, ledger.acked_seq)

@@ -238,6 +238,20 @@ def test_ledger_is_read_out_as_it_lies_in_flash(tmp_path: Path) -> None:
     assert "OPEN" in lines[2]
 
 
+def test_ledger_of_an_esp32_is_read_as_long_as_its_own_partition_table_says(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "board"
+    folder.mkdir()
+    image = (Path(__file__).parents[1] / "fixtures" / "ledger" / "format1.bin").read_bytes()
+    (folder / "flash.bin").write_bytes(image.ljust(64 * 4096, b"\xff"))
+    data = plan.load("esp32s3_w5500")
+    assert plan.regions(data)["ledger"][1] == 512 * 4096
+    with FolderLink(folder) as link:
+        read = ledger.read_out(link, data)
+    assert read == image.ljust(64 * 4096, b"\xff")
+
+
 def test_ledger_of_a_later_format_stops_flashing_in_words_and_is_still_read_out(
     tmp_path: Path, new: boards.Build
 ) -> None:
