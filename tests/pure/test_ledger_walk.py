@@ -130,7 +130,7 @@ def test_bytes_are_found_wherever_in_a_sector_they_stand():
 def test_an_id_is_found_in_every_session():
     for length in (3, 64):
         ledger = ledger_on(FileFlash(sectors=10))
-        there = {}
+        there: dict = {}
         while ledger.ring.head != 2:
             remote = ("%d-" % len(there) + "abcdefgh" * 8)[:length]
             there[remote] = refused_remotely(ledger, remote)
