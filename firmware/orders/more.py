@@ -2,7 +2,7 @@
 Entered for one command and left again.
 """
 
-from firmware.errors import CommandError, FieldError
+from firmware.errors import CommandError
 from firmware.session.core import POWERED
 from firmware.sync import messages
 
@@ -12,13 +12,10 @@ _MOST_MINOR = 100000000
 def extend(app, args: dict) -> dict:
     """Command `extend`: session (id), amount_minor (the whole hold from now on). In flash, as
     `extend_done`, before the session goes on by it; the same amount again changes nothing. Raises
-    CommandError, LedgerError.
+    FieldError, LedgerError.
     """
-    try:
-        remote = messages.text(args, "session")
-        amount = messages.natural(args, "amount_minor")
-    except FieldError as e:
-        raise CommandError(e.field, e.reason, e.given)
+    remote = messages.text(args, "session")
+    amount = messages.natural(args, "amount_minor")
     m = app.machine
     s = m.session
     if s is None or s.remote != remote or m.state not in POWERED:

@@ -11,10 +11,18 @@ import os
 
 from micropython import const
 
-from firmware.errors import CommandError, ConfigError, ForecourtError, TariffError
+from firmware.errors import (
+    CommandError,
+    ConfigError,
+    FieldError,
+    ForecourtError,
+    LedgerFull,
+    TariffError,
+)
 from firmware.paper import leave
 
 _FINDINGS = const(3)
+_ROOM = const(5)  # free sectors: the effect's record may begin one, the command's needs 4 more
 _COMMANDS = ("start", "stop", "extend", "report", "restart", "doctor", "refund", "refund_done")
 
 
@@ -113,11 +121,13 @@ def command(app, asked: dict):
     flash: others go on meanwhile, commands wait.
     """
     name = asked["name"]
+    if name[:6] in ("extend", "refund") and app.ledger.free_sectors() < _ROOM:
+        raise LedgerFull("command")  # these have their effect before their counter
     if name == "start" or name[:6] == "refund" and name in _COMMANDS:
         return _walked(app, asked)
     try:
         answer = _checked(app, asked, name)
-    except CommandError as e:
+    except FieldError as e:
         _refuse(app, asked, e)
     _keep(app, asked, "ok", answer["detail"])
     if name == "stop":
@@ -142,7 +152,7 @@ async def _walked(app, asked: dict) -> dict:
 
             work = refund_order.check if asked["name"] == "refund" else refund_order.close
             answer = await work(app, asked)
-    except CommandError as e:
+    except FieldError as e:
         _refuse(app, asked, e)
     finally:
         leave("firmware.orders.start", "firmware.orders.refund")
@@ -170,14 +180,15 @@ def _checked(app, asked: dict, name: str) -> dict:
     if name == "extend":
         return _extend(app, asked)
     if name == "stop":
-        _check_stop(app, asked["args"].get("session"))
+        _check_stop(app, asked["args"])
     return {"detail": "done", "data": {}}
 
 
-def _check_stop(app, remote) -> None:
+def _check_stop(app, args: dict) -> None:
     """Whose session it is may be said; then another one is not stopped."""
     s = app.machine.session
-    if remote is not None and (s is None or not remote or s.remote != remote):
+    remote = args.get("session")
+    if "session" in args and (s is None or not remote or s.remote != remote):
         raise CommandError("session", "must be the one that runs", remote)
 
 

@@ -8,9 +8,9 @@ about the refund (refunds.py).
 
 import asyncio
 
-from firmware.errors import CommandError, FieldError
+from firmware.errors import CommandError
 from firmware.ledger.books import ABOVE, OUTSIDE
-from firmware.sync import messages
+from firmware.sync.messages import natural, text
 
 _REPEATED = "asked_before"  # state of a refund_failed: an order for what was done long ago
 _KINDS = (15, 16, 17, 23, 24)  # of schema.py: those with a refund's id
@@ -21,12 +21,13 @@ async def check(app, asked: dict) -> dict:
     """Command `refund`: refund (its id, which begins not as the charger's own), receipt (the
     number on the driver's receipt), may: epoch (the flash that receipt is in: another one counts
     anew),
-    amount_minor (0: all that is left), reason (one of _REASONS), operator, card (true: paid to the
-    card at the terminal). Gives the answer; CommandError names the field that was refused.
+    amount_minor (0: all that is left; at most 1 million), reason (one of _REASONS), operator,
+    card (true: paid to the card at the terminal). Gives the answer; FieldError names the field
+    that was refused.
     """
     args = asked["args"]
-    refund, operator = _text(args, "refund"), _text(args, "operator")
-    receipt_no, amount = _natural(args, "receipt"), _natural(args, "amount_minor")
+    refund, operator = text(args, "refund"), text(args, "operator")
+    receipt_no, amount = natural(args, "receipt"), natural(args, "amount_minor")
     card = args.get("card", False)
     if args.get("reason") not in _REASONS:
         raise CommandError("reason", "must be one of " + ", ".join(_REASONS), args.get("reason"))
@@ -34,8 +35,10 @@ async def check(app, asked: dict) -> dict:
         raise CommandError("card", "must be true or false", card)
     if args.get("epoch", app.ledger.epoch) != app.ledger.epoch:
         raise CommandError("epoch", "must be of this flash", args["epoch"])
-    if not receipt_no:
+    if not 0 < receipt_no < 1 << 32:
         raise CommandError("receipt", "must be the number on a receipt", receipt_no)
+    if amount > 100000000:
+        raise CommandError("amount_minor", "must be at most 100000000", amount)
     if not app.ledger.books.refund_state(refund):
         if refund.startswith(ABOVE):  # what those give back is nothing of the bill
             raise CommandError("refund", "must not begin with " + ABOVE, refund)
@@ -54,7 +57,7 @@ async def close(app, asked: dict) -> dict:
     note's number is drawn here, once; repeated, the answer is the same.
     """
     args = asked["args"]
-    refund = _text(args, "refund")
+    refund = text(args, "refund")
     if args.get("ok") is not True and args.get("ok") is not False:
         raise CommandError("ok", "must be true or false", args.get("ok"))
     known = await find(app.ledger, refund)
@@ -121,17 +124,3 @@ async def _newest(ledger, refund: str):
                 last = last or record
         await asyncio.sleep(0)
     return last
-
-
-def _text(args: dict, name: str) -> str:
-    try:
-        return messages.text(args, name)
-    except FieldError as e:
-        raise CommandError(e.field, e.reason, e.given)
-
-
-def _natural(args: dict, name: str) -> int:
-    try:
-        return messages.natural(args, name)
-    except FieldError as e:
-        raise CommandError(e.field, e.reason, e.given)

@@ -2,13 +2,13 @@
 account). Entered for one command and left again.
 
 The session's id is the back office's own and works once: as long as the session's first record is
-in flash, the same id again is answered with what became of it, and starts nothing. No card and no
-terminal is needed.
+in flash, the same id again is answered with what became of it, and starts nothing; with another
+amount, method or reference it is refused. No card and no terminal is needed.
 """
 
 import asyncio
 
-from firmware.errors import CommandError, FieldError, LedgerError
+from firmware.errors import CommandError, LedgerError
 from firmware.ledger.books import ELSEWHERE
 from firmware.session.core import OPEN_TO_CARDS
 from firmware.session.data import Session
@@ -21,22 +21,22 @@ _HOLD_ASKED = 2  # schema.py
 async def start(app, args: dict) -> dict:
     """Command `start`: session (id), method, amount_minor, connector, reference; tariff_crc (of
     the tariff that was shown) may be there. Gives the answer, with the session in flash as asked
-    and authorised; CommandError names what was refused.
+    and authorised; FieldError names what was refused.
     """
-    try:
-        remote = messages.text(args, "session")
-        reference = messages.text(args, "reference")
-        amount = messages.natural(args, "amount_minor")
-        connector = messages.natural(args, "connector")
-    except FieldError as e:
-        raise CommandError(e.field, e.reason, e.given)
+    remote = messages.text(args, "session")
+    reference = messages.text(args, "reference")
+    amount = messages.natural(args, "amount_minor")
+    connector = messages.natural(args, "connector")
     if len(remote) > 32:
         raise CommandError("session", "must be 1 to 32 characters", remote)
     if len(reference) > 48:
         raise CommandError("reference", "must be 1 to 48 characters", reference)
     known = await find(app, remote)
     if known:
-        return _answer(app, known, remote)
+        began = (known["hold_minor"], known["method"], known["reference"])
+        if (amount, args.get("method"), reference) != began:
+            raise CommandError("session", "must be a new one", remote)
+        return _answer(app, known["sess"], remote)
     _check(app, args.get("method"), amount, connector, args.get("tariff"))
     if args.get("tariff_crc", app.prices.crc) != app.prices.crc:
         raise CommandError("tariff_crc", "must be the one in force", args["tariff_crc"])
@@ -73,16 +73,16 @@ def _check_state(app) -> None:
         raise CommandError("state", "out of service", m.blocked)
 
 
-async def find(app, remote: str) -> int:
-    """The number of the session that has this id; 0 when flash has none. None with an id is
+async def find(app, remote: str) -> dict:
+    """How the session that has this id began; empty when flash has none. None with an id is
     written meanwhile: only this command does, and one is done after the other.
     """
     for found in app.ledger.scan((_HOLD_ASKED,), 0, remote):
         for record in found:
             if record.fields["remote"] == remote:
-                return record.fields["sess"]
+                return record.fields
         await asyncio.sleep(0)
-    return 0
+    return {}
 
 
 def _answer(app, number: int, remote: str) -> dict:

@@ -66,10 +66,8 @@ def verify(message: dict, device: str, key: bytes, last_counter: int, now_ms: in
     counter = messages.natural(message, "counter")
     expires_at = messages.natural(message, "expires_at")
     args = message.get("args")
-    if not isinstance(args, str):
-        raise FieldError("args", "must be text", args)
-    if len(args) > _MOST_ARGS:
-        raise FieldError("args", "must be at most %d characters" % _MOST_ARGS)
+    if not isinstance(args, str) or len(args) > _MOST_ARGS:
+        raise FieldError("args", "must be text of at most 2048 characters")
     if message["device"] != device:
         raise CommandError("device", f"must be {device}", message["device"])
     check_mac(message.get("mac"), key, signed_bytes(message))

@@ -246,6 +246,21 @@ def test_an_id_whose_first_records_are_gone_is_asked_before():
     assert desk.order("R0") == "asked_before"
 
 
+def test_a_receipt_or_amount_beyond_all_sense_is_refused_and_not_written():
+    desk = Desk()
+    before = desk.ledger.next_seq
+    most = (1 << 63) - 1
+    for field, value in (("receipt", 0), ("receipt", 1 << 32), ("receipt", most),
+                         ("amount_minor", 100000001), ("amount_minor", most)):  # fmt: skip
+        try:
+            desk.order("R7", **{field: value})
+            raise AssertionError("taken")
+        except CommandError as e:
+            assert e.field == field, value
+    assert desk.ledger.next_seq == before
+    assert desk.order("R7", receipt=(1 << 32) - 1, amount_minor=100000000) == "requested"
+
+
 def test_an_id_that_begins_as_the_chargers_own_is_refused():
     desk = Desk()
     before = desk.ledger.next_seq

@@ -5,7 +5,7 @@ leaves. On CPython and both MicroPython builds.
 import asyncio
 
 from board.host_flash import FileFlash
-from firmware.errors import CommandError, LedgerError
+from firmware.errors import FieldError, LedgerError
 from firmware.ledger.ledger import Ledger
 from firmware.orders import orders
 from firmware.session import decisions as do
@@ -75,7 +75,7 @@ class Charger:
         """The field that was refused."""
         try:
             self.command(name, **args)
-        except CommandError as e:
+        except FieldError as e:
             return e.field
         raise AssertionError("not refused")
 
@@ -165,13 +165,15 @@ def test_a_charger_that_is_not_free_refuses():
 def test_an_id_works_once_and_says_what_became_of_it():
     c = charger()
     c.command("start", **ASKED)
-    again = c.command("start", **asked(amount_minor=9000))
+    again = c.command("start", **ASKED)
     assert again["data"] == {"session": "A7", "sess": 1, "state": "wait_plug"}
     c.perform(c.machine.on_stop(2000, "remote"))
     c.perform(c.machine.on_tick(3000))
     assert c.machine.state == "receipt"
     c.perform(c.machine.on_tick(90000))
     assert c.command("start", **ASKED)["data"]["state"] == "ended"
+    for other in ({"amount_minor": 9000}, {"method": "account"}, {"reference": "pi_other"}):
+        assert c.refused("start", **asked(**other)) == "session", other
     assert c.kinds().count("hold_asked") == 1
 
 
@@ -180,7 +182,8 @@ def test_stop_by_id_stops_only_that_session():
     assert c.refused("stop", session="A7") == "session"
     c.command("start", **ASKED)
     assert c.refused("stop", session="B1") == "session"
-    assert c.refused("stop", session="") == "session"
+    for nobodys in ("", None, 0, ["A7"], False):
+        assert c.refused("stop", session=nobodys) == "session", nobodys
     assert c.machine.state == "wait_plug"
     c.command("stop", session="A7")
     c.perform(c.machine.on_tick(3000))
@@ -340,6 +343,28 @@ def test_more_is_refused_by_name_and_changes_nothing():
         assert "extend_done" not in c.kinds()
     c = charger()
     assert c.refused("extend", session="A7", amount_minor=4000) == "session"
+
+
+def test_more_is_never_in_flash_without_its_commands_counter():
+    """Flash runs full, record by record: both are written or neither."""
+    c = charger()
+    c.command("start", **ASKED)
+    plugged(c)
+    most = 2500
+    refusals = 0
+    while c.ledger.free_sectors() >= 3:
+        before = c.ledger.next_seq
+        try:
+            c.command("extend", session="A7", amount_minor=most + 1)
+            most += 1
+        except LedgerError:
+            refusals += 1
+        written = c.ledger.next_seq - before
+        assert c.machine.session.authorised_minor == most
+        assert written == (0 if refusals else 2), (written, c.ledger.free_sectors())
+        c.ledger.append("period", sess=1, start_ms=0, end_ms=1, energy_mwh=0, charging_ms=1,
+                        parking_ms=0, min_ma=0, max_ma=0, min_w=0, max_w=0)  # fmt: skip
+    assert most > 2600 and refusals > 50
 
 
 def test_a_cut_before_more_is_in_flash_leaves_the_hold_as_it_was():
