@@ -8,7 +8,7 @@ That nothing else comes out of it than of all records: tests/pure/test_ledger_wa
 
 from micropython import const
 
-from firmware.errors import RecordError
+from firmware.errors import LedgerCorrupt, RecordError
 from firmware.ledger.codec import NOTE, Record, decode, get_u, record_of
 from firmware.ledger.ledger import new_epoch
 from firmware.ledger.ring import FRAME, HEAD, Place
@@ -64,6 +64,8 @@ def _start(ledger) -> tuple:
         first = ring.first_seq(sector)
         note = None
         if (needed < 0 or first <= needed) and ring.step_in(Place(sector)):
+            if not ring.plain:  # its numbers would be given again
+                raise LedgerCorrupt("sector %d begins in a later version" % sector)
             note = ledger.decode() if ledger.kind() == _BOOKS else None
             if note and note.kind == "books":
                 if needed < 0:
