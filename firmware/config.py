@@ -110,7 +110,7 @@ def parse(text) -> Config:
     """
     try:
         given = json.loads(text)
-    except ValueError as e:
+    except (ValueError, RuntimeError) as e:  # too deep: where the reader recurses
         raise ConfigError("config", "must be JSON: %s" % e)
     if not isinstance(given, dict):
         raise ConfigError("config", "must be a JSON object")

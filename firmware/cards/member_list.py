@@ -88,9 +88,15 @@ def _begin(app, message: dict, version: int, key: bytes) -> Coming:
     wanted = "\n".join(("forecourt-members-1", app.cfg.charger, str(version), str(pages),
                         str(count), salt, digest)).encode()  # fmt: skip
     check_mac(message.get("mac"), key, wanted)
-    if not 0 < pages <= _MOST_PAGES or len(salt) != 32 or len(digest) != 64:
+    try:
+        raw = binascii.unhexlify(salt)
+    except ValueError:
+        raw = b""
+    if not 0 < pages <= _MOST_PAGES or len(raw) != 16 or len(digest) != 64:
         raise CommandError("pages", "must be a list's", pages)
-    coming = Coming(version, pages, count, binascii.unhexlify(salt), digest)
+    if version >> 32 or count >> 32:
+        raise CommandError("version", "must have at most 32 bits", version)
+    coming = Coming(version, pages, count, raw, digest)
     raw = MAGIC + struct.pack("<II", version, count) + coming.salt
     with open(app.board.files + _NEW, "wb") as f:
         f.write(raw + struct.pack("<I", binascii.crc32(raw)))

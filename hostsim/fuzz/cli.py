@@ -86,12 +86,11 @@ def _replay(chosen: tuple[str, ...], on: str, path: Path, seed: int) -> int:
     if len(chosen) != 1:
         raise commands.fail("--replay needs --parser", 2)
     try:
-        text = path.read_text().strip()
-        bytes.fromhex(text)
+        bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as e:
         raise commands.fail(f"--replay {path}: {e}", 2) from e
     where = "cpython" if on == "both" else on
-    code, said = commands.run_to_end(run.replay(run.Task(chosen[0], where, 1, seed), text))
+    code, said = commands.run_to_end(run.replay(run.Task(chosen[0], where, 1, seed), path))
     print(said)
     return 1 if code else 0
 

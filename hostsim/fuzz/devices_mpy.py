@@ -157,6 +157,22 @@ class Zvt(Target):
             yield b"\x00" + apdu
             yield b"\x01" + self._framed(apdu)
 
+    def made(self, dice, corpus):
+        """Containers in containers, to the limit and beyond it; long ones."""
+        if dice.below(40):
+            return None
+        body = dice.choice((b"\x1f\x2b\x02ab", b"\x41\x02\x11\x22", b"", b"\x43\x01\xa0", b"\x25"))
+        if not dice.below(4):
+            body += b"\x07" + _ber(dice, b"x" * dice.choice((126, 127, 128, 255, 256, 900)))
+        for _ in range(dice.below(9)):
+            body = dice.choice((b"\x60", b"\x25", b"\xe4", b"\x7f\x10", b"\x3f\x81\x02")) + _ber(dice, body)
+        body = b"\x06" + _ber(dice, body)
+        head = dice.choice((b"\x04\x0f", b"\x06\xd1", b"\x06\xd3", b"\x06\x1e", b"\x04\xff"))
+        size = len(body)
+        length = bytes((size,)) if size < 255 else bytes((255, size & 255, size >> 8))
+        apdu = head + length + body
+        return bytearray(b"\x00" + apdu if dice.below(3) else b"\x01" + self._framed(apdu))
+
     def _framed(self, apdu):
         out = bytearray(2 * len(apdu) + 6)
         return bytes(out[: self._framing.encode(apdu, out)])
@@ -197,3 +213,14 @@ class Zvt(Target):
         self._results.status_key(found.condition)
         json.dumps([found.card, found.pan, found.auth_code, found.terminal_id, found.vu])
         assert not [line for line in found.lines if not isinstance(line, str)]
+
+
+def _ber(dice, value):
+    """A value behind its BER length, now and then a longer form than it needs."""
+    size = len(value)
+    wide = 2 if size > 255 else 1 if size > 127 else 0
+    if wide < 2 and not dice.below(8):
+        wide += 1
+    if not wide:
+        return bytes((size,)) + value
+    return bytes((0x80 + wide,)) + size.to_bytes(wide, "big") + value

@@ -3,6 +3,7 @@
 import binascii
 import json
 
+from mutate_mpy import EDGES, leb, lebs, text_of  # type: ignore[import-not-found]
 from target_mpy import Target  # type: ignore[import-not-found]
 
 from firmware.errors import LedgerError, RecordError
@@ -15,6 +16,7 @@ class Record(Target):
 
     declared = (RecordError, LedgerError)
     about = ("firmware.ledger.codec", "firmware.ledger.ring")
+    words = lebs() + (b"\x80" * 9 + b"\x01", b"\xff" * 9 + b"\x01", b"\xff" * 9 + b"\x02", b"\xff" * 12)
 
     def __init__(self):
         from firmware.ledger import codec, ring, schema
@@ -40,6 +42,38 @@ class Record(Target):
                 yield frames
                 frames = b"\x01"
         yield frames
+
+    def made(self, dice, corpus):
+        """A payload of edges, as long as its schema says or about that; one or many as frames."""
+        if dice.below(4):
+            return None
+        if dice.below(4):
+            return bytearray(b"\x00" + self._payload(dice))
+        out = b"\x01"
+        while len(out) < 3500 and dice.below(12):
+            out += self._frame(len(out), self._payload(dice)[:1008])
+        return bytearray(out)
+
+    def _payload(self, dice):
+        row = dice.choice(self._rows)
+        out = bytes((row[0], max(row[2] + dice.below(3) - 1, 0))) + leb(dice.choice(EDGES))
+        for word in row[3].split():
+            out += self._field(dice, word[-1] if word[-2] == ":" else "u")
+        if not dice.below(8):
+            out += dice.octets(1 + dice.below(4))
+        return out
+
+    def _field(self, dice, kind):
+        if kind == "s":
+            raw = text_of(dice).encode() if not dice.below(3) else b"x" * dice.below(4)
+            return bytes((min(len(raw), 255),)) + raw[:255]
+        if kind == "l":
+            n = dice.choice((0, 1, 2, 3, 40, 254, 255))
+            return bytes((n,)) + b"".join([self._number(dice) for _ in range(n)])
+        return self._number(dice)
+
+    def _number(self, dice):
+        return leb(dice.choice(EDGES) if not dice.below(3) else dice.below(200))
 
     def _frame(self, seq, payload):
         head = bytes((0xA7, 1, len(payload) & 255, len(payload) >> 8))

@@ -2,16 +2,23 @@
 
 import json
 
+EDGES: "tuple" = tuple(
+    [2**bits + more for bits in (31, 32, 53, 63, 64) for more in (-2, -1, 0, 1)]
+)
+"""Numbers at which something that counts in so many bits goes over."""
+
+LENGTHS = (32, 48, 64, 120, 255, 256, 511, 1008)  # texts have limits at and near these
 _BYTES = b"\x00\x01\x02\x06\x10\x15\x1f\x20\x7e\x7f\x80\x81\x82\xa7\xfe\xff"
 _NUMBERS = (
     b"0", b"-1", b"1", b"1e9", b"0.5", b"1.0", b"-0", b"007", b"255", b"256", b"65536",
-    b"2147483648", b"4294967296", b"9223372036854775808", b"18446744073709551616",
     b"99999999999999999999999999", b"1e400", b"null", b"true", b"[]", b"{}", b'""',
-)  # fmt: skip
+) + tuple([str(n).encode() for n in EDGES])  # fmt: skip
 _LONGEST = 4096
+_DEEP = "@deep"  # stands for lists in lists
+_DEPTHS = (2, 4, 5, 6, 60, 400, 3000)
 _VALUES: "tuple" = (
-    0, 1, -1, 2**31, 2**63, 2**70, 0.5, -0.0, 1e22, 1e-9, None, True, False, "", "0", "x",
-    "\u20ac" * 40, "y" * 300, [], {}, [[]], {"a": 1}, [None] * 40,
+    0, 1, -1, 2**70, 0.5, -0.0, 1e22, 1e-9, None, True, False, "", "0", "x",
+    "\u20ac" * 40, [], {}, [[]], {"a": 1}, [None] * 40, "a\nb", "\u0000", _DEEP,
 )  # fmt: skip
 
 
@@ -36,6 +43,30 @@ class Dice:
         return bytes([self.below(256) for _ in range(n)])
 
 
+def lebs() -> tuple:
+    """The edges as LEB128."""
+    return tuple([leb(n) for n in EDGES])
+
+
+def leb(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def text_of(dice: Dice) -> str:
+    """A text as long as some limit, in characters or in bytes, or one more or less."""
+    n = dice.choice(LENGTHS) + dice.below(3) - 1
+    what = dice.choice(("y", "\u00e9", "\u20ac", "\U0001f600"))
+    if dice.below(2):
+        return what * n
+    wide = len(what.encode())
+    return what * (n // wide) + "y" * (n % wide)
+
+
 def mutated(dice: Dice, corpus: list, words) -> bytearray:
     """One to eight changes to an input of the corpus; `words`: what the format is made of."""
     data = bytearray(dice.choice(corpus))
@@ -45,33 +76,54 @@ def mutated(dice: Dice, corpus: list, words) -> bytearray:
     return data
 
 
-def tree_mutated(dice: Dice, text) -> "bytearray | None":
-    """A JSON text with one to three of its values changed, moved or left out; None: it is none."""
+def tree_mutated(dice: Dice, text, words=()) -> "bytearray | None":
+    """A JSON text with one to three of its values changed, moved or left out; None: it is none.
+    `words`: values that mean something to who reads it.
+    """
     try:
         tree = json.loads(bytes(text))
-    except ValueError:
+        places: "list[tuple]" = []
+        if isinstance(tree, (dict, list)):
+            _places(tree, places)
+        if not places:
+            return None
+        for _ in range(1 + dice.below(3)):
+            _change(dice, places, words)
+        text = json.dumps(tree).encode()
+    except (ValueError, RuntimeError):  # no JSON, or too deep for it
         return None
-    places: "list[tuple]" = []
-    if isinstance(tree, (dict, list)):
-        _places(tree, places)
-    if not places:
-        return None
-    for _ in range(1 + dice.below(3)):
-        owner, key = dice.choice(places)
-        what = dice.below(8)
-        if isinstance(owner, dict) and what < 2:
-            owner.pop(key, None)
-            if what:
-                owner[str(key) + "_"] = 1
-        elif what < 6:
-            owner[key] = dice.choice(_VALUES)
-        else:
-            other, at = dice.choice(places)
-            try:
-                owner[key] = json.loads(json.dumps(other[at]))
-            except (KeyError, IndexError):
-                owner[key] = dice.below(1000)
-    return bytearray(json.dumps(tree).encode())
+    if _DEEP in str(text):
+        n = dice.choice(_DEPTHS)
+        text = text.replace(b'"' + _DEEP.encode() + b'"', b"[" * n + b"]" * n)
+    return bytearray(text)
+
+
+def _change(dice, places, words) -> None:
+    owner, key = dice.choice(places)
+    what = dice.below(8)
+    if isinstance(owner, dict) and what < 2:
+        owner.pop(key, None)
+        if what:
+            owner[str(key) + "_"] = 1
+    elif what < 6:
+        owner[key] = _value(dice, words)
+    else:
+        other, at = dice.choice(places)
+        try:
+            owner[key] = json.loads(json.dumps(other[at]))
+        except (KeyError, IndexError):
+            owner[key] = dice.below(1000)
+
+
+def _value(dice, words):
+    what = dice.below(8)
+    if what < 2:
+        return dice.choice(EDGES)
+    if what < 3:
+        return text_of(dice)
+    if what < 5 and words:
+        return dice.choice(words)
+    return dice.choice(_VALUES)
 
 
 def _places(tree, found):

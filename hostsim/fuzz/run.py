@@ -114,10 +114,10 @@ def _keep(task: Task, text: str) -> str:
     )
 
 
-async def replay(task: Task, text: str) -> tuple[int, str]:
-    """One input; the process's exit code and what it said. 0: accepted."""
+async def replay(task: Task, path: Path) -> tuple[int, str]:
+    """The one input in a file (hex); the process's exit code and what it said. 0: accepted."""
     process = await asyncio.create_subprocess_exec(
-        *task.command(text),
+        *task.command(str(path.resolve())),
         env=environment(),
         cwd=ROOT,
         stdin=asyncio.subprocess.DEVNULL,

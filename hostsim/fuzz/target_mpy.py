@@ -7,8 +7,10 @@ right, for else nothing would get behind them.
 """
 
 import os
+import sys
 
 ROOT = os.getenv("FORECOURT_ROOT") or "."
+_CPYTHON = sys.implementation.name == "cpython"
 
 
 def texts(folder):
@@ -34,7 +36,16 @@ def foreign_digits(data) -> bool:
     return bool([c for c in text if ord(c) > 127 and c.isdigit()])
 
 
+def lone_surrogate(data) -> bool:
+    """CPython's reader makes of half a pair (\\ud83d) what it cannot write again, MicroPython's
+    three bytes like any: no fault of the firmware's."""
+    if not _CPYTHON or b"\\u" not in data:
+        return False
+    return b"\\ud" in bytes(data).lower()
+
+
 class Target:
+    room = "/firmware/"  # whose lines lead on
     declared: "tuple" = ()
     words: "tuple" = ()
     about: "tuple" = ()

@@ -1,6 +1,6 @@
 """Runs generated inputs through one parser, on CPython (guided by the lines they reach) or on
-MicroPython (blind): work_mpy.py PARSER INPUTS SEED [HEX]. With HEX that one input is run and
-its exception let out. Prints one JSON object; the exit code is always 0 then.
+MicroPython (blind): work_mpy.py PARSER INPUTS SEED [FILE]. The one input in FILE (hex) is run and
+its exception shown. Prints one JSON object; the exit code is always 0 then.
 
 On CPython one input in `_TRACED` is traced; one that reaches a pair of lines nobody reached
 before joins the corpus. Every failure is an input that raised what its parser does not declare.
@@ -163,11 +163,25 @@ def _seen(coverage, names) -> int:
     return len([line for line in coverage.lines if line[0] in files])
 
 
+def _replay(target, data) -> None:
+    """One input, and what came of it; exit code 1 unless it was accepted."""
+    try:
+        target.run(data)
+    except Exception as e:  # noqa: BLE001 - what is searched for
+        if isinstance(e, target.declared):
+            print("refused, as declared:")
+        if _GUIDED:
+            raise
+        sys.print_exception(e, sys.stdout)
+        sys.exit(1)
+    print("accepted")
+
+
 def main(arguments) -> None:
     target = targets_mpy.TARGETS[arguments[0]]()
     if len(arguments) > 3:
-        target.run(bytearray(bytes.fromhex(arguments[3])))
-        print("accepted")
+        with open(arguments[3]) as f:  # MicroPython takes no argument of more than 255 bytes
+            _replay(target, bytearray(bytes.fromhex(f.read().strip())))
         return
     inputs, seed = int(arguments[1]), int(arguments[2])
     run = Run(target, seed)
