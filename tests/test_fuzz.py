@@ -13,7 +13,8 @@ from hostsim.setup import ROOT
 from tests import mpy
 from tests.command import here, own_process
 
-PARSERS = ("modbus", "zvt", "mqtt", "record", "config", "tariff", "zone", "members")
+PARSERS = ("modbus", "zvt", "mqtt", "sntp", "orders", "record", "config", "tariff", "zone",
+           "members", "desk")  # fmt: skip
 
 
 def test_every_parser_of_the_requirement_is_there():
@@ -22,17 +23,21 @@ def test_every_parser_of_the_requirement_is_there():
 
 @pytest.mark.timeout(120)
 def test_a_sample_brings_out_nothing_but_declared_errors():
-    done = own_process("fuzz", "--inputs", "3000", "--seed", "7", "--json", timeout_s=100)
+    done = own_process("fuzz", "--inputs", "1500", "--seed", "7", "--json", timeout_s=100)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["failures"] == []
     assert {(one["parser"], one["on"]) for one in found["parsers"]} == {
-        (parser, on) for parser in PARSERS for on in ("cpython", "micropython")
+        (parser, on)
+        for parser in PARSERS
+        for on in ("cpython", "micropython")
+        if (parser, on) != ("desk", "micropython")
     }
     for one in found["parsers"]:
         assert one["accepted"] and one["refused"], one
         if one["on"] == "cpython":
-            assert one["inputs"] == 3000 and one["lines"] > one["of_lines"] // 2, one
+            share = {"orders": 10, "desk": 100}.get(one["parser"], 1)
+            assert one["inputs"] == 1500 // share and one["lines"] * 5 > one["of_lines"] * 2, one
 
 
 def test_an_unknown_parser_is_refused_with_those_there_are():
@@ -40,11 +45,24 @@ def test_an_unknown_parser_is_refused_with_those_there_are():
     assert done.returncode == 2 and all(name in done.stderr for name in PARSERS)
 
 
-BROKEN = """
+def planted(parser, inputs, fault):
+    """The failures of a campaign on source in which `fault` (lines of Python) was planted."""
+    script = f"""
 import sys
 sys.path.insert(0, "hostsim/fuzz")
 import shims_mpy
-import flash_mpy
+{fault}
+sys.argv = ["work_mpy.py", "{parser}", "{inputs}", "1"]
+exec(open("hostsim/fuzz/work_mpy.py").read())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=run.environment(),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)["failures"]
+
+
+BROKEN = """
 def decode(seq, view, plain=True):
     if len(view) > 5 and view[3] == 0x80:
         raise IndexError("planted")
@@ -52,25 +70,65 @@ def decode(seq, view, plain=True):
 from firmware.ledger import codec
 real = codec.decode
 codec.decode = decode
-sys.argv = ["work_mpy.py", "record", "4000", "1"]
-exec(open("hostsim/fuzz/work_mpy.py").read())
 """
 
 
 def test_a_planted_fault_is_found_and_its_input_kept():
-    command = [sys.executable, "-c", BROKEN]
-    done = subprocess.run(
-        command, cwd=ROOT, env=run.environment(), capture_output=True, text=True, check=True
-    )
-    failures = json.loads(done.stdout)["failures"]
-    assert [f["error"] for f in failures] == ["IndexError: planted"]
-    assert bytes.fromhex(failures[0]["input"])[4] == 0x80
+    failures = planted("record", 4000, BROKEN)
+    assert {f["error"] for f in failures} == {"IndexError: planted"}
+    assert any(bytes.fromhex(f["input"])[4] == 0x80 for f in failures)
+
+
+BEHIND = {
+    "a command whose time is over at this very moment": ("mqtt", """
+from firmware.sync import commands
+def verify(message, device, key, last, now):
+    try:
+        return real(message, device, key, last, now)
+    except Exception as e:
+        if e.field == "expires_at" and message.get("expires_at") == now:
+            raise IndexError("planted")
+        raise
+real = commands.verify
+commands.verify = verify
+"""),
+    "an order for the very session that has power": (
+        "orders",
+        """
+from firmware.orders import start
+async def find(app, remote):
+    number = await real(app, remote)
+    if number and app.machine.state == "charging":
+        raise IndexError("planted")
+    return number
+real = start.find
+start.find = find
+""",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BEHIND)
+def test_a_fault_behind_signature_counter_and_time_is_found(what):
+    parser, fault = BEHIND[what]
+    assert {f["error"] for f in planted(parser, 1500, fault)} == {"IndexError: planted"}
+
+
+@pytest.mark.parametrize("on", ["cpython", "micropython"])
+def test_a_replay_shows_what_came_of_the_input(tmp_path, on):
+    path = tmp_path / "deep.hex"
+    path.write_text((b'{"charger":' + b"[" * 400 + b"]" * 400 + b"}").hex())
+    done = here("fuzz", "--parser", "config", "--on", on, "--replay", str(path))
+    assert done.returncode == 1
+    assert "refused, as declared" in done.stdout and "ConfigError" in done.stdout
 
 
 # --- what it found -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", [b"\xff\xfe", b'{"a":"\xff"}', b"[1]", b"5", b""])
+@pytest.mark.parametrize(
+    "text", [b"\xff\xfe", b'{"a":"\xff"}', b"[1]", b"5", b"", b'{"charger":' + b"[" * 9000]
+)
 def test_a_config_that_is_no_text_is_refused(text):
     with pytest.raises(ConfigError):
         parse(text)

@@ -152,7 +152,7 @@ class MemberSync:
         data = message.get("data") or {}
         version, following = data.get("version"), data.get("next", 0)
         if not isinstance(version, int) or not isinstance(following, int):
-            raise TypeError("data.version and data.next: must be whole numbers")
+            raise contract.ContractError("data.version and data.next: must be whole numbers")
         self._heard[charger] = time.monotonic()
         if not message["ok"]:
             if message.get("code") != "not_yet":

@@ -278,8 +278,8 @@ class Sntp(Target):
     declared = (FieldError,)
     about = ("firmware.sync.timesync", "firmware.clock")
     words = (
-        b"NONCE123", b"\x24\x01", b"\x1c\x0f", b"\xe4\x00", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff",
-        b"\x80\x00\x00\x00", b"\xec\xaa\x00\x00", bytes(8),
+        b"NONCE123", b"\x24\x01", b"\x1c\x0f", b"\xe4\x00", b"\xff\xff\xff\xff",
+        b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"\xec\xaa\x00\x00", bytes(8),
     )  # fmt: skip
 
     def __init__(self):
@@ -303,7 +303,7 @@ class Sntp(Target):
         return head + bytes(22) + b"NONCE123" + bytes(8) + stamp
 
     def run(self, data):
-        """First byte: the source, and whether a session runs. Then answers, one after the other."""
+        """First byte: the source, and whether a session runs. Then answers, one after another."""
         clock = self._clock(_Clock(0))
         first = data[0] if data else 0
         clock.in_session = bool(first & 2)

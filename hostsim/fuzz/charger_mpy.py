@@ -163,18 +163,30 @@ class App:
         return self.ledger.append(kind, **fields)
 
     def perform(self, decided):
-        """Records as firmware.session.runner writes them: a ledger that is full ends a session."""
+        """Records as firmware.session.runner writes them: what flash does not take ends it all,
+        and the charger begins again from there. BooksError (a fault) goes through."""
+        from firmware.errors import LedgerError
+        from firmware.ledger.books import BooksError
         from firmware.session.decisions import RECORD
 
         for d in decided:
             if d[0] == RECORD:
-                self.append(d[1], **d[2])
+                try:
+                    self.append(d[1], **d[2])
+                except BooksError:
+                    raise
+                except LedgerError:
+                    self.machine.blocked = "ledger_fault"
+                    self.restarted = True
+                    return
 
     # --- what happens to it
 
     def event(self, letter):
         m = self.machine
         self.now_ms += 1000
+        if letter == "T" and not (m.blocked or self.ledger.room_for_session()):
+            m.blocked = "ledger_full"
         if letter in "ABC":
             self.perform(m.on_pilot(self.now_ms, letter))
             self.perform(m.on_feedback(self.now_ms, m.contactor.closed))
@@ -274,6 +286,7 @@ def _live(ledger):
                   operator="bob", command="c", card=0)  # fmt: skip
     ledger.append("refund_asked", refund="R4", sess=2, amount_minor=1, way="direct",
                   reason="other", command="c")  # fmt: skip
-    ledger.append("refunded", refund="R4", sess=2, amount_minor=1, way="direct", receipt=0,
-                  trace=0, credit_no=1, receipt_no=2, net_minor=1, vat_minor=0, lines=[])  # fmt: skip
+    ledger.append("refunded", refund="R4", sess=2, amount_minor=1, way="direct",
+                  receipt=0, trace=0, credit_no=1, receipt_no=2, net_minor=1, vat_minor=0,
+                  lines=[])  # fmt: skip
     ledger.append("command", command="c5", counter=5, name="stop", result="ok", detail="")

@@ -117,7 +117,6 @@ class Modbus(Target):
         raise RuntimeError("the poll does not end")
 
 
-
 class Zvt(Target):
     """Frames and APDUs. First byte even: an APDU; odd: bytes of the serial line."""
 
@@ -165,7 +164,8 @@ class Zvt(Target):
         if not dice.below(4):
             body += b"\x07" + _ber(dice, b"x" * dice.choice((126, 127, 128, 255, 256, 900)))
         for _ in range(dice.below(9)):
-            body = dice.choice((b"\x60", b"\x25", b"\xe4", b"\x7f\x10", b"\x3f\x81\x02")) + _ber(dice, body)
+            tag = dice.choice((b"\x60", b"\x25", b"\xe4", b"\x7f\x10", b"\x3f\x81\x02"))
+            body = tag + _ber(dice, body)
         body = b"\x06" + _ber(dice, body)
         head = dice.choice((b"\x04\x0f", b"\x06\xd1", b"\x06\xd3", b"\x06\x1e", b"\x04\xff"))
         size = len(body)

@@ -16,7 +16,7 @@ class Record(Target):
 
     declared = (RecordError, LedgerError)
     about = ("firmware.ledger.codec", "firmware.ledger.ring")
-    words = lebs() + (b"\x80" * 9 + b"\x01", b"\xff" * 9 + b"\x01", b"\xff" * 9 + b"\x02", b"\xff" * 12)
+    words = lebs() + (b"\x80" * 9 + b"\x01", b"\xff" * 9 + b"\x02", b"\xff" * 12)
 
     def __init__(self):
         from firmware.ledger import codec, ring, schema

@@ -23,10 +23,11 @@ _GUIDED = hasattr(sys, "settrace")
 
 
 class Coverage:
-    """Pairs of lines of the firmware, by settrace (CPython)."""
+    """Pairs of lines of the files in a folder (`room`), by settrace (CPython)."""
 
-    def __init__(self):
+    def __init__(self, room):
         self.pairs = set()
+        self._room = room
         self.lines = set()
         self._new = False
         self._mine = {}
@@ -44,7 +45,7 @@ class Coverage:
     def _enter(self, frame, event, argument):
         name = frame.f_code.co_filename
         if name not in self._mine:
-            self._mine[name] = "/firmware/" in name
+            self._mine[name] = self._room in name
         if not self._mine[name]:
             return None
         before = [0]
@@ -70,7 +71,7 @@ class Run:
         self.target = target
         self.dice = Dice(seed)
         self.corpus = [bytes(seed) for seed in target.seeds()]
-        self.coverage = Coverage() if _GUIDED else None
+        self.coverage = Coverage(target.room) if _GUIDED else None
         self.accepted = 0
         self.refused: "dict[str, int]" = {}
         self.failures: "list[dict]" = []
@@ -126,8 +127,9 @@ def _where(error) -> str:
     at = error.__traceback__
     place = ""
     while at is not None:
-        name = at.tb_frame.f_code.co_filename.rpartition("/firmware/")[2]
-        place = "%s:%d" % (name, at.tb_lineno)
+        name = at.tb_frame.f_code.co_filename
+        if "/firmware/" in name or "/hostsim/" in name or not place:
+            place = "%s:%d" % ("/".join(name.split("/")[-2:]), at.tb_lineno)
         at = at.tb_next
     return place
 

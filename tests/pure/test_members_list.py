@@ -87,7 +87,7 @@ def row(uid, expires=0, account="ACME-7", tariff=""):
     return key_of(uid) + struct.pack("<II", expires, crc) + name + bytes(32 - len(name))
 
 
-def pages(version, rows, tariffs=(), device="CP1", key=KEY, each=2):
+def pages(version, rows, tariffs=(), device="CP1", key=KEY, each=2, salt=SALT):
     """The messages of a list."""
     rows = sorted(rows)
     bodies = [{"tariff": text} for text in tariffs]
@@ -96,9 +96,9 @@ def pages(version, rows, tariffs=(), device="CP1", key=KEY, each=2):
         bodies.append({"rows": binascii.b2a_base64(part).decode().strip()})
     digest = hashlib.sha256("".join(tariffs).encode() + b"".join(rows)).digest().hex()
     head = {"version": version, "page": 0, "pages": len(bodies) + 1, "count": len(rows),
-            "salt": SALT, "sha256": digest}  # fmt: skip
+            "salt": salt, "sha256": digest}  # fmt: skip
     signed = "\n".join(("forecourt-members-1", device, str(version), str(head["pages"]),
-                        str(len(rows)), SALT, digest))  # fmt: skip
+                        str(len(rows)), salt, digest))  # fmt: skip
     head["mac"] = hmac_sha256(key, signed.encode()).hex()
     out = [head]
     for number, body in enumerate(bodies):
@@ -203,8 +203,14 @@ def test_what_is_forged_old_or_broken_leaves_the_list_in_force():
             ("rows", {"rows": binascii.b2a_base64(row(a)[:47]).decode()}),
             ("rows", {"rows": binascii.b2a_base64(row(a) + row(a)).decode()}),
             ("rows", {"rows": None}),
-            ("sha256", {"rows": binascii.b2a_base64(b"".join(sorted(
-                [row(a), row(b, account="MINE")]))).decode()}),  # fmt: skip
+            (
+                "sha256",
+                {
+                    "rows": binascii.b2a_base64(
+                        b"".join(sorted([row(a), row(b, account="MINE")]))
+                    ).decode()
+                },
+            ),  # fmt: skip
             ("count", {"rows": binascii.b2a_base64(row(b)).decode()}),
         ):
             bad = [good[0], dict(good[1])]
@@ -214,6 +220,19 @@ def test_what_is_forged_old_or_broken_leaves_the_list_in_force():
             assert members.head(files)[:2] == (5, 1) and tap(app, b).text == "card_unknown"
         send(app, good)
         assert tap(app, b).session
+
+
+def test_a_signed_head_that_no_list_can_have_is_refused_by_name():
+    for field, version, salt in (
+        ("version", 1 << 32, SALT), ("pages", 6, "x" * 32), ("pages", 6, "\u00e9" * 32),
+        ("pages", 6, SALT[:30]), ("pages", 6, SALT + "00"),
+    ):  # fmt: skip
+        with Folder() as files:
+            app = charger(files)
+            a, b = uids(2)
+            send(app, pages(5, [row(a)]))
+            assert refused(app, pages(version, [row(b)], salt=salt)) == field, salt
+            assert members.head(files)[:2] == (5, 1)
 
 
 def test_pages_come_twice_late_and_out_of_order():
