@@ -162,6 +162,13 @@ class Mqtt(Target):
             ("config", b'"' + b"x" * 700 + b'"'),
             ("command", self._command("stop", "{}")),
             ("command", self._command("report", '{"a":[1,2.5,null,"x"]}')),
+            ("command", self._command("stop", "{}", expires_at=NOW_MS)),
+            ("command", self._command("stop", "{}", expires_at=NOW_MS + 1)),
+            ("command", self._command("stop", "{}", counter=0)),
+            ("command", self._command("stop", "{}", counter=2**63 - 1)),
+            ("command", self._command("stop", "{}", id="\U0001f600" * 63)),
+            ("command", self._command("stop", "{}", id="\U0001f600" * 64)),
+            ("command", self._command("x" * 64, '{"a":1,"b":2,"c":3,"d":4}')),
             ("config", b'{"charger":"CP1","salt":"0123456789","mqtt":{"host":"h"}}'),
             ("tariff", b'{"id":"T","currency":"EUR","elements":[]}'),
         ):
@@ -179,9 +186,11 @@ class Mqtt(Target):
         body = bytes((0, len(topic))) + topic + b"\x00\x05" + b"[" * (size - len(topic) - 4)
         return b"\x3f" + bytes((op,)) + _length(len(body)) + body
 
-    def _command(self, name, args):
-        return json.dumps({"id": "c1", "device": "CP1", "counter": 9, "name": name, "args": args,
-                           "expires_at": 1763900000000, "mac": "sign"}).encode()  # fmt: skip
+    def _command(self, name, args, **changes):
+        fields = {"id": "c1", "device": "CP1", "counter": 9, "name": name, "args": args,
+                  "expires_at": 1763900000000, "mac": "sign"}  # fmt: skip
+        fields.update(changes)
+        return json.dumps(fields).encode()
 
     def made(self, dice, corpus):
         """A packet whose JSON payload was changed as a tree; one whose body is drained."""

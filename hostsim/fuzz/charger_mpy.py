@@ -189,7 +189,7 @@ class App:
             m.blocked = "ledger_full"
         if letter in "ABC":
             self.perform(m.on_pilot(self.now_ms, letter))
-            self.perform(m.on_feedback(self.now_ms, m.contactor.closed))
+            self.perform(m.on_feedback(self.now_ms, m.contactor.commanded))
         elif letter == "S":
             self.perform(m.on_stop(self.now_ms, "button"))
         elif letter == "T":

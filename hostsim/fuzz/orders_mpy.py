@@ -71,14 +71,15 @@ class Orders(Target):
 
     def seeds(self):
         lines = [self._line(name, args) for name, args in _COMMANDS]
-        for line in lines:
-            for state in range(0, 32, 3):
+        for n, line in enumerate(lines):
+            for state in range(n % 3, 32, 3):
                 yield bytes((state,)) + line
         start = self._line("start", dict(_START, session="A7"))
         more = self._line("extend", {"session": "A7", "amount_minor": 4000})
         stop = self._line("stop", {"session": "A7"})
         yield b"\x01" + b"\n".join([start, b"B", b"C", more, stop, b"T", b"T"])
         yield b"\x01" + b"\n".join([b"B", start, b"C", more, more, stop, start])
+        yield b"\x0d" + b"\n".join([start, start])
         yield b"\x0d" + b"\n".join([more, stop, b"T", start])
         yield b"\x01" + b"\n".join([lines[10], lines[10], lines[14], lines[15]])
         yield b"\x01" + start.replace(b'"next"', b"5") + b"\n" + start.replace(b'"next"', b"5")
