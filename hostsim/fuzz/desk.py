@@ -1,4 +1,7 @@
-"""Target on CPython only: the back office's side of the contract, over a database in memory."""
+"""Target on CPython only: the back office's side of the contract, over a database in memory.
+
+A process of its own (run.py), as work_mpy.py, whose arguments it takes.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import shims_mpy  # type: ignore[import-not-found]  # noqa: F401 - finds hostsim
+import targets_mpy  # type: ignore[import-not-found]
 from mutate_mpy import Dice, tree_mutated  # type: ignore[import-not-found]
 from sqlalchemy import select
 from target_mpy import Target  # type: ignore[import-not-found]
@@ -58,7 +63,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-class Desk(Target):  # type: ignore[misc]
+class Desk(Target):
     """Messages of chargers, one a line: records, status, session, result or log, a space, JSON.
     First byte: 1 for a charger of another name, 2 when the chores are done afterwards. A `seq`
     "next" is the next one. Accepted: no problem came of it.
@@ -91,8 +96,9 @@ class Desk(Target):  # type: ignore[misc]
         self._desk._send = lambda topic, payload, retain: self._sent.append((topic, payload))
         self._desk.ingest.take(_records(list(_first())))
         with self._office.engine.connect() as connection:
-            self._mine = connection.connection.driver_connection
-            assert isinstance(self._mine, sqlite3.Connection)
+            mine = connection.connection.driver_connection
+        assert isinstance(mine, sqlite3.Connection)
+        self._mine = mine
         self._template = sqlite3.connect(":memory:")
         self._mine.backup(self._template)
         self._seq = len(list(_first()))
@@ -226,3 +232,8 @@ def _records(records: list[dict[str, Any]]) -> list[tuple[str, bytes]]:
 
 def _line(name: str, message: dict[str, Any]) -> bytes:
     return name.encode() + b" " + json.dumps(message).encode()
+
+
+if __name__ == "__main__":
+    targets_mpy.TARGETS["desk"] = Desk
+    import work_mpy  # type: ignore[import-not-found]  # noqa: F401 - runs

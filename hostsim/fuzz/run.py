@@ -20,6 +20,7 @@ from hostsim.setup import BUILD, LIB, MICROPYTHON, MICROPYTHON32, POINTER_BITS32
 
 SCRIPT = Path(__file__).with_name("work_mpy.py")
 _TARGETS = Path(__file__).with_name("targets_mpy.py")
+_DESK = Path(__file__).with_name("desk.py")
 FAILURES = BUILD / "fuzz"
 _HEAP = "8M"
 ON_CPYTHON = ("desk",)
@@ -45,13 +46,14 @@ class Task:
         start = [sys.executable]
         if self.on == "micropython":
             start = [str(micropython()), "-X", f"heapsize={_HEAP}"]
-        return [*start, str(SCRIPT), self.parser, str(self.inputs), str(self.seed), *more]
+        script = _DESK if self.parser == "desk" else SCRIPT
+        return [*start, str(script), self.parser, str(self.inputs), str(self.seed), *more]
 
 
 def parsers() -> tuple[str, ...]:
     """Names of the parsers there are, in the table's order."""
     table = _TARGETS.read_text().partition("\nTARGETS = {")[2]
-    return tuple(re.findall(r'^    "([a-z]+)": ', table, re.M))
+    return (*re.findall(r'^    "([a-z]+)": ', table, re.M), *ON_CPYTHON)
 
 
 def micropython() -> Path:

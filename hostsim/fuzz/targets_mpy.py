@@ -7,14 +7,6 @@ from members_mpy import Members  # type: ignore[import-not-found]
 from office_mpy import Config, Tariff, Zone  # type: ignore[import-not-found]
 from orders_mpy import Orders  # type: ignore[import-not-found]
 
-
-def _desk():
-    """The back office's side, which MicroPython cannot run."""
-    from hostsim.fuzz.desk import Desk
-
-    return Desk()
-
-
 TARGETS = {
     "modbus": Modbus,
     "zvt": Zvt,
@@ -26,5 +18,4 @@ TARGETS = {
     "tariff": Tariff,
     "zone": Zone,
     "members": Members,
-    "desk": _desk,
 }
