@@ -1,5 +1,9 @@
-"""A real mosquitto for the simulator: mutual TLS on one loopback port, identities from
-certificates, ACL per identity.
+"""A real mosquitto for the simulator: mutual TLS on loopback, identities from certificates, ACL
+per identity.
+
+Chargers have one port, where the client id is the certificate's name too, so that none can end
+another's connection (MQTT 3.1.1, 3.1.4); the back office has another for its several connections,
+where its own authority's certificate is accepted and no other.
 
 The broker keeps nothing on disk on purpose: a restart loses retained messages and sessions, and
 everything else here must live with that. It dies with the process that started it.
@@ -7,6 +11,7 @@ everything else here must live with that. It dies with the process that started 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import queue
@@ -62,17 +67,18 @@ class BrokerError(RuntimeError):
 
 class Broker:
     """mosquitto in `folder` (config, ACL, log). `start()` returns when it accepts connections;
-    `port` is then known.
+    `port`, the chargers', and `office_port` are then known.
 
-    The port stays the same over restarts.
+    The ports stay the same over restarts.
     """
 
     def __init__(self, folder: Path | str, pki: Pki, port: int = 0) -> None:
-        """`port` 0: a free one is chosen."""
+        """`port` 0: a free one is chosen, as for the back office always."""
         self.folder = Path(folder)
         self.pki = pki
         self.host = HOST
         self.port = port
+        self.office_port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -93,7 +99,9 @@ class Broker:
             return
         program = _program()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = self.port or _free_port()
+        found = free_ports(2)
+        self.port = self.port or found[0]
+        self.office_port = self.office_port or found[1]
         config = self._write_config()
         self._process = self._spawn([program, "-c", str(config)])
         self._wait_ready()
@@ -162,15 +170,11 @@ class Broker:
         acl = self.folder / "acl"
         acl.write_text(_ACL)
         acl.chmod(0o600)
-        identity = self.pki.broker
         config = self.folder / "mosquitto.conf"
         lines = [
-            f"listener {self.port} {HOST}",
-            f"cafile {self.pki.ca}",
-            f"certfile {identity.cert}",
-            f"keyfile {identity.key}",
-            "require_certificate true",
-            "use_identity_as_username true",
+            *self._listener(self.port, self.pki.ca),
+            "use_username_as_clientid true",
+            *self._listener(self.office_port, self.pki.office_ca),
             "allow_anonymous false",
             f"acl_file {acl}",
             "persistence false",
@@ -189,6 +193,18 @@ class Broker:
         config.write_text("\n".join(lines) + "\n")
         return config
 
+    def _listener(self, port: int, ca: Path) -> list[str]:
+        """Mutual TLS with clients of that authority; these settings are the listener's alone."""
+        identity = self.pki.broker
+        return [
+            f"listener {port} {HOST}",
+            f"cafile {ca}",
+            f"certfile {identity.cert}",
+            f"keyfile {identity.key}",
+            "require_certificate true",
+            "use_identity_as_username true",
+        ]
+
     def _wait_ready(self) -> None:
         context = ssl.create_default_context(cafile=str(self.pki.ca))
         own = self.pki.back_office
@@ -198,14 +214,15 @@ class Broker:
             if not self.running:
                 raise BrokerError(f"mosquitto ended at once:\n{_tail(self.log())}")
             try:
-                with socket.create_connection((HOST, self.port), 1) as raw:
+                with socket.create_connection((HOST, self.office_port), 1) as raw:
                     with context.wrap_socket(raw, server_hostname=HOST):
                         return
             except (ConnectionError, TimeoutError, ssl.SSLError):
                 time.sleep(0.02)
         self.stop()
         raise BrokerError(
-            f"mosquitto does not accept connections on port {self.port}:\n{_tail(self.log())}"
+            f"mosquitto does not accept connections on port {self.office_port}:\n"
+            f"{_tail(self.log())}"
         )
 
 
@@ -222,11 +239,15 @@ def _program() -> str:
     return found
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nobody uses now."""
+    with contextlib.ExitStack() as probes:
+        found: list[int] = []
+        for _ in range(count):
+            probe = probes.enter_context(socket.socket())
+            probe.bind((HOST, 0))
+            found.append(probe.getsockname()[1])
+        return found
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

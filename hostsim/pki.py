@@ -1,15 +1,18 @@
-"""A throw-away certificate authority: one certificate for the broker, one per charger, one for the
-back office.
+"""A throw-away certificate authority: one certificate for the broker, one per charger. The back
+office's is of an authority of its own, so that the broker can tell it from any charger's before
+anybody has said a word.
 
 EC P-256 throughout. Each identity is a directory with cert.pem, key.pem, cert.der and key.der; the
-authority's own certificate is ca.pem and ca.der in the top directory. The DER files (keys in RFC
-5915 form) are what MicroPython's mbedTLS reads on every board. Keys have mode 0600 and never leave
-the directory. What is there and still valid is used again.
+authorities' own are ca.pem and office-ca.pem (and .der) in the top directory. The DER files (keys
+in RFC 5915 form) are what MicroPython's mbedTLS reads on every board. Keys have mode 0600 and
+never leave the directory. What is there and still valid is used again.
 """
 
 from __future__ import annotations
 
 import datetime
+import hashlib
+import hmac
 import ipaddress
 import os
 import re
@@ -28,7 +31,10 @@ BROKER = "broker"
 
 _VALID_DAYS = 3650
 _RENEW_DAYS = 30
-_OWN = (BROKER, BACK_OFFICE, "ca")
+_CA = "ca"
+_OFFICE_CA = "office-ca"
+_OWN = (BROKER, BACK_OFFICE, _CA, _OFFICE_CA)
+_Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
@@ -83,14 +89,20 @@ class Pki:
         self.folder = Path(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._cert, self._key = self._load("ca", self.folder, ca=True) or self._make_ca()
+            self._own = self._authority(_CA, "Forecourt simulator CA")
+            self._office = self._authority(_OFFICE_CA, "Forecourt simulator office CA")
         except OSError as exc:
             raise PkiError(f"certificates in {self.folder}: {exc.strerror}") from exc
 
     @property
     def ca(self) -> Path:
-        """The authority's certificate as PEM."""
-        return self.folder / "ca.pem"
+        """The authority's certificate as PEM: of broker and chargers."""
+        return self.folder / f"{_CA}.pem"
+
+    @property
+    def office_ca(self) -> Path:
+        """Of the authority that has signed nothing but the back office's certificate, as PEM."""
+        return self.folder / f"{_OFFICE_CA}.pem"
 
     @property
     def broker(self) -> Identity:
@@ -99,8 +111,16 @@ class Pki:
 
     @property
     def back_office(self) -> Identity:
-        """The back office's client certificate."""
+        """The back office's client certificate; it knows the broker by `ca`, as chargers do."""
         return self._identity(BACK_OFFICE)
+
+    @property
+    def group(self) -> str:
+        """The name under which back office processes share messages. Secret, for the broker lets
+        any client into a group whose name it knows; the same as long as the back office's key is.
+        """
+        key = self.back_office.key.read_bytes()
+        return hmac.new(key, b"forecourt-share-1", hashlib.sha256).hexdigest()[:32]
 
     def charger(self, name: str) -> Identity:
         """A charger's client certificate; its name becomes the broker's user name. Raises PkiError
@@ -126,8 +146,9 @@ class Pki:
         names = [str(n.value) for n in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         if len(names) != 1 or not _NAME.fullmatch(names[0]) or names[0] in _OWN:
             raise PkiError(f"the request is for {names}, which is no charger's name")
-        builder = _with_usage(_builder(_name(names[0]), self._cert.subject, key), key, self._key)
-        signed = builder.sign(self._key, hashes.SHA256())
+        ca, ca_key = self._own
+        builder = _with_usage(_builder(_name(names[0]), ca.subject, key), key, ca_key)
+        signed = builder.sign(ca_key, hashes.SHA256())
         return names[0], signed.public_bytes(serialization.Encoding.PEM)
 
     def command_key_of(self, name: str) -> Path:
@@ -141,19 +162,25 @@ class Pki:
     def _identity(self, name: str, server: bool = False) -> Identity:
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        if self._load("cert", folder) is None:
-            self._issue(name, folder, server)
+        authority = self._office if name == BACK_OFFICE else self._own
+        if self._load("cert", "key", folder, authority[0]) is None:
+            self._issue(name, folder, server, authority)
         return Identity(name, folder, self.ca)
 
+    def _authority(self, stem: str, name: str) -> _Pair:
+        found = self._load(stem, f"{stem}-key", self.folder)
+        return found or self._make_authority(stem, _name(name))
+
     def _load(
-        self, stem: str, folder: Path, ca: bool = False
-    ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
-        """What is on disk, unless it is missing, broken, about to expire or of another
-        authority."""
-        key_name = "ca-key.pem" if ca else "key.pem"
+        self, stem: str, key_stem: str, folder: Path, issuer: x509.Certificate | None = None
+    ) -> _Pair | None:
+        """What is on disk, unless it is missing, broken, about to expire or of another authority
+        (None: its own)."""
         try:
             cert = x509.load_pem_x509_certificate((folder / f"{stem}.pem").read_bytes())
-            key = serialization.load_pem_private_key((folder / key_name).read_bytes(), None)
+            key = serialization.load_pem_private_key(
+                (folder / f"{key_stem}.pem").read_bytes(), None
+            )
             if (
                 not isinstance(key, ec.EllipticCurvePrivateKey)
                 or not (folder / f"{stem}.der").is_file()
@@ -161,7 +188,7 @@ class Pki:
                 return None
             if cert.not_valid_after_utc < _now() + datetime.timedelta(days=_RENEW_DAYS):
                 return None
-            cert.verify_directly_issued_by(cert if ca else self._cert)
+            cert.verify_directly_issued_by(issuer or cert)
         except (FileNotFoundError, ValueError, TypeError):
             return None
         except Exception as exc:  # noqa: BLE001 - InvalidSignature derives from Exception only
@@ -170,9 +197,8 @@ class Pki:
             return None
         return cert, key
 
-    def _make_ca(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    def _make_authority(self, stem: str, name: x509.Name) -> _Pair:
         key = ec.generate_private_key(ec.SECP256R1())
-        name = _name("Forecourt simulator CA")
         cert = (
             _builder(name, name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -182,21 +208,22 @@ class Pki:
             )
             .sign(key, hashes.SHA256())
         )
-        _write_pair(self.folder, "ca", "ca-key", cert, key)
+        _write_pair(self.folder, stem, f"{stem}-key", cert, key)
         return cert, key
 
-    def _issue(self, name: str, folder: Path, server: bool) -> None:
+    def _issue(self, name: str, folder: Path, server: bool, authority: _Pair) -> None:
+        ca, ca_key = authority
         key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key()
-        builder = _builder(_name(name), self._cert.subject, public)
-        builder = _with_usage(builder, public, self._key, server)
+        builder = _builder(_name(name), ca.subject, public)
+        builder = _with_usage(builder, public, ca_key, server)
         if server:
             addresses = [
                 x509.IPAddress(ipaddress.ip_address(text)) for text in ("127.0.0.1", "::1")
             ]
             names = x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses])
             builder = builder.add_extension(names, critical=False)
-        _write_pair(folder, "cert", "key", builder.sign(self._key, hashes.SHA256()), key)
+        _write_pair(folder, "cert", "key", builder.sign(ca_key, hashes.SHA256()), key)
 
 
 def _now() -> datetime.datetime:
@@ -269,7 +296,7 @@ def _write_pair(
     _write_key(
         folder / f"{key_name}.pem", key.private_bytes(serialization.Encoding.PEM, form, none)
     )
-    if cert_name != "ca":
+    if cert_name == "cert":
         _write_key(
             folder / f"{key_name}.der", key.private_bytes(serialization.Encoding.DER, form, none)
         )

@@ -42,7 +42,7 @@ DEFAULT_DATABASE = str(HOME / "backoffice.db")
 @dataclass(frozen=True)
 class _Address:
     host: str
-    port: int
+    office_port: int
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +66,8 @@ def register(app: typer.Typer) -> None:
 def run(
     db: Database = DEFAULT_DATABASE,
     broker: Annotated[
-        str, typer.Option(help="The broker as HOST:PORT, mutual TLS; none: one of its own.")
+        str,
+        typer.Option(help="The broker's port for back offices, HOST:PORT; none: one of its own."),
     ] = "",
     pki: Annotated[
         Path, typer.Option(help="Directory of the certificates; made when it is not there.")
@@ -103,7 +104,7 @@ def run(
         try:
             keys = Pki(pki)
             at = address or _own_broker(keys, undo)
-            group = "backoffice" if workers > 1 else ""
+            group = keys.group if workers > 1 else ""
             gateway = open_gateway(operator)
             office = BackOffice(
                 database_url(db), at, keys, operator=operator, group=group, gateway=gateway
@@ -118,7 +119,7 @@ def run(
             from hostsim.backoffice import workers as helpers
 
             keeping = helpers.begin(
-                workers - 1, database_url(db), (at.host, at.port), pki, operator, group
+                workers - 1, database_url(db), (at.host, at.office_port), pki, operator, group
             )
             undo.callback(helpers.end, keeping)
         typer.echo(f"back office on http://127.0.0.1:{port}/ (Ctrl-C ends it)")

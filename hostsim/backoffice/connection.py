@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class BrokerAddress(Protocol):
-    """Where the broker is: a Broker, or anything with these two."""
+    """Where the broker listens for the back office: a Broker, or anything with these two."""
 
     @property
     def host(self) -> str:
@@ -42,8 +42,8 @@ class BrokerAddress(Protocol):
         ...
 
     @property
-    def port(self) -> int:
-        """TCP port."""
+    def office_port(self) -> int:
+        """TCP port, where one client may have several connections."""
         ...
 
 
@@ -149,7 +149,7 @@ class Connection:
         assert self._desk is not None
         async with aiomqtt.Client(
             self._broker.host,
-            self._broker.port,
+            self._broker.office_port,
             identifier=f"backoffice-{uuid.uuid4().hex[:8]}",
             tls_context=_tls_context(self._pki),
             keepalive=15,

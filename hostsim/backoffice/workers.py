@@ -17,10 +17,10 @@ from hostsim.backoffice.operator import Operator
 
 @dataclass(frozen=True)
 class Address:
-    """A broker's."""
+    """A broker's, for the back office."""
 
     host: str
-    port: int
+    office_port: int
 
 
 def begin(

@@ -61,7 +61,7 @@ def _run(
 ) -> dict[str, Any]:  # fmt: skip
     from hostsim.backoffice.cli import database_url
     from hostsim.backoffice.models import open_database
-    from hostsim.broker import Broker, _free_port
+    from hostsim.broker import Broker, free_ports
     from hostsim.fleet.drive import drive
     from hostsim.pki import Pki
 
@@ -79,8 +79,8 @@ def _run(
     engine = open_database(url)
     command = [
         sys.executable, "-m", "hostsim", "backoffice", "--database", url, "--broker",
-        f"{broker.host}:{broker.port}", "--pki", str(folder / "pki"), "--port",
-        str(_free_port()), "--workers", str(workers),
+        f"{broker.host}:{broker.office_port}", "--pki", str(folder / "pki"), "--port",
+        str(free_ports(1)[0]), "--workers", str(workers),
     ]  # fmt: skip
     office = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

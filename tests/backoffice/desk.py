@@ -32,7 +32,7 @@ class Nowhere:
     """A broker's address where none is."""
 
     host = "127.0.0.1"
-    port = 1
+    office_port = 1
 
 
 def office(directory: Path, operator: Operator | None = None, url: str = "") -> BackOffice:

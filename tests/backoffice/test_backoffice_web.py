@@ -22,14 +22,16 @@ from fastapi.testclient import TestClient
 from hostsim.backoffice import figures, views
 from hostsim.backoffice.accounts import people
 from hostsim.backoffice.ingest import Ingest
+from hostsim.backoffice.models import open_database
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice
 from hostsim.backoffice.web import create_app
-from hostsim.broker import Broker
+from hostsim.broker import Broker, free_ports
 from hostsim.pki import Pki
 from tests.backoffice import desk
 from tests.backoffice.desk import Visitor, fill
 from tests.backoffice.test_backoffice_ingest import EPOCH, Ledger
+from tests.sync.test_broker import client
 
 PERIODS = (
     (0, 600_001, 345_678, 600_001, 0, 6000, 16000, 1400, 11000),
@@ -219,11 +221,29 @@ def test_vat_is_split_by_rate() -> None:
     ]  # fmt: skip
 
 
-def test_alone_on_the_command_line_it_takes_records_and_shows_them(tmp_path: Path) -> None:
+async def publish_beside_a_thief(broker: Broker, pki: Pki, count: int) -> None:
+    """A charger's messages, while another charger's certificate wants its share of them."""
+    own, thief = client(broker, pki, pki.charger("CP1")), client(broker, pki, pki.charger("CP2"))
+    async with own, thief:
+        await thief.subscribe("$share/backoffice/forecourt/v1/+/records", qos=1)
+        for number in range(count):
+            await own.publish("forecourt/v1/CP1/records", b'{"n":%d}' % number, qos=1)
+
+
+def malformed(url: str) -> int:
+    """How many messages it could make nothing of."""
+    engine = open_database(url)
+    try:
+        return sum(row["count"] for row in views.problems(engine, "CP1"))
+    finally:
+        engine.dispose()
+
+
+def test_alone_on_the_command_line_it_takes_every_record_and_shows_them(tmp_path: Path) -> None:
     pki = Pki(tmp_path / "pki")
     broker = Broker(tmp_path / "broker", pki)
     broker.start()
-    port = broker_module_free_port()
+    [port] = free_ports(1)
     added = subprocess.run(
         [sys.executable, "-m", "hostsim", "people", "add", "ann", "--role", "admin",
          "--database", str(tmp_path / "o.db")],
@@ -232,8 +252,8 @@ def test_alone_on_the_command_line_it_takes_records_and_shows_them(tmp_path: Pat
     assert added.returncode == 0 and desk.PASSWORD not in added.stdout + added.stderr, added
     command = [
         sys.executable, "-m", "hostsim", "backoffice", "--db", str(tmp_path / "o.db"),
-        "--broker", f"127.0.0.1:{broker.port}", "--pki", str(tmp_path / "pki"),
-        "--port", str(port),
+        "--broker", f"127.0.0.1:{broker.office_port}", "--pki", str(tmp_path / "pki"),
+        "--port", str(port), "--workers", "2",
     ]  # fmt: skip
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -248,6 +268,12 @@ def test_alone_on_the_command_line_it_takes_records_and_shows_them(tmp_path: Pat
             time.sleep(0.1)
             with contextlib.suppress(httpx.TransportError):
                 text = logged_in(f"http://127.0.0.1:{port}")
+        asyncio.run(publish_beside_a_thief(broker, pki, 40))
+        end = time.monotonic() + 20
+        url = f"sqlite:///{tmp_path / 'o.db'}"
+        while malformed(url) < 40:
+            assert time.monotonic() < end, f"{malformed(url)} of 40 arrived"
+            time.sleep(0.1)
     finally:
         process.terminate()
         process.wait(10)
@@ -259,12 +285,6 @@ def logged_in(address: str) -> str:
     fields = {"name": "ann", "password": desk.PASSWORD}
     with httpx.Client(base_url=address, follow_redirects=True, timeout=30) as browser:
         return browser.post("/login", data=fields).text
-
-
-def broker_module_free_port() -> int:
-    from hostsim.broker import _free_port
-
-    return _free_port()
 
 
 @pytest.mark.parametrize("broker", ["nowhere", "host:", ":1883", "host:99999", "host:x"])

@@ -19,7 +19,8 @@ FAR_S = 7 * 24 * 3600
 
 async def publish(world, message):
     context = context_of(world.pki, world.pki.back_office)
-    async with aiomqtt.Client(world.broker.host, world.broker.port, tls_context=context) as client:
+    at = world.broker
+    async with aiomqtt.Client(at.host, at.office_port, tls_context=context) as client:
         await client.publish(f"forecourt/v1/{CHARGER_ID}/command", message, qos=1)
 
 

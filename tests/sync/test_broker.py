@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -19,7 +20,7 @@ import pytest
 
 from hostsim import broker as broker_module
 from hostsim.broker import Broker, BrokerError
-from hostsim.pki import Identity, Pki, PkiError
+from hostsim.pki import BACK_OFFICE, Identity, Pki, PkiError
 
 OUT = ("status", "session", "records", "result", "log")
 IN = ("ack", "tariff", "config", "command")
@@ -45,21 +46,21 @@ def context_of(pki: Pki, identity: Identity | None) -> ssl.SSLContext:
     return context
 
 
-def client(broker: Broker, pki: Pki, identity: Identity | None, name: str = "") -> aiomqtt.Client:
+def client(broker: Broker, pki: Pki, identity: Identity, name: str = "") -> aiomqtt.Client:
     return aiomqtt.Client(
         broker.host,
-        broker.port,
+        broker.office_port if identity.name == BACK_OFFICE else broker.port,
         tls_context=context_of(pki, identity),
         identifier=name or None,
         timeout=5,
     )
 
 
-def connects(broker: Broker, pki: Pki, identity: Identity | None) -> bool:
+def connects(broker: Broker, pki: Pki, identity: Identity | None, port: int = 0) -> bool:
     """Whether a CONNECT gets its CONNACK; with TLS 1.3 a refused certificate shows only at the
     first read."""
     try:
-        with socket.create_connection((broker.host, broker.port), 5) as raw:
+        with socket.create_connection((broker.host, port or broker.port), 5) as raw:
             with context_of(pki, identity).wrap_socket(raw, server_hostname=broker.host) as tls:
                 tls.sendall(b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x1e\x00\x03tst")
                 return tls.recv(4) == b"\x20\x02\x00\x00"
@@ -72,8 +73,16 @@ def test_only_certificates_of_our_authority_connect(
 ) -> None:
     assert connects(broker, pki, pki.charger("CP1"))
     assert not connects(broker, pki, None)
-    stranger = Pki(tmp_path / "other").charger("CP1")
-    assert not connects(broker, pki, stranger)
+    other = Pki(tmp_path / "other")
+    assert not connects(broker, pki, other.charger("CP1"))
+    assert not connects(broker, pki, other.back_office, broker.office_port)
+
+
+def test_the_back_offices_port_takes_no_chargers_certificate(broker: Broker, pki: Pki) -> None:
+    assert connects(broker, pki, pki.back_office, broker.office_port)
+    assert not connects(broker, pki, pki.charger("CP1"), broker.office_port)
+    assert not connects(broker, pki, None, broker.office_port)
+    assert not connects(broker, pki, pki.back_office)
 
 
 def test_a_connection_without_tls_gets_nothing(broker: Broker) -> None:
@@ -92,7 +101,11 @@ async def heard(
 ) -> bool:
     """Whether a message from one identity reaches another; a second one on an allowed topic tells
     that it had time."""
-    async with client(broker, pki, receiver) as ear, client(broker, pki, sender) as mouth:
+    async with contextlib.AsyncExitStack() as stack:
+        ear = await stack.enter_async_context(client(broker, pki, receiver))
+        mouth = ear
+        if sender != receiver:  # a charger has one connection
+            mouth = await stack.enter_async_context(client(broker, pki, sender))
         await ear.subscribe(pattern, qos=1)
         await mouth.publish(topic, b"{}", qos=1)
         try:
@@ -148,13 +161,63 @@ def test_nobody_is_another_by_his_client_id(broker: Broker, pki: Pki) -> None:
     assert asyncio.run(attempt())
 
 
+def test_no_charger_ends_another_connection_by_its_client_id(broker: Broker, pki: Pki) -> None:
+    async def attempt() -> None:
+        office = client(broker, pki, pki.back_office, "office-1")
+        own = client(broker, pki, pki.charger("CP1"), "CP1")
+        async with office, own, client(broker, pki, pki.back_office, "office-2"):
+            await own.subscribe("forecourt/v1/CP1/ack", qos=1)
+            for name in ("CP1", "office-1", "office-2"):
+                async with client(broker, pki, pki.charger("CP2"), name) as other:
+                    await other.publish("forecourt/v1/CP2/log", b"{}", qos=1)
+            await office.publish("forecourt/v1/CP1/ack", b"{}", qos=1)
+            async with asyncio.timeout(5):
+                assert str((await anext(aiter(own.messages))).topic) == "forecourt/v1/CP1/ack"
+
+    asyncio.run(attempt())
+
+
+def shared(broker: Broker, pki: Pki, group: str, thiefs: str, count: int = 60) -> int:
+    """How many of a charger's records the back office gets by `group`, while another charger's
+    certificate is in the group `thiefs`."""
+
+    async def attempt() -> int:
+        pattern = "forecourt/v1/+/records"
+        office, thief = client(broker, pki, pki.back_office), client(broker, pki, pki.charger("X"))
+        async with office, thief, client(broker, pki, pki.charger("CP1")) as own:
+            await office.subscribe(f"$share/{group}/{pattern}", qos=1)
+            await thief.subscribe(f"$share/{thiefs}/{pattern}", qos=1)
+            for number in range(count):
+                await own.publish("forecourt/v1/CP1/records", b"%d" % number, qos=1)
+            got = 0
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    async for _ in office.messages:
+                        got += 1
+            return got
+
+    return asyncio.run(attempt())
+
+
+def test_a_group_that_shares_messages_is_safe_by_its_name_alone(broker: Broker, pki: Pki) -> None:
+    assert shared(broker, pki, "known", "known") < 60  # the broker asks no list at SUBSCRIBE
+    for guess in ("backoffice", pki.group[:-1], pki.group.upper()):
+        assert shared(broker, pki, pki.group, guess) == 60
+
+
+def test_the_groups_name_is_the_installations_own_and_stays(pki: Pki, tmp_path: Path) -> None:
+    assert Pki(pki.folder).group == pki.group
+    assert len({pki.group, Pki(tmp_path).group}) == 2
+    assert len(pki.group) == 32 and pki.group.isalnum()
+
+
 def test_it_restarts_on_the_same_port_and_pauses(pki: Pki, tmp_path: Path) -> None:
     broker = Broker(tmp_path, pki)
     try:
         broker.start()
-        port, pid = broker.port, broker.pid
+        ports, pid = (broker.port, broker.office_port), broker.pid
         broker.restart()
-        assert broker.port == port and broker.pid != pid
+        assert (broker.port, broker.office_port) == ports and broker.pid != pid
         assert connects(broker, pki, pki.charger("CP1"))
         broker.pause()
         with socket.create_connection((broker.host, broker.port), 2) as raw:

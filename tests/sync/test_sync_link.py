@@ -52,7 +52,9 @@ class Listener:
     async def _hear(self) -> None:
         rig = self._rig
         context = context_of(rig.pki, rig.pki.back_office)
-        async with aiomqtt.Client(rig.broker.host, rig.broker.port, tls_context=context) as client:
+        async with aiomqtt.Client(
+            rig.broker.host, rig.broker.office_port, tls_context=context
+        ) as client:
             await client.subscribe("forecourt/v1/+/+", qos=1)
             taking = asyncio.create_task(self._take_all(client))
             self._ready.set()
