@@ -8,33 +8,38 @@ then locks all in the order of their names, then reads: none waits for one that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, cast, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.models import Charger, Record, Stream
 
+Key = TypeVar("Key")
 _AT_ONCE = 500  # names or keys in one query
 
 
 class AtHand:
     """Of the batch of one transaction."""
 
-    def __init__(self, db: Db, names: Iterable[str]) -> None:
-        """The chargers of these names, with their streams and the records that wait in them."""
-        wanted = sorted(set(names))
+    def __init__(self, db: Db, keys: Iterable[tuple[str, int]]) -> None:
+        """The streams of these keys (charger, epoch) and the records that wait in them, with their
+        chargers. A charger's other streams are left alone, for it may have any number of them."""
+        wanted = sorted(set(keys))
         self._db = db
-        self.chargers = locked_chargers(db, wanted)
+        self.chargers = locked_chargers(db, sorted({name for name, _ in wanted}))
         self.streams: dict[tuple[str, int], Stream] = {}
         self.replaced: list[tuple[str, int, int]] = []  # name, old epoch, new one
         self._early: dict[tuple[str, int], dict[int, Record]] = {}
         same = (Stream.charger == Record.charger) & (Stream.epoch == Record.epoch)
         for part in parts(wanted):
-            for stream in db.scalars(select(Stream).where(Stream.charger.in_(part))):
+            these = among(db, (Stream.charger, Stream.epoch), part)
+            for stream in db.scalars(select(Stream).where(these)):
                 self.streams[stream.charger, stream.epoch] = stream
-            early = select(Record).join(Stream, same).where(Stream.charger.in_(part))
+            early = select(Record).join(Stream, same).where(these)
             for record in db.scalars(early.where(Record.seq > Stream.committed_seq)):
                 self._early.setdefault((record.charger, record.epoch), {})[record.seq] = record
 
@@ -53,10 +58,26 @@ class AtHand:
         return {record.seq: record for record in self._db.scalars(query)}
 
 
-def parts(keys: list[str]) -> Iterable[list[str]]:
+def parts(keys: list[Key]) -> Iterable[list[Key]]:
     """As many as go into one query."""
     for at in range(0, len(keys), _AT_ONCE):
         yield keys[at : at + _AT_ONCE]
+
+
+def among(
+    db: Db, columns: Sequence[Any], keys: Sequence[tuple[Any, ...]]
+) -> ColumnElement[bool]:
+    """Whether these columns are one of these keys, by their index. SQLite before 3.41 reads the
+    whole table for `IN (VALUES ...)` of several rows, but takes the index for a query in that
+    place whose columns have the types of these."""
+    if db.get_bind().dialect.name != "sqlite":
+        return tuple_(*columns).in_(keys)
+    each = func.json_each(json.dumps(keys)).table_valued("value")
+    key = [
+        cast(func.json_extract(each.c.value, f"$[{place}]"), column.type)
+        for place, column in enumerate(columns)
+    ]
+    return tuple_(*columns).in_(select(*key))
 
 
 def locked_chargers(db: Db, names: list[str]) -> dict[str, Charger]:

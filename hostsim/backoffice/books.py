@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import figures, refund_records
+from hostsim.backoffice.at_hand import among
 from hostsim.backoffice.likely import unlikely
 from hostsim.backoffice.models import (
     PERIOD_FIELDS,
@@ -52,15 +53,15 @@ class Books:
         ]  # fmt: skip
         sessions = {(one.charger, one.epoch, one.payload["sess"]) for one in about}
         for part in _parts(sessions):
-            key = tuple_(Session.charger, Session.epoch, Session.sess)
-            for session in self.db.scalars(select(Session).where(key.in_(part))):
+            key = among(self.db, (Session.charger, Session.epoch, Session.sess), part)
+            for session in self.db.scalars(select(Session).where(key)):
                 self._sessions[session.charger, session.epoch, session.sess] = session
         bills = {(r.charger, r.payload["receipt_no"]) for r in about if r.type == "priced"}
         for part in _parts(bills):
-            key = tuple_(Session.charger, Session.receipt_no)
+            key = among(self.db, (Session.charger, Session.receipt_no), part)
             query = select(Session.charger, Session.epoch, Session.receipt_no)
             self._bills |= {(name, epoch, number) for name, epoch, number in
-                            self.db.execute(query.where(key.in_(part)))}  # fmt: skip
+                            self.db.execute(query.where(key))}  # fmt: skip
         self._asked |= sessions | bills
         for one in about:
             place = (one.charger, one.epoch, one.payload["sess"])

@@ -16,17 +16,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import books, contract, copies, ingest_texts
+from hostsim.backoffice import books, contract, copies, ingest_texts, problems
 from hostsim.backoffice.at_hand import AtHand
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.fall import BROKEN
 from hostsim.backoffice.follow import Follower
 from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.likely import LAST_AT
-from hostsim.backoffice.models import Problem, Record, Stream, writing
+from hostsim.backoffice.models import Record, Stream, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.rules import Impossible
 
@@ -126,7 +126,7 @@ class Ingest:
                 message = self._parsed(db, charger, payload)
                 if message is not None:
                     messages.setdefault((charger, message.fields["epoch"]), []).append(message)
-            hand = AtHand(db, (charger for charger, _ in messages))
+            hand = AtHand(db, messages)
             found = [
                 self._take_stream(db, hand, self._stream(db, hand, *key), messages[key])
                 for key in sorted(messages, key=lambda key: key[0])  # a charger's as they came
@@ -137,8 +137,7 @@ class Ingest:
                     self._apply_alone(db, record)
             else:
                 self._apply_all(db, ready)
-            for name, old, new in hand.replaced:
-                self.report(db, name, "new_epoch", ingest_texts.replaced(db, name, old), new)
+            problems.report_replaced(db, hand.replaced, self._now_ms())
             return [ack for one in found if (ack := self._ack(db, one)) is not None]
 
     def position(self, charger: str, epoch: int) -> int:
@@ -359,35 +358,9 @@ class Ingest:
         payload: bytes = b"",
         at: int = 0,
     ) -> None:
-        """One row per problem; the same one again is counted."""
-        charger = charger[:64]
-        query = select(Problem).where(
-            Problem.charger == charger,
-            Problem.epoch == epoch,
-            Problem.seq == seq,
-            Problem.code == code,
-        )
-        if code == "malformed":
-            query = query.where(Problem.detail == detail[:500])
-        db.flush()
-        problem = db.scalars(query).first()
+        """One row per problem; the same one again is counted (problems.py)."""
         when = at if 0 < at <= LAST_AT else self._now_ms()
-        if problem is not None:
-            problem.count += 1
-            problem.at = when
-            return
-        shown = payload[:2000].decode(errors="replace")
-        db.add(
-            Problem(
-                charger=charger,
-                epoch=epoch,
-                seq=seq,
-                code=code,
-                detail=detail[:500],
-                payload=shown,
-                at=when,
-            )
-        )
+        problems.report(db, charger, code, detail, when, epoch, seq, payload)
 
 
 def position(db: Db, charger: str, epoch: int) -> int:

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.models import Session, Stream
 
+_MOST = 20  # sessions that are named
+_NEWEST = ", the newest first: "
+
 
 def fault(exc: Exception) -> str:
     """What the database said, without the statement."""
@@ -33,8 +36,17 @@ def replaced(db: Db, charger: str, old: int) -> str:
         Session.epoch == old,
         Session.state.not_in(("captured", "cancelled", "declined")),
     )
-    still_open = [str(sess) for sess in db.scalars(query)]
+    still_open = [str(sess) for sess in db.scalars(query.order_by(Session.sess).limit(_MOST + 1))]
     text = f"the flash was replaced (it was {old})"
+    if len(still_open) > _MOST:
+        still_open[_MOST:] = ["..."]
     return text + (
         f"; sessions left open in the old one: {', '.join(still_open)}" if still_open else ""
     )
+
+
+def flashes(count: int, newest_first: list[str], before: str) -> str:
+    """Of several replaced flashes; `before`: what this said until now."""
+    earlier = before.partition(_NEWEST)[2] or before
+    whole = "; before that: ".join([*newest_first, earlier] if earlier else newest_first)
+    return whole if count == 1 else f"{count} times{_NEWEST}{whole}"

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event, select
 
 from hostsim.backoffice import views
 from hostsim.backoffice.ingest import MAX_AHEAD, Ack, Ingest
-from hostsim.backoffice.models import open_database
+from hostsim.backoffice.models import Base, Problem, open_database, writing
 
 EPOCH = 71
 
@@ -468,3 +468,75 @@ def test_a_database_that_was_closed_goes_on_where_it_was(tmp_path: Path) -> None
     assert again.take(ledger.records[3]) == [Ack("CP1", EPOCH, 5)]
     assert again.take(ledger.records[5]) == [Ack("CP1", EPOCH, 6)]
     assert again.books()["captured_minor"] == 119
+
+
+# --- a charger with any number of flashes --------------------------------------------------------
+
+
+def flashes(count: int, first: int = 1000) -> list[tuple[str, bytes]]:
+    """A record of each of so many flashes, all of one charger."""
+    record = Ledger().hold(1).records[0]
+    return [
+        ("CP2", json.dumps(record | {"epoch": first + number}).encode()) for number in range(count)
+    ]
+
+
+def effort(engine: Engine, office: Office, batch: list[tuple[str, bytes]]) -> int:
+    """Steps of SQLite's machine, in hundreds, and rows read into memory."""
+    steps = [0]
+
+    def step() -> int:
+        steps[0] += 1
+        return 0
+
+    def loaded(_target: object, _context: object) -> None:
+        steps[0] += 1
+
+    with engine.connect() as held:
+        held.connection.dbapi_connection.set_progress_handler(step, 100)  # type: ignore[union-attr]
+    event.listen(Base, "load", loaded, propagate=True)
+    try:
+        office.ingest.take(batch)
+    finally:
+        event.remove(Base, "load", loaded)
+    return steps[0]
+
+
+def test_a_charger_with_a_thousand_flashes_makes_no_batch_slower() -> None:
+    engine = open_database("sqlite://")
+    office = Office(engine)
+    office.ingest.take(flashes(2))
+    own = [("CP1", json.dumps(record).encode()) for record in Ledger().session(1).records]
+    before = effort(engine, office, [*own, *flashes(2, 2000)])
+    for first in range(3000, 4000, 250):
+        office.ingest.take(flashes(250, first))
+    again = [("CP3", payload) for _, payload in own]
+    assert effort(engine, office, [*again, *flashes(2, 5000)]) < 1.5 * before
+    engine.dispose()
+
+
+def test_a_chargers_flashes_are_one_open_problem_that_names_the_newest(office: Office) -> None:
+    office.ingest.take(flashes(3))
+    office.ingest.take(flashes(40, 2000))
+    office.ingest.take(flashes(3, 1000))
+    shown = {row["code"]: row for row in views.problems(office.engine, "CP2")}
+    assert shown["new_epoch"]["count"] == 42 and shown["new_epoch"]["epoch"] == 2039
+    assert shown["new_epoch"]["detail"].startswith(
+        "42 times, the newest first: the flash was replaced (it was 2038); sessions left open in "
+        "the old one: 1; before that: the flash was replaced (it was 2037)"
+    )
+    assert shown["old_epoch"]["count"] == 3 and len(shown) == 2
+    assert office.ingest.stored == 43 and office.ingest.refused == 0, "none of them is lost"
+
+
+def test_a_flash_after_the_problem_was_closed_is_a_new_one(office: Office) -> None:
+    office.ingest.take(flashes(3))
+    with writing(office.engine) as db:
+        for problem in db.scalars(select(Problem)):
+            problem.open = False
+    office.ingest.take(flashes(1, 2000))
+    (shown,) = views.problems(office.engine, "CP2")
+    assert (shown["count"], shown["epoch"]) == (1, 2000)
+    assert shown["detail"].startswith("the flash was replaced (it was 1002)")
+    office.ingest.take(flashes(1, 1000))
+    assert office.problems()[0] == "old_epoch"
