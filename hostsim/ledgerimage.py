@@ -262,6 +262,19 @@ def record_of(frame_version: int, payload: bytes) -> dict[str, Any]:
     return record
 
 
+def noted(frame: bytes) -> int | None:
+    """Up to which record a whole frame of one of the charger's own notes (acked, books) says that
+    everything was acknowledged; None for anything else.
+    """
+    size, valid = _frame(frame, 0) or (0, False)
+    payload = frame[12 : 12 + int.from_bytes(frame[2:4], "little")]
+    if not valid or frame[1] != 1 or payload[:1] < bytes([FIRST_NOTE]):
+        return None
+    data = _Bytes(payload[2:])
+    data.unsigned()  # at
+    return data.unsigned()
+
+
 def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m hostsim.ledgerimage FILE\n")
@@ -270,6 +283,9 @@ def main(arguments: list[str]) -> int:
         records = read_image(arguments[0])
     except (ImageError, OSError) as error:
         sys.stderr.write(f"{arguments[0]}: {error}\n")
+        return 1
+    if not records:
+        sys.stderr.write(f"{arguments[0]}: no ledger found\n")
         return 1
     for record in records:
         sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")

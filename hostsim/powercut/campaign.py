@@ -31,6 +31,7 @@ from hostsim.powercut.ground import Ground, Report, Wanted
 from hostsim.powercut.human import Driver, Operator, at_rest, day_closed
 from hostsim.powercut.judge import Verdict, judge
 from hostsim.powercut.loop import Stuck, VirtualLoop
+from hostsim.powercut.sample import Moment, draw
 from hostsim.powercut.worker import FoundryError
 
 Progress = Callable[[int, int, dict[str, Any]], None]
@@ -179,26 +180,36 @@ class Campaign:
 
     def everything(self) -> list[Cut]:
         """Every moment of the session; raises FoundryError when it fails without any cut."""
-        found: list[Cut] = []
+        found, failures = self._count()
+        if failures:
+            raise FoundryError(f"the session fails without a cut: {failures}")
+        return [cut for cut, _ in found]
+
+    def _count(self) -> tuple[list[Moment], list[str]]:
+        """Every moment of the session, with the number of records written before it; what fails
+        without any cut.
+        """
+        found: list[Moment] = []
 
         def count(cuts: list[Cut]) -> bool:
-            found.append(cuts[-1])
+            found.append((cuts[-1], len(run.world.written)))
             return False
 
         run = Run(self._ground, self._wanted, count)
         verdict = run.play()
         run.close()
-        if verdict.failures:
-            raise FoundryError(f"the session fails without a cut: {verdict.failures}")
-        return found
+        return found, verdict.failures
 
     def run(self, progress: Progress) -> Report:
         """All of it."""
         began = time.monotonic()
-        found = self.everything()
+        found, failures = self._count()
+        if failures:
+            self.report.add_uncut(failures)
+            return self.report
         if self._wanted.sample and self._wanted.sample < len(found):
-            found = self._random.sample(found, self._wanted.sample)
-        self._chosen = {str(cut) for cut in found}
+            found = draw(found, self._wanted.sample, self._random)
+        self._chosen = {str(cut) for cut, _ in found}
         self._all = len(found) * (2 if self._wanted.double else 1)
         self._progress = progress
         gc.collect()

@@ -104,7 +104,9 @@ def _run(directory: Path, wanted: Any) -> dict[str, Any]:
     options = f" --seed {wanted.seed}" + ("" if wanted.flash else " --actions")
     options += " --extend" * wanted.extend + " --day" * wanted.day
     for entry in report.failed:
-        entry["replay"] = f"python -m hostsim powercut --replay {entry['cut']}{options}"
+        entry["replay"] = (
+            entry["cut"] and f"python -m hostsim powercut --replay {entry['cut']}{options}"
+        )
     return {
         "cuts": report.cuts,
         "failures": len(report.failed),
@@ -150,7 +152,9 @@ def _show(done: dict[str, Any]) -> None:
     for what, count in done.get("places", {}).items():
         console.print(f"{what:>18}  {count}", highlight=False)
     for entry in done["failed"]:
-        console.print(f"[red]✘[/] {entry.get('replay', entry['cut'])}", soft_wrap=True)
+        console.print(
+            f"[red]✘[/] {entry.get('replay') or entry['cut'] or 'without any cut'}", soft_wrap=True
+        )
         for text in entry["failures"]:
             console.print(f"    {text}", highlight=False, markup=False, soft_wrap=True)
     if not done["failures"]:

@@ -20,8 +20,7 @@ from hostsim.powercut.world import SECTORS, VirtualWorld
 from hostsim.setup import BUILD, MICROPYTHON, MICROPYTHON32, POINTER_BITS32, ROOT
 from hostsim.setup.compile import room_sizes
 
-_SMALL_HOLD = 15  # the session costs 18
-_TARIFF = ROOT / "hostsim" / "data" / "tariff.json"
+_SMALL_HOLD = 38  # the session costs 42
 _LEFT = 600  # bytes in the sector in use: the session goes over its end while it charges
 
 
@@ -74,6 +73,10 @@ class Report:
             failed = {name: line[name] for name in ("cut", "what", "failures")}
             self.failed.append(failed)
 
+    def add_uncut(self, failures: list[str]) -> None:
+        """The session fails as it is: nothing was cut."""
+        self.failed.append({"cut": "", "what": "no cut", "failures": failures})
+
     def add_same(self, cut: Cut) -> None:
         """A cut that is the same as one that was played."""
         self.cuts += 1
@@ -90,7 +93,7 @@ class Ground:
         self.plan = Plan(directory, extend=wanted.extend, day=wanted.day)
         if wanted.extend:
             self.plan.hold_minor = _SMALL_HOLD
-        write_files(self.plan, _TARIFF.read_text())
+        write_files(self.plan)
         self.epoch, self.acked = self._fill(directory / "flash.bin")
         flash = FileFlash(str(directory / "flash.bin"), SECTORS)
         self.image = flash.image(), flash.state()

@@ -9,6 +9,7 @@ from typing import Any
 
 from hostsim import books
 from hostsim.backoffice import views
+from hostsim.powercut import bills
 from hostsim.powercut.plan import CHARGER
 from hostsim.powercut.world import VirtualWorld
 from hostsim.terminal.books import Kind, State
@@ -41,6 +42,7 @@ def judge(world: VirtualWorld, start_wh: int) -> Verdict:
     _money(v, world, flash, office)
     _energy(v, world, flash, start_wh)
     _delivery(v, world, flash, office)
+    v.failures += world.order.broken
     if world.plan.day:
         _day(v, world, flash)
     if world.state == "out_of_service":
@@ -116,12 +118,14 @@ def _at_the_terminal(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _energy(v: Verdict, world: VirtualWorld, flash: list[dict[str, Any]], start_wh: int) -> None:
-    """Billed Wh = difference of the meter's own register."""
+    """Billed Wh = difference of the meter's own register; each bill as computed here."""
     counted = world.meter.register_wh - start_wh
     billed = sum(r["billed_wh"] for r in flash if r["kind"] == "priced")
-    v.unpaid_wh = max(counted - billed, 0)
     if counted != billed:
         v.failures.append(f"the meter counted {counted} Wh, billed are {billed} Wh")
+    wrong, unpaid_wh = bills.judge(flash, world.timeline.supplies)
+    v.unpaid_wh = max(counted - billed, unpaid_wh)
+    v.failures += wrong
 
 
 def _delivery(

@@ -5,13 +5,27 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CHARGER = "FC-0001"
 COMMAND_KEY = "5a" * 32
 _START_MS = 1_763_800_000_000  # a Saturday morning
 _EVENING_MS = 1_763_848_200_000  # 22:50 in Berlin
 _DAY_HOUR = 23
-_STEP_MINOR = 5
+_STEP_MINOR = 10
+_DEFAULT = Path(__file__).parents[1] / "data" / "tariff.json"
+CHECKPOINT_S = 20
+
+
+def _tariff() -> dict[str, Any]:
+    """The one that chargers have by default, with a price for the time of charging beside it."""
+    tariff: dict[str, Any] = json.loads(_DEFAULT.read_text())
+    first = tariff["elements"][0]["price_components"]
+    first.append({"type": "TIME", "price": 4.80, "vat": 19.0, "step_size": 1})
+    return tariff
+
+
+TARIFF = _tariff()
 
 
 @dataclass
@@ -39,14 +53,14 @@ class Plan:
         return _EVENING_MS + 600_000
 
 
-def write_files(plan: Plan, tariff: str) -> None:
+def write_files(plan: Plan) -> None:
     """What the charger finds beside its flash."""
     config = {
         "charger": CHARGER,
-        "currency": json.loads(tariff)["currency"],
+        "currency": TARIFF["currency"],
         "hold_minor": plan.hold_minor,
         "salt": "powercut campaign",
-        "checkpoint_s": 20,
+        "checkpoint_s": CHECKPOINT_S,
         "receipt_show_s": 30,
         "mqtt": {"host": "broker", "port": 1002, "command_key": COMMAND_KEY},
         "time_server": {"host": "time", "port": 1003},
@@ -58,6 +72,6 @@ def write_files(plan: Plan, tariff: str) -> None:
     if plan.day:
         config["end_of_day_hour"] = _DAY_HOUR
     (plan.directory / "config.json").write_text(json.dumps(config))
-    (plan.directory / "tariff.json").write_text(tariff)
+    (plan.directory / "tariff.json").write_text(json.dumps(TARIFF))
     for name in ("ca.crt", "charger.crt", "charger.key"):
         (plan.directory / name).write_text("not used")

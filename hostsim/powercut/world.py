@@ -25,8 +25,10 @@ from hostsim.ledgerimage import records_of
 from hostsim.meter.device import MeterDevice
 from hostsim.meter.models import model
 from hostsim.powercut.loop import VirtualClock, VirtualLoop
+from hostsim.powercut.order import Order
 from hostsim.powercut.peers import WAY_S, Broker, ModbusSlave, Port
 from hostsim.powercut.plan import COMMAND_KEY, Plan
+from hostsim.powercut.timeline import Timeline
 from hostsim.powercut.worker import (
     CLOSE,
     DATA,
@@ -111,6 +113,9 @@ class VirtualWorld:
         self.view: dict[str, Any] = {}
         self.log: list[str] = []
         self.written: list[tuple[int, str, dict[str, Any]]] = []  # what append returned for
+        self._known: list[dict[str, Any]] | None = None  # records(), until flash changes
+        self.order = Order(self.records, first_seq - 1)
+        self.timeline = Timeline()
         self._make_peers()
         self._tasks = [
             loop.create_task(self.terminal.serve(self._terminal_port, True)),
@@ -157,6 +162,7 @@ class VirtualWorld:
     def power_off(self) -> None:
         """The charger's power fails; what it had on its lines is gone."""
         self.worker.power_off()
+        self.order.forget()
         self.view = {}
         self.meter.step()
         self.evse.dead()
@@ -200,9 +206,11 @@ class VirtualWorld:
         """Bytes of the terminal."""
         found = self.watch(SAID, TERMINAL, data)
         if found is None:
+            self.order.said(data)
             self._give(UART, TERMINAL, data)
             return
         who, done = found
+        self.order.said(data[:done])
         self._give(UART, TERMINAL, data[:done])
         self.cut(who)
 
@@ -214,10 +222,11 @@ class VirtualWorld:
         return found is None
 
     def _take(self, kind: int, channel: int, data: bytes) -> None:
+        self.timeline.said_ms = self.clock.now_ms()
         if kind in (PROGRAM, ERASE):
             self._flash_item(kind, data, -1)
         elif kind == UART:
-            (self._terminal_port if channel == TERMINAL else self._meter_line).arrived(data)
+            self._uart(channel, data)
         elif kind == OPEN:
             self._open(channel, data.decode())
         elif kind == DATA:
@@ -235,9 +244,17 @@ class VirtualWorld:
             self.power_off()
             self.loop.call_later(_RESTART_S, self.power_on)
 
+    def _uart(self, channel: int, data: bytes) -> None:
+        if channel == TERMINAL:
+            self.order.heard(data)
+            self._terminal_port.arrived(data)
+        else:
+            self._meter_line.arrived(data)
+
     def _flash_item(self, kind: int, data: bytes, until: int) -> None:
         flash = self.flash
         sector = int.from_bytes(data[:2], "little")
+        self._judge_flash(kind, sector, data)
         if until >= 0:
             flash.cut_after_bytes = until
         if kind == ERASE:
@@ -250,6 +267,14 @@ class VirtualWorld:
         except PowerCut:
             pass
         flash.power_on()
+
+    def _judge_flash(self, kind: int, sector: int, data: bytes) -> None:
+        size = self.flash.sector_size
+        if kind == ERASE:
+            self.order.erases(self.flash.image()[sector * size : (sector + 1) * size])
+        else:
+            self.order.programs(data[4:])
+        self._known = None
 
     def _erasing(self, sector: int, looked: int, cut: bool) -> None:
         if cut and self.torn < 0:
@@ -273,6 +298,7 @@ class VirtualWorld:
 
     def _socket_data(self, what: str, data: bytes) -> None:
         if what == "lines":
+            self.order.lines(data)
             *lines, self._text = (self._text + data).split(b"\n")
             for line in lines:
                 self.meter.step()
@@ -288,6 +314,15 @@ class VirtualWorld:
             self.log.append(f"{data['level']}: {data['text']}")
         elif kind == "ledger" and data["seq"]:
             self.written.append((data["seq"], data["type"], data["fields"]))
+        elif kind == "lines":
+            self._line_moved(data["name"], data["value"])
+
+    def _line_moved(self, name: str, value: Any) -> None:
+        now = round(self.clock.now_ms())
+        if name == "contactor":
+            self.timeline.contactor(value, now, self.meter.register_wh)
+        elif name == "pilot":
+            self.timeline.pilot(value, now)
 
     def _terminal_event(self, kind: str, data: dict[str, Any]) -> None:
         if kind in ("book", "error"):
@@ -316,6 +351,7 @@ class VirtualWorld:
     # --- the back office -------------------------------------------------------------------------
 
     def _to_back_office(self, topic: str, payload: bytes, retained: bool) -> None:
+        self.order.published(topic, payload)
         if topic.endswith(_TELEMETRY):
             return
         if not self._inbox:
@@ -327,6 +363,8 @@ class VirtualWorld:
         self.desk.handle(batch)
 
     def _to_charger(self, topic: str, payload: bytes, _retain: bool) -> None:
+        if topic.endswith("/ack"):
+            self.order.acknowledged(payload)
         if self.broker is not None:
             self.broker.publish(topic, payload)
 
@@ -362,7 +400,9 @@ class VirtualWorld:
 
     def records(self) -> list[dict[str, Any]]:
         """What this run wrote, as it is in flash."""
-        return records_of(self.flash.image(), first_seq=self.first_seq)
+        if self._known is None:
+            self._known = records_of(self.flash.image(), first_seq=self.first_seq)
+        return self._known
 
     def session_open(self) -> bool:
         """A hold was asked, and its end is not in flash."""
