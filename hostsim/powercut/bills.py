@@ -32,7 +32,7 @@ def judge(flash: list[dict[str, Any]], supplies: list[Supply]) -> tuple[list[str
         at_hold = bill["total_minor"] >= held.get(sess, 0)
         unpaid -= bill["billed_wh"] if at_hold else bills.quantity(bill, "ENERGY") // 1000
         texts = bills.faults(bill, TARIFF, held.get(sess, 0))
-        texts += _energy(bill, supply) + _time(bill, supply, _limit(flash, sess))
+        texts += _energy(bill, supply) + _time(bill, supply, bills.known_ms(flash, sess))
         wrong += [f"session {sess}: {text}" for text in texts]
     return wrong, max(unpaid, 0)
 
@@ -40,22 +40,6 @@ def judge(flash: list[dict[str, Any]], supplies: list[Supply]) -> tuple[list[str
 def _energy(bill: dict[str, Any], supply: Supply) -> list[str]:
     told, real = (bill["start_wh"], bill["end_wh"]), (supply.on_wh, supply.off_wh)
     return [] if told == real else [f"billed from {told}, the meter went from {real} Wh"]
-
-
-def _limit(flash: list[dict[str, Any]], sess: int) -> int:
-    """The newest time in flash when the power failed in this session; -1: it did not."""
-    known, limit = 0, -1
-    mine = False
-    for record in flash:
-        if record["kind"] == "boot" and mine:
-            limit = known
-        elif record.get("sess") == sess:
-            mine = mine or record["kind"] == "energising"
-            if record["kind"] == "priced":
-                break
-            if record["kind"] in ("checkpoint", "power_off"):
-                known = record["elapsed_ms"]
-    return limit
 
 
 def _time(bill: dict[str, Any], supply: Supply, limit: int) -> list[str]:

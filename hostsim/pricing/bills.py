@@ -13,7 +13,6 @@ from typing import Any
 
 KINDS = ("ENERGY", "TIME", "PARKING_TIME", "FLAT")
 _UNITS = {"ENERGY": 10**6, "TIME": 3_600_000, "PARKING_TIME": 3_600_000, "FLAT": 1}
-_STEPS = {"ENERGY": 1000, "TIME": 1000, "PARKING_TIME": 1000}
 _HALF = Fraction(1, 2)
 
 
@@ -63,25 +62,30 @@ def faults(bill: dict[str, Any], tariff: dict[str, Any], hold_minor: int) -> lis
         if abs(cost - gross) > 1:
             wrong.append(f"the line {line} must cost {float(cost):.3f}")
         exact[vat] = exact.get(vat, Fraction()) + cost
-    at_hold = bill["total_minor"] >= hold_minor
-    if not at_hold:
-        wrong += _quantities(bill, known)
+    if bill["total_minor"] < hold_minor:
+        wrong += _quantities(bill, known, hold_minor - bill["total_minor"])
     return wrong + _sums(bill, exact)
 
 
-def _quantities(bill: dict[str, Any], known: dict[tuple[str, int, int], int]) -> list[str]:
+def _quantities(
+    bill: dict[str, Any], known: dict[tuple[str, int, int], int], left_minor: int
+) -> list[str]:
+    """`left_minor`: of the hold. A step of standing that would pass it is not begun."""
     wrong = []
     billed = quantity(bill, "ENERGY")
     if any(name == "ENERGY" for name, _, _ in known) and billed != bill["billed_wh"] * 1000:
         wrong.append(f"{bill['billed_wh']} Wh are billed, {billed} mWh are on the lines")
     parked = quantity(bill, "PARKING_TIME")
-    timed = quantity(bill, "TIME")
-    steps = [step for (name, _, _), step in known.items() if name == "PARKING_TIME"]
-    if parked and steps and parked % (max(steps[0], 1) * _STEPS["PARKING_TIME"]):
-        wrong.append(f"{parked} ms of standing are no whole step of {steps[0]} s")
-    most = bill["elapsed_ms"] + (max(steps[0], 1) * 1000 if parked and steps else 1000)
-    if timed + parked >= most:
-        wrong.append(f"{timed + parked} ms are on the lines, it took {bill['elapsed_ms']} ms")
+    step_ms = step_minor = 1000
+    for (name, price, _), step in known.items():
+        if name == "PARKING_TIME" and parked:
+            step_ms = 1000 * max(step, 1)
+            step_minor = -(-price * step_ms // (100 * _UNITS[name]))
+    if parked % step_ms and left_minor > step_minor:
+        wrong.append(f"{parked} ms of standing are no whole step of {step_ms} ms")
+    sum_ms = quantity(bill, "TIME") + parked
+    if sum_ms >= bill["elapsed_ms"] + step_ms:
+        wrong.append(f"{sum_ms} ms are on the lines, it took {bill['elapsed_ms']} ms")
     return wrong
 
 
@@ -103,3 +107,21 @@ def _sums(bill: dict[str, Any], exact: dict[int, Fraction]) -> list[str]:
     if bill["start_at"] and bill["end_at"] != bill["start_at"] + bill["elapsed_ms"]:
         wrong.append(f"it ended at {bill['end_at']}, not {bill['elapsed_ms']} ms after its start")
     return wrong
+
+
+def known_ms(flash: list[dict[str, Any]], sess: int) -> int:
+    """The newest time of a session that was in flash when its charger last started before the
+    bill; -1: it did not start meanwhile.
+    """
+    known, limit = 0, -1
+    mine = False
+    for record in flash:
+        if record["kind"] == "boot" and mine:
+            limit = known
+        elif record.get("sess") == sess:
+            mine = mine or record["kind"] == "energising"
+            if record["kind"] == "priced":
+                break
+            if record["kind"] in ("checkpoint", "power_off"):
+                known = record["elapsed_ms"]
+    return limit

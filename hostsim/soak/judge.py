@@ -12,6 +12,7 @@ from typing import Any
 from hostsim import books
 from hostsim.gateway import book
 from hostsim.ledgerimage import read_image
+from hostsim.pricing import bills
 from hostsim.world import World
 
 # What the back office may never have had to say of an honest charger.
@@ -20,6 +21,8 @@ _GRAVE = ("impossible", "conflict", "malformed", "gap", "lost_record", "old_epoc
           "gateway_refund_back", "gateway_foreign", "gateway_twice", "gateway_price",
           "gateway_cashier")  # fmt: skip
 
+_HELD = ("authorised", "extended", "extend_done")
+
 
 class FlashBook:
     """All records that were ever seen in a charger's flash."""
@@ -27,6 +30,7 @@ class FlashBook:
     def __init__(self) -> None:
         self.records: dict[int, dict[str, Any]] = {}
         self.changed: list[str] = []
+        self.tariffs: dict[str, dict[str, Any]] = {}  # by id: what its sessions were priced by
 
     def gather(self, world: World) -> None:
         """Adds what is in flash now; a record that says something else than before is named."""
@@ -63,6 +67,7 @@ def judge(world: World, flash: FlashBook) -> dict[str, Any]:
         *lost,
         *twice,
         *flash.changed,
+        *_bills(mine, flash.tariffs),
         *(f"the hold of receipt {receipt} is open" for receipt in open_holds),
         *(f"the hold of payment {order} is open" for order in at_gateway["open"]),
         *_problems(world),
@@ -89,6 +94,26 @@ def judge(world: World, flash: FlashBook) -> dict[str, Any]:
 def _net(totals: dict[str, Any]) -> int:
     net: int = totals["captured_minor"] - totals["refunded_minor"]
     return net
+
+
+def _bills(mine: list[dict[str, Any]], tariffs: dict[str, dict[str, Any]]) -> list[str]:
+    """Every bill whose tariff is known, recomputed from the energy and time it says; a session in
+    which the charger started anew ends at its last record before that.
+    """
+    asked = {r["sess"]: r["tariff"] for r in mine if r["kind"] == "hold_asked"}
+    held = {r["sess"]: r["amount_minor"] for r in mine if r["kind"] in _HELD}
+    wrong = []
+    for bill in mine:
+        if bill["kind"] != "priced":
+            continue
+        sess = bill["sess"]
+        tariff = tariffs.get(asked.get(sess, ""))
+        texts = bills.faults(bill, tariff, held.get(sess, 0)) if tariff else []
+        known = bills.known_ms(mine, sess)
+        if 0 <= known != bill["elapsed_ms"]:
+            texts.append(f"{bill['elapsed_ms']} ms billed, the last record has {known} ms")
+        wrong += [f"session {sess}: {text}" for text in texts]
+    return wrong
 
 
 def _lost(mine: list[dict[str, Any]], office: list[dict[str, Any]]) -> list[str]:

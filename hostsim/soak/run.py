@@ -54,9 +54,7 @@ class Post:
 class Soak:
     """`directory`: where everything is kept; `progress(done, faults)` after every visit."""
 
-    def __init__(
-        self, job: Job, directory: Path, progress: Callable[[int, int], None]
-    ) -> None:
+    def __init__(self, job: Job, directory: Path, progress: Callable[[int, int], None]) -> None:
         self.job = job
         self._directory = directory
         self._progress = progress
@@ -122,6 +120,7 @@ class Soak:
             finally:
                 post.struck.update(visit.struck)
                 post.done += 1
+                post.flash.tariffs[visit.tariff["id"]] = visit.tariff
             self._progress(self._done(), self._faults())
             if dice.random() < _REFUNDED:
                 await asyncio.to_thread(_order_refund, post, dice)
@@ -170,6 +169,8 @@ class Soak:
             one["metered_wh"] = counted_wh
             one["resets"] = post.world.charger.resets if post.world.charger else 0
             failures += one.pop("failures")
+            if one["resets"]:
+                failures.append(f"{one['charger']}: {one['resets']} unexpected resets")
             if abs(counted_wh - one["billed_wh"]) > 2 * one["bills"] + 1:
                 failures.append(
                     f"{one['charger']}: {one['billed_wh']} Wh billed, {counted_wh} Wh metered"

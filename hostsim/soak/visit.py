@@ -109,6 +109,7 @@ class Visit:
         self.world = world
         self.plan = plan
         self.struck: list[str] = []
+        self.tariff = json.loads(DEFAULT_TARIFF.read_text())  # the newest that was sent
         self._dice = dice
         self._taps = 0
         self._tapped_at = -_RETAP_S
@@ -278,4 +279,5 @@ class Visit:
         for element in tariff["elements"]:
             for component in element["price_components"]:
                 component["price"] = round(component["price"] + self._dice.randint(0, 30) / 100, 2)
+        self.tariff = tariff
         self.world.back_office.send_tariff(self.world.charger_id, json.dumps(tariff))

@@ -25,6 +25,7 @@ def test_a_sample_of_all_moments_holds_the_five_invariants() -> None:
     done = powercut("--sample", "24", "--seed", "3")
     assert done["cuts"] == 24
     assert done["failures"] == 0 and not done["failed"]
+    assert done["places"]["erase"] == 2 and len(done["places"]) == 9  # of every kind of moment
     names = ("holds_left_open", "unpaid_wh", "lost_records", "duplicate_effects")
     assert [done[name] for name in names] == [0, 0, 0, 0]
 

@@ -6,11 +6,13 @@ import random
 
 import pytest
 
+from hostsim.powercut.plan import TARIFF
 from hostsim.soak import judge
 from hostsim.soak.faults import FAULTS, KINDS, FaultNameError, chosen
 from hostsim.soak.job import Job
 from hostsim.soak.visit import Plan
 from tests.command import here, own_process
+from tests.pricing.test_pricing_bills import BILL
 
 KEYS = {
     "sessions", "faults", "books_agree", "captured_minor", "refunded_minor", "backoffice_minor",
@@ -109,3 +111,13 @@ def test_the_judge_finds_what_came_twice():
     assert judge._twice(numbers, office, TERMINAL) == ["receipt number 1: 2 times"]
     paid = {"receipts": TERMINAL["receipts"] * 2}
     assert judge._twice(MINE, office, paid) == ["capture of S1 at the terminal: 2 times"]
+
+
+def test_the_judge_recomputes_the_bills_whose_tariff_it_knows():
+    asked = {"seq": 1, "kind": "hold_asked", "sess": 1, "tariff": TARIFF["id"]}
+    hold = {"seq": 2, "kind": "authorised", "sess": 1, "amount_minor": 6000}
+    tariffs = {TARIFF["id"]: TARIFF}
+    assert judge._bills([asked, hold, BILL], tariffs) == []
+    assert judge._bills([asked, hold, BILL | {"total_minor": 43}], {}) == []
+    wrong = judge._bills([asked, hold, BILL | {"total_minor": 43}], tariffs)
+    assert "session 1: the total is 43, by the tariff it is 42" in wrong
