@@ -20,10 +20,10 @@ from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.ingest import Ingest
 from hostsim.backoffice.models import Command, open_database, writing
 from hostsim.backoffice.refunds import Refunds
-from hostsim.evse import Evse
 from hostsim.ledgerimage import records_of
 from hostsim.meter.device import MeterDevice
 from hostsim.meter.models import model
+from hostsim.powercut.lines import VirtualEvse
 from hostsim.powercut.loop import VirtualClock, VirtualLoop
 from hostsim.powercut.order import Order
 from hostsim.powercut.peers import WAY_S, Broker, ModbusSlave, Port
@@ -55,30 +55,6 @@ _STEP_S = 0.05
 _RESTART_S = 0.5
 _BATCH_S = 0.004
 _START_WH = 1_234_560
-
-
-class VirtualEvse(Evse):
-    """The charger's own lines; what it says goes over a virtual socket."""
-
-    def __init__(self, vehicle: Vehicle, notify: Any, say: Callable[[bytes], None]) -> None:
-        super().__init__(vehicle, notify)
-        self._say_bytes = say
-
-    def _say(self, text: str) -> None:
-        self._say_bytes(text.encode() + b"\n")
-
-    def connect(self) -> None:
-        """A firmware process has started."""
-        self._sent_pilot = ""
-        self._say(f"speed {self.speed}")
-        self._say(f"feedback {int(self.contactor)}")
-        self._say(f"emergency {int(self.emergency)}")
-        self._say(f"net {int(self.network)}")
-        self.refresh_pilot()
-
-    def heard(self, line: str) -> None:
-        """One line of the firmware."""
-        self._heard(line)
 
 
 class VirtualWorld:
