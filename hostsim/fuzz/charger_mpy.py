@@ -111,7 +111,8 @@ class App:
         self.now_ms = 1000
         self.cfg = _Settings()
         self.clock = _Clock(0 if doing == 7 else _NOW_MS)
-        self.ledger = Ledger(Flash(image), self.clock.epoch_ms)
+        self.flash = Flash(image)
+        self.ledger = Ledger(self.flash, self.clock.epoch_ms)
         self.ledger.mount()
         self.prices = _prices()
         books = self.ledger.books
@@ -252,7 +253,7 @@ def images():
 
 
 def _image(app):
-    return [bytes(sector) for sector in app.ledger.ring.sectors._flash.sectors]
+    return [bytes(sector) for sector in app.flash.sectors]
 
 
 def _ask(ledger, sess, remote):
