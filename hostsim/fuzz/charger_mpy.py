@@ -1,5 +1,8 @@
 """A charger in RAM for the fuzz of orders: real ledger, machine and remote; no lines, no files."""
 
+from flash_mpy import begun  # type: ignore[import-not-found]
+
+EPOCH = 7
 _SECTORS = 10
 _SIZE = 4096
 _NOW_MS = 1763800000000
@@ -233,10 +236,8 @@ def _prices():
 
 def images():
     """Empty; with sessions and refunds behind it; the same with a session open; nearly full."""
-    from firmware.ledger import ledger
-
-    ledger._new_epoch = lambda: 7
-    empty = App([b"\xff" * _SIZE] * _SECTORS)
+    first = begun(EPOCH)
+    empty = App([first + b"\xff" * (_SIZE - len(first))] + [b"\xff" * _SIZE] * (_SECTORS - 1))
     blank = _image(empty)
     lived = App(blank)
     _live(lived.ledger)

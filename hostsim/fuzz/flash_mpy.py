@@ -127,16 +127,20 @@ class Record(Target):
                 self._codec.decode(ring.seq, ring.payload, False)
 
 
+def begun(epoch):
+    """What stands at the start of the first sector of a ledger in use, firmware/ledger/sector.py."""
+    erased = b"FcEr" + (1).to_bytes(4, "little")
+    erased += binascii.crc32(erased).to_bytes(4, "little") + b"\xff" * 4
+    head = b"FcLg\x01\xff\xff\xff" + epoch.to_bytes(4, "little") + (1).to_bytes(4, "little")
+    head += (1).to_bytes(8, "little")
+    return erased + head + binascii.crc32(head).to_bytes(4, "little") + b"\xff" * 20
+
+
 class _Flash:
     """Ten sectors, the first of them in use, that can only be read."""
 
     def __init__(self, frames):
-        erased = b"FcEr" + (1).to_bytes(4, "little")
-        erased += binascii.crc32(erased).to_bytes(4, "little") + b"\xff" * 4
-        head = b"FcLg\x01\xff\xff\xff" + (7).to_bytes(4, "little") + (1).to_bytes(4, "little")
-        head += (1).to_bytes(8, "little")
-        head += binascii.crc32(head).to_bytes(4, "little") + b"\xff" * 20
-        self._first = erased + head + frames
+        self._first = begun(7) + frames
 
     def readblocks(self, n, buf, off=0):
         piece = self._first[off : off + len(buf)] if n == 0 else b""
