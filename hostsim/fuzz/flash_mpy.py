@@ -128,7 +128,7 @@ class Record(Target):
 
 
 def begun(epoch):
-    """What stands at the start of the first sector of a ledger in use, firmware/ledger/sector.py."""
+    """What stands before the frames of a first sector in use: firmware/ledger/sector.py."""
     erased = b"FcEr" + (1).to_bytes(4, "little")
     erased += binascii.crc32(erased).to_bytes(4, "little") + b"\xff" * 4
     head = b"FcLg\x01\xff\xff\xff" + epoch.to_bytes(4, "little") + (1).to_bytes(4, "little")
