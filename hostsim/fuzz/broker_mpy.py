@@ -169,6 +169,8 @@ class Mqtt(Target):
             ("command", self._command("stop", "{}", id="\U0001f600" * 63)),
             ("command", self._command("stop", "{}", id="\U0001f600" * 64)),
             ("command", self._command("x" * 64, '{"a":1,"b":2,"c":3,"d":4}')),
+            ("command", self._command("stop", '{"a":"' + "x" * 2040 + '"}')),
+            ("command", self._command("stop", '{"a":"' + "x" * 2041 + '"}')),
             ("config", b'{"charger":"CP1","salt":"0123456789","mqtt":{"host":"h"}}'),
             ("tariff", b'{"id":"T","currency":"EUR","elements":[]}'),
         ):
@@ -176,8 +178,11 @@ class Mqtt(Target):
                 topic = b"forecourt/v1/CP1/" + name.encode()
                 body = bytes((0, len(topic))) + topic + pid + payload
                 yield b"\x07" + bytes((0x32 if pid else 0x30,)) + _length(len(body)) + body
-                if name == "command":  # without a time; kept by the broker
-                    yield b"\x47" + bytes((0x33 if pid else 0x31,)) + _length(len(body)) + body
+                if name == "command":
+                    kept = bytes((0x33 if pid else 0x31,))  # by the broker
+                    yield b"\x07" + kept + _length(len(body)) + body
+                    without_time = b"\x47" + bytes((0x32 if pid else 0x30,))
+                    yield without_time + _length(len(body)) + body
         for op in (0x30, 0x31, 0x32, 0x33):
             yield self._large(op, b"forecourt/v1/CP1/config", 13000)
         yield b"\x00\x20\x02\x00\x00\x90\x03\x00\x01\x01\x40\x02\x00\x05\xd0\x00"

@@ -62,6 +62,11 @@ class Modbus(Target):
     """
 
     declared = (ModbusError, MeterError)
+    words = (
+        b"\xff\xff", b"\x7f\xff", b"\x80\x00", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff",
+        b"\x80\x00\x00\x00", b"\x7f\xc0\x00\x00", b"\x7f\x80\x00\x00", b"\x4f\x00\x00\x00",
+        bytes(8),
+    )  # fmt: skip
     about = (
         "firmware.meter.bus", "firmware.meter.modbus", "firmware.meter.meter",
         "firmware.meter.registers", "firmware.meter.rare", "firmware.meter.plausible",
@@ -132,7 +137,8 @@ class Zvt(Target):
         b"\x0b\x00\x09\x75", b"\x22\xf0\xf8", b"\x24\xf0\xf0\xf5", b"\x3c\xf0\xf0\xf2\x41\x42",
         b"\x06\x05\x60\x03\x43\x01\xa0", b"\x06\x81\x80", b"\x06\x82\x01\x00", b"\x1f\x2b\x02",
         b"\x1f\x16\x01\x05", b"\x4c\x04", b"\x08\x02\xff\xff", b"\x60\xf0\xf5\xf3",
-        b"\x8b\xf1\xf1Mastercard", b"\x25\x05\x07\x03abc", b"\x19\x60", b"\x2a", b"\xba",
+        b"4111111111111111", b"\x41\x11" + b"\x11" * 6, b"5555555555554444=2512101",
+        b"411111111111111", b"\x8b\xf1\xf1Mastercard", b"\x25\x05\x07\x03abc", b"\x19\x60", b"\x2a", b"\xba",
     )  # fmt: skip
 
     def __init__(self):

@@ -34,7 +34,14 @@ class Config(_Text):
         self.words = tuple([w.encode() if isinstance(w, str) else w for w in self.words])
 
     def seeds(self):
+        yield b"[]"
         yield b'{"charger":"CP1","salt":"0123456789","mqtt":{"host":"h"}}'
+        for more in (b'"min_hold_minor":900,"hold_minor":800',
+                     b'"extend":{"step_minor":500,"max_minor":900},"hold_minor":800',
+                     b'"terminal":{"password":"12345a"}',
+                     b'"mqtt":{"host":"h","command_key":"0g"}',
+                     b'"mqtt":{"host":"h","command_key":"' + b"0" * 31 + b'"}'):  # fmt: skip
+            yield b'{"charger":"CP1","salt":"0123456789","mqtt":{"host":"h"},' + more + b"}"
         yield json.dumps({
             "charger": "CP1", "connector": 2, "evse_id": "DE*1", "currency": "EUR",
             "hold_minor": 5000, "min_hold_minor": 100, "languages": ["de", "en"],

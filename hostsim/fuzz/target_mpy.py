@@ -41,7 +41,10 @@ def lone_surrogate(data) -> bool:
     three bytes like any: no fault of the firmware's."""
     if not _CPYTHON or b"\\u" not in data:
         return False
-    return b"\\ud" in bytes(data).lower()
+    import re
+
+    pair = rb"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}"
+    return b"\\ud" in re.sub(pair, b"", bytes(data).lower())
 
 
 class Target:
