@@ -138,7 +138,8 @@ class Zvt(Target):
         b"\x06\x05\x60\x03\x43\x01\xa0", b"\x06\x81\x80", b"\x06\x82\x01\x00", b"\x1f\x2b\x02",
         b"\x1f\x16\x01\x05", b"\x4c\x04", b"\x08\x02\xff\xff", b"\x60\xf0\xf5\xf3",
         b"4111111111111111", b"\x41\x11" + b"\x11" * 6, b"5555555555554444=2512101",
-        b"411111111111111", b"\x8b\xf1\xf1Mastercard", b"\x25\x05\x07\x03abc", b"\x19\x60", b"\x2a", b"\xba",
+        b"411111111111111",
+        b"\x8b\xf1\xf1Mastercard", b"\x25\x05\x07\x03abc", b"\x19\x60", b"\x2a", b"\xba",
     )  # fmt: skip
 
     def __init__(self):
