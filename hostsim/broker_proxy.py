@@ -1,11 +1,14 @@
-"""A hostile network between charger and broker: drops, delays, doubles, swaps and cuts packets,
-or falls silent.
+"""A hostile network between charger (or back office) and broker: drops, delays, doubles, swaps and
+cuts packets, or falls silent.
 
-It ends the charger's TLS with the broker's certificate and goes on to the broker with the
-charger's own, so that it sees MQTT packets (MQTT 3.1.1, 2.2) and can harm one at a time. A dropped
-QoS 1 PUBLISH is acknowledged all the same: lost behind the acknowledgement, which only the back
-office's own can tell. Runs in a thread of its own; the faults may be changed at any time, from any
-thread.
+It ends the client's TLS with the broker's certificate and goes on to the broker with the client's
+own, so that it sees MQTT packets (MQTT 3.1.1, 2.2) and can harm one at a time. A dropped QoS 1
+PUBLISH is acknowledged all the same: lost behind the acknowledgement, which only the back office's
+own can tell. Dropping or doubling single packets is harsher than a TCP connection is; cutting it
+in the middle of one, delaying, and one direction that falls silent are what it does. Limit: a
+PUBACK that the broker never gets takes one place of its window (`max_inflight_messages`) until the
+connection ends, and mosquitto 2.0 does not repeat within one. Runs in a thread of its own; the
+faults may be changed at any time, from any thread.
 """
 
 from __future__ import annotations
@@ -19,28 +22,39 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from hostsim.broker import HOST, Broker
-from hostsim.pki import Pki
+from hostsim.pki import BACK_OFFICE, Pki
 
-_PUBLISH = 0x30
-_MAX_DELAY_S = 0.3
-_HELD_S = 0.1  # a packet waits that long for one to overtake it
+_NAMES = {
+    0x10: "connect", 0x20: "connack", 0x30: "publish", 0x40: "puback", 0x80: "subscribe",
+    0x90: "suback", 0xC0: "pingreq", 0xD0: "pingresp", 0xE0: "disconnect",
+}  # fmt: skip
+PUBLISH = frozenset({"publish"})
+ANSWERS = frozenset({"puback", "suback", "connack", "pingresp"})
 
 
 @dataclass
 class Faults:
-    """Probabilities per PUBLISH, in either direction; `silent`: nothing passes or is closed."""
+    """Probabilities per packet, in either direction: `swap`, it waits for up to `held_s` while
+    others pass; `delay`, it and what is behind it wait for up to `late_s`; `half`, from it on
+    nothing passes in its direction, until the connection ends. `packets`: which of them strike.
+    `silent`: nothing passes or is closed."""
 
     drop: float = 0.0
     double: float = 0.0
     swap: float = 0.0
     delay: float = 0.0
     cut: float = 0.0
+    half: float = 0.0
     silent: bool = False
+    packets: frozenset[str] = PUBLISH
+    held_s: float = 0.1
+    late_s: float = 0.3
 
 
 @dataclass
 class BrokerProxy:
-    """`host` and `port` between `start()` and `stop()`; `done` counts the harm by kind."""
+    """`host` and `port`, for chargers and the back office, between `start()` and `stop()`; `done`
+    counts the harm: "drop puback"."""
 
     broker: Broker
     pki: Pki
@@ -56,6 +70,11 @@ class BrokerProxy:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+
+    @property
+    def office_port(self) -> int:
+        """For the back office."""
+        return self.port
 
     def start(self) -> None:
         """Listen; the port is known afterwards."""
@@ -84,6 +103,7 @@ class BrokerProxy:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.pki.ca))
+        context.load_verify_locations(self.pki.office_ca)
         context.load_cert_chain(self.pki.broker.cert, self.pki.broker.key)
         context.verify_mode = ssl.CERT_REQUIRED
         server = await asyncio.start_server(self._serve, HOST, self.port, ssl=context)
@@ -97,11 +117,13 @@ class BrokerProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         subject = writer.get_extra_info("peercert")["subject"]
         name = dict(part[0] for part in subject)["commonName"]
-        own = self.pki.charger(name)
+        office = name == BACK_OFFICE
+        own = self.pki.back_office if office else self.pki.charger(name)
+        port = self.broker.office_port if office else self.broker.port
         context = ssl.create_default_context(cafile=str(self.pki.ca))
         context.load_cert_chain(own.cert, own.key)
         try:
-            far = await asyncio.open_connection(self.broker.host, self.broker.port, ssl=context)
+            far = await asyncio.open_connection(self.broker.host, port, ssl=context)
         except OSError:
             writer.transport.abort()
             return
@@ -124,51 +146,53 @@ class BrokerProxy:
         back: asyncio.StreamWriter,
     ) -> None:
         """Packets one way until an end closes or a fault breaks the connection."""
-        held: list[bytes] = []
-
-        def release() -> None:
-            target.write(b"".join(held))
-            held.clear()
-
+        deaf = False
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 packet = await _packet(source)
                 while self.faults.silent:  # noqa: ASYNC110 - another thread changes it
                     await asyncio.sleep(0.02)
-                if packet[0] & 0xF0 != _PUBLISH:
-                    target.write(packet)
-                    continue
-                out = await self._harmed(packet, target, back)
+                deaf = deaf or self._strikes("half", packet)
+                out = b"" if deaf else await self._harmed(packet, target, back)
                 if out is None:
                     return
-                if held or not self._strikes("swap"):
-                    target.write(out)
-                    release()
+                if out and self._strikes("swap", packet):
+                    held_s = self._dice.random() * self.faults.held_s
+                    asyncio.get_running_loop().call_later(held_s, _write, target, out)
                 else:
-                    held.append(out)
-                    asyncio.get_running_loop().call_later(_HELD_S, release)
+                    _write(target, out)
 
     async def _harmed(
         self, packet: bytes, target: asyncio.StreamWriter, back: asyncio.StreamWriter
     ) -> bytes | None:
-        """What to send instead of a PUBLISH; None: the connection was cut in the middle of it."""
-        if self._strikes("delay"):
-            await asyncio.sleep(self._dice.random() * _MAX_DELAY_S)
-        if self._strikes("cut"):
-            target.write(packet[: self._dice.randrange(1, len(packet))])
+        """What to send instead; None: the connection was cut in the middle of it."""
+        if self._strikes("delay", packet):
+            await asyncio.sleep(self._dice.random() * self.faults.late_s)
+        if self._strikes("cut", packet):
+            _write(target, packet[: self._dice.randrange(1, len(packet))])
             await target.drain()
             return None
-        if self._strikes("drop"):
-            if packet[0] & 6:
+        if self._strikes("drop", packet):
+            if _name(packet) == "publish" and packet[0] & 6:
                 back.write(b"\x40\x02" + _packet_id(packet))
             return b""
-        return packet * 2 if self._strikes("double") else packet
+        return packet * 2 if self._strikes("double", packet) else packet
 
-    def _strikes(self, kind: str) -> bool:
-        if self._dice.random() >= getattr(self.faults, kind):
+    def _strikes(self, kind: str, packet: bytes) -> bool:
+        faults, name = self.faults, _name(packet)
+        if name not in faults.packets or self._dice.random() >= getattr(faults, kind):
             return False
-        self.done[kind] += 1
+        self.done[f"{kind} {name}"] += 1
         return True
+
+
+def _name(packet: bytes) -> str:
+    return _NAMES.get(packet[0] & 0xF0, "")
+
+
+def _write(target: asyncio.StreamWriter, data: bytes) -> None:
+    if data and not target.is_closing():
+        target.write(data)
 
 
 async def _packet(source: asyncio.StreamReader) -> bytes:

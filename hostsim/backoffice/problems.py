@@ -46,7 +46,7 @@ def report_replaced(db: Db, replaced: Iterable[tuple[str, int, int]], at: int) -
         chargers.setdefault(name, []).append((old, new))
     for name, flashes in chargers.items():
         epoch = flashes[-1][1]
-        last = flashes[:-_TOLD - 1:-1]
+        last = flashes[: -_TOLD - 1 : -1]
         told = [ingest_texts.replaced(db, name, old) for old, _ in last]
         problem = _same(db, _query(name, "new_epoch", "", epoch, 0))
         if problem is None:
@@ -60,7 +60,7 @@ def report_replaced(db: Db, replaced: Iterable[tuple[str, int, int]], at: int) -
         problem.detail = ingest_texts.flashes(problem.count, told, problem.detail)[:_LONGEST]
 
 
-def _query(charger: str, code: str, detail: str, epoch: int, seq: int) -> Select[tuple[Problem]]:
+def _query(charger: str, code: str, detail: str, epoch: int, seq: int) -> Select[Problem]:
     query = select(Problem).where(Problem.charger == charger[:64], Problem.code == code)
     if code in ("new_epoch", "old_epoch"):  # of one flash, whatever became of it; else the open
         return query.where(or_(Problem.epoch == epoch, Problem.open)).order_by(Problem.open)
@@ -70,6 +70,6 @@ def _query(charger: str, code: str, detail: str, epoch: int, seq: int) -> Select
     return query
 
 
-def _same(db: Db, query: Select[tuple[Problem]]) -> Problem | None:
+def _same(db: Db, query: Select[Problem]) -> Problem | None:
     db.flush()
     return db.scalars(query.limit(1)).first()

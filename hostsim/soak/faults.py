@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from hostsim.broker_proxy import ANSWERS, PUBLISH
 from hostsim.broker_proxy import Faults as NetFaults
 from hostsim.gateway.faults import Fault as GatewayFault
 from hostsim.gateway.faults import HookFaults
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 _LOSS = NetFaults(drop=0.2, cut=0.05)
 _LATE = NetFaults(delay=0.4, swap=0.4)
 _TWICE = NetFaults(double=0.6, swap=0.2)
+_ANSWERS = NetFaults(
+    drop=0.2, double=0.2, swap=0.2, delay=0.2, cut=0.05, packets=ANSWERS, held_s=1, late_s=1
+)
+_BEHIND = NetFaults(swap=0.4, packets=ANSWERS | PUBLISH, held_s=2)
+_HALF = NetFaults(half=0.3, packets=ANSWERS | PUBLISH)
 Strike = Callable[["World", random.Random], Awaitable[None]]
 
 
@@ -69,10 +75,14 @@ async def _site_power(world: World, dice: random.Random) -> None:
 # --- network -------------------------------------------------------------------------------------
 
 
-def _harm(faults: NetFaults) -> Strike:
+def _harm(faults: NetFaults, anew: bool = False) -> Strike:
+    """`anew`: the charger has to connect meanwhile."""
+
     async def strike(world: World, dice: random.Random) -> None:
         assert world.net
         world.net.faults = replace(faults)
+        if anew:
+            world.net.cut_all()
         await asyncio.sleep(dice.uniform(2, 8))
         world.net.faults = NetFaults()
 
@@ -238,6 +248,10 @@ _ALL = (
     Fault("network-off", "network", "the link is down", _network_off),
     Fault("network-loss", "network", "messages lost or cut", _harm(_LOSS)),
     Fault("network-late", "network", "messages late or out of order", _harm(_LATE)),
+    Fault("network-answers", "network", "the broker's answers are lost, late, cut or come twice",
+          _harm(_ANSWERS, anew=True)),
+    Fault("network-behind", "network", "messages are overtaken for seconds", _harm(_BEHIND)),
+    Fault("network-half", "network", "one direction falls silent", _harm(_HALF)),
     Fault("broker-restart", "network", "the broker forgets everything", _broker_restart),
     Fault("office-restart", "network", "the back office goes and comes back", _office_restart),
     Fault("time-silent", "network", "the time server is away", _time_server_silent),

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from hostsim.broker_proxy import ANSWERS, PUBLISH, Faults
 from hostsim.terminal.books import Kind, Record, State
 from hostsim.terminal.cards import CARDS
 from hostsim.world import DEFAULT_TARIFF
@@ -12,12 +13,14 @@ from tests.worlds import (
     act,
     agree,
     charging,
+    energy,
     money,
     results,
     run,
     screen,
     settled,
     tap,
+    until_record,
     until_state,
 )
 
@@ -72,6 +75,28 @@ def test_a_session_without_a_known_clock_survives_a_power_cut():
         agree(world)
 
     run(scenario, tariff=json.dumps(ENERGY_ONLY), wanted_wh=20000)
+
+
+def test_answers_lost_late_cut_or_overtaken_change_nothing_about_a_session():
+    async def scenario(world):
+        world.net.faults = Faults(
+            drop=0.1, double=0.1, swap=0.3, delay=0.2, cut=0.1, half=0.02,
+            packets=ANSWERS | PUBLISH, held_s=2, late_s=1,
+        )  # fmt: skip
+        await charging(world)
+        for _ in range(3):
+            world.net.cut_all()
+            await energy(world, 100)
+        await act(world, "unplug")
+        await until_record(world, "captured")
+        world.net.faults = Faults()
+        await world.until(world.synced, 120, "the charger to leave a half-open connection")
+        last = await settled(world)
+        assert {"publish", "connack"} <= {what.split()[1] for what in world.net.done}
+        assert last["captured"]["captured_minor"] == last["priced"]["total_minor"] > 0
+        agree(world)
+
+    run(scenario, proxied=True, wanted_wh=20000)
 
 
 def test_tariffs_sent_during_a_session_wait_for_its_end_whatever_the_power_does():

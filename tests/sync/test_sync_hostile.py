@@ -3,6 +3,7 @@ only say what they declare, whatever comes."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firmware.errors import FieldError, LinkError
-from hostsim.broker_proxy import BrokerProxy, Faults
+from hostsim.backoffice.service import BackOffice, sqlite_url
+from hostsim.broker_proxy import ANSWERS, PUBLISH, BrokerProxy, Faults
 from tests import mpy
 from tests.pure import sync_support  # noqa: F401 - gives CPython what the codec imports
 from tests.sync import sync_rig
@@ -24,6 +26,12 @@ from firmware.sync import codec, commands, messages, outbox, timesync  # isort: 
 
 needs_32_bit = pytest.mark.skipif(not mpy.has_32_bit(), reason=mpy.NO_32_BIT)
 Proxied = tuple[Rig, BrokerProxy]
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with sync_rig.rig(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture
@@ -43,8 +51,10 @@ def proxied(tmp_path: Path) -> Iterator[Proxied]:
         Faults(double=0.4, swap=0.3),
         Faults(cut=0.05, delay=0.1),
         Faults(drop=0.05, double=0.1, swap=0.1, delay=0.05, cut=0.03),
+        Faults(swap=0.4, double=0.2, delay=0.2, cut=0.05, packets=ANSWERS, held_s=1),
+        Faults(swap=0.1, half=0.02, packets=ANSWERS | PUBLISH, held_s=2),
     ],
-    ids=["drop", "double and swap", "cut and delay", "all"],
+    ids=["drop", "double and swap", "cut and delay", "all", "answers", "half open, far behind"],
 )
 def test_every_record_arrives_once(proxied: Proxied, faults: Faults) -> None:
     rig, proxy = proxied
@@ -57,6 +67,79 @@ def test_every_record_arrives_once(proxied: Proxied, faults: Faults) -> None:
     until(charger.synced, 60, "every record acknowledged")
     assert proxy.done, "the network did no harm"
     assert_exactly_once(rig, 9)
+
+
+@needs_32_bit
+def test_a_lost_answer_of_the_broker_is_waited_for_and_then_it_connects_anew(rig: Rig) -> None:
+    with contextlib.ExitStack() as undo:
+        lost = {}
+        for number, packet in enumerate(sorted(ANSWERS)):
+            proxy = BrokerProxy(rig.broker, rig.pki)
+            proxy.start()
+            undo.callback(proxy.stop)
+            proxy.faults = Faults(drop=1, packets=frozenset({packet}))
+            # With a short keep-alive the broker leaves before the charger gives up its welcome.
+            keepalive_s = 2 if packet == "pingresp" else 60
+            charger = rig.charger(
+                f"CP{number}", mqtt={"port": proxy.port, "keepalive_s": keepalive_s}
+            )
+            charger.order("append", 1)
+            lost[packet] = (charger, proxy)
+        for packet, (charger, proxy) in lost.items():
+            said = _REASONS[packet]
+            until(lambda charger=charger, said=said: charger.tell()["reason"] == said, 40)
+            assert proxy.done == {f"drop {packet}": proxy.done[f"drop {packet}"]}
+            proxy.faults = Faults()
+        for number, (charger, _) in enumerate(lost.values()):
+            until(charger.synced, 40)
+            assert_exactly_once(rig, 1, f"CP{number}")
+
+
+_REASONS = {
+    "connack": "no answer in time", "suback": "no answer in time", "pingresp": "no PINGRESP",
+    "puback": "no PUBACK",
+}  # fmt: skip
+
+
+@needs_32_bit
+@pytest.mark.parametrize(
+    "faults",
+    [
+        Faults(drop=0.02, cut=0.02, double=0.1, packets=ANSWERS | PUBLISH),
+        pytest.param(
+            Faults(swap=0.3, delay=0.1, packets=ANSWERS | PUBLISH, held_s=1),
+            marks=pytest.mark.long,
+        ),
+        Faults(drop=0.1, packets=frozenset({"connack", "suback"})),
+        pytest.param(Faults(half=0.02, packets=ANSWERS | PUBLISH), marks=pytest.mark.long),
+    ],
+    ids=["drop, double and cut", "late", "no welcome", "half open"],
+)
+def test_the_back_office_behind_such_a_network_takes_every_record_once(
+    tmp_path: Path, faults: Faults
+) -> None:
+    rig = Rig(tmp_path)
+    rig.broker.start()
+    proxy = BrokerProxy(rig.broker, rig.pki, seed=3)
+    proxy.start()
+    rig.office.close()
+    rig.office = BackOffice(sqlite_url(tmp_path / "office.db"), proxy, rig.pki)
+    try:
+        rig.office.begin()
+        assert rig.office.wait_connected()
+        charger = rig.charger()
+        charger.expect("online")
+        proxy.faults = faults
+        for _ in range(3):
+            charger.order("append", 3)
+            time.sleep(0.2)
+            proxy.cut_all()
+        until(charger.synced, 90)
+        assert proxy.done, "the network did no harm"
+        assert_exactly_once(rig, 9)
+    finally:
+        rig.stop()
+        proxy.stop()
 
 
 @needs_32_bit
