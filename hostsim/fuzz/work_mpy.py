@@ -134,35 +134,32 @@ def _where(error) -> str:
     return place
 
 
-def _lines_of(names) -> int:
-    """Executable lines of the modules a target is about (CPython)."""
-    count = 0
-    for name in names:
-        path = sys.modules[name].__file__
-        with open(path) as source:
-            codes = [compile(source.read(), path, "exec")]
-        lines: "set[int]" = set()
-        while codes:
-            code = codes.pop()
-            if code.co_name != "<module>":  # run at import, before anything is traced
-                lines.update(n for _, _, n in code.co_lines() if n and n > code.co_firstlineno)
-            codes.extend(c for c in code.co_consts if hasattr(c, "co_lines") and
-                         not _is_class(c))  # fmt: skip
-            codes.extend(
-                inner for c in code.co_consts if hasattr(c, "co_lines") and _is_class(c)
-                for inner in c.co_consts if hasattr(inner, "co_lines")
-            )  # fmt: skip
-        count += len(lines)
-    return count
+def _lines_of(name) -> "set[int]":
+    """Executable lines of a module (CPython)."""
+    path = sys.modules[name].__file__
+    with open(path) as source:
+        codes = [compile(source.read(), path, "exec")]
+    lines: "set[int]" = set()
+    while codes:
+        code = codes.pop()
+        if code.co_name != "<module>":  # run at import, before anything is traced
+            lines.update(n for _, _, n in code.co_lines() if n and n > code.co_firstlineno)
+        inner = [c for c in code.co_consts if hasattr(c, "co_lines")]
+        codes.extend(c for c in inner if not _is_class(c))
+        for one in inner:
+            if _is_class(one):
+                codes.extend(c for c in one.co_consts if hasattr(c, "co_lines"))
+    return lines
 
 
 def _is_class(code) -> bool:
     return "__qualname__" in code.co_names and "__module__" in code.co_names
 
 
-def _seen(coverage, names) -> int:
-    files = {sys.modules[name].__file__ for name in names}
-    return len([line for line in coverage.lines if line[0] in files])
+def _missed(coverage, name) -> "list[int]":
+    """Lines of a module that no input reached."""
+    path = sys.modules[name].__file__
+    return sorted(_lines_of(name) - {line for file, line in coverage.lines if file == path})
 
 
 def _replay(target, data) -> None:
@@ -196,8 +193,10 @@ def main(arguments) -> None:
         "slowest_ms": run.slowest_ms, "failures": run.failures,
     }  # fmt: skip
     if run.coverage:
-        found["lines"] = _seen(run.coverage, target.about)
-        found["of_lines"] = _lines_of(target.about)
+        missed = {name: _missed(run.coverage, name) for name in target.about}
+        found["of_lines"] = sum([len(_lines_of(name)) for name in target.about])
+        found["lines"] = found["of_lines"] - sum([len(lines) for lines in missed.values()])
+        found["missed"] = {name: lines for name, lines in missed.items() if lines}
     print(json.dumps(found))
 
 
