@@ -269,7 +269,7 @@ class Mqtt(Target):
 def mac(key: bytes, data: bytes) -> str:
     """HMAC-SHA-256 in hex, by whoever is quicker than the firmware's own where that is."""
     try:
-        import hmac
+        import hmac  # type: ignore[import-not-found]
     except ImportError:
         from firmware.sync.commands import hmac_sha256
 

@@ -192,7 +192,7 @@ class _Nowhere:
     """A broker's address where none is."""
 
     host = "127.0.0.1"
-    port = 1
+    office_port = 1
 
 
 def _record(kind: str, seq: int | str, sess: int) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _replay(target, data) -> None:
             print("refused, as declared:")
         if _GUIDED:
             raise
-        sys.print_exception(e, sys.stdout)
+        sys.print_exception(e)
         sys.exit(1)
     print("accepted")
 
