@@ -18,7 +18,7 @@ from hostsim.broker_proxy import ANSWERS, PUBLISH, BrokerProxy, Faults
 from tests import mpy
 from tests.pure import sync_support  # noqa: F401 - gives CPython what the codec imports
 from tests.sync import sync_rig
-from tests.sync.sync_rig import Rig, until
+from tests.sync.sync_rig import Rig, SyncCharger, until
 from tests.sync.test_sync_link import assert_exactly_once
 
 from firmware.ledger.codec import Record  # isort: skip
@@ -86,13 +86,17 @@ def test_a_lost_answer_of_the_broker_is_waited_for_and_then_it_connects_anew(rig
             charger.order("append", 1)
             lost[packet] = (charger, proxy)
         for packet, (charger, proxy) in lost.items():
-            said = _REASONS[packet]
-            until(lambda charger=charger, said=said: charger.tell()["reason"] == said, 40)
+            until_reason(charger, _REASONS[packet])
             assert proxy.done == {f"drop {packet}": proxy.done[f"drop {packet}"]}
             proxy.faults = Faults()
         for number, (charger, _) in enumerate(lost.values()):
             until(charger.synced, 40)
             assert_exactly_once(rig, 1, f"CP{number}")
+
+
+def until_reason(charger: SyncCharger, reason: str) -> None:
+    """It has left its connection for that reason."""
+    until(lambda: charger.tell()["reason"] == reason, 40, reason)
 
 
 _REASONS = {
