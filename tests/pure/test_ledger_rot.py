@@ -7,16 +7,17 @@ from firmware.errors import LedgerFull
 from tests.pure.test_ledger_ring import ledger_on
 
 TEXT = "x" * 20
+LONG = "r" * 150  # few records with it fill a sector: a ring is soon gone round
 
 
-def alarm(ledger, code="c"):
-    return ledger.append("alarm", code=code, sess=0, detail=TEXT)
+def alarm(ledger, code="c", detail=TEXT):
+    return ledger.append("alarm", code=code, sess=0, detail=detail)
 
 
-def fact(ledger):
+def fact(ledger, refund="r"):
     """A record of money that may use the last sector."""
     return ledger.append(
-        "refunded", refund="r", sess=1, amount_minor=1, way="card", receipt=1, trace=1,
+        "refunded", refund=refund, sess=1, amount_minor=1, way="card", receipt=1, trace=1,
         credit_no=1, receipt_no=1, net_minor=1, vat_minor=0, lines=[],
     )  # fmt: skip
 
@@ -96,8 +97,8 @@ def test_headers_that_are_all_wrong_lose_nothing_and_later_sectors_follow():
         again = ledger_on(flash)
         assert again.next_seq == last + 1 and all_there(again, last + 1), sectors
         again.acknowledge(again.epoch, last)
-        for _ in range(1000):
-            last = alarm(again)
+        for _ in range(360):
+            last = alarm(again, detail=LONG)
             again.acknowledge(again.epoch, last)
         assert ledger_on(flash).next_seq == last + 1
 
@@ -212,13 +213,13 @@ def stuck_ring(errors, stuck, ahead):
     flash = FileFlash(sectors=16)
     ledger = ledger_on(flash)
     while ledger.ring.generation < 18:
-        ledger.acknowledge(ledger.epoch, fact(ledger))
+        ledger.acknowledge(ledger.epoch, fact(ledger, LONG))
     for n in stuck:
         flash.set_stuck(n, errors)
     while ledger.ring.head != (stuck[-1] + ahead) % 16:
-        ledger.acknowledge(ledger.epoch, fact(ledger))
+        ledger.acknowledge(ledger.epoch, fact(ledger, LONG))
     while ledger.free_sectors() > 1:
-        fact(ledger)
+        fact(ledger, LONG)
     return flash, ledger
 
 
@@ -236,14 +237,14 @@ def test_sectors_that_are_stuck_take_nothing_with_them():
             assert again.free_sectors() == ledger.free_sectors()
             try:
                 while True:
-                    wanted.append((fact(again), "refunded"))
+                    wanted.append((fact(again, LONG), "refunded"))
             except LedgerFull:
                 pass
             again = ledger_on(flash)
             assert drained(again)[-len(wanted) :] == wanted
             again.acknowledge(again.epoch, again.next_seq - 1)
-            for _ in range(900):
-                again.acknowledge(again.epoch, fact(again))
+            for _ in range(200):
+                again.acknowledge(again.epoch, fact(again, LONG))
             assert ledger_on(flash).next_seq == again.next_seq
 
 
@@ -253,8 +254,8 @@ def test_a_sector_that_works_again_after_a_restart_is_used_again():
     again = ledger_on(flash)
     again.acknowledge(again.epoch, again.next_seq - 1)
     while again.ring.head != 5:
-        again.acknowledge(again.epoch, fact(again))
-    assert fact(again) and not again.ring.bad
+        again.acknowledge(again.epoch, fact(again, LONG))
+    assert fact(again, LONG) and not again.ring.bad
     assert [kind for _, kind in drained(again)] == ["refunded"]
 
 
