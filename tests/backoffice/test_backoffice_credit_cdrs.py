@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from hostsim.backoffice import cdrs
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice
-from tests.backoffice import desk
 from tests.backoffice.desk import fill, paid
 from tests.backoffice.test_backoffice_ingest import Ledger
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[BackOffice]:
-    found = desk.office(tmp_path)
-    yield found
-    found.close()
 
 
 def read(office: BackOffice) -> list[dict[str, Any]]:

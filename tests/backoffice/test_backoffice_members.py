@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,17 +12,9 @@ from hostsim.backoffice.bill_tables import BY, AccountTerms
 from hostsim.backoffice.member_sync import MemberSync
 from hostsim.backoffice.models import Charger, writing
 from hostsim.backoffice.service import BackOffice
-from tests.backoffice import desk
 from tests.backoffice.desk import Visitor, text_of
 
 UID = "04:A1:B2:C3:D4:E5:F6"
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[BackOffice]:
-    found = desk.office(tmp_path)
-    yield found
-    found.close()
 
 
 def acme(office: BackOffice) -> dict[str, Any]:

@@ -6,6 +6,8 @@ environment (URL of a PostgreSQL that may be emptied): every house lives there.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -331,6 +333,11 @@ class House:
             assert found is not None
             return found
 
+    def kept(self) -> list[str]:
+        """References of what the gateway still holds or has taken."""
+        there = self.phone.gateway.listed(0)
+        return [paid.reference for paid in there if paid.state in ("held", "captured")]
+
     # -- time and work
 
     def turn(self, times: int = 6) -> None:
@@ -449,3 +456,9 @@ def finish(house: House) -> None:
     house.turn(2)
     house.station.obey()
     house.turn(2)
+
+
+def event_of(house: House) -> Any:
+    said = json.dumps({"id": "e1", "kind": "gone", "payment": house.now().reference}).encode()
+    key = hmac.new(b"k" * 16, said, hashlib.sha256).hexdigest()
+    return house.browser.post("/gateway/events", content=said, headers={"x-till": key})

@@ -5,7 +5,6 @@ prices it cannot take to the last digit are not sold by phone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,15 +15,9 @@ from hostsim.backoffice.gateways.base import Order, Refused, SettingsError
 from hostsim.gateway.proxy import Proxy
 from hostsim.phone import GOOD
 from hostsim.world import DEFAULT_TARIFF
-from tests.gateway.pay import CHARGER, TILL, House, running_proxy, stripe_at
+from tests.gateway.pay import CHARGER, TILL, House, stripe_at
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def proxy() -> Iterator[Proxy]:
-    with running_proxy() as found:
-        yield found
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,6 @@ import dataclasses
 import json
 import re
 import zlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,22 +21,10 @@ from hostsim.backoffice.gateways.base import (
 from hostsim.world import DEFAULT_TARIFF
 from tests.backoffice import desk
 from tests.gateway.house_gateway import Till
-from tests.gateway.pay import CHARGER, CRC, TILL, House
+from tests.gateway.pay import CHARGER, CRC, House
 
 pytestmark = pytest.mark.timeout(120)
 COIN = {"method": "coin"}
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    found = House(tmp_path, TILL)
-    yield found
-    found.close()
-
-
-def kept(house: House) -> list[str]:
-    """References of what the gateway still holds or has taken."""
-    return [p.reference for p in house.phone.gateway.listed(0) if p.state in ("held", "captured")]
 
 
 def dearer() -> str:
@@ -64,14 +50,14 @@ def test_a_tariff_that_changed_since_the_page_was_opened_is_shown_before_anythin
     house.office.send_tariff(CHARGER, dearer())
     fields = {"token": token[1], "tariff": str(CRC), **COIN}
     answer = house.browser.post(address, data=fields)
-    assert answer.status_code == 409 and kept(house) == []
+    assert answer.status_code == 409 and house.kept() == []
     assert "The price has just changed" in answer.text and "No money was taken" in answer.text
     assert "0.99" in answer.text  # the new one, on the same form
     again = re.search(r'name="tariff" value="(\d+)"', answer.text)
     assert again and int(again[1]) == zlib.crc32(dearer().encode())
     assert house.browser.post(address, data=fields | {"tariff": ""}).status_code == 409
     house.browser.post(address, data=fields | {"tariff": again[1]})
-    assert len(kept(house)) == 1
+    assert len(house.kept()) == 1
     house.station.crc = int(again[1])
     house.turn()
     house.station.obey()
@@ -89,7 +75,7 @@ def test_a_charger_that_sells_by_another_tariff_starts_nothing_and_the_hold_goes
     house.turn()
     house.pass_s(5)
     pay = house.now()
-    assert (pay.state, pay.why) == ("cancelled", "price_moved") and kept(house) == []
+    assert (pay.state, pay.why) == ("cancelled", "price_moved") and house.kept() == []
     text = house.shown()
     assert "The price changed before the charger started" in text and "No money was taken" in text
     assert house.station.records == [] and house.differences() == []
@@ -102,7 +88,7 @@ def test_another_card_is_not_tried_at_another_price(house: House) -> None:
     house.pay(method="button")
     house.office.send_tariff(CHARGER, dearer())
     again = house.browser.post(house.page + "/again", data=COIN)
-    assert "The price changed" in again.text and kept(house) == []
+    assert "The price changed" in again.text and house.kept() == []
 
 
 def test_a_session_sold_by_another_tariff_than_was_shown_is_an_alarm(house: House) -> None:
@@ -132,7 +118,7 @@ def test_stop_while_the_hold_is_being_asked_for_leaves_nothing_held(
     house.pay()
     assert house.now().state == "cancelling" and house.now().reference
     house.turn()
-    assert house.now().state == "cancelled" and kept(house) == []
+    assert house.now().state == "cancelled" and house.kept() == []
     assert house.station.starts == [] and "It was cancelled" in house.shown()
 
 
@@ -167,7 +153,7 @@ def test_a_second_card_that_is_held_after_the_driver_gave_up_is_given_back(
     monkeypatch.setattr(gateway, "hold", slowly)
     house.browser.post(house.page + "/again", data=COIN)
     house.turn()
-    assert house.now().state == "cancelled" and kept(house) == []
+    assert house.now().state == "cancelled" and house.kept() == []
     assert house.station.starts == [] and house.differences() == []
 
 
@@ -197,7 +183,7 @@ def test_stop_before_the_chargers_answer_ends_the_session_after_it(house: House)
     house.station.obey()
     house.turn()
     assert house.station.state == "free" and house.now().state == "cancelled"
-    assert kept(house) == [] and house.differences() == []
+    assert house.kept() == [] and house.differences() == []
 
 
 def test_stop_before_an_answer_that_is_lost_ends_the_session_when_its_records_come(
@@ -212,7 +198,7 @@ def test_stop_before_an_answer_that_is_lost_ends_the_session_when_its_records_co
     house.station.obey()
     house.turn()
     assert house.station.state == "free" and house.now().state == "cancelled"
-    assert kept(house) == [] and house.differences() == []
+    assert house.kept() == [] and house.differences() == []
 
 
 def test_stop_that_meets_the_start_at_the_same_moment_is_not_lost(house: House) -> None:
@@ -225,7 +211,7 @@ def test_stop_that_meets_the_start_at_the_same_moment_is_not_lost(house: House) 
     house.turn()
     house.station.obey()
     house.turn()
-    assert house.now().state == "cancelled" and kept(house) == []
+    assert house.now().state == "cancelled" and house.kept() == []
 
 
 # --- keys, lists, and the program's own faults ---------------------------------------------------

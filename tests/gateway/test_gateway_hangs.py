@@ -6,24 +6,15 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 from hostsim.backoffice.gateways.base import Order, Payment, Unanswered
 from hostsim.backoffice.phone import pays
-from tests.gateway.pay import TILL, House
+from tests.gateway.pay import House
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    found = House(tmp_path, TILL)
-    yield found
-    found.close()
 
 
 @pytest.mark.parametrize("what", ["capture", "refunds_made"])

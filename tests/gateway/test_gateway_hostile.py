@@ -36,13 +36,6 @@ def server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    found = House(tmp_path, TILL)
-    yield found
-    found.close()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
     """On each database, with Stripe's events."""

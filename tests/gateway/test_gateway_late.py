@@ -5,7 +5,6 @@ closed long after the driver left. With a gateway in memory; each ends with the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,29 +12,11 @@ import pytest
 
 from hostsim.backoffice.gateways import base
 from hostsim.backoffice.gateways.base import Failed, Order, Payment
-from tests.gateway.house_gateway import Till
+from tests.gateway.fourth import till
 from tests.gateway.pay import TILL, House
 
 pytestmark = pytest.mark.timeout(120)
 TEN_HOURS_MS = 36_000_000
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    found = House(tmp_path, TILL)
-    yield found
-    found.close()
-
-
-def till(house: House) -> Till:
-    found = house.phone.gateway
-    assert isinstance(found, Till)
-    return found
-
-
-def kept(house: House) -> list[str]:
-    """References of what the gateway still holds or has taken."""
-    return [p.reference for p in till(house).listed(0) if p.state in ("held", "captured")]
 
 
 def somebody_else_comes(house: House) -> None:
@@ -56,7 +37,7 @@ def test_a_process_that_died_before_the_hold_was_asked_starts_nothing_hours_late
     assert (house.now().state, house.now().tries) == ("holding", 0)
     somebody_else_comes(house)
     assert house.now().state == "cancelled" and house.station.starts == []
-    assert kept(house) == [] and house.differences() == []
+    assert house.kept() == [] and house.differences() == []
 
 
 def asks_the_bank(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +67,7 @@ def test_a_confirmation_that_is_seen_hours_later_is_given_back(
     confirm(house)  # while the back office is down
     somebody_else_comes(house)
     assert (house.now().state, house.now().why) == ("cancelled", "given_up")
-    assert house.station.starts == [] and kept(house) == []
+    assert house.station.starts == [] and house.kept() == []
     assert house.now().released_minor == house.now().amount_minor
 
 
@@ -112,7 +93,7 @@ def test_a_hold_whose_answer_takes_too_long_is_given_back(
     monkeypatch.setattr(till(house), "hold", slowly)
     house.pay()
     house.turn()
-    assert house.now().state == "cancelled" and kept(house) == []
+    assert house.now().state == "cancelled" and house.kept() == []
     assert house.station.starts == []
 
 

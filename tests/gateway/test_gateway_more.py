@@ -15,7 +15,7 @@ from hostsim.backoffice.gateways.base import Declined, Failed, Payment, Refused,
 from hostsim.gateway.faults import Fault
 from hostsim.gateway.proxy import Proxy
 from tests.backoffice import desk
-from tests.gateway.pay import TILL, House, running_proxy, stripe_at
+from tests.gateway.pay import TILL, House, stripe_at
 
 pytestmark = pytest.mark.timeout(120)
 MORE: dict[str, Any] = {"pay_extend_minor": 3000, "pay_most_minor": 10_000}
@@ -26,12 +26,6 @@ def house(tmp_path: Path) -> Iterator[House]:
     found = House(tmp_path, TILL, **MORE)
     yield found
     found.close()
-
-
-@pytest.fixture(scope="module")
-def proxy() -> Iterator[Proxy]:
-    with running_proxy() as found:
-        yield found
 
 
 def charging(house: House, price: int) -> None:

@@ -22,26 +22,14 @@ from hostsim.gateway.faults import Fault, HookFaults
 from hostsim.gateway.proxy import WEBHOOK, Proxy
 from tests.backoffice.desk import fill, needs_micropython
 from tests.backoffice.test_backoffice_ingest import Ledger
-from tests.gateway.pay import CHARGER, TILL, House, finish, refund_of, running_proxy, stripe_at
+from tests.gateway.pay import CHARGER, TILL, House, finish, refund_of, stripe_at
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
 
 
-@pytest.fixture(scope="module")
-def proxy() -> Iterator[Proxy]:
-    with running_proxy() as found:
-        yield found
-
-
 @pytest.fixture
-def house(tmp_path: Path, proxy: Proxy) -> Iterator[House]:
-    found = House(tmp_path, stripe_at(proxy))
-    yield found
-    proxy.faults.clear()
-    proxy.hooks.url = ""
-    proxy.hooks.faults = HookFaults()
-    proxy.like.refund_state = "succeeded"
-    found.close()
+def house(at_stripe: House) -> House:
+    return at_stripe
 
 
 def test_a_refund_is_paid_at_the_gateway_and_the_charger_draws_the_credit_note(

@@ -4,29 +4,14 @@ gateway in memory; each ends with the money.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from hostsim.backoffice import payments
 from hostsim.backoffice.operator import Operator
-from tests.gateway.pay import CHARGER, TILL, House, Station
+from tests.gateway.pay import CHARGER, House, Station
 
 pytestmark = pytest.mark.timeout(120)
 COIN = {"method": "coin"}
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    found = House(tmp_path, TILL)
-    yield found
-    found.close()
-
-
-def kept(house: House) -> list[str]:
-    """References of what the gateway still holds or has taken."""
-    return [p.reference for p in house.phone.gateway.listed(0) if p.state in ("held", "captured")]
 
 
 # --- sessions that are not the payment's ---------------------------------------------------------

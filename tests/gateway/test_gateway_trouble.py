@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
@@ -20,25 +19,16 @@ from hostsim.gateway.faults import Fault
 from hostsim.gateway.proxy import Proxy
 from hostsim.phone import DECLINED, GOOD
 from tests.backoffice.desk import needs_micropython
-from tests.gateway.pay import CHARGER, CRC, House, running_proxy, stripe_at
+from tests.gateway.pay import CHARGER, CRC, House
 
 FORM = {"method": GOOD, "tariff": str(CRC)}
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
 
 
-@pytest.fixture(scope="module")
-def proxy() -> Iterator[Proxy]:
-    with running_proxy() as found:
-        yield found
-
-
 @pytest.fixture
-def house(tmp_path: Path, proxy: Proxy) -> Iterator[House]:
-    found = House(tmp_path, stripe_at(proxy))
-    yield found
-    proxy.faults.clear()
-    found.close()
+def house(at_stripe: House) -> House:
+    return at_stripe
 
 
 def test_a_charger_that_is_offline_after_the_hold_costs_nothing(house: House) -> None:
