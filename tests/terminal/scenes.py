@@ -7,6 +7,7 @@ from typing import Any
 from hostsim.terminal.pt import TerminalSim
 from tests.calm import calmly
 from tests.terminal.test_terminal_sim_ecr import (
+    Peer,
     bitmaps,
     both_agree,
     serial_peer,
@@ -25,6 +26,7 @@ def play(
 
     async def go() -> None:
         async with contextlib.AsyncExitStack() as open_peers:
+            ecr: Peer
             if serial:
                 _, ecr = await open_peers.enter_async_context(serial_peer(sim))
             else:
