@@ -186,11 +186,13 @@ def test_the_amount_is_the_limit_and_a_technician_starts_from_the_command_line()
         assert last["extend_done"]["amount_minor"] == 150
         assert sum(last["captured"][name] for name in ("captured_minor", "released_minor")) == 150
         assert last["captured"]["how"] == "account"
+        await act(world, "speed", n=1)  # or the command is expired when it comes
         refused = await asyncio.to_thread(
             CliRunner().invoke, app, [*words, "--session", "S9", "--connector", "2", "--json"]
         )
         assert refused.exit_code == 1
         assert json.loads(refused.output)["field"] == "connector"
+        await act(world, "speed", n=60)
         refunds = world.back_office.refunds
         refund = refunds.request(CHARGER_ID, receipt=1, amount_minor=5, reason="goodwill",
                                  operator="anna")  # fmt: skip
