@@ -152,8 +152,11 @@ def _send(
     try:
         engine = open_database(f"sqlite:///{database.absolute()}")
         key = Pki(directory / "pki").charger(charger).command_key
-        expires_at = _now_ms(engine, charger) + _EXPIRES_S * 1000
-        identity, _ = signing.issue(engine, key, charger, name, args, expires_at, 0)
+        now_ms = _now_ms(engine, charger)
+        expires_at = now_ms + _EXPIRES_S * 1000
+        identity, _ = signing.issue(
+            engine, key, charger, name, args, expires_at, now_ms, sent=False
+        )
         answer = _answer(engine, identity, wait, name == "doctor")
     except PkiError as e:
         raise fail(f"--charger {charger}: {e}", 2) from e

@@ -14,12 +14,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import figures, refund_records
+from hostsim.backoffice import figures, in_line, refund_records
 from hostsim.backoffice.at_hand import among
 from hostsim.backoffice.likely import unlikely
 from hostsim.backoffice.models import (
     PERIOD_FIELDS,
-    Command,
     Payment,
     Period,
     Record,
@@ -367,14 +366,7 @@ def _extend_done(books: Books, record: Record, f: Fields) -> None:
 
 
 def _command(books: Books, record: Record, f: Fields) -> None:
-    """The ledger's word on a command, in case its result message was lost."""
-    command = books.db.get(Command, f["command"])
-    if command is not None and command.charger == record.charger and command.state == "sent":
-        command.state = f["result"]
-        known = command.result or {}  # parts of a long answer may be there already
-        command.result = {
-            **known, "about": "command", "id": f["command"], "detail": f["detail"]
-        }  # fmt: skip
+    in_line.recorded(books.db, record, f)
 
 
 _HANDLERS: dict[str, Callable[[Books, Record, Fields], None]] = {

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import contract, copies, fleet_view, ingest_texts
+from hostsim.backoffice import contract, copies, fleet_view, in_line, ingest_texts
 from hostsim.backoffice.at_hand import known_charger, locked_chargers
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.fall import BROKEN, Fall
@@ -29,6 +30,7 @@ RESEND_S = 5.0
 """How long an answer to a command is waited for before the command is sent again."""
 
 _AGAIN_S = 1.0
+_ABOVE = re.compile(r"must be above (\d{1,19})$")  # firmware/sync/commands.py
 _log = logging.getLogger(__name__)
 _LOG_LINES = 500
 
@@ -58,6 +60,7 @@ class Desk:
         self._now_ms = now_ms
         self._send = send
         self._last_again: dict[str, float] = {}
+        self._lines = in_line.Lines()
         self.faults = 0  # of the program, in chores
         self.patient = False
         """Others take records too, so that a gap is usual and closes by itself: nothing is asked
@@ -126,14 +129,22 @@ class Desk:
                 .where(Command.state == "sent")
                 .order_by(Command.counter)
             )
-            found = []
+            waiting = []
             for command, online in db.execute(query).all():
                 if command.expires_at <= now:
                     command.state = "unanswered"
-                elif online and now - command.sent_at >= RESEND_S * 1000:
-                    topic = contract.topic(command.charger, "command")
-                    found.append((topic, command.message.encode(), False))
-            return found
+                elif online:
+                    waiting.append(command)
+            turns = self._lines.turns(waiting)
+            return [_message(c) for c in turns if now - c.sent_at >= RESEND_S * 1000]
+
+    def send_next(self, chargers: Iterable[str], only: str = "") -> None:
+        """Of each charger the command whose turn it is; `only`: if it is this one."""
+        with Db(self.engine) as db:
+            for charger in chargers:
+                command = in_line.first(db, charger, self._now_ms())
+                if command is not None and only in ("", command.id):
+                    self._send(*_message(command))
 
     def _calmed(self, ack: Ack) -> Ack:
         """A gap asks for a repetition at most once a second."""
@@ -168,6 +179,7 @@ class Desk:
 
     def _take_all(self, batch: list[Other]) -> None:
         results: list[tuple[str, dict[str, Any]]] = []
+        ready: set[str] = set()
         with writing(self.engine) as db:
             good: list[tuple[str, str, dict[str, Any], bool]] = []
             for charger, name, payload, retained in batch:
@@ -180,9 +192,11 @@ class Desk:
                     self.ingest.report(db, charger, "malformed", detail, payload=payload)
             rows = locked_chargers(db, sorted({charger for charger, *_ in good}))
             for charger, name, message, retained in good:
-                self._took(db, rows[charger], name, message, retained)
+                if self._took(db, rows[charger], name, message, retained):
+                    ready.add(charger)
                 if name == "result":
                     results.append((charger, message))
+        self.send_next(sorted(ready))
         for charger, message in results:
             for hear in self.hearers:
                 try:
@@ -192,17 +206,21 @@ class Desk:
 
     def _took(
         self, db: Db, row: Charger, name: str, message: dict[str, Any], retained: bool
-    ) -> None:
+    ) -> bool:
+        """Whether it is ready for the next command: it answered one, or has come back."""
         row.seen_at = self._now_ms()
         if name == "status":
+            was = row.online
             self._took_status(db, row, message, retained)
-        elif name == "session":
+            return row.online and not was
+        if name == "result":
+            return _took_result(db, row, message, self._now_ms())
+        if name == "session":
             row.figures = message
-        elif name == "result":
-            _took_result(db, row.name, message)
         else:
             self.logs.append({"charger": row.name, **message})
             fleet_view.keep_line(db, row.name, message, self._now_ms())
+        return False
 
     def _took_status(self, db: Db, row: Charger, message: dict[str, Any], retained: bool) -> None:
         """A charger that does not know how far its records are here is told. A retained status is
@@ -221,19 +239,24 @@ class Desk:
                 self.ingest.report(db, row.name, "gap", detail, epoch, known + 1)
 
 
-def _took_result(db: Db, charger: str, message: dict[str, Any]) -> None:
+def _took_result(db: Db, row: Charger, message: dict[str, Any], now_ms: int) -> bool:
+    """Whether it is the end of a command."""
     command = db.get(Command, message.get("id", ""))
-    if message["about"] != "command" or command is None or command.charger != charger:
-        return
+    if message["about"] != "command" or command is None or command.charger != row.name:
+        return False
     if message.get("code") == "not_yet":
-        return  # sent again until it expires
+        return False  # sent again until it expires
     message = _with_parts(command, message)
     if message.get("code") == "part":
         command.result = message
-        return
+        return False
+    above = _ABOVE.search(message.get("reason", ""))
+    if message.get("code") == "replayed" and above:
+        in_line.raise_counter(row, int(above[1]), now_ms)
     if command.state in ("sent", "unanswered") or message["ok"]:
         command.state = "ok" if message["ok"] else message.get("code", "refused")
         command.result = message
+    return True
 
 
 def _with_parts(command: Command, message: dict[str, Any]) -> dict[str, Any]:
@@ -245,6 +268,10 @@ def _with_parts(command: Command, message: dict[str, Any]) -> dict[str, Any]:
         return message
     named = {check["name"]: check for check in [*before, *checks]}
     return {**message, "data": {"checks": list(named.values())}}
+
+
+def _message(command: Command) -> Message:
+    return contract.topic(command.charger, "command"), command.message.encode(), False
 
 
 def _ack_message(ack: Ack) -> tuple[str, bytes]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from hostsim.backoffice import audit, contract, signing, views
+from hostsim.backoffice import audit, signing, views
 from hostsim.backoffice.at_hand import known_charger
 from hostsim.backoffice.bills.desk import Bills
 from hostsim.backoffice.connection import BrokerAddress, Connection
@@ -162,13 +162,13 @@ class BackOffice:
     def send_command(
         self, charger: str, name: str, *, expires_in_s: float = 300, **args: Any
     ) -> str:
-        """Sign and send a command; answers its id. It is sent again until it is answered or has
-        expired."""
+        """Sign and send a command, when its turn comes (in_line.py); answers its id. It is sent
+        again until it is answered or has expired."""
         now = self._now_ms()
         expires_at = now + int(expires_in_s * 1000)
         key = self.command_key(charger).hex()
-        identity, message = signing.issue(self.engine, key, charger, name, args, expires_at, now)
-        self._connection.send(contract.topic(charger, "command"), message.encode(), False)
+        identity, _ = signing.issue(self.engine, key, charger, name, args, expires_at, now)
+        self._desk.send_next([charger], identity)
         return identity
 
     def accept_gap(self, charger: str, reason: str) -> None:

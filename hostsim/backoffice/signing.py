@@ -16,19 +16,21 @@ from hostsim.backoffice.models import Command, writing
 
 def issue(
     engine: Engine, key_hex: str, charger: str, name: str, args: dict[str, Any],
-    expires_at: int, sent_at: int,
+    expires_at: int, now_ms: int, sent: bool = True,
 ) -> tuple[str, str]:  # fmt: skip
     """A new command of a charger, signed and in the database: its id and message. It is sent again
-    until it is answered or has expired; `sent_at` 0: by the back office that runs, soon.
+    until it is answered or has expired; not `sent`: by the back office that runs, soon.
+
+    Its counter is the time, so that a database that was put back gives none a second time.
     """
     identity = str(uuid.uuid4())
     with writing(engine) as db:
         row = locked_chargers(db, [charger])[charger]  # its counter is counted once
-        row.command_counter += 1
-        counter = row.command_counter
+        row.command_counter = counter = max(row.command_counter + 1, now_ms)
         message = sign(key_hex, identity, charger, counter, expires_at, name, args)
         command = Command(id=identity, charger=charger, counter=counter, name=name)
-        command.message, command.expires_at, command.sent_at = message, expires_at, sent_at
+        command.message, command.expires_at = message, expires_at
+        command.sent_at = now_ms if sent else 0
         command.state, command.result = "sent", {}
         db.add(command)
     return identity, message

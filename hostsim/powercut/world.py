@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.pool import StaticPool
 
 from board.host_flash import FileFlash, PowerCut
-from hostsim.backoffice import contract, signing
+from hostsim.backoffice import signing
 from hostsim.backoffice.at_hand import known_charger
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.ingest import Ingest
@@ -361,7 +361,7 @@ class VirtualWorld:
             command.message, command.expires_at, command.sent_at = message, expires_at, now
             command.state, command.result = "sent", {}
             db.add(command)
-        self._to_charger(contract.topic(charger, "command"), message.encode(), False)
+        self.desk.send_next([charger], identity)
         return identity
 
     # --- looking ---------------------------------------------------------------------------------

@@ -177,6 +177,18 @@ def test_an_id_works_once_and_says_what_became_of_it():
     assert c.kinds().count("hold_asked") == 1
 
 
+def test_a_counter_that_is_a_time_is_known_after_a_power_cut():
+    flash = FileFlash(sectors=12)
+    c = Charger(flash)
+    c.counter = 1795998287004  # above what 32-bit machines have as a small integer
+    c.command("start", **ASKED)
+    while c.ledger.ring.generation < 3:
+        c.ledger.append("period", sess=1, start_ms=0, end_ms=1, energy_mwh=0, charging_ms=1,
+                        parking_ms=0, min_ma=0, max_ma=0, min_w=0, max_w=0)  # fmt: skip
+    assert c.ledger.books.last_counter == 1795998287005
+    assert Charger(flash).ledger.books.last_counter == 1795998287005
+
+
 def test_stop_by_id_stops_only_that_session():
     c = charger()
     assert c.refused("stop", session="A7") == "session"

@@ -160,6 +160,25 @@ def test_a_silent_network_is_left_and_everything_delivered_after_it(proxied: Pro
     assert_exactly_once(rig, 3)
 
 
+@needs_32_bit
+def test_a_command_that_is_lost_once_is_not_overtaken_by_the_next(proxied: Proxied) -> None:
+    """Both are done, in their order, and nobody is called an attacker."""
+    rig, proxy = proxied
+    charger = rig.charger(mqtt={"port": proxy.port})
+    charger.expect("online")
+    charger.order("append", 1)
+    until(charger.synced, 20)
+    proxy.faults = Faults(drop=1.0)
+    lost = rig.office.send_command("CP1", "report")
+    until(lambda: proxy.done, 10, "the network lost something")
+    proxy.faults = Faults()
+    rig.office.send_command("CP1", "report")
+    until(lambda: [c["state"] for c in rig.office.commands("CP1")] == ["ok", "ok"], 20)
+    done = [e["command"]["id"] for e in charger.events if e["ev"] == "command"]
+    assert len(done) == 2 and done[0] == lost
+    assert [e for e in charger.events if e["ev"] == "security"] == []
+
+
 QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -45,7 +45,8 @@ _LOOK_MS = 5_000
 _NOTED_MS = 5_000
 _DAY_MS = 86_400_000
 _UNCERTAIN = ("unanswered", "replayed", "expired")
-"""A charger that started and lost power before its answer calls the same command replayed."""
+"""A charger that started and lost power before its answer calls the same command replayed, and is
+asked once more by the session's id."""
 
 _LIST_S = 8 * 86_400  # a hold does not last longer
 
@@ -203,16 +204,21 @@ class Cashier:
         if left_ms <= 0:
             self._move(pay, pays.CANCELLING, why="charger_offline")
             return
-        with Db(self._office.engine) as db:
-            charger = db.get(Charger, pay.charger)
-            online = charger is not None and charger.online
-        if not online:
+        if not self._online(pay):
             self._move(pay, pays.HELD, next_at=self._now() + 1000)
             return
-        if not self._move(pay, pays.STARTING, next_at=self._now() + _NOTED_MS):
-            return
+        if self._move(pay, pays.STARTING, next_at=self._now() + _NOTED_MS):
+            self._say_start(pay)
+
+    def _online(self, pay: Pay) -> bool:
+        with Db(self._office.engine) as db:
+            charger = db.get(Charger, pay.charger)
+            return charger is not None and charger.online
+
+    def _say_start(self, pay: Pay) -> None:
+        left_s = (self._start_by(pay) - self._now()) / 1000
         command = self._office.send(
-            pay.charger, "start", expires_in_s=left_ms / 1000, session=pay.id, method=pays.METHOD,
+            pay.charger, "start", expires_in_s=left_s, session=pay.id, method=pays.METHOD,
             amount_minor=pay.amount_minor, connector=pay.connector, reference=pay.reference[:48],
             tariff_crc=pay.tariff_crc,
         )  # fmt: skip
@@ -239,6 +245,10 @@ class Cashier:
             self._move(pay, pays.STARTED, session_id=begun or 0)
         elif state == "" and now < self._start_by(pay):
             self._move(pay, pays.HELD)
+        elif state == "replayed" and now < self._start_by(pay) and self._online(pay):
+            # used before a power cut, or overtaken: the charger knows the session or begins it
+            if self._move(pay, pays.STARTING, next_at=now + _NOTED_MS):
+                self._say_start(pay)
         elif state in ("", *_UNCERTAIN):
             # nobody knows whether it started: its records get some more time, then it goes back
             patience = self._office.operator.pay_patience_s * 1000

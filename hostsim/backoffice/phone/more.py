@@ -20,6 +20,7 @@ from hostsim.backoffice.models import Charger, Command, Session
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone.office import Office
+from hostsim.backoffice.phone.strays import LOST
 
 NO_MORE = 1000
 """Pay.tries of a session whose hold the gateway will not make greater."""
@@ -29,7 +30,6 @@ _WATCH_MS = 60_000
 _NEARER_MS = 10_000  # where a hold may become greater
 _VALID_S = 120
 _RUNS = ("authorised", "charging")
-_LOST = ("unanswered", "expired")
 
 
 def pause_ms(operator: Operator) -> int:
@@ -83,7 +83,7 @@ def tell(office: Office, pay: Pay) -> None:
             Command.message.contains(pay.id),
         )  # fmt: skip
         last = db.scalars(query.order_by(Command.counter.desc())).first()
-        if last is not None and last.state not in _LOST:
+        if last is not None and last.state not in LOST:
             args = json.loads(json.loads(last.message)["args"])
             if args["amount_minor"] == pay.amount_minor:
                 return

@@ -16,6 +16,8 @@ from hostsim.backoffice.tables import Todo
 
 _OVER = ("captured", "cancelled", "declined")
 _VALID_S = 300
+LOST = ("unanswered", "expired", "replayed")
+"""What became of a command that nobody may have obeyed: it is said once more."""
 
 
 def tend(engine: Engine, send: Send) -> None:
@@ -31,7 +33,7 @@ def tend(engine: Engine, send: Send) -> None:
             elif charger is not None and charger.online:
                 due.append((session.charger, session.remote))
     for charger_name, remote in due:
-        if last_stop(engine, charger_name, remote) in ("", "unanswered", "expired"):
+        if last_stop(engine, charger_name, remote) in ("", *LOST):
             stop(engine, send, charger_name, remote)
     if over:
         with writing(engine) as db:

@@ -1,0 +1,139 @@
+"""Commands: counters that are never given twice, and one at a time on its way to a charger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Db
+
+from hostsim.backoffice import in_line
+from hostsim.backoffice.models import Charger, Command, writing
+from hostsim.backoffice.service import BackOffice
+from tests.backoffice.desk import NOW_MS, fill, say
+from tests.backoffice.desk import office as opened
+from tests.backoffice.test_backoffice_ingest import Ledger
+
+DAY_MS = 86_400_000
+
+
+class Line:
+    """A back office without a broker, and what it would have published."""
+
+    def __init__(self, office: BackOffice) -> None:
+        self.office = office
+        self.ms = NOW_MS
+        self.sent: list[str] = []
+        office._now_ms = office._desk._now_ms = lambda: self.ms
+        office._desk._send = lambda topic, payload, retain: self._note(topic, payload)
+        say(office, "status", online=True)
+
+    def _note(self, topic: str, payload: bytes) -> None:
+        if topic.endswith("/command"):
+            self.sent.append(json.loads(payload)["id"])
+
+    def command(self, name: str = "report", **more: Any) -> str:
+        return self.office.send_command("CP1", name, **more)
+
+    def answer(self, identity: str, **more: Any) -> None:
+        say(self.office, "result", about="command", id=identity, **({"ok": True} | more))
+
+    def reminded(self) -> list[str]:
+        self.ms += 5000
+        return [json.loads(payload)["id"] for _, payload, _ in self.office._desk.reminders()]
+
+    def of(self, identity: str) -> Command:
+        with Db(self.office.engine, expire_on_commit=False) as db:
+            return db.get_one(Command, identity)
+
+    def put_back(self, counter: int) -> None:
+        """As a copy of the database has it."""
+        with writing(self.office.engine) as db:
+            db.get_one(Charger, "CP1").command_counter = counter
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    office = opened(tmp_path)
+    yield Line(office)
+    office.close()
+
+
+def test_a_database_that_was_put_back_gives_no_counter_twice(line: Line) -> None:
+    before = [line.of(line.command()).counter for _ in range(3)]
+    assert before == [NOW_MS, NOW_MS + 1, NOW_MS + 2]
+    line.put_back(before[0])
+    line.ms += 1000
+    assert line.of(line.command()).counter == NOW_MS + 1000
+    line.ms = NOW_MS - DAY_MS  # the clock was put back as well
+    assert line.of(line.command()).counter == NOW_MS + 1001
+
+
+def test_a_charger_that_knows_a_higher_counter_raises_it_by_a_day_at_most(line: Line) -> None:
+    ledger = Ledger()
+    for counter in (NOW_MS + 5000, NOW_MS + DAY_MS + 1, 2**63 - 1):
+        ledger.put("command", command="c", counter=counter, name="stop", result="ok", detail="")
+    fill(line.office, ledger)
+    assert line.of(line.command()).counter == NOW_MS + 5001
+    for above, given in ((NOW_MS + 7000, NOW_MS + 7001), (2**63 - 1, NOW_MS + 7003)):
+        line.answer(line.command(), ok=False, code="replayed", field="counter",
+                    reason=f"must be above {above}", given="1")  # fmt: skip
+        line.answer(line.command(), ok=False, code="refused", reason=f"must be above {above + 9}")
+        with Db(line.office.engine) as db:
+            highest = db.scalars(select(Command.counter).order_by(Command.counter.desc())).first()
+        assert highest == given
+
+
+def test_the_next_command_leaves_when_the_one_before_was_answered(line: Line) -> None:
+    first, second, third = line.command(), line.command("stop"), line.command()
+    assert line.sent == [first]
+    assert line.reminded() == [first]  # not overtaken by the others
+    line.answer(first, code="part", data={"checks": []})
+    line.answer(first, ok=False, code="not_yet")
+    assert line.sent == [first]
+    line.answer(first)
+    assert line.sent == [first, second] and line.reminded() == [second]
+    line.answer(second, ok=False, code="refused", reason="no")
+    assert line.sent == [first, second, third]
+    line.answer(third)
+    assert line.sent == [first, second, third] and line.reminded() == []
+
+
+def test_one_that_has_expired_or_whose_charger_was_away_holds_nothing_up(line: Line) -> None:
+    short = line.command(expires_in_s=8)
+    say(line.office, "status", online=False)
+    stop = line.command("stop")
+    assert line.sent == [short] and line.reminded() == []
+    line.ms += 5000
+    say(line.office, "status", online=True)
+    assert line.sent == [short, stop], "at once when it comes back, the dead one not at all"
+    assert line.reminded() == [stop] and line.of(short).state == "unanswered"
+
+
+def test_one_that_is_never_answered_holds_the_others_up_for_half_a_minute(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, stop = line.command(), line.command("stop")
+    clock = [1000.0]
+    monkeypatch.setattr(in_line.time, "monotonic", lambda: clock[0])
+    for _ in range(6):
+        assert line.reminded() == [dead]
+        clock[0] += 5
+    assert line.reminded() == [stop]
+    line.answer(stop)
+    assert line.reminded() == [dead], "until it expires"
+
+
+def test_the_ledgers_word_counts_where_the_charger_called_it_replayed(line: Line) -> None:
+    """Power was lost between the command's effect and its answer."""
+    identity = line.command("stop")
+    line.answer(identity, ok=False, code="replayed", reason="must be above 7")
+    assert line.of(identity).state == "replayed"
+    ledger = Ledger()
+    ledger.put("command", command=identity, counter=7, name="stop", result="ok", detail="done")
+    fill(line.office, ledger)
+    assert line.of(identity).state == "ok"
