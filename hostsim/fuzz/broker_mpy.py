@@ -286,6 +286,15 @@ def _length(n):
             return bytes(out)
 
 
+class _Board:
+    """A board's clock: hours pass between two answers, or nothing."""
+
+    now_ms = 5
+
+    def uptime_ms(self):
+        return self.now_ms
+
+
 class Sntp(Target):
     """A time server's answer, and the clock that is set by it."""
 
@@ -309,7 +318,10 @@ class Sntp(Target):
             for fraction in (0, 0x80000000, 0xFFFFFFFF):
                 for head in (b"\x24\x01", b"\x1c\x0f", b"\x64\x02", b"\xe4\x03", b"\x24\x10"):
                     yield b"\x00" + self._answer(head, seconds, fraction)
-        yield b"\x01" + self._answer(b"\x24\x01", 0xECAA0000, 0) * 2
+        good = self._answer(b"\x24\x01", 0xECAA0000, 0)
+        yield b"\x01" + good * 2
+        for first in (0, 2, 4, 5, 6):  # the sources in turn, in a session, back and forth
+            yield bytes((first,)) + good + self._answer(b"\x24\x01", 0xECA90000, 0) + good
         yield b"\x02" + self._answer(b"\x24\x01", 0xECAA0000, 0)[:47]
 
     def _answer(self, head, seconds, fraction):
@@ -318,11 +330,13 @@ class Sntp(Target):
 
     def run(self, data):
         """First byte: the source, and whether a session runs. Then answers, one after another."""
-        clock = self._clock(_Clock(0))
+        board = _Board()
+        clock = self._clock(board)
         first = data[0] if data else 0
         clock.in_session = bool(first & 2)
         answers = [data[at : at + 48] for at in range(1, len(data), 48)][:6] or [b""]
         for n, answer in enumerate(answers):
+            board.now_ms += 3600000 * (first >> 3)
             found = self._transmit_ms(bytes(answer), b"NONCE123")
             assert type(found) is int and found >= -(2**31) * 1000
             said = clock.set(found, self._sources[(first + n * (first >> 2)) & 1])

@@ -91,6 +91,9 @@ class Members(Target):
         yield self._list([{"rows": rows[0]}, {"rows": rows[1]}], 4)
         yield self._list([{"tariff": _TARIFF}, {"rows": rows[0]}], 2)
         yield self._list([], 0)
+        yield self._list([{"rows": rows[0]}], 2).replace(
+            b'"sha256": "sign"', b'"sha256": "%s"' % (b"0" * 64)
+        )
         yield self._list([{"rows": rows[1]}, {"rows": rows[0]}], 4)
         yield self._list([{"rows": rows[0]}], 3)
 

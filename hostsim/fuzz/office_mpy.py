@@ -56,6 +56,25 @@ class Config(_Text):
         self._parse(bytes(data))
 
 
+_ELEMENTS = (
+    b'"elements":[{"price_components":[{"type":"ENERGY","price":0.5,"vat":19,"step_size":1},'
+    b'{"type":"TIME","price":1,"vat":7,"step_size":60}]}],"last_updated":"2024-01-01T00:00:00Z"'
+)
+_RULES = (  # what fields say together
+    b'"start_date_time":"2030-01-01T00:00:00Z","end_date_time":"2030-01-01T00:00:00Z"',
+    b'"min_price":{"excl_vat":5,"incl_vat":6},"max_price":{"excl_vat":4,"incl_vat":5}',
+    b'"tax_included":"N/A"', b'"x_caps":{"ENERGY+TIME":20}', b'"start_date_time":"2030-13-01"',
+    b'"x_parking_sleep":{"start_time":"22:00"}',
+    b'"x_parking_sleep":{"start_time":"22:00","end_time":"22:00"}',
+    b'"min_price":{"excl_vat":5,"before_taxes":5}', b'"min_price":{}', b'"tariff_alt_text":{}',
+)  # fmt: skip
+_COMPONENTS = (
+    b'{"type":"ENERGY","price":1,"vat":100.0001,"step_size":1}',
+    b",".join([b'{"type":"FLAT","price":1}'] * 70),
+    b'{"type":"ENERGY","price":1,"step_size":1}],"restrictions":{"reservation":"RESERVATION"},"x":[',
+)
+
+
 class Tariff(_Text):
     """A tariff, and the words a driver reads of one that was taken."""
 
@@ -105,6 +124,10 @@ class Tariff(_Text):
         )
         with open(ROOT + "/hostsim/data/tariff.json", "rb") as f:
             yield f.read()
+        for more in _RULES:
+            yield b'{"id":"T","currency":"EUR",' + more + b"," + _ELEMENTS + b"}"
+        for one in _COMPONENTS:
+            yield b'{"id":"T","currency":"EUR","elements":[{"price_components":[' + one + b"]}]}"
 
     def run(self, data):
         if foreign_digits(data):
