@@ -125,6 +125,12 @@ class Bench:
         self.do(self.m.on_feedback(self.now, True))
         self.do(self.m.on_pilot(self.now, "C"))
 
+    def deliver(self, wh=1100):
+        """A charge, and what its register says a second later."""
+        self.charge()
+        self.now += 1000
+        self.meter(wh, 11000)
+
     def power_off(self, wh):
         """The contactor opened and the register was read."""
         self.do(self.m.on_feedback(self.now, False))

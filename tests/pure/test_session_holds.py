@@ -11,9 +11,7 @@ from tests.pure.session_bench import Answer, Bench, Card, Hold
 def test_lost_capture_answer_is_settled_by_the_pending_list_and_never_repeated_blindly():
     for pending, captures, how in (((231,), 2, "direct"), ((), 1, "pending_query")):
         b = Bench()
-        b.charge()
-        b.now += 1000
-        b.meter(1100, 11000)
+        b.deliver()
         b.do(b.m.on_stop(b.now, "button"))
         b.power_off(1100)
         b.do(b.m.on_outcome(b.now, Answer(False, False)))
@@ -53,9 +51,7 @@ def asked_about(first, cost=True):
     """A settlement whose first answer was `first`, up to a list with somebody else's hold only."""
     b = Bench()
     if cost:
-        b.charge()
-        b.now += 1000
-        b.meter(1100, 11000)
+        b.deliver()
         b.do(b.m.on_stop(b.now, "button"))
         b.power_off(1100)
     else:
@@ -103,9 +99,7 @@ def test_a_try_that_tells_nothing_is_asked_about_again_and_one_without_a_bank_wa
 
 def test_refused_capture_is_retried_with_backoff_and_flash_is_spared():
     b = Bench()
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     b.do(b.m.on_stop(b.now, "button"))
     b.power_off(1100)
     b.do(b.m.on_outcome(b.now, Answer(False, True, 0xB5, "not_possible")))
@@ -164,9 +158,7 @@ def test_terminal_lost_while_a_hold_is_asked_is_asked_about_later():
 
 def test_a_capture_refused_for_certain_whose_hold_is_gone_is_never_booked_as_paid():
     b = Bench()
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     b.do(b.m.on_stop(b.now, "button"))
     b.power_off(1100)
     b.do(b.m.on_outcome(b.now, Answer(False, True, 0xB4, "already_reversed")))
@@ -182,9 +174,7 @@ def test_a_capture_told_above_the_price_is_said_and_booked_as_told_only_where_th
     for told, proven, booked in ((5, True, 5), (6, False, 5), (2000, False, 5), (6, True, 6),
                                  (2000, True, 2000)):  # fmt: skip
         b = Bench()
-        b.charge()
-        b.now += 1000
-        b.meter(1100, 11000)
+        b.deliver()
         b.do(b.m.on_stop(b.now, "button"))
         b.power_off(1100)
         answer = Answer()

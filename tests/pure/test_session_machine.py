@@ -185,9 +185,7 @@ def test_nothing_starts_from_the_moment_the_emergency_stop_is_pressed():
 
 def test_standing_costs_only_while_plugged_and_freezes_at_the_hold():
     b = Bench(PARKING)
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     b.do(b.m.on_stop(b.now, "button"))
     b.power_off(1100)
     assert b.m.state == "finished"
@@ -195,9 +193,7 @@ def test_standing_costs_only_while_plugged_and_freezes_at_the_hold():
     b.do(b.m.on_pilot(b.now, "A"))
     assert b.record("priced")["total_minor"] == 5 + 100
     b = Bench(PARKING)
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     b.do(b.m.on_stop(b.now, "button"))
     b.power_off(1100)
     for _ in range(300):
@@ -208,9 +204,7 @@ def test_standing_costs_only_while_plugged_and_freezes_at_the_hold():
 
 def test_own_fault_costs_no_standing_time():
     b = Bench(PARKING)
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     b.do(b.m.on_emergency(b.now))
     b.power_off(1100)
     assert b.record("priced")["total_minor"] == 5

@@ -70,9 +70,7 @@ def test_feedback_that_contradicts_the_open_contactor_at_start_sells_nothing_unt
 
 def test_welded_contactor_bills_up_to_the_stop_and_takes_the_charger_out_of_service():
     b = Bench()
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     b.do(b.m.on_stop(b.now, "button"))
     for _ in range(60):
         b.now += 20
@@ -88,9 +86,7 @@ def test_welded_contactor_bills_up_to_the_stop_and_takes_the_charger_out_of_serv
 
 def test_lost_meter_stops_power_and_waits_for_the_register():
     b = Bench()
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     for _ in range(12):
         b.now += 1000
         b.do(b.m.on_meter_failed(b.now))
@@ -102,9 +98,7 @@ def test_lost_meter_stops_power_and_waits_for_the_register():
 
 def test_meter_that_never_comes_back_bills_what_was_known_after_the_limit():
     b = Bench()
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     for _ in range(12):
         b.now += 1000
         b.do(b.m.on_meter_failed(b.now))
@@ -117,9 +111,7 @@ def test_a_register_that_cannot_be_true_is_waited_for_ten_minutes_a_silent_one_a
     for wrong, minutes in ((True, 10), (False, 1440)):
         b = Bench()
         b.m._cfg = PatientMeter()
-        b.charge()
-        b.now += 1000
-        b.meter(1100, 11000)
+        b.deliver()
         for _ in range(12):
             b.now += 1000
             b.do(b.m.on_meter_failed(b.now, "", wrong))
@@ -134,9 +126,7 @@ def test_a_register_that_cannot_be_true_is_waited_for_ten_minutes_a_silent_one_a
 def test_a_register_that_stood_still_has_ten_minutes_to_count_what_flowed():
     for moves in (True, False):
         b = Bench()
-        b.charge()
-        b.now += 1000
-        b.meter(1100, 11000)
+        b.deliver()
         b.do(b.m.on_stop(b.now, "button"))
         b.do(b.m.on_feedback(b.now, False))
         for _ in range(9):
@@ -177,9 +167,7 @@ def test_checkpoints_come_every_minute_and_periods_with_the_vehicle():
 
 def test_a_period_is_followed_by_a_checkpoint_so_that_no_recovery_writes_it_twice():
     b = Bench(PARKING)
-    b.charge()
-    b.now += 1000
-    b.meter(1003, 11000)
+    b.deliver(1003)
     b.do(b.m.on_pilot(b.now, "B"))
     b.now += 1000
     b.meter(1003)
@@ -217,9 +205,7 @@ def test_power_while_the_contactor_is_open_is_an_alarm_and_no_session_begins():
 
 def test_what_flows_after_the_final_register_is_not_billed():
     b = Bench()
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     b.do(b.m.on_stop(b.now, "button"))
     b.do(b.m.on_feedback(b.now, False))
     for wh in range(1101, 1110):
@@ -231,9 +217,7 @@ def test_what_flows_after_the_final_register_is_not_billed():
 
 def test_another_meter_stops_the_power_at_once_with_both_numbers():
     b = Bench()
-    b.charge()
-    b.now += 1000
-    b.meter(1100, 11000)
+    b.deliver()
     b.do(b.m.on_meter_failed(b.now, "meter 7 answers instead of 5"))
     assert b.m.session.reason == "meter_lost" and not b.m.meter_known
     assert b.record("alarm")["code"] == "meter_swapped"
