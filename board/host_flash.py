@@ -216,7 +216,7 @@ class FileFlash:
             return  # bad enough
         self._state[8 * n + 4] |= flag
         self._state[8 * n + 5] = weak
-        struct.pack_into("<H", self._state, 8 * n + 6, mark)
+        struct.pack_into("<H", self._state, 8 * n + 6, min(mark, 0xFFFF))
         self._save(n)
 
     def _stuck(self, n: int) -> bool:

@@ -280,11 +280,12 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m hostsim.ledgerimage FILE\n")
         return 2
     try:
-        records = read_image(arguments[0])
+        image = Path(arguments[0]).read_bytes()
+        records = records_of(image)
     except (ImageError, OSError) as error:
         sys.stderr.write(f"{arguments[0]}: {error}\n")
         return 1
-    if not records:
+    if not sectors_of(image):
         sys.stderr.write(f"{arguments[0]}: no ledger found\n")
         return 1
     for record in records:

@@ -10,7 +10,7 @@ from hostsim.powercut.plan import CHECKPOINT_S, TARIFF
 from hostsim.powercut.timeline import Supply
 from hostsim.pricing import bills
 
-_LOOK_MS = 8_000  # two readings of the meter
+_LOOK_MS = 21_000  # two readings of the meter, at 60 times real time
 _SURE_MS = 1_000  # of the clocks on both sides
 _HOLDS = ("authorised", "extended", "extend_done")
 

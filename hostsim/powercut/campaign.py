@@ -22,7 +22,9 @@ import os
 import random
 import select
 import signal
+import sys
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -35,9 +37,10 @@ from hostsim.powercut.sample import Moment, draw
 from hostsim.powercut.worker import FoundryError
 
 Progress = Callable[[int, int, dict[str, Any]], None]
-_OFF_S = (0.3, 1.1, 3.2, 7.5, 16.0)
+_OFF_S: tuple[float, ...] = (0.3, 1.1, 3.2, 7.5, 16.0)
 _SELL_EVERY = 41  # of so many branches one goes on to sell a second session
-_REAL_LIMIT_S = 240
+_LIMIT_S = 240  # of processor time, a branch
+_LINE = 4000  # bytes that a pipe takes in one piece
 _ERASE_STEP = 64  # bytes between second cuts within an erase
 _ALONE = 128  # cuts within so many first bytes of an erase are all played
 
@@ -54,6 +57,8 @@ class Run:
         asyncio.set_event_loop(self.loop)
         self._ground = ground
         self._branch = branch
+        self.trouble: list[str] = []
+        self.loop.set_exception_handler(self._fell)
         self.world = ground.world(self.loop)
         self.watch = Watch(self.world, self._decide, wanted.flash, wanted.actions)
         self.world.cut = self._cut
@@ -61,8 +66,13 @@ class Run:
         self.operator = Operator(self.world)
         self.cuts: list[Cut] = []
         self.seed = wanted.seed
+        self.off_s = _OFF_S
         self.sell_again = self.selling = False
         self.resold = 0
+
+    def _fell(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A mistake of the simulator's own, in one of its callbacks."""
+        self.trouble.append(f"the simulator: {context['message']}: {context.get('exception')!r}")
 
     def _decide(self, cut: Cut) -> bool:
         if not self._branch([*self.cuts, cut]):
@@ -73,7 +83,7 @@ class Run:
     def _cut(self, who: str) -> None:
         """Power fails here, and comes back."""
         cut = self.cuts[-1]
-        off_s = _OFF_S[(cut.place + cut.done + self.seed) % len(_OFF_S)]
+        off_s = self.off_s[(cut.place + cut.done + self.seed) % len(self.off_s)]
         world = self.world
         self.driver.begins = False
         if who in "cb":
@@ -112,7 +122,6 @@ class Run:
         self.loop.close()
 
     async def _play(self) -> None:
-        self.trouble: list[str] = []
         self.world.power_on()
         await self._visit()
         state = await self.operator.refund()
@@ -161,11 +170,13 @@ class Campaign:
         self._ground = ground
         self._wanted = wanted
         self.report = Report()
-        self._children: set[int] = set()
+        self.uncut: list[tuple[int, str, dict[str, Any]]] = []  # records of the whole session
+        self._children: dict[int, str] = {}  # and the cuts they stand for
         self._pipe = os.pipe()
         os.set_blocking(self._pipe[0], False)
         self._chosen: set[str] = set()
         self._heard = b""
+        self._name = ""  # the cuts this process stands for
         self._depth = 0  # branches this process is in
         self._moments = 0  # of this branch, at which a second cut could be
         self._second = 0  # which of them it is at
@@ -195,10 +206,14 @@ class Campaign:
             found.append((cuts[-1], len(run.world.written)))
             return False
 
-        run = Run(self._ground, self._wanted, count)
+        run = self._new_run(count)
         verdict = run.play()
         run.close()
+        self.uncut = run.world.written
         return found, verdict.failures
+
+    def _new_run(self, branch: Callable[[list[Cut]], bool]) -> Run:
+        return Run(self._ground, self._wanted, branch)
 
     def run(self, progress: Progress) -> Report:
         """All of it."""
@@ -214,15 +229,24 @@ class Campaign:
         self._progress = progress
         gc.collect()
         gc.freeze()
-        run = self._run = Run(self._ground, self._wanted, self._decide)
-        verdict = run.play()
-        if self._depth:
-            self._tell(run, verdict)
+        run = self._run = self._new_run(self._decide)
+        self._play(run)
         run.close()
         while self._children:
             self._reap()
         self.report.took_s = time.monotonic() - began
         return self.report
+
+    def _play(self, run: Run) -> None:
+        """Plays it. A branch ends here whatever happens in it: what is around it, the firmware's
+        process and the files, is everybody's.
+        """
+        verdict = None
+        try:
+            verdict = run.play()
+        finally:
+            if self._depth:
+                self._tell(run, verdict or _fallen())
 
     # --- branching -------------------------------------------------------------------------------
 
@@ -231,13 +255,14 @@ class Campaign:
             cut = cuts[-1]
             if str(cut) not in self._chosen or self._is_same(cut):
                 return False
-            return self._fork(cut.who, cut in self._stands.values())
+            return self._fork(cut.who, str(cut), cut in self._stands.values())
         if self._depth > 1 or not self._wanted.double:
             return False
         if cuts[-1].what == "erase" and cuts[-1].done % _ERASE_STEP:
             return False
         self._moments += 1
-        return (self._every or self._moments == self._second) and self._fork(cuts[-1].who)
+        name = "/".join(map(str, cuts))
+        return (self._every or self._moments == self._second) and self._fork(cuts[-1].who, name)
 
     def _is_same(self, cut: Cut) -> bool:
         """The cut need not be played: see above."""
@@ -253,7 +278,7 @@ class Campaign:
         self.report.add_same(cut)
         return True
 
-    def _fork(self, who: str, stands: bool = False) -> bool:
+    def _fork(self, who: str, name: str, stands: bool = False) -> bool:
         """True in the branch. Where only the terminal loses power the firmware is copied, too."""
         assert self._run is not None
         self._index += 1
@@ -267,16 +292,17 @@ class Campaign:
         if child:
             if copy is not None:
                 copy.close()
-            self._children.add(child)
+            self._children[child] = name
             if self._every:
                 self._await(child)
             return False
         asyncio._set_running_loop(self._run.loop)
         self._depth += 1
-        self._children = set()
+        self._children = {}
+        self._name = name
         self._every = stands and self._wanted.double
         gc.disable()
-        signal.alarm(_REAL_LIMIT_S * (20 if self._every else 1))
+        signal.setitimer(signal.ITIMER_PROF, _LIMIT_S * (20 if self._every else 1))
         # the second cuts go through all moments of the recoveries, by the golden section
         self._second = 1 + int(self._index * 0.6180339887 % 1 * self._width)
         sells = stands or self._index % _SELL_EVERY == 0
@@ -286,9 +312,15 @@ class Campaign:
 
     def _tell(self, run: Run, verdict: Verdict) -> None:
         """The branch's end; its own branch ends before."""
+        try:
+            self._told(run, verdict)
+        finally:
+            os._exit(1)
+
+    def _told(self, run: Run, verdict: Verdict) -> None:
         line: dict[str, Any] = {
-            "cut": "/".join(map(str, run.cuts)) + SELL * run.sell_again,
-            "what": run.cuts[0].what,
+            "cut": ("/".join(map(str, run.cuts)) or self._name) + SELL * run.sell_again,
+            "what": run.cuts[0].what if run.cuts else "?",
             "failures": [text[:300] for text in verdict.failures[:6]],
             "figures": verdict.figures(),
             "books": verdict.books,
@@ -299,15 +331,19 @@ class Campaign:
         for child in list(self._children):
             self._await(child)
         line["failures"] += self._died
-        os.write(self._pipe[1], json.dumps(line).encode()[:4000] + b"\n")
+        room = 300
+        while len(data := json.dumps(line).encode()) >= _LINE and room:
+            room //= 2
+            line["failures"] = [text[:room] for text in line["failures"][:6]]
+        os.write(self._pipe[1], data + b"\n")
         os._exit(0)
 
     def _await(self, child: int) -> None:
         """The end of this branch's own branch."""
         _, status = os.waitpid(child, 0)
-        self._children.discard(child)
+        name = self._children.pop(child)
         if status:
-            self._died.append(f"its second cut died with status {status}")
+            self._died.append(f"its second cut {name} died with status {status}")
 
     def _hear(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -329,16 +365,25 @@ class Campaign:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:
                 select.select([self._pipe[0]], [], [], 0.01)
-        self._children.discard(pid)
+        name = self._children.pop(pid, "?")
         self._hear()
         if status:
-            died = [f"a branch died with status {status}"]
+            died = [f"the branch died with status {status}"]
             nothing: dict[str, Any] = {"what": "?", "figures": {}, "books": {}, "resold": 0}
-            self._take({"cut": "?", "failures": died, **nothing})
+            self._take({"cut": name, "failures": died, **nothing})
 
     def _take(self, line: dict[str, Any]) -> None:
         self.report.add(line)
         self._progress(self.report.cuts, self._all, line)
+
+
+def _fallen() -> Verdict:
+    """Of a branch that ended by an exception, the one that is on its way."""
+    verdict = Verdict()
+    error = sys.exception()
+    where = traceback.format_tb(error.__traceback__)[-1:] if error else []
+    verdict.failures.append(f"the simulator fell: {error!r}{''.join(where)}")
+    return verdict
 
 
 def replay(ground: Ground, wanted: Wanted) -> tuple[Run, Verdict]:

@@ -138,6 +138,7 @@ def _replayed(directory: Path, wanted: Any) -> dict[str, Any]:
         "cuts": len(run.cuts),
         "failures": len(failed),
         **verdict.figures(),
+        "books": verdict.books,
         "failed": failed,
         "log": run.world.log,
         "written": [f"{seq} {kind}" for seq, kind, _ in run.world.written],

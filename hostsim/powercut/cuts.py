@@ -50,10 +50,14 @@ def parse(text: str) -> list[Cut]:
     for part in text.split("/"):
         who, rest = part[:1], part[1:]
         place, dot, done = rest.partition(".")
-        if who not in "ctb" or not who or not dot or not place.isdigit() or not done.isdigit():
+        if who not in ("c", "t", "b") or not dot or not _number(place) or not _number(done):
             raise ValueError(f"{part!r} is no cut; c17.5 is one")
         cuts.append(Cut(who, int(place), int(done)))
     return cuts
+
+
+def _number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def flash_cuts(kind: int, size: int, sector_size: int) -> Iterator[int]:

@@ -16,7 +16,8 @@ from hostsim.terminal.books import Kind, State
 
 FIGURES = ("holds_left_open", "unpaid_wh", "lost_records", "duplicate_effects")
 _HOLDS = ("authorised", "extended", "extend_done")
-_ONCE = ("hold_asked", "energising", "power_off", "priced", "captured", "cancelled", "refunded")
+_ONCE = ("hold_asked", "energising", "power_off", "priced", "captured", "cancelled", "refunded",
+         "refund_requested", "refund_asked", "command")  # fmt: skip
 
 
 class Verdict:
@@ -93,6 +94,15 @@ def _money(
         party: {name: compared[party][name] for name in books.FIGURES}
         for party in ("charger", "terminal", "backoffice")
     }
+    for party, records in (("charger", flash), ("backoffice", office)):
+        v.books[party]["acquirer_minor"] = sum(
+            r["amount_minor"]
+            for r in records
+            if r.get("way") == "acquirer" and "refunded" in (r.get("kind"), r.get("type"))
+        )
+    if v.books["charger"]["acquirer_minor"] != v.books["backoffice"]["acquirer_minor"]:
+        v.failures.append(f"given back by the acquirer: {v.books}")
+    _given_back(v, flash)
     priced = {r["sess"]: r["total_minor"] for r in flash if r["kind"] == "priced"}
     captured = {r["sess"]: r["captured_minor"] for r in flash if r["kind"] == "captured"}
     held = {r["sess"]: r["amount_minor"] for r in flash if r["kind"] in _HOLDS}
@@ -101,6 +111,18 @@ def _money(
             v.failures.append(f"session {sess}: priced {total}, captured {captured.get(sess)}")
         if total > held.get(sess, 0):
             v.failures.append(f"session {sess}: priced {total} of a hold of {held.get(sess)}")
+
+
+def _given_back(v: Verdict, flash: list[dict[str, Any]]) -> None:
+    """Refunds of a session, whoever gave them back, are at most what it paid."""
+    captured = {r["sess"]: r["captured_minor"] for r in flash if r["kind"] == "captured"}
+    refunded: Counter[int] = Counter()
+    for r in flash:
+        if r["kind"] == "refunded":
+            refunded[r["sess"]] += r["amount_minor"]
+    for sess, minor in refunded.items():
+        if minor > captured.get(sess, 0):
+            v.failures.append(f"session {sess}: {minor} given back of {captured.get(sess, 0)}")
 
 
 def _day(v: Verdict, world: VirtualWorld, flash: list[dict[str, Any]]) -> None:
@@ -153,11 +175,13 @@ def _delivery(
         fields = {k: value for k, value in record.items() if k not in ("kind", "version")}
         if _differ(other, fields):
             v.failures.append(f"record {record['seq']} differs: {record} {other}")
-    done = Counter((r["type"], r.get("sess"), r.get("refund")) for r in office)
-    for (kind, sess, _), times in done.items():
+    done = Counter((r["type"], r.get("sess"), r.get("refund"), r.get("command")) for r in office)
+    for (kind, sess, refund, command), times in done.items():
         if times > 1 and kind in _ONCE:
             v.duplicate_effects += times - 1
-            v.failures.append(f"session {sess}: {kind} {times} times")
+            of = f"session {sess}" if refund is None else f"refund {refund}"
+            of = of if command is None else f"command {command}"
+            v.failures.append(f"{of}: {kind} {times} times")
     for problem in views.problems(world.engine, CHARGER):
         if problem["code"] not in ("alarm", "security"):
             v.failures.append(f"back office: {problem['code']}: {problem['detail']}")

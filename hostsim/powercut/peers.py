@@ -95,14 +95,18 @@ def crc16(data: bytes) -> int:
 
 class Broker:
     """MQTT 3.1.1 for one client and one connection. `heard(topic, payload, retained)` gets what it
-    publishes; `send(data)` takes what goes to it.
+    publishes; `send(data)` takes what goes to it; `wanted(topic)`: it wants to hear that one now.
     """
 
     def __init__(
-        self, send: Callable[[bytes], None], heard: Callable[[str, bytes, bool], None]
+        self,
+        send: Callable[[bytes], None],
+        heard: Callable[[str, bytes, bool], None],
+        wanted: Callable[[str], None],
     ) -> None:
         self._send = send
         self._heard = heard
+        self._wanted = wanted
         self._in = bytearray()
         self._will: tuple[str, bytes] | None = None
         self._topics: set[str] = set()
@@ -148,8 +152,10 @@ class Broker:
             self._connect(body)
         elif kind == 0x82:
             length = struct.unpack_from(">H", body, 2)[0]
-            self._topics.add(body[4 : 4 + length].decode())
+            topic = body[4 : 4 + length].decode()
+            self._topics.add(topic)
             self._say(0x90, body[:2] + b"\x01")
+            self._wanted(topic)
         elif kind >> 4 == 3:
             self._published(kind, body)
         elif kind == 0xC0:

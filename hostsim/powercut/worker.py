@@ -45,14 +45,16 @@ class FoundryError(RuntimeError):
 class Foundry:
     """The loaded firmware, waiting to be powered on at `path`."""
 
-    def __init__(self, directory: Path, marked: Path | None = None) -> None:
-        """`marked`: a tree of .mpy whose memory can be taken away (hostsim/starve). Raises
-        FoundryError.
+    def __init__(
+        self, directory: Path, marked: Path | None = None, rooms: Path = BUILD / "rooms"
+    ) -> None:
+        """`marked`: a tree of .mpy whose memory can be taken away (hostsim/starve); `rooms`: the
+        firmware's modules. Raises FoundryError.
         """
         self.path = directory / "firmware"
         self._log = directory / "firmware.log"
         interpreter = MICROPYTHON32 if POINTER_BITS32.exists() else MICROPYTHON
-        trees = [BUILD / "rooms", ROOT] if marked is None else [marked, BUILD / "rooms", ROOT]
+        trees = [rooms, ROOT] if marked is None else [marked, rooms, ROOT]
         hungry = [] if marked is None else [str(_SCRIPT.parents[1] / "starve")]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -36,6 +36,9 @@ _libc = ffi.open("libc.so.6")
 _fork = _libc.func("i", "fork", "")
 _exit = _libc.func("v", "_exit", "i")
 _signal = _libc.func("p", "signal", "ip")
+_setrlimit = _libc.func("i", "setrlimit", "ip")
+_CPU = 0  # RLIMIT_CPU
+_CPU_S = 240  # then the process is ended: the firmware hangs
 
 time = loop_mpy.install()
 
@@ -332,6 +335,7 @@ def serve(path: str) -> None:
         connection = door.accept()[0]
         if _fork() == 0:
             door.close()
+            _setrlimit(_CPU, struct.pack("LL", _CPU_S, _CPU_S))
             try:
                 run(connection)
             except Exception as e:  # noqa: BLE001 - seen by whoever reads this process's output

@@ -14,20 +14,19 @@ from typing import Any
 from sqlalchemy.pool import StaticPool
 
 from board.host_flash import FileFlash, PowerCut
-from hostsim.backoffice import signing
-from hostsim.backoffice.at_hand import known_charger
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.ingest import Ingest
-from hostsim.backoffice.models import Command, open_database, writing
+from hostsim.backoffice.models import open_database
 from hostsim.backoffice.refunds import Refunds
 from hostsim.ledgerimage import records_of
 from hostsim.meter.device import MeterDevice
 from hostsim.meter.models import model
+from hostsim.powercut.commands import Commands
 from hostsim.powercut.lines import VirtualEvse
 from hostsim.powercut.loop import VirtualClock, VirtualLoop
 from hostsim.powercut.order import Order
 from hostsim.powercut.peers import WAY_S, Broker, ModbusSlave, Port
-from hostsim.powercut.plan import COMMAND_KEY, Plan
+from hostsim.powercut.plan import Plan
 from hostsim.powercut.timeline import Timeline
 from hostsim.powercut.worker import (
     CLOSE,
@@ -116,7 +115,8 @@ class VirtualWorld:
         self.engine = open_database("sqlite://", poolclass=StaticPool)
         ingest = Ingest(self.engine, self.clock.now_ms)
         self.desk = Desk(self.engine, ingest, self.clock.now_ms, self._to_charger)
-        self.refunds = Refunds(self.engine, self._send_command, self.clock.now_ms)
+        self.commands = Commands(self.engine, self.clock.now_ms, self.desk.send_next)
+        self.refunds = Refunds(self.engine, self.commands.send, self.clock.now_ms)
         self.desk.chores.append(self.refunds.tend)
         self._inbox: list[tuple[str, bytes, bool]] = []
         self.broker: Broker | None = None
@@ -269,7 +269,7 @@ class VirtualWorld:
             self.evse.connect()
         elif what == "broker":
             self.broker = Broker(
-                lambda data: self._later(DATA, channel, data), self._to_back_office
+                lambda data: self._later(DATA, channel, data), self._to_back_office, self._wanted
             )
 
     def _socket_data(self, what: str, data: bytes) -> None:
@@ -338,31 +338,19 @@ class VirtualWorld:
         batch, self._inbox = self._inbox, []
         self.desk.handle(batch)
 
+    def _wanted(self, topic: str) -> None:
+        """After a restart a command that was sent before comes once more."""
+        newest = self.commands.newest
+        if topic.endswith("/command") and newest and self.worker.starts > self.commands.sent_in:
+            self._to_charger(topic, newest, False)
+
     def _to_charger(self, topic: str, payload: bytes, _retain: bool) -> None:
         if topic.endswith("/ack"):
             self.order.acknowledged(payload)
+        elif topic.endswith("/command"):
+            self.commands.newest, self.commands.sent_in = payload, self.worker.starts
         if self.broker is not None:
             self.broker.publish(topic, payload)
-
-    def _send_command(
-        self, charger: str, name: str, *, expires_in_s: float = 300, **args: Any
-    ) -> str:
-        """As hostsim.backoffice.service does it, with ids that are the same in every run."""
-        now = self.clock.now_ms()
-        expires_at = now + int(expires_in_s * 1000)
-        with writing(self.engine) as db:
-            row = known_charger(db, charger)
-            row.command_counter += 1
-            identity = f"command-{row.command_counter}"
-            command = Command(id=identity, charger=charger, counter=row.command_counter, name=name)
-            message = signing.sign(
-                COMMAND_KEY, identity, charger, row.command_counter, expires_at, name, args
-            )
-            command.message, command.expires_at, command.sent_at = message, expires_at, now
-            command.state, command.result = "sent", {}
-            db.add(command)
-        self.desk.send_next([charger], identity)
-        return identity
 
     # --- looking ---------------------------------------------------------------------------------
 

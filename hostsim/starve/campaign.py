@@ -172,9 +172,7 @@ class HungerCampaign(Campaign):
         self._run = run
         turns = iter(self._turns[1:])
         run.world.worker.before_turn = lambda: self._before(run, next(turns, 0))
-        verdict = run.play()
-        if self._depth:
-            self._tell(run, verdict)
+        self._play(run)
         run.close()
         while self._children:
             self._reap()
@@ -185,7 +183,7 @@ class HungerCampaign(Campaign):
         """One branch for every chosen statement of this turn."""
         while not self._depth and self._next and self._next[-1].place <= until:
             hunger = self._next.pop()
-            if self._fork("t"):
+            if self._fork("t", str(hunger)):
                 run.hungry(hunger)
 
 

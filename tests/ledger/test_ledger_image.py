@@ -11,6 +11,7 @@ import pytest
 from board.host_flash import FileFlash, PowerCut
 from firmware.errors import LedgerError, LedgerFull
 from firmware.ledger.ledger import Ledger
+from hostsim import ledgerimage
 from hostsim.ledgerimage import FIRST_NOTE, KINDS, ImageError, read_image, records_of
 from tests.ledger.ledger_rows import ROWS
 from tests.mpy import ROOT, run_mpy
@@ -298,3 +299,21 @@ print(gc.mem_alloc() - before)
         session(ledger, number, 20)
     result = run_mpy("micropython32", code, heap="2M")
     assert int(result.stdout) < 8192, result.stdout + result.stderr
+
+
+def test_a_file_that_is_no_ledger_is_said_to_be_none(tmp_path, capsys):
+    other = tmp_path / "other.bin"
+    other.write_bytes(b"\x7fELF" * 4096)
+    assert ledgerimage.main([str(other)]) == 1
+    said = capsys.readouterr()
+    assert said.err == f"{other}: no ledger found\n" and not said.out
+
+
+def test_an_erase_of_a_64_kib_sector_tears_as_a_whole():
+    flash = FileFlash("", 2, 65536)
+    flash.whole_tears = True
+    flash.cut_after_bytes = 9
+    with pytest.raises(PowerCut):
+        flash.ioctl(6, 1)
+    flash.power_on()
+    assert flash.ioctl(6, 1) == 0

@@ -67,8 +67,9 @@ def test_a_hold_that_the_terminal_took_back_and_the_charger_sold_from_is_a_diffe
 
 def test_a_difference_names_receipt_figure_and_both_parties():
     found = compared(ledger(), [receipt(captured=599)])
-    assert "receipt 7: captured_minor is 599 for the terminal, 600 for the charger" in (
-        found["differences"]
+    assert (
+        "receipt 7: captured_minor is 599 for the terminal, 600 for the charger"
+        in (found["differences"])
     )
     late = compared(ledger(), [receipt()], back=ledger(ended=False))
     assert "receipt 7: the hold is closed for the terminal only" in late["differences"]

@@ -78,13 +78,9 @@ def test_forged_and_foreign_commands_do_nothing_and_are_reported_to_the_operator
         await charging(world)
         expires = world.clock.now_ms() + FAR_S * 1000
         stolen = world.pki.charger("FC-0002").command_key
-        await publish(
-            world, signing.sign(stolen, "forged", CHARGER_ID, 99, expires, "stop", {})
-        )
+        await publish(world, signing.sign(stolen, "forged", CHARGER_ID, 99, expires, "stop", {}))
         await answered(world, "forged", "forged")
-        await publish(
-            world, signing.sign(stolen, "foreign", "FC-0002", 99, expires, "stop", {})
-        )
+        await publish(world, signing.sign(stolen, "foreign", "FC-0002", 99, expires, "stop", {}))
         await answered(world, "foreign", "foreign")
         own = world.back_office.command_key(CHARGER_ID).hex()
         late = signing.sign(own, "late", CHARGER_ID, 99, world.clock.now_ms() - FAR_S, "stop", {})
@@ -120,8 +116,6 @@ def test_text_no_database_keeps_in_a_forged_command_does_not_stop_the_queue():
         assert "\ufffd" in kept[0]["detail"]
         there = world.back_office.records(CHARGER_ID)
         assert [r["type"] for r in there].count("security") == 1
-        assert not [
-            p for p in world.back_office.problems(CHARGER_ID) if p["code"] == "malformed"
-        ]
+        assert not [p for p in world.back_office.problems(CHARGER_ID) if p["code"] == "malformed"]
 
     run(scenario)

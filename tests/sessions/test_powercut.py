@@ -1,6 +1,8 @@
 """A sample of the power-cut campaign; all of it is `make powercut`."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,55 @@ def test_with_a_hold_that_is_extended_and_the_end_of_the_terminals_day() -> None
 
 def test_a_moment_that_does_not_exist_and_wrong_names_are_refused() -> None:
     powercut("--replay", "c99999.0", code=2)
-    powercut("--replay", "x1", code=2)
+    for name in ("x1", "c1", "c1.", "c\u00b2.1", "c1.\u0662", "ctb1.0", "c1.-1", "c1.99999999999"):
+        powercut("--replay", name, code=2)
     powercut("--sample", "3", "--every-byte", code=2)
+
+
+def test_a_replay_tells_the_books_too() -> None:
+    done = powercut("--replay", "t180.1", "--seed", "3")
+    assert (
+        done["books"]["terminal"]["captured_minor"]
+        == 42
+        == done["books"]["charger"]["captured_minor"]
+    )
+
+
+def test_a_branch_that_falls_or_dies_is_that_cuts_failure(tmp_path: Path) -> None:
+    wanted = Wanted(sample=3, flash=False, jobs=1)
+    ground = Ground(tmp_path, wanted)
+    ends = iter((_raise, _die, _go_on))
+
+    class Falling(Campaign):
+        def _fork(self, *given: Any) -> bool:
+            end = next(ends)
+            branch = super()._fork(*given)
+            if branch:
+                end()
+            return branch
+
+    try:
+        report = Falling(ground, wanted).run(lambda done, of, line: None)
+        assert report.cuts == 3 and len(report.failed) == 2
+        fallen, died = (" ".join(one["failures"]) for one in report.failed)
+        assert "the simulator fell: ZeroDivisionError" in fallen and "test_powercut.py" in fallen
+        assert died == "the branch died with status 9"
+        for one in report.failed:  # each can be replayed, on the same ground
+            assert replay(ground, Wanted(replay=parse(one["cut"])))[1].failures == []
+    finally:
+        ground.foundry.close()
+
+
+def _raise() -> None:
+    raise ZeroDivisionError
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _go_on() -> None:
+    pass
 
 
 def test_cuts_of_one_erase_that_count_as_the_same_are_the_same_to_the_bit(tmp_path: Path) -> None:
