@@ -17,7 +17,7 @@ from hostsim.powercut.worker import Foundry
 from hostsim.setup import BUILD, ROOT
 from hostsim.terminal.books import Record, State
 
-_LONG_S = (40.0, 50.0)  # a terminal has given up waiting for an acknowledgement by then
+_LONG_S = (120.0, 130.0)  # a terminal has long given up waiting for an acknowledgement by then
 
 
 @dataclass(frozen=True)
