@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-import tempfile
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from hostsim.backoffice.accounts import passwords
-from hostsim.backoffice.models import open_database, writing
+from hostsim.backoffice.models import writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice, sqlite_url
 from hostsim.backoffice.tables import Person
@@ -37,11 +36,8 @@ class Nowhere:
 
 def office(directory: Path, operator: Operator | None = None, url: str = "") -> BackOffice:
     """A back office that is not connected."""
-    path = directory / "o.db"
-    if not url and not path.exists():
-        path.write_bytes(empty())
     return BackOffice(
-        url or sqlite_url(path),
+        url or sqlite_url(directory / "o.db"),
         Nowhere(),
         Pki(directory / "pki"),
         now_ms=lambda: NOW_MS,
@@ -60,15 +56,6 @@ def fill(office: BackOffice, *ledgers: Ledger, charger: str = "CP1") -> None:
 def stored() -> str:
     """PASSWORD as the database has it, at a cost that does not make every log-in wait."""
     return passwords.hashed(PASSWORD, n=16)
-
-
-@functools.cache
-def empty() -> bytes:
-    """A database file as open_database makes a new one."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "o.db"
-        open_database(sqlite_url(path)).dispose()
-        return path.read_bytes()
 
 
 def somebody(office: BackOffice, name: str, role: str) -> None:
