@@ -48,11 +48,11 @@ class Order:
         self._sent: tuple[int, bytes] = 0, b""  # which the terminal has not answered
         self._text = b""
 
-    def _must(self, act: str, holds: object) -> None:
+    def _must(self, act: str, holds: object, how: str = "before its record was in flash") -> None:
         self.judged[act] = self.judged.get(act, 0) + 1
         if not holds and len(self.broken) < _MOST:
             newest = [f"{r['seq']} {r['kind']}" for r in self._records()[-4:]]
-            self.broken.append(f"{act} before its record was in flash; newest there: {newest}")
+            self.broken.append(f"{act} {how}; newest in flash: {newest}")
 
     # --- what flash says -------------------------------------------------------------------------
 
@@ -170,8 +170,9 @@ class Order:
             self._must("capture asked", total)
         else:
             self._must("release asked", here and ("energising" not in here or "priced" in here))
-            self._must("release of a hold that is owed", not total)
-        self._must("the same capture again, without asking", self._receipt not in self._tried)
+            self._must("release", not total, "of a hold of which money is owed")
+        asked = self._receipt not in self._tried
+        self._must("the same again", asked, "without asking what became of it")
         self._tried.add(self._receipt)
 
     # --- the back office -------------------------------------------------------------------------
@@ -205,13 +206,13 @@ class Order:
         """A sector, as it is, is about to be erased."""
         if sector[16:20] == b"FcLg":
             newest = max((seq for _, seq, _ in frames_of(sector)), default=0)
-            self._must(f"record {newest} erased unacknowledged", newest <= self.acked)
+            self._must(f"record {newest} erased", newest <= self.acked, "unacknowledged")
 
     def programs(self, data: bytes) -> None:
         """Bytes are about to be written: notes say what was acknowledged."""
         acked = noted(data)
         if acked is not None:
-            self._must(f"{acked} noted as acknowledged", acked <= self.acked)
+            self._must(f"record {acked} noted", acked <= self.acked, "as acknowledged: it is not")
 
 
 def _apdus(deframer: Deframer, data: bytes) -> Iterator[tuple[int, bytes, int]]:

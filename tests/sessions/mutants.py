@@ -80,7 +80,7 @@ MUTANTS = (
     _one("dark time billed", "session/recovery.py", "    return bill\n",
          "    bill.elapsed_ms += 3600000\n    return bill\n", "checkpoint"),
     _one("capture repeated blindly", "session/recovery.py", "machine.settlement.capture(s, True)",
-         "machine.settlement.capture(s, False)", "priced", count=40),
+         "machine.settlement.capture(s, False)", "priced", count=8),
     _one("uncertain outcome booked", "session/settlement.py",
          "elif outcome.ok and outcome.certain:\n            s = self._s",
          "elif outcome.ok:\n            s = self._s", "priced", count=40),
@@ -137,7 +137,10 @@ class Window(Campaign):
         found = [
             (cut, records)
             for cut, records in moments
-            if records and kinds[records - 1] in self._mutant.after and cut.what != "erase"
+            if records
+            and kinds[records - 1] in self._mutant.after
+            and cut.what != "erase"
+            and not (self._mutant.keeps and cut.who != "c")
         ]
         return found, failures
 

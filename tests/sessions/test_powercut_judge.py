@@ -86,7 +86,7 @@ def test_a_capture_whose_outcome_is_open_is_asked_for_before_it_is_repeated() ->
     asking.heard(QUERY)
     for judged in (blind, asking, resent):
         judged.heard(CAPTURE)
-    assert len(blind.broken) == 1 and "the same capture again" in blind.broken[0]
+    assert len(blind.broken) == 1 and "the same again without asking" in blind.broken[0]
     assert asking.broken == refused.broken == resent.broken == []
 
 
