@@ -82,8 +82,10 @@ class Outbox:
 
     def on_ack(self, message: dict) -> None:
         """Frees what the back office has. `again`: it may have missed some after these (it
-        restarted, or saw a gap). `check`: of the record `seq`; an older back office sends none.
-        FieldError: not an acknowledgement of ours. LedgerError: the alarm was not written."""
+        restarted, saw a gap, or its database is an older one: what it had acknowledged then is
+        repeated too, where it is in flash still). `check`: of the record `seq`; an older back
+        office sends none. FieldError: not an acknowledgement of ours. LedgerError: the alarm was
+        not written."""
         ledger = self._ledger
         epoch = natural(message, "epoch")
         seq = natural(message, "seq")
@@ -103,11 +105,18 @@ class Outbox:
             self.told = self.told or seq > self._last
             ledger.acknowledge(epoch, seq)
             self.acked += freed
+            self._last = max(self._last, seq)
         if message.get("again"):
-            self._last = 0
-        self._last = max(self._last, ledger.acked_seq)
+            self._back_to(min(seq, ledger.acked_seq))
         self._moved = time.ticks_ms()
         self._wait_ms = _FIRST_WAIT_MS
+
+    def _back_to(self, seq: int) -> None:
+        """Behind `seq` where the record after it is in flash still, else behind the last that was
+        acknowledged: what comes after a gap closes none."""
+        record = self._ledger.read_after(seq)
+        there = record is not None and record.seq == seq + 1
+        self._last = seq if there else self._ledger.acked_seq
 
     def _alarm(self, seq: int) -> None:
         """The back office has a record `seq` that is not this flash's."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session as Db
 
@@ -24,7 +24,7 @@ from hostsim.backoffice.at_hand import known_charger, locked_chargers
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.fall import BROKEN, Fall
 from hostsim.backoffice.ingest import Ingest, position
-from hostsim.backoffice.models import Charger, Command, Retained, Stream, writing
+from hostsim.backoffice.models import Charger, Command, Problem, Retained, Stream, writing
 
 RESEND_S = 5.0
 """How long an answer to a command is waited for before the command is sent again."""
@@ -225,18 +225,27 @@ class Desk:
     def _took_status(self, db: Db, row: Charger, message: dict[str, Any], retained: bool) -> None:
         """A charger that does not know how far its records are here is told. A retained status is
         older than this connection, and so may be records that nobody heard: it is asked for them
-        again. One that was told more than is here has records that another database had."""
+        again. One that was told more than is here has records that another database had (this one
+        was put back to a backup): it repeats them while they are in its flash."""
         row.online = message["online"]
         row.status = copies.status_after(row, message)
         epoch = message.get("epoch", 0)
         if message["online"] and epoch:
             known = position(db, row.name, epoch)
             acked = message.get("acked_seq", 0)
-            if retained or acked < known:
-                self.acknowledge(copies.ack(db, row.name, epoch, known, retained))
+            if retained or acked != known:
+                again = retained or acked > known
+                self.acknowledge(copies.ack(db, row.name, epoch, known, again))
             if acked > known:
                 detail = f"records {known + 1} to {acked} were acknowledged and are not here"
                 self.ingest.report(db, row.name, "gap", detail, epoch, known + 1)
+            else:
+                db.execute(
+                    update(Problem)
+                    .where(Problem.charger == row.name, Problem.epoch == epoch, Problem.open,
+                           Problem.code == "gap", Problem.seq <= known)
+                    .values(open=False)
+                )  # fmt: skip
 
 
 def _took_result(db: Db, row: Charger, message: dict[str, Any], now_ms: int) -> bool:

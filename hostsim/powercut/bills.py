@@ -18,10 +18,10 @@ _HOLDS = ("authorised", "extended", "extend_done")
 def judge(flash: list[dict[str, Any]], supplies: list[Supply]) -> tuple[list[str], int]:
     """Sentences about what is wrong, and the Wh that flowed and are on no bill's lines."""
     wrong: list[str] = []
-    sessions = [r["sess"] for r in flash if r["kind"] == "energising"]
+    priced = {r["sess"]: r for r in flash if r["kind"] == "priced"}
+    sessions = _supplied(flash, priced, len(supplies))
     if len(sessions) != len(supplies):
         wrong.append(f"power was on {len(supplies)} times, for the sessions {sessions}")
-    priced = {r["sess"]: r for r in flash if r["kind"] == "priced"}
     held = {r["sess"]: r["amount_minor"] for r in flash if r["kind"] in _HOLDS}
     unpaid = sum(supply.off_wh - supply.on_wh for supply in supplies)
     for sess, supply in zip(sessions, supplies, strict=False):
@@ -35,6 +35,19 @@ def judge(flash: list[dict[str, Any]], supplies: list[Supply]) -> tuple[list[str
         texts += _energy(bill, supply) + _time(bill, supply, bills.known_ms(flash, sess))
         wrong += [f"session {sess}: {text}" for text in texts]
     return wrong, max(unpaid, 0)
+
+
+def _supplied(
+    flash: list[dict[str, Any]], priced: dict[int, dict[str, Any]], times: int
+) -> list[int]:
+    """The sessions for which power was on. A cut between `energising` and the contactor leaves one
+    that never had it: it has a bill of nothing."""
+    sessions = [r["sess"] for r in flash if r["kind"] == "energising"]
+    for sess in list(sessions):
+        bill = priced.get(sess)
+        if len(sessions) > times and bill and not bill["billed_wh"] and not bill["total_minor"]:
+            sessions.remove(sess)
+    return sessions
 
 
 def _energy(bill: dict[str, Any], supply: Supply) -> list[str]:

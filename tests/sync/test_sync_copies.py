@@ -13,7 +13,7 @@ import pytest
 
 from board.host_flash import FileFlash
 from firmware.errors import ForecourtError
-from hostsim.backoffice import contract, views
+from hostsim.backoffice import backup, contract, views
 from hostsim.backoffice.models import open_database
 from tests.backoffice.test_backoffice_attacks import Reception
 from tests.pure import sync_support  # noqa: F401 - gives CPython what sync imports
@@ -118,6 +118,30 @@ def test_a_copied_flash_keeps_its_own_records_and_is_shown(office: Reception) ->
     assert [record and record.fields["code"] for record in own] == [
         f"copy{n}" for n in range(60)
     ], "all there to be read out"
+
+
+def test_a_database_put_back_to_a_backup_gets_what_came_since_from_the_flash(
+    office: Reception, tmp_path: Path
+) -> None:
+    device = Device()
+    device.write("before", 40)
+    device.talk(office)
+    backup.backup(office.engine, tmp_path / "books.gz")
+    device.write("since", 100)
+    device.talk(office)
+    device.write("now", 5)
+    assert device.ledger.acked_seq == 140
+    engine = open_database(f"sqlite:///{tmp_path / 'again.db'}")
+    backup.restore(engine, tmp_path / "books.gz")
+    restored = Reception(engine)
+    device.status(restored)
+    assert "gap" in restored.problems()
+    device.talk(restored)
+    assert device.ledger.acked_seq == 145 and device.alarms().count("flash_copied") == 0
+    assert sorted(codes(restored)) == sorted(device.alarms())
+    device.status(restored)
+    assert "gap" not in restored.problems(), "it is closed"
+    engine.dispose()
 
 
 @pytest.mark.parametrize("now", [0, NOW])
