@@ -35,6 +35,7 @@ _CA = "ca"
 _OFFICE_CA = "office-ca"
 _OWN = (BROKER, BACK_OFFICE, _CA, _OFFICE_CA)
 _Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
+_Authority = tuple[x509.Certificate, ec.EllipticCurvePrivateKey | None]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
@@ -146,7 +147,7 @@ class Pki:
         names = [str(n.value) for n in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
         if len(names) != 1 or not _NAME.fullmatch(names[0]) or names[0] in _OWN:
             raise PkiError(f"the request is for {names}, which is no charger's name")
-        ca, ca_key = self._own
+        ca, ca_key = self._signing(self._own)
         builder = _with_usage(_builder(_name(names[0]), ca.subject, key), key, ca_key)
         signed = builder.sign(ca_key, hashes.SHA256())
         return names[0], signed.public_bytes(serialization.Encoding.PEM)
@@ -167,8 +168,15 @@ class Pki:
             self._issue(name, folder, server, authority)
         return Identity(name, folder, self.ca)
 
-    def _authority(self, stem: str, name: str) -> _Pair:
+    def _authority(self, stem: str, name: str) -> _Authority:
+        """One whose key is kept elsewhere signs nothing here and is never replaced."""
         found = self._load(stem, f"{stem}-key", self.folder)
+        known = self.folder / f"{stem}.pem"
+        if found is None and known.is_file() and not (self.folder / f"{stem}-key.pem").is_file():
+            try:
+                return x509.load_pem_x509_certificate(known.read_bytes()), None
+            except ValueError as exc:
+                raise PkiError(f"{known}: no certificate") from exc
         return found or self._make_authority(stem, _name(name))
 
     def _load(
@@ -211,8 +219,15 @@ class Pki:
         _write_pair(self.folder, stem, f"{stem}-key", cert, key)
         return cert, key
 
-    def _issue(self, name: str, folder: Path, server: bool, authority: _Pair) -> None:
-        ca, ca_key = authority
+    def _signing(self, authority: _Authority) -> _Pair:
+        cert, key = authority
+        if key is None:
+            who = cert.subject.rfc4514_string()
+            raise PkiError(f"{self.folder}: the key of {who} is not here, so nothing is signed")
+        return cert, key
+
+    def _issue(self, name: str, folder: Path, server: bool, authority: _Authority) -> None:
+        ca, ca_key = self._signing(authority)
         key = ec.generate_private_key(ec.SECP256R1())
         public = key.public_key()
         builder = _builder(_name(name), ca.subject, public)

@@ -129,13 +129,16 @@ class Connection:
             await serving
 
     async def _serve_for_ever(self) -> None:
+        said = ""  # once, not at every try
         while True:
             fall = Fall(aiomqtt.MqttError, SQLAlchemyError)
             try:
                 with fall:
                     await self._serve()
             except aiomqtt.MqttError as exc:
-                _log.info("back office: %s", exc)
+                level = logging.INFO if str(exc) == said else logging.WARNING
+                said = str(exc)
+                _log.log(level, "back office: broker: %s", said)
             except SQLAlchemyError as exc:  # what was not acknowledged comes again
                 _log.warning("back office: database: %s", exc)
             finally:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import contract, copies, fleet_view, in_line, ingest_texts
@@ -60,7 +60,7 @@ class Desk:
         self._now_ms = now_ms
         self._send = send
         self._last_again: dict[str, float] = {}
-        self._lines = in_line.Lines()
+        self._lines = in_line.Lines(now_ms())
         self.faults = 0  # of the program, in chores
         self.patient = False
         """Others take records too, so that a gap is usual and closes by itself: nothing is asked
@@ -116,7 +116,7 @@ class Desk:
     def reminders(self) -> list[Message]:
         """Commands without an answer, for chargers that are there; what has expired is closed."""
         for chore in self.chores:
-            with Fall(SQLAlchemyError) as fall:
+            with Fall(OperationalError, InterfaceError) as fall:  # the database is away
                 chore()
             if fall.error is not None:
                 self.faults += 1
@@ -129,22 +129,26 @@ class Desk:
                 .where(Command.state == "sent")
                 .order_by(Command.counter)
             )
-            waiting = []
+            waiting, present = [], set()
             for command, online in db.execute(query).all():
                 if command.expires_at <= now:
                     command.state = "unanswered"
-                elif online:
+                else:
                     waiting.append(command)
-            turns = self._lines.turns(waiting)
-            return [_message(c) for c in turns if now - c.sent_at >= RESEND_S * 1000]
+                    present |= {command.charger} if online else set()
+            turns = self._lines.turns(waiting, present, now - int(RESEND_S * 1000))
+            return [_message(command) for command in turns]
 
     def send_next(self, chargers: Iterable[str], only: str = "") -> None:
-        """Of each charger the command whose turn it is; `only`: if it is this one."""
+        """Of each charger the new command whose turn it is; `only`: if it is this one."""
         with Db(self.engine) as db:
             for charger in chargers:
-                command = in_line.first(db, charger, self._now_ms())
-                if command is not None and only in ("", command.id):
+                line = in_line.of_charger(db, charger, self._now_ms())
+                row = db.get(Charger, charger)
+                for command in self._lines.at_once(line, only):
                     self._send(*_message(command))
+                    if row is not None and row.online:
+                        self._lines.say(command)
 
     def _calmed(self, ack: Ack) -> Ack:
         """A gap asks for a repetition at most once a second."""
@@ -212,9 +216,14 @@ class Desk:
         if name == "status":
             was = row.online
             self._took_status(db, row, message, retained)
+            if row.online != was:
+                self._lines.moved(row.name, row.online)
             return row.online and not was
         if name == "result":
-            return _took_result(db, row, message, self._now_ms())
+            over = _took_result(db, row, message, self._now_ms())
+            if over:
+                self._lines.answered(row.name)
+            return over
         if name == "session":
             row.figures = message
         else:
@@ -262,6 +271,8 @@ def _took_result(db: Db, row: Charger, message: dict[str, Any], now_ms: int) -> 
     above = _ABOVE.search(message.get("reason", ""))
     if message.get("code") == "replayed" and above:
         in_line.raise_counter(row, int(above[1]), now_ms)
+    if message["ok"] or message.get("code") == "refused":
+        in_line.pass_over(db, row.name, command.counter)
     if command.state in ("sent", "unanswered") or message["ok"]:
         command.state = "ok" if message["ok"] else message.get("code", "refused")
         command.result = message

@@ -2,8 +2,8 @@
 or has expired. Of two that are on their way together a network may lose the first: the second
 one's counter would then have used it up, unseen.
 
-Whoever does not answer one for PATIENCE_S, though the charger is there, holds up the others no
-longer: a `stop` is not to wait for minutes.
+A charger that answers nothing for PATIENCE_S gets all of them, each in its turn: a `stop` is not
+to wait for minutes behind what is never answered. Those below one that was answered are dead.
 """
 
 from __future__ import annotations
@@ -20,20 +20,24 @@ from hostsim.backoffice.models import Charger, Command, Record
 PATIENCE_S = 30.0
 """Real seconds."""
 
-_AHEAD_MS = 86_400_000
+BACK_S = 5.0
+"""How long a charger that has come back has for the records and results that it still owes, before
+it is asked again: what it did before its power failed it would call replayed."""
+
+_AHEAD_MS = 10 * 365 * 86_400_000
 
 
-def first(db: Db, charger: str, now_ms: int) -> Command | None:
-    """The one that is on its way, or may be sent now."""
+def of_charger(db: Db, charger: str, now_ms: int) -> list[Command]:
+    """Its line: what is on its way first."""
     query = select(Command).where(
         Command.charger == charger, Command.state == "sent", Command.expires_at > now_ms
     )
-    return db.scalars(query.order_by(Command.counter).limit(1)).first()
+    return list(db.scalars(query.order_by(Command.counter)))
 
 
 def raise_counter(row: Charger, named: int, now_ms: int) -> None:
     """The charger names a counter as used: the next command is above it. Not one that lies more
-    than a day ahead, or one charger's word could use up all there are."""
+    than ten years ahead, or one word of a charger's could use up all there are."""
     if row.command_counter < named <= now_ms + _AHEAD_MS:
         row.command_counter = named
 
@@ -45,6 +49,7 @@ def recorded(db: Db, record: Record, f: dict[str, Any]) -> None:
     command = db.get(Command, f["command"])
     if command is None or command.charger != record.charger:
         return
+    pass_over(db, record.charger, f["counter"])
     if command.state in ("sent", "unanswered", "replayed"):
         command.state = f["result"]
         known = command.result or {}  # parts of a long answer may be there already
@@ -53,24 +58,81 @@ def recorded(db: Db, record: Record, f: dict[str, Any]) -> None:
         }  # fmt: skip
 
 
+def pass_over(db: Db, charger: str, counter: int) -> None:
+    """The charger has used this counter, so it takes none below: who waits for an answer to one of
+    these is told. The ledger's word on it may still come, and counts then."""
+    query = select(Command).where(
+        Command.charger == charger, Command.state == "sent", Command.counter < counter
+    )
+    for command in db.scalars(query):
+        command.state = "replayed"
+        command.result = {"about": "command", "ok": False, "id": command.id, "code": "replayed",
+                          "detail": "a later one was answered before it"}  # fmt: skip
+
+
 class Lines:
-    """Whose turn it is, of all chargers that are there."""
+    """Whose turn it is, of all chargers. May be called from any thread."""
 
-    def __init__(self) -> None:
-        self._since: dict[str, float] = {}  # when a command's turn began
+    def __init__(self, now_ms: int) -> None:
+        """`now_ms`: what was sent before is not new."""
+        self._begun_ms = now_ms
+        self._said: set[str] = set()  # the ids of what was published
+        self._since: dict[str, float] = {}  # of a charger: when it was told what it did not answer
+        self._left: dict[str, float] = {}
+        self._back: dict[str, float] = {}
 
-    def turns(self, waiting: Iterable[Command]) -> list[Command]:
-        """One a charger; `waiting`: without an answer, not expired, in the order of counters."""
+    def say(self, command: Command) -> Command:
+        """It is being published."""
+        self._said.add(command.id)
+        self._since.setdefault(command.charger, time.monotonic())
+        return command
+
+    def answered(self, charger: str) -> None:
+        """It has answered a command, whichever."""
+        self._since.pop(charger, None)
+
+    def moved(self, charger: str, present: bool) -> None:
+        """It is there again, or has gone: while it is away nobody waits for its answer."""
+        now = time.monotonic()
+        if not present:
+            self._left.setdefault(charger, now)
+            return
+        self._back[charger] = now
+        left = self._left.pop(charger, now)
+        if charger in self._since:
+            self._since[charger] += now - left
+
+    def is_new(self, command: Command) -> bool:
+        """Whether nobody can have heard it yet."""
+        return command.id not in self._said and command.sent_at >= self._begun_ms
+
+    def turns(
+        self, waiting: Iterable[Command], present: set[str], before_ms: int
+    ) -> list[Command]:
+        """`waiting`: without an answer, not expired, in the order of counters; of the chargers
+        that are `present` each gets its first one, an impatient line goes out whole; of what was
+        made until `before_ms`."""
         now = time.monotonic()
         lines: dict[str, list[Command]] = {}
         for command in waiting:
             lines.setdefault(command.charger, []).append(command)
-        known = {command.id for line in lines.values() for command in line}
-        self._since = {one: since for one, since in self._since.items() if one in known}
+        self._since = {one: since for one, since in self._since.items() if one in lines}
+        self._said &= {command.id for line in lines.values() for command in line}
         found = []
-        for line in lines.values():
-            patient = (c for c in line if now - self._since.get(c.id, now) < PATIENCE_S)
-            command = next(patient, line[0])
-            self._since.setdefault(command.id, now)
-            found.append(command)
+        for charger in sorted(present & lines.keys()):
+            due = lines[charger] if self._impatient(charger, now) else lines[charger][:1]
+            late = now - self._back.get(charger, now - BACK_S) >= BACK_S
+            due = [one for one in due if one.sent_at <= before_ms and (late or self.is_new(one))]
+            found += [self.say(one) for one in due]
         return found
+
+    def _impatient(self, charger: str, now: float) -> bool:
+        return now - self._since.get(charger, now) >= PATIENCE_S
+
+    def at_once(self, line: list[Command], identity: str = "") -> list[Command]:
+        """What of one charger's line need not wait for the next round; `identity`: if it is this
+        one. To be `say`-ed where the charger is there."""
+        due = line[:1]
+        if line and self._impatient(line[0].charger, time.monotonic()):
+            due = line
+        return [one for one in due if identity in ("", one.id) and self.is_new(one)]

@@ -19,6 +19,7 @@ from tests.backoffice.desk import office as opened
 from tests.backoffice.test_backoffice_ingest import Ledger
 
 DAY_MS = 86_400_000
+TEN_YEARS_MS = 3650 * DAY_MS
 
 
 class Line:
@@ -27,6 +28,7 @@ class Line:
     def __init__(self, office: BackOffice) -> None:
         self.office = office
         self.ms = NOW_MS
+        self.clock = 1000.0  # seconds of the machine
         self.sent: list[str] = []
         office._now_ms = office._desk._now_ms = lambda: self.ms
         office._desk._send = lambda topic, payload, retain: self._note(topic, payload)
@@ -42,8 +44,9 @@ class Line:
     def answer(self, identity: str, **more: Any) -> None:
         say(self.office, "result", about="command", id=identity, **({"ok": True} | more))
 
-    def reminded(self) -> list[str]:
-        self.ms += 5000
+    def reminded(self, after_s: int = 5) -> list[str]:
+        self.ms += after_s * 1000
+        self.clock += after_s
         return [json.loads(payload)["id"] for _, payload, _ in self.office._desk.reminders()]
 
     def of(self, identity: str) -> Command:
@@ -57,9 +60,12 @@ class Line:
 
 
 @pytest.fixture
-def line(tmp_path: Path) -> Iterator[Line]:
+def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
     office = opened(tmp_path)
-    yield Line(office)
+    found = Line(office)
+    monkeypatch.setattr(in_line.time, "monotonic", lambda: found.clock)
+    found.office._desk._lines = in_line.Lines(NOW_MS)
+    yield found
     office.close()
 
 
@@ -73,9 +79,9 @@ def test_a_database_that_was_put_back_gives_no_counter_twice(line: Line) -> None
     assert line.of(line.command()).counter == NOW_MS + 1001
 
 
-def test_a_charger_that_knows_a_higher_counter_raises_it_by_a_day_at_most(line: Line) -> None:
+def test_a_charger_that_knows_a_higher_counter_raises_it_by_ten_years_at_most(line: Line) -> None:
     ledger = Ledger()
-    for counter in (NOW_MS + 5000, NOW_MS + DAY_MS + 1, 2**63 - 1):
+    for counter in (NOW_MS + 5000, NOW_MS + TEN_YEARS_MS + 1, 2**63 - 1):
         ledger.put("command", command="c", counter=counter, name="stop", result="ok", detail="")
     fill(line.office, ledger)
     assert line.of(line.command()).counter == NOW_MS + 5001
@@ -114,18 +120,50 @@ def test_one_that_has_expired_or_whose_charger_was_away_holds_nothing_up(line: L
     assert line.reminded() == [stop] and line.of(short).state == "unanswered"
 
 
-def test_one_that_is_never_answered_holds_the_others_up_for_half_a_minute(
-    line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_never_answered_holds_the_others_up_for_half_a_minute_in_all(line: Line) -> None:
+    dead = [line.command() for _ in range(12)]
+    stop = line.command("stop")
+    for _ in range(5):
+        assert line.reminded() == dead[:1]
+    assert line.reminded() == [*dead, stop]
+    assert line.sent[1:] == []
+    now = line.command("stop")
+    assert line.sent[1:] == [now], "it need not wait for the next round"
+    line.answer(now, ok=False, code="refused", reason="nothing to stop")
+    assert line.reminded() == [], "the charger would call the others replayed"
+    assert {line.of(one).state for one in [*dead, stop]} == {"replayed"}
+    ledger = Ledger()
+    ledger.put("command", command=dead[0], counter=5, name="report", result="ok", detail="")
+    fill(line.office, ledger)
+    assert line.of(dead[0]).state == "ok"
+
+
+def test_a_charger_that_comes_and_goes_is_waited_for_no_longer(line: Line) -> None:
     dead, stop = line.command(), line.command("stop")
-    clock = [1000.0]
-    monkeypatch.setattr(in_line.time, "monotonic", lambda: clock[0])
-    for _ in range(6):
-        assert line.reminded() == [dead]
-        clock[0] += 5
-    assert line.reminded() == [stop]
-    line.answer(stop)
-    assert line.reminded() == [dead], "until it expires"
+    heard: list[str] = []
+    for _ in range(4):
+        for _ in range(3):
+            heard += line.reminded()
+        say(line.office, "status", online=False)
+        line.clock += 600
+        assert line.reminded() == []
+        say(line.office, "status", online=True)
+    assert stop in heard and heard.index(stop) > 3 and heard[0] == dead
+
+
+def test_who_comes_back_has_time_for_what_it_owes_before_it_is_asked_again(line: Line) -> None:
+    restart = line.command("restart")
+    line.ms += 60_000
+    say(line.office, "status", online=False)
+    line.clock += 20
+    say(line.office, "status", online=True)
+    assert line.sent == [restart] and line.reminded(3) == []
+    ledger = Ledger()
+    ledger.put("command", command=restart, counter=line.of(restart).counter, name="restart",
+               result="ok", detail="")  # fmt: skip
+    fill(line.office, ledger)
+    line.clock += 6
+    assert line.reminded() == [] and line.of(restart).state == "ok"
 
 
 def test_the_ledgers_word_counts_where_the_charger_called_it_replayed(line: Line) -> None:

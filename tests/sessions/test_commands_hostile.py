@@ -105,6 +105,26 @@ def test_forged_and_foreign_commands_do_nothing_and_are_reported_to_the_operator
     run(scenario, wanted_wh=20000)
 
 
+def test_a_restart_by_command_is_said_once_and_is_no_security_event():
+    """Its answer is lost with the power; the ledger's record is the answer."""
+
+    async def scenario(world):
+        await until_state(world, "free")
+        starts = world.charger.starts
+        identity = world.back_office.send_command(CHARGER_ID, "restart", expires_in_s=36000)
+        await world.until(lambda: world.charger.starts > starts, 60, "the restart")
+        await world.until(
+            lambda: [c["state"] for c in world.back_office.commands() if c["id"] == identity]
+            == ["ok"], 60, "the ledger's word",
+        )  # fmt: skip
+        await delivered(world)
+        kinds = [r["kind"] for r in world.charger_records()]
+        assert kinds.count("command") == 1 and "security" not in kinds
+        assert not world.back_office.problems(CHARGER_ID)
+
+    run(scenario)
+
+
 def test_text_no_database_keeps_in_a_forged_command_does_not_stop_the_queue():
     async def scenario(world):
         await publish(world, b'{"id":"x","device":"\\ud800\\u0000\\u0007","counter":1,'

@@ -291,3 +291,19 @@ def test_certificates_are_used_again_and_keys_are_private(tmp_path: Path) -> Non
 def test_a_name_that_could_reach_elsewhere_is_refused(pki: Pki, name: str) -> None:
     with pytest.raises(PkiError, match="charger name"):
         pki.charger(name)
+
+
+def test_an_authority_whose_key_is_elsewhere_is_never_replaced(tmp_path: Path) -> None:
+    made = Pki(tmp_path)
+    kept = made.back_office.cert.read_bytes()
+    for name in ("ca", "office-ca"):
+        (tmp_path / f"{name}-key.pem").unlink()
+    before = [path.read_bytes() for path in (made.ca, made.office_ca)]
+    there = Pki(tmp_path)
+    assert there.back_office.cert.read_bytes() == kept
+    with pytest.raises(PkiError, match="the key of CN=Forecourt simulator CA is not here"):
+        there.charger("CP9")
+    there.back_office.cert.unlink()
+    with pytest.raises(PkiError, match="office CA is not here"):
+        there.back_office  # noqa: B018 - the property issues what is missing
+    assert [path.read_bytes() for path in (made.ca, made.office_ca)] == before

@@ -245,7 +245,7 @@ class Cashier:
             self._move(pay, pays.STARTED, session_id=begun or 0)
         elif state == "" and now < self._start_by(pay):
             self._move(pay, pays.HELD)
-        elif state == "replayed" and now < self._start_by(pay) and self._online(pay):
+        elif state == "replayed" and now < self._start_by(pay) and self._may_begin(pay):
             # used before a power cut, or overtaken: the charger knows the session or begins it
             if self._move(pay, pays.STARTING, next_at=now + _NOTED_MS):
                 self._say_start(pay)
@@ -264,6 +264,10 @@ class Cashier:
     def _ends_soon(self, pay: Pay) -> None:
         if self._now() > pay.hold_until - self._office.operator.hold_alarm_h * 3_600_000:
             self._alarm(pay, "gateway_started", f"{pay.reference}: not started, it ends soon")
+
+    def _may_begin(self, pay: Pay) -> bool:
+        """Not once the driver has pressed Stop."""
+        return pay.why != pays.GIVEN_UP and self._online(pay)
 
     def _start_by(self, pay: Pay) -> int:
         return pay.held_at + self._office.operator.pay_wait_s * 1000
