@@ -191,8 +191,11 @@ class Order:
     def _result(self, result: dict[str, Any]) -> None:
         if not result["ok"] or result["about"] not in ("command", "refund"):
             return
-        names = {r.get("command") for r in self._records()}
-        names |= {r.get("refund") for r in self._records() if r["kind"] != "refund_requested"}
+        kept = [r for r in self._records() if r["kind"] != "refund_requested"]
+        if result["about"] == "command":
+            names = {r["command"] for r in kept if r["kind"] == "command"}
+        else:
+            names = {r.get("refund") for r in kept}
         if result.get("code") != "part":
             self._must("result sent", result.get("id") in names)
 
