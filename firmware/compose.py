@@ -280,7 +280,7 @@ def _recover(app) -> None:
 
 def _tasks(app) -> Supervisor:
     r = app.runner
-    s = app.supervisor = Supervisor(app.board.watchdog, app.log, r.fatal, app.beats)
+    s = app.supervisor = Supervisor(app.board.watchdog, app.log, r.fatal, app.beats, app.machine)
     # real seconds without a sign of life; what talks to the terminal beats while the terminal does
     for name, make, limit_s in (("lines", r.watch_lines, 15), ("meter", r.watch_meter, 180),
                                 ("cards", r.watch_cards, 300), ("jobs", r.do_jobs, 300),

@@ -84,7 +84,8 @@ class Watchdog:
         """Every task has lived for a minute: this version stays (board/start.py)."""
 
     def stuck(self) -> None:
-        """Nothing can be sold with this configuration: a version on trial gives way."""
+        """Nothing can be sold with this configuration, or tasks keep dying: a version on trial
+        gives way. No session is open."""
 
 
 class Board:

@@ -6,7 +6,8 @@ at every turn (no allocation); when that is older than the task's limit it is en
 in the log. A task that acts on money or power, dead or hung, opens the contactor and restarts the
 charger into recovery. The watchdog is fed while the loop turns, every task that acts on money or
 power lives and every heart beats; a loop that hangs lets the board reset. Any other task may die
-as often as it will: nobody's session ends for it, but a version where one does has not come up.
+as often as it will: nobody's session ends for it, but a version has come up only when all have
+lived for a minute; one on trial where they do not gives way between sessions.
 Losses of time are measured here too: the longest stall of the loop.
 """
 
@@ -20,6 +21,7 @@ _FEED_MS = 200
 _PAUSE_MAX_MS = 60000
 _GC_EVERY = 25  # feeds between two collections that measure the heap
 _UP = const(300)  # feeds, a minute: this version has come up
+_TRIED = const(1500)  # five minutes: it should have
 _STALL_MS = const(1000)  # the whole loop stood still: no task's fault
 # of a task's entry
 _NAME = const(0)
@@ -33,14 +35,15 @@ _TASK = const(5)
 class Supervisor:
     """`watchdog`: ports.Watchdog; `report(level, text)`: one line for the log; `fatal(code,
     detail)`: contactor open, restart; `beats`: name -> time.ticks_ms() of its last sign of life,
-    None while it has nothing to do.
+    None while it has nothing to do. `machine`: its `busy` says that a session is open.
     """
 
-    def __init__(self, watchdog, report, fatal, beats):
+    def __init__(self, watchdog, report, fatal, beats, machine):
         self._watchdog = watchdog
         self._fatal = fatal
         self._report = report
         self._beats = beats
+        self._machine = machine
         self._tasks = []
         self.restarts = 0
         self.max_stall_ms = 0
@@ -104,8 +107,8 @@ class Supervisor:
         for entry in self._tasks:
             self._start(entry)
         gc.collect()
-        since_gc = 0
-        fed = 0
+        since_gc = fed = turns = 0
+        m = self._machine
         while True:
             before = time.ticks_ms()
             await asyncio.sleep_ms(_FEED_MS)
@@ -118,10 +121,13 @@ class Supervisor:
                 well = 0
             if well:
                 self._watchdog.feed()
-            if well > 1:
-                fed += 1
-                if fed == _UP:
-                    self._watchdog.came_up()
+            fed = fed + 1 if well > 1 else 0
+            turns += 1
+            if fed == _UP:
+                self._watchdog.came_up()
+            elif fed < _UP and turns >= _TRIED and (not m.busy or m.broken):
+                turns = _TRIED - _UP  # asked again in a minute
+                self._watchdog.stuck()
             since_gc += 1
             if since_gc >= _GC_EVERY:
                 since_gc = 0

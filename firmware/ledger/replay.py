@@ -64,8 +64,6 @@ def _start(ledger) -> tuple:
         first = ring.first_seq(sector)
         note = None
         if (needed < 0 or first <= needed) and ring.step_in(Place(sector)):
-            if not ring.plain:  # its numbers would be given again
-                raise LedgerCorrupt("sector %d begins in a later version" % sector)
             note = ledger.decode() if ledger.kind() == _BOOKS else None
             if note and note.kind == "books":
                 if needed < 0:
@@ -85,13 +83,16 @@ def replay(ledger, place: Place, note: "Record | None") -> None:
     searched longer the more is asked for."""
     ring = ledger.ring
     held: "list[int]" = []  # of each its number, then place * 32 + kind
-    about = now = b""
+    about: "bytes | None" = None  # the refund's id; None: a session
+    now = about
     lost = ledger.lost
     while ring.step(place):
-        kind = ring.payload[0] if ring.plain and ring.payload else 0
+        if not ring.plain:  # what it says would be done again: numbers, commands, holds
+            raise LedgerCorrupt("sector %d has a frame of a later version" % place.sector)
+        kind = ring.payload[0] if ring.payload else 0
         if _number(ledger, kind) and kind not in _SILENT:
             if kind in _HELD:
-                now = _text(ring.payload, 1) if kind in _OF_REFUND else b""
+                now = _text(ring.payload, 1) if kind in _OF_REFUND else None
             if lost != ledger.lost or now != about or len(held) > _MOST or kind == _HOLD_ASKED:
                 _let_go(ledger, held)
             lost = ledger.lost
@@ -125,7 +126,7 @@ def _close(ledger, held: "list[int]", kind: int) -> bool:
             return False
         else:
             _close_session(ledger, held, kind)
-    except (IndexError, ValueError, RecordError):
+    except (IndexError, KeyError, ValueError, RecordError):
         return False
     return True
 
@@ -161,9 +162,9 @@ def _close_session(ledger, held: "list[int]", kind: int) -> None:
         f["how"] = str(_text(data, 6), "utf-8")
     books.begin(sess, held[0], None)
     record = Record(ring.seq, "priced", 1, 0, f)
-    for at in held[1::2]:
-        if at & 31 == _PRICED:
-            data = _again(ledger, at)
+    for i in range(1, len(held), 2):
+        if held[i] & 31 == _PRICED:
+            data = _again(ledger, held[i - 1], held[i])
             at = _skip(data, 2, 2)
             f["receipt_no"] = get_u(data, at)[0]
             f["total_minor"] = get_u(data, _skip(data, at, 7))[0]
@@ -175,22 +176,23 @@ def _close_session(ledger, held: "list[int]", kind: int) -> None:
     books.open = None
 
 
-def _again(ledger, at: int):
+def _again(ledger, seq: int, at: int):
     """The payload of a frame that was read before; of the newest, whose last bits may be weak,
     what is in the ring's buffer still."""
-    s = ledger.ring.sectors
+    ring = ledger.ring
+    s = ring.sectors
     off = (at >> 5) % s.size
     buf = ledger.frame[: min(FRAME, s.size - off)]
     s.read((at >> 5) // s.size, off, buf)
     n = HEAD + (buf[2] | buf[3] << 8)
     if crc32(buf[: n + 4]) == RESIDUE:
         return buf[HEAD:n]
-    return ledger.ring.payload if off == ledger.ring.at else buf[:0]
+    return ring.payload if off == ring.at and seq == ring.seq else buf[:0]
 
 
 def _let_go(ledger, held: "list[int]") -> None:
     for i in range(0, len(held), 2):
-        ledger.books.apply(record_of(held[i], _again(ledger, held[i + 1]), True))
+        ledger.books.apply(record_of(held[i], _again(ledger, held[i], held[i + 1]), True))
     held.clear()
 
 

@@ -307,31 +307,6 @@ def test_later_sector_format_is_left_alone():
     assert flash.image() == bytes(image)
 
 
-def test_a_ring_of_a_later_frame_version_is_left_alone_not_begun_anew():
-    import struct
-    from binascii import crc32
-
-    flash = FileFlash(sectors=12)
-    ledger = ledger_on(flash)
-    for number in range(1, 4):
-        session(ledger, number)
-    image = bytearray(flash.image())
-    at = 64
-    while image[at] == 0xA7:
-        end = at + 12 + (image[at + 2] | image[at + 3] << 8)
-        image[at + 1] += 1
-        struct.pack_into("<I", image, end, crc32(image[at:end]))
-        at = end + 4 + -end % 4
-    assert at > 500
-    flash.load(bytes(image))
-    try:
-        ledger_on(flash)
-        raise AssertionError
-    except LedgerCorrupt as e:
-        assert "later version" in str(e)
-    assert flash.image() == bytes(image)
-
-
 def test_acknowledgement_of_another_epoch_or_an_unknown_number_is_refused():
     ledger = ledger_on(FileFlash(sectors=12))
     ledger.append("boot", firmware="", reason="", safe=0)

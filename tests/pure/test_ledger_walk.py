@@ -1,11 +1,15 @@
 # A walk through the flash gives way, and the ring may change meanwhile. On CPython and both
 # MicroPython builds.
 import asyncio
+import struct
+from binascii import crc32
 
 from board.host_flash import FileFlash
+from firmware.errors import LedgerCorrupt
 from firmware.ledger import books, replay
 from firmware.ledger.codec import NOTE
 from firmware.ledger.ledger import Ledger
+from firmware.ledger.ring import HEAD, Place
 from firmware.orders import refund as refund_order
 from firmware.orders import start as start_order
 from tests.ledger import ledger_units as units
@@ -302,6 +306,94 @@ def test_a_mount_knows_the_same_of_everything_mixed():
         found = known(ledger_on(flash))
         assert found == known(every(flash)), seed
         assert found[3:] == known(ledger)[3:], seed
+
+
+def in_a_later_version(flash, since):
+    """The frames of the first sector from number `since` on become such of version 2; how many
+    these are."""
+    image = bytearray(flash.image())
+    at = 64
+    changed = 0
+    while image[at] == 0xA7:
+        end = at + 12 + (image[at + 2] | image[at + 3] << 8)
+        if struct.unpack_from("<Q", image, at + 4)[0] >= since:
+            image[at + 1] += 1
+            struct.pack_into("<I", image, end, crc32(image[at:end]))
+            changed += 1
+        at = end + 4 + -end % 4
+    flash.load(bytes(image))
+    return changed
+
+
+def test_a_ring_with_frames_of_a_later_version_is_left_alone():
+    """All of them are, or those that a newer firmware added to a sector that an older one had
+    begun: their numbers, the hold and the command would be given and obeyed again."""
+    for begun in (0, 1, 3):
+        flash = FileFlash(sectors=12)
+        ledger = ledger_on(flash)
+        for number in range(1, begun + 1):
+            session(ledger, number)
+        since = ledger.next_seq if begun else 0
+        units.command(ledger)
+        units.approved(ledger)
+        ledger.append("energising", sess=begun + 1, register_wh=0, serial="S")
+        assert ledger.ring.head == ledger.ring.tail == 0
+        assert in_a_later_version(flash, since) >= 4
+        image = flash.image()
+        try:
+            ledger_on(flash)
+            raise AssertionError
+        except LedgerCorrupt as e:
+            assert "later version" in str(e)
+        assert flash.image() == image
+
+
+def asked(ledger, refund, way):
+    ledger.append("refund_asked", refund=refund, sess=1, amount_minor=1, way=way, reason="",
+                  command="")  # fmt: skip
+
+
+def test_a_refund_without_a_name_closes_no_session():
+    ledger = filled(1)
+    units.approved(ledger)
+    asked(ledger, "", "reversal")
+    ledger.append("refunded", refund="", sess=1, amount_minor=1, way="reversal", receipt=1,
+                  trace=1, credit_no=1, receipt_no=1, net_minor=1, vat_minor=0,
+                  lines=[])  # fmt: skip
+    flash = ledger.ring.sectors.flash
+    assert ledger_on(flash).books.open.sess == ledger.books.open.sess == 2
+    assert known(ledger_on(flash)) == known(every(flash))
+
+
+def test_what_closes_a_refund_and_cannot_be_read_is_no_end_of_the_mount():
+    for payload in (b"\x11\x00\x00\x01A\x01\x00\x00", b"\x11"):
+        ledger = filled(1)
+        asked(ledger, "A", "reversal")
+        ledger.frame[HEAD : HEAD + len(payload)] = payload
+        seq = ledger.next_seq
+        ledger.ring.append(ledger.ring.frame(ledger.frame, len(payload), seq), seq, 1)
+        flash = ledger.ring.sectors.flash
+        again = ledger_on(flash)
+        assert again.next_seq == seq + 1 and list(again.books.asked) == ["A"]
+        assert known(again) == known(every(flash))
+
+
+def test_a_frame_that_cannot_be_read_again_is_not_taken_for_one_of_another_sector():
+    ledger = filled(4)
+    sectors = ledger.ring.sectors
+    place = Place(1)
+    assert ledger.ring.step_in(place)
+    seq = ledger.ring.first_seq(0) - 1
+    image = bytearray(sectors.flash.image())
+    assert bytes(replay._again(ledger, seq, 64 << 5)) == bytes(image[76 : 76 + image[66]])
+    image[80] ^= 8
+    sectors.flash.load(bytes(image))
+    assert ledger.ring.step_in(Place(1)) and ledger.ring.at == 64
+    assert not len(replay._again(ledger, seq, 64 << 5))
+    here = (sectors.size + 64) << 5
+    image[sectors.size + 80] ^= 8
+    sectors.flash.load(bytes(image))
+    assert len(replay._again(ledger, ledger.ring.seq, here)), "it is in the buffer still"
 
 
 def test_what_is_not_decoded_says_nothing_to_the_books():

@@ -40,7 +40,7 @@ async def watched(supervisor):
 
 
 dog = Watchdog()
-s = Supervisor(dog, nothing, nothing, {})
+s = Supervisor(dog, nothing, nothing, {}, None)
 s.add("sync", dies, 60000, critical)
 asyncio.run(watched(s))
 dog.feed()

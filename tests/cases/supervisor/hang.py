@@ -61,7 +61,7 @@ async def until_restarted(supervisor):
 
 
 dog = Watchdog()
-s = Supervisor(dog, report, fatal, beats)
+s = Supervisor(dog, report, fatal, beats, None)
 s.add("alive", alive, 600, True)
 s.add("waits", waits, 600, True)
 s.add("money", hangs, 600, critical)
