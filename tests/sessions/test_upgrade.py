@@ -19,9 +19,10 @@ pytestmark = pytest.mark.timeout(300)
 AT = 1763800000000
 
 
-def raw(ledger, payload, frame_version=1):
-    """Appends bytes as a later firmware may have written them."""
-    frame = bytearray(struct.pack("<BBHQ", 0xA7, frame_version, len(payload), ledger.next_seq))
+def raw(ledger, payload):
+    """Appends bytes as a later firmware may have written them (in frames of this version: others
+    are refused by the mount, tests/pure/test_ledger_walk.py)."""
+    frame = bytearray(struct.pack("<BBHQ", 0xA7, 1, len(payload), ledger.next_seq))
     frame += payload
     frame += struct.pack("<I", zlib.crc32(frame))
     frame += b"\xff" * (-len(frame) % 4)
@@ -42,7 +43,7 @@ def later_flash(path):
     alarm = payload("alarm", code="later", sess=0, detail="")
     raw(ledger, alarm[:1] + b"\x05" + alarm[2:] + b"\x07more")
     raw(ledger, b"\x63\x03\x01\x02\x03")
-    raw(ledger, b"\x02\x01anything", frame_version=2)
+    raw(ledger, b"\x64\x01anything")
     ledger.append("boot", firmware="9.0", reason="power", safe=0)
     assert HEAD == 12
     flash.close()
@@ -67,7 +68,7 @@ def test_records_of_later_versions_are_kept_passed_on_and_shown(tmp_path):
             assert there[1]["code"] == "later" and there[1]["version"] == 5
             assert bytes.fromhex(there[1]["payload"]) == b"\x07more"
             assert bytes.fromhex(there[2]["payload"]) == b"\x63\x03\x01\x02\x03"
-            assert bytes.fromhex(there[3]["payload"]) == b"\x02\x01anything"
+            assert bytes.fromhex(there[3]["payload"]) == b"\x64\x01anything"
             seen = {(p["seq"], p["code"]) for p in world.back_office.problems(CHARGER_ID)}
             assert seen >= {(2, "later_record"), (3, "unknown_record"), (4, "unknown_record")}
             # still in flash for the firmware that knows them
