@@ -22,7 +22,8 @@ from firmware.errors import (
 from firmware.paper import leave
 
 _FINDINGS = const(3)
-_ROOM = const(5)  # free sectors: the effect's record may begin one, the command's needs 4 more
+_ROOM = const(4)  # free sectors that a command's record needs
+_BOTH = const(1024)  # bytes: more than the records of an `extend` and of its effect
 _COMMANDS = ("start", "stop", "extend", "report", "restart", "doctor", "refund", "refund_done")
 
 
@@ -121,8 +122,8 @@ def command(app, asked: dict):
     flash: others go on meanwhile, commands wait.
     """
     name = asked["name"]
-    if name[:6] in ("extend", "refund") and app.ledger.free_sectors() < _ROOM:
-        raise LedgerFull("command")  # these have their effect before their counter
+    if name == "extend":  # has its effect before its counter
+        _check_room(app.ledger)
     if name == "start" or name[:6] == "refund" and name in _COMMANDS:
         return _walked(app, asked)
     try:
@@ -167,8 +168,23 @@ def _refuse(app, asked: dict, error) -> None:
 
 
 def _keep(app, asked: dict, result: str, detail: str) -> None:
-    app.append("command", command=asked["id"], counter=asked["counter"], name=asked["name"],
-               result=result, detail=detail)  # fmt: skip
+    """Where flash is full, what is bound to one session or refund is done without: used again it
+    changes nothing."""
+    name = asked["name"]
+    try:
+        app.append("command", command=asked["id"], counter=asked["counter"], name=name,
+                   result=result, detail=detail)  # fmt: skip
+    except LedgerFull:
+        if name != "refund_done" and (name != "stop" or "session" not in asked["args"]):
+            raise
+
+
+def _check_room(ledger) -> None:
+    """LedgerFull where there may be none for the effect and the command behind it."""
+    ring = ledger.ring
+    begins = ring.closed or ring.pos + _BOTH > ring.sectors.size  # a sector
+    if ledger.free_sectors() < _ROOM + begins:
+        raise LedgerFull("command")
 
 
 def _checked(app, asked: dict, name: str) -> dict:

@@ -20,7 +20,7 @@ import time
 
 from micropython import const
 
-from firmware.errors import FieldError, ForecourtError
+from firmware.errors import FieldError, ForecourtError, LedgerFull
 from firmware.sync import commands, messages
 from firmware.sync.link import Link
 from firmware.sync.outbox import Outbox
@@ -270,6 +270,9 @@ class Sync:
                 self.work = self._later(command, answer)
                 return
             self._answer("command", dict(answer, id=command["id"]))
+        except LedgerFull as error:
+            self.refuse("command", error, command["id"], "full")
+            return
         except ForecourtError as error:
             self.refuse("command", error, command["id"])
         self._used(command)
@@ -278,6 +281,9 @@ class Sync:
         """Done by the link's reader, which a lost connection does not end before."""
         try:
             self._answer("command", dict(await answer, id=command["id"]))
+        except LedgerFull as error:
+            self.refuse("command", error, command["id"], "full")
+            return
         except ForecourtError as error:
             self.refuse("command", error, command["id"])
         finally:

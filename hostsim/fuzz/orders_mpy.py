@@ -16,7 +16,8 @@ _CPYTHON = sys.implementation.name == "cpython"
 _MOST_LINES = 8
 _MOST_STEPS = 4000
 _LONGEST = 4096
-_CODES = ("refused", "forged", "replayed", "expired", "foreign", "malformed", "not_yet", "part")
+_CODES = ("refused", "forged", "replayed", "expired", "foreign", "malformed", "not_yet", "part",
+          "full")  # fmt: skip
 _RESULT: "dict" = {"about": str, "id": str, "ok": bool, "code": str, "field": str, "reason": str,
                    "given": str, "detail": str, "at": int, "data": dict}  # fmt: skip
 _START = {"session": "A8", "method": "gateway", "amount_minor": 2500, "connector": 1,
@@ -150,7 +151,7 @@ class Orders(Target):
         assert len(said) > before or app.restarted, "nothing was answered"
         done = [one for one in said[before:] if one["ok"]]
         if done:
-            last = app.ledger.books.last_counter
+            last = max(app.ledger.books.last_counter, app.sync._counter)
             assert counter is None or counter <= last, "done, and not used up"
 
     def _signed(self, app, line):

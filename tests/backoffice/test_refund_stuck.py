@@ -73,6 +73,30 @@ def test_a_refund_whose_command_expired_in_a_dispute_is_not_sent_again(house: Ho
     assert "dispute" in refunds.follow("R1")["text"]
 
 
+def test_an_order_for_which_the_chargers_flash_is_full_is_sent_again(house: House) -> None:
+    house.started(119)
+    refunds = house.office.refunds
+    order(house, 119, "R1")
+    refunds.approve("R1", "bert")
+    found = views.commands(house.office.engine, "CP1")
+    (sent,) = [one for one in found if one["name"] == "refund"]
+    house.station.done.add(sent["id"])
+    house.station.say(
+        "result", about="command", id=sent["id"], ok=False, code="full",
+        reason="command",
+    )  # fmt: skip
+    refunds.tend()
+    assert commands(house) == ["full"], "not at once"
+    assert refunds.follow("R1")["state"] == "approved"
+    house.ms += 61_000
+    refunds.tend()
+    refunds.tend()
+    assert commands(house) == ["sent", "full"]
+    house.station.obey()
+    house.turn(3)
+    assert house.phone.gateway.look_up(house.now().reference).refunded_minor == 119
+
+
 def test_a_dispute_stops_the_newest_orders_that_have_not_begun(house: House) -> None:
     house.started(119)
     refunds = house.office.refunds

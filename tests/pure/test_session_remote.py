@@ -5,7 +5,7 @@ leaves. On CPython and both MicroPython builds.
 import asyncio
 
 from board.host_flash import FileFlash
-from firmware.errors import FieldError, LedgerError
+from firmware.errors import FieldError, LedgerError, LedgerFull
 from firmware.ledger.ledger import Ledger
 from firmware.orders import orders
 from firmware.session import decisions as do
@@ -364,11 +364,13 @@ def test_more_is_never_in_flash_without_its_commands_counter():
     plugged(c)
     most = 2500
     refusals = 0
+    least = 99
     while c.ledger.free_sectors() >= 3:
         before = c.ledger.next_seq
         try:
             c.command("extend", session="A7", amount_minor=most + 1)
             most += 1
+            least = c.ledger.free_sectors()
         except LedgerError:
             refusals += 1
         written = c.ledger.next_seq - before
@@ -377,6 +379,52 @@ def test_more_is_never_in_flash_without_its_commands_counter():
         c.ledger.append("period", sess=1, start_ms=0, end_ms=1, energy_mwh=0, charging_ms=1,
                         parking_ms=0, min_ma=0, max_ma=0, min_w=0, max_w=0)  # fmt: skip
     assert most > 2600 and refusals > 50
+    assert least == 4, "where a long session settles"
+
+
+def fill(ledger):
+    """Until one sector is free."""
+    while ledger.free_sectors() > 1:
+        ledger.append("refund_failed", refund="R0", sess=0, code=1, text="x" * 99, amount_minor=1,
+                      way="reversal", state="failed")  # fmt: skip
+
+
+def test_stop_by_id_works_where_flash_is_full_and_without_its_id_does_not():
+    c = charger()
+    c.command("start", **ASKED)
+    plugged(c)
+    fill(c.ledger)
+    for name, args in (("stop", {}), ("report", {}), ("extend", {"session": "A7",
+                       "amount_minor": 4000})):  # fmt: skip
+        before = c.ledger.next_seq
+        try:
+            c.command(name, **args)
+            raise AssertionError(name)
+        except LedgerFull:
+            assert c.ledger.next_seq == before and c.machine.state == "charging"
+    assert c.machine.session.authorised_minor == 2500
+    assert c.refused("stop", session="B1") == "session"
+    for _ in range(2):
+        assert c.command("stop", session="A7")["detail"] == "done"
+        assert c.machine.state == "finished"
+
+
+def test_the_acquirers_word_on_a_refund_is_taken_where_flash_is_full():
+    c = charger()
+    c.ledger.append("refund_sent", refund="R1", sess=1, amount_minor=5, way="gateway", receipt=0,
+                    trace=0)  # fmt: skip
+    fill(c.ledger)
+    c.remote.settled = []
+    for _ in range(2):  # once more is the same
+        assert c.command("refund_done", refund="R1", ok=True)["data"]["state"] == "sent"
+        assert [told[:2] for told in c.remote.settled] == [("R1", True)]
+    before = c.ledger.next_seq
+    try:
+        c.command("refund", refund="R2", receipt=1, amount_minor=5, reason="goodwill",
+                  operator="bob")  # fmt: skip
+        raise AssertionError
+    except LedgerFull:
+        assert c.ledger.next_seq == before
 
 
 def test_a_cut_before_more_is_in_flash_leaves_the_hold_as_it_was():

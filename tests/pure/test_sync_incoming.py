@@ -1,9 +1,11 @@
 """Whatever comes from the broker: nothing is raised, and what is said of it is true."""
 
+import asyncio
 import json
 from binascii import hexlify
 
 import tests.pure.sync_support  # noqa: F401 - first: umqtt on CPython
+from firmware.errors import LedgerFull
 from firmware.sync import codec, commands
 from firmware.sync.sync import Sync
 
@@ -19,9 +21,24 @@ class Handlers:
         self.events = []
         self.on_time = None
 
+    full = 0
+    walks = False
+
     def on_command(self, command):
+        if self.full and not self.walks:
+            self.full -= 1
+            raise LedgerFull("command")
+        return self._walked(command) if self.walks else self._do(command)
+
+    def _do(self, command):
         self.done.append(command["counter"])
         return {"detail": "done"}
+
+    async def _walked(self, command):
+        if self.full:
+            self.full -= 1
+            raise LedgerFull("command")
+        return self._do(command)
 
     def command_counter(self):
         return 0
@@ -101,6 +118,21 @@ def test_a_wrong_type_is_never_the_last_command_again():
     broken["counter"] = "5"
     assert said(sync, json.dumps(broken).encode()) == ["malformed"]
     assert said(sync, json.dumps(command(id="c0", counter=4)).encode()) == ["replayed"]
+
+
+def test_a_command_for_which_flash_is_full_is_not_used_up():
+    for walks in (False, True):
+        handlers = Handlers()
+        handlers.full = 2
+        handlers.walks = walks
+        sync = sync_of(handlers)
+        message = json.dumps(command()).encode()
+        for answer in ("full", "full", "", ""):  # at last it is the last one again
+            sync.on_message(b"forecourt/v1/CP1/command", message)
+            if sync.work:
+                asyncio.run(sync.work)
+            assert said(sync) == [answer]
+        assert handlers.done == [5] and handlers.events == []
 
 
 def test_a_command_the_broker_kept_is_ignored_and_said_once():

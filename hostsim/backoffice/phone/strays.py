@@ -16,8 +16,9 @@ from hostsim.backoffice.tables import Todo
 
 _OVER = ("captured", "cancelled", "declined")
 _VALID_S = 300
-LOST = ("unanswered", "expired", "replayed")
-"""What became of a command that nobody may have obeyed: it is said once more."""
+LOST = ("unanswered", "expired", "replayed", "full")
+"""What became of a command that nobody may have obeyed: it is said once more. Full: the charger's
+flash had no room, and nothing was done."""
 
 
 def tend(engine: Engine, send: Send) -> None:
