@@ -367,10 +367,11 @@ def test_more_is_never_in_flash_without_its_commands_counter():
     least = 99
     while c.ledger.free_sectors() >= 3:
         before = c.ledger.next_seq
+        free = c.ledger.free_sectors()
         try:
             c.command("extend", session="A7", amount_minor=most + 1)
             most += 1
-            least = c.ledger.free_sectors()
+            least = free
         except LedgerError:
             refusals += 1
         written = c.ledger.next_seq - before
