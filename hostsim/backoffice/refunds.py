@@ -45,7 +45,6 @@ EXPIRES_S = 7 * 24 * 3600.0
 _ACCOUNT = "account"
 _LIVE = ("sent", "ok")  # a command that may still work, or did
 _AGAIN_MS = 1_800_000  # a charger that took the answer and has no record of it lost power
-_FULL_MS = 60_000  # a charger whose flash has no room for an order gets it again
 _NAME = 32
 
 Send = Callable[..., str]
@@ -311,10 +310,10 @@ class Refunds:
         if word is None:
             if refund_gone.gone(db, db.get_one(Session, order.session_id)):
                 return self.send
-            state = _command_state(db, order.command)
+            state = _command_state(db, order.command, self._now_ms())
             if state in ("refused", "malformed"):
                 return self._note_refused
-            return None if self._waits(db, order.command) else self.send
+            return self.send if state not in _LIVE else None
         if word.way == _ACCOUNT and not order.acquirer:
             return self._credit
         if not order.acquirer:
@@ -322,13 +321,6 @@ class Refunds:
         if self._ends_here(db, word):
             return self._end_here
         return None if self._told(db, order.confirmation) else self._send_confirmation
-
-    def _waits(self, db: Db, identity: str) -> bool:
-        """Whether an order may still work, or did, or found the charger's flash full just now."""
-        command = db.get(Command, identity) if identity else None
-        if command is None or command.state != "full":
-            return command is not None and command.state in _LIVE
-        return self._now_ms() - command.sent_at < _FULL_MS
 
     def _told(self, db: Db, identity: str) -> bool:
         """Whether the charger has the answer, or may have: it works on it between sessions."""
@@ -401,6 +393,8 @@ class Refunds:
             return refund_view.credit_note(order, word, db.get_one(Session, order.session_id))
 
 
-def _command_state(db: Db, identity: str) -> str:
+def _command_state(db: Db, identity: str, now_ms: int) -> str:
     command = db.get(Command, identity) if identity else None
+    if command is not None and command.state == "full" and now_ms - command.sent_at < 60_000:
+        return "sent"  # not said again at once
     return command.state if command is not None else ""
