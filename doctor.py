@@ -133,7 +133,11 @@ def run() -> None:
         print("%-5s %-12s %s" % ("good" if f["ok"] else "BAD", f["name"], f["reason"]))
         if f["todo"]:
             print("%-18s to do: %s" % ("", f["todo"]))
-    print(json.dumps(findings))
+    gc.collect()
+    print("[", end="")  # piece by piece: the whole text would be asked for in one
+    for i, f in enumerate(findings):
+        print(json.dumps(f), end=", " if i + 1 < len(findings) else "")
+    print("]")
 
 
 run()

@@ -150,7 +150,7 @@ class MemberSync:
         if message["about"] != "members":
             return
         data = message.get("data") or {}
-        version, following = data.get("version"), data.get("next", 0)
+        version, following = data.get("version", 0), data.get("next", 0)
         if not isinstance(version, int) or not isinstance(following, int):
             raise contract.ContractError("data.version and data.next: must be whole numbers")
         self._heard[charger] = time.monotonic()

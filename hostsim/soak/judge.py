@@ -97,7 +97,7 @@ def _net(totals: dict[str, Any]) -> int:
 
 
 def _bills(mine: list[dict[str, Any]], tariffs: dict[str, dict[str, Any]]) -> list[str]:
-    """Every bill recomputed from the energy and time it says; a session in
+    """Every bill whose tariff is known, recomputed from the energy and time it says; a session in
     which the charger started anew ends at its last record before that.
     """
     asked = {r["sess"]: r["tariff"] for r in mine if r["kind"] == "hold_asked"}
@@ -108,9 +108,7 @@ def _bills(mine: list[dict[str, Any]], tariffs: dict[str, dict[str, Any]]) -> li
             continue
         sess = bill["sess"]
         tariff = tariffs.get(asked.get(sess, ""))
-        texts = bills.faults(bill, tariff, held.get(sess, 0)) if tariff else [
-            f"priced by tariff {asked.get(sess, '')!r}, which nobody sent"
-        ]
+        texts = bills.faults(bill, tariff, held.get(sess, 0)) if tariff else []
         known = bills.known_ms(mine, sess)
         if 0 <= known != bill["elapsed_ms"]:
             texts.append(f"{bill['elapsed_ms']} ms billed, the last record has {known} ms")
