@@ -44,7 +44,8 @@ def lone_surrogate(data) -> bool:
     import re
 
     pair = rb"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}"
-    return b"\\ud" in re.sub(pair, b"", bytes(data).lower())
+    plain = bytes(data).lower().replace(b"\\\\", b"")  # a backslash, and no escape with it
+    return b"\\ud" in re.sub(pair, b"", plain)
 
 
 class Target:
