@@ -71,14 +71,18 @@ class Evse:
         if self._writer and not self._writer.is_closing():
             self._writer.write(text.encode() + b"\n")
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def _greet(self) -> None:
+        """What a firmware process that has started must know."""
         self._sent_pilot = ""
         self._say(f"speed {self.speed}")
         self._say(f"feedback {int(self.contactor)}")
         self._say(f"emergency {int(self.emergency)}")
         self._say(f"net {int(self.network)}")
         self.refresh_pilot()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._greet()
         self.connected.set()
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while line := await reader.readline():

@@ -133,9 +133,10 @@ class Desk:
             for command, online in db.execute(query).all():
                 if command.expires_at <= now:
                     command.state = "unanswered"
-                else:
-                    waiting.append(command)
-                    present |= {command.charger} if online else set()
+                    continue
+                waiting.append(command)
+                if online:
+                    present.add(command.charger)
             turns = self._lines.turns(waiting, present, now - int(RESEND_S * 1000))
             return [_message(command) for command in turns]
 

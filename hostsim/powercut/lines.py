@@ -21,12 +21,7 @@ class VirtualEvse(Evse):
 
     def connect(self) -> None:
         """A firmware process has started."""
-        self._sent_pilot = ""
-        self._say(f"speed {self.speed}")
-        self._say(f"feedback {int(self.contactor)}")
-        self._say(f"emergency {int(self.emergency)}")
-        self._say(f"net {int(self.network)}")
-        self.refresh_pilot()
+        self._greet()
 
     def heard(self, line: str) -> None:
         """One line of the firmware."""
