@@ -30,6 +30,7 @@ class Waiting:
         refusal: str
         deaths: int  # starts that came to nothing, in a row
         resets_seen: int
+        newest_seq: int
 
         @property
         def back_office(self) -> BackOffice | None: ...
@@ -93,6 +94,6 @@ class Waiting:
         return self.refusal if self.running and not self.state else ""
 
     def synced(self) -> bool:
-        """Every record of the charger is acknowledged."""
+        """Every record of the charger is acknowledged; a view from before the newest does not say."""
         sync = self.view.get("sync", {})
-        return bool(sync) and sync["acked_seq"] + 1 == sync["next_seq"]
+        return bool(sync) and self.newest_seq < sync["next_seq"] == sync["acked_seq"] + 1

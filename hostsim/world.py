@@ -106,6 +106,7 @@ class World(Waiting):
         self.log: deque[str] = deque(maxlen=500)
         self.receipt: list[str] = []
         self.records: dict[str, dict[str, Any]] = {}  # the newest of each kind since the start
+        self.newest_seq = 0  # of the records heard of since the charger's start
         self.cards_read: list[dict[str, Any]] = []
         self.refusal = ""  # why the charger sells nothing at all, in its own words
         self.books_seen: dict[str, Any] = {}
@@ -279,6 +280,7 @@ class World(Waiting):
     def _heard_hello(self, data: dict[str, Any]) -> None:
         self.hello = data
         self.refusal = ""
+        self.newest_seq = 0
 
     def _heard_log(self, data: dict[str, Any]) -> None:
         text = data["text"]
@@ -288,6 +290,7 @@ class World(Waiting):
 
     def _heard_record(self, data: dict[str, Any]) -> None:
         self.records[data["type"]] = data["fields"]
+        self.newest_seq = data["seq"]
         if data["type"] == "tariff" and data["fields"]["result"] == "accepted":
             self.refusal = ""
 

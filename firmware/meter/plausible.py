@@ -48,7 +48,7 @@ class Plausibility:
         self._mark(-1, 0)
 
     def _mark(self, energy_wh: int, at_ms: int) -> None:
-        """Integration of power begins here."""
+        """Integration of power begins here; -1: with the next reading that is compared."""
         self._from_wh = energy_wh
         self._power_ms = at_ms
         self._sum_wh = 0
@@ -65,8 +65,11 @@ class Plausibility:
             return False
         if energy_wh != self.last_wh:
             self._stood_ws = 0
-        if self.last_wh < 0 or (disagreed and power_w <= 0):
-            self._mark(energy_wh, answered_ms)  # without power the register has the last word
+        if self.last_wh < 0:
+            self._mark(energy_wh, answered_ms)
+        elif power_w <= 0 and (disagreed or self._from_wh < 0):
+            # without power the register has the last word: it may catch up until power flows again
+            self._mark(-1, answered_ms)
         else:
             self._integrate(power_w, answered_ms)
             self.refused = self._pace(energy_wh)

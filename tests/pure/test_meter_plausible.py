@@ -121,6 +121,24 @@ def test_a_register_that_disagreed_has_the_last_word_once_no_power_is_shown():
     assert check.refused == "back"
 
 
+def test_a_register_that_caught_up_without_power_is_not_held_against_the_next_session():
+    for caught_up in (300, 489, 501):
+        check = begun()
+        at = 0
+        while not check.refused:  # 11 kW through a register that stands still
+            at += 12000
+            check.accept(1000000, 11000, at, at)
+        for seconds in range(60, 600, 60):  # power off, more than it needs to count it
+            assert check.accept(1000000, 0, at + seconds * 1000, at + seconds * 1000)
+        at += 600000
+        energy = 1000000 + caught_up
+        assert check.accept(energy, 0, at, at), (caught_up, check.refused)
+        for _ in range(100):
+            at += 12000
+            energy += 37
+            assert check.accept(energy, 11000, at, at), (caught_up, check.refused)
+
+
 def test_after_a_power_cut_the_register_gained_no_more_than_the_span_at_full_power():
     for gained, taken in ((0, True), (880, True), (882, True), (883, False), (100000, False)):
         check = begun()
