@@ -94,6 +94,6 @@ class Waiting:
         return self.refusal if self.running and not self.state else ""
 
     def synced(self) -> bool:
-        """Every record of the charger is acknowledged; a view from before the newest does not say."""
+        """Every record of the charger is acknowledged; an older view does not say."""
         sync = self.view.get("sync", {})
         return bool(sync) and self.newest_seq < sync["next_seq"] == sync["acked_seq"] + 1

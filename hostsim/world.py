@@ -308,15 +308,9 @@ class World(Waiting):
     def _terminal_event(self, kind: str, data: dict[str, Any]) -> None:
         self._totals = None
         if kind == "apdu":
-            self._event(
-                "zvt",
-                {
-                    "direction": data["dir"],
-                    "name": data.get("name", ""),
-                    "hex": data["hex"],
-                    "fields": {k: v for k, v in data.items() if k not in ("dir", "hex", "name")},
-                },
-            )
+            fields = {k: v for k, v in data.items() if k not in ("dir", "hex", "name")}
+            said = {"direction": data["dir"], "name": data.get("name", ""), "hex": data["hex"]}
+            self._event("zvt", {**said, "fields": fields})
         elif kind == "display":
             self._tell({"terminal": {"display": data["text"]}})
         elif kind != "line" or data["what"] != "ack":  # every frame has one

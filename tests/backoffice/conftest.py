@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from hostsim.backoffice.accounts import passwords
+from hostsim.backoffice.models import open_database
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice import desk
+from tests.backoffice.records import Inbox
 
 
 @pytest.fixture
@@ -40,3 +42,10 @@ def make(tmp_path: Path) -> Iterator[Callable[..., BackOffice]]:
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking for somebody who does not exist costs no quarter of a second."""
     monkeypatch.setattr(passwords, "_N", 16)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Inbox]:
+    engine = open_database(f"sqlite:///{tmp_path / 'office.db'}")
+    yield Inbox(engine)
+    engine.dispose()

@@ -21,7 +21,7 @@ from hostsim.backoffice.tables import Person
 from hostsim.backoffice.web import create_app
 from hostsim.pki import Pki
 from hostsim.setup import MICROPYTHON, MICROPYTHON32
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 PASSWORD = "correct horse 42"
 NOW_MS = 1_767_300_000_000  # 2026-01-01, 20:40 UTC

@@ -6,7 +6,7 @@ from typing import Any
 
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice.desk import Visitor, text_of
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 MIXED = [0, 1_000_000, 20_000, 70_000, 2000, 2, 3_600_000, 10_000, 190_000, 1000]
 

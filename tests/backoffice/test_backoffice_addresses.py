@@ -14,7 +14,7 @@ from hostsim.backoffice import operator as operators
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice import desk
 from tests.backoffice.desk import Visitor, fill
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from hostsim.backoffice import contract, views
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.ingest import MAX_AHEAD, Ack
 from hostsim.backoffice.models import Record, open_database
-from tests.backoffice.test_backoffice_ingest import EPOCH, Ledger, Office
+from tests.backoffice.records import EPOCH, Inbox, Ledger
 
 TOPIC = "forecourt/v1/CP1/"
 
 
-class Reception(Office):
+class Reception(Inbox):
     """The desk over a database: messages by topic, as the broker brings them."""
 
     def __init__(self, engine: Any) -> None:

@@ -19,7 +19,7 @@ from hostsim.backoffice.connection import Connection
 from hostsim.backoffice.desk import Message
 from hostsim.pki import Pki
 from tests.backoffice.desk import Nowhere
-from tests.backoffice.test_backoffice_ingest import EPOCH, Ledger
+from tests.backoffice.records import EPOCH, Ledger
 from tests.sync import sync_rig
 
 RECORDS, STATUS = "forecourt/v1/CP1/records", "forecourt/v1/CP1/status"

@@ -9,7 +9,7 @@ from hostsim.backoffice import cdrs
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice.desk import fill, paid
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 
 def read(office: BackOffice) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from tests.backoffice.desk import (
     say,
     text_of,
 )
-from tests.backoffice.test_backoffice_ingest import EPOCH, Ledger
+from tests.backoffice.records import EPOCH, Ledger
 from tests.backoffice.test_backoffice_web import with_periods
 
 

@@ -13,7 +13,7 @@ from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice import desk
 from tests.backoffice.desk import NOW_MS, Visitor, fill, paid, text_of
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 from tests.backoffice.test_backoffice_web import with_periods
 
 

@@ -16,7 +16,7 @@ from hostsim.backoffice.pages.shell import COOKIE
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice import desk
 from tests.backoffice.desk import PASSWORD, Visitor, fill
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 PRIVATE = ("/", "/sessions", "/sessions/1", "/sessions/1/cdr.json", "/invoices", "/people",
            "/invoices/check", "/audit")  # fmt: skip

@@ -28,8 +28,8 @@ from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.rules import ABOVE
 from hostsim.backoffice.tables import EndOfDay, LogLine
 from tests.backoffice import postgres
+from tests.backoffice.records import EPOCH, Inbox, Ledger
 from tests.backoffice.test_backoffice_attacks import Reception
-from tests.backoffice.test_backoffice_ingest import EPOCH, Ledger, Office
 
 KINDS = sorted(path.stem for path in (contract.SCHEMAS / "records").glob("*.json"))
 PAID = "p" * 32
@@ -62,8 +62,8 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def office(engine: Engine) -> Office:
-    return Office(engine)
+def inbox(engine: Engine) -> Inbox:
+    return Inbox(engine)
 
 
 def longest(ledger: Ledger, kind: str, **known: Any) -> None:
@@ -147,14 +147,14 @@ def problems(engine: Engine) -> list[tuple[str, str, int, str]]:
         ]
 
 
-def test_every_text_at_its_longest_fits_its_columns(office: Office) -> None:
+def test_every_text_at_its_longest_fits_its_columns(inbox: Inbox) -> None:
     ledger = everything()
     assert sorted({record["type"] for record in ledger.records}) == KINDS
-    paid(office.engine)
-    assert office.take(*ledger.records) == [Ack("CP1", EPOCH, len(ledger.records))]
-    assert too_long(office.engine) == []
-    assert {code for _, code, *_ in problems(office.engine)} == {"alarm", "security"}
-    with writing(office.engine) as db:
+    paid(inbox.engine)
+    assert inbox.take(*ledger.records) == [Ack("CP1", EPOCH, len(ledger.records))]
+    assert too_long(inbox.engine) == []
+    assert {code for _, code, *_ in problems(inbox.engine)} == {"alarm", "security"}
+    with writing(inbox.engine) as db:
         pay = db.get_one(Pay, PAID)
         assert (pay.state, pay.why) == ("cancelling", "x" * 24)
         assert {one.state for one in db.scalars(select(Refund))} == {"done", "failed"}
@@ -176,18 +176,18 @@ def test_every_text_at_its_longest_fits_its_columns(office: Office) -> None:
     ],
 )
 def test_what_no_charger_writes_is_impossible_and_holds_nobody_up(
-    office: Office, kind: str, field: str, value: Any, said: str
+    inbox: Inbox, kind: str, field: str, value: Any, said: str
 ) -> None:
     bad, good = everything(), Ledger().session(1)
     spoilt = next(record for record in bad.records if record["type"] == kind)
     spoilt[field] = value
     batch = [("CP1", one) for one in bad.records] + [("CP2", one) for one in good.records]
-    acks = office.ingest.take((name, json.dumps(one).encode()) for name, one in batch)
+    acks = inbox.ingest.take((name, json.dumps(one).encode()) for name, one in batch)
     assert acks == [Ack("CP1", EPOCH, len(bad.records)), Ack("CP2", EPOCH, 6)]
-    shown = [one for one in problems(office.engine) if one[1:3] == ("impossible", spoilt["seq"])]
+    shown = [one for one in problems(inbox.engine) if one[1:3] == ("impossible", spoilt["seq"])]
     assert len(shown) == 1 and said in shown[0][3], shown
-    assert office.books("CP2")["captured_minor"] == 119
-    assert too_long(office.engine) == []
+    assert inbox.books("CP2")["captured_minor"] == 119
+    assert too_long(inbox.engine) == []
 
 
 def collision(engine: Engine) -> Ledger:
@@ -210,77 +210,77 @@ def test_a_record_the_database_refuses_is_shown_and_everything_else_is_taken(
     tmp_path: Path, order: str
 ) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'o.db'}")
-    office = Office(engine)
-    office.take(*Ledger(5).session(1).records, charger="CP0")
+    inbox = Inbox(engine)
+    inbox.take(*Ledger(5).session(1).records, charger="CP0")
     bad, good = collision(engine), Ledger().session(1)
     batch = [(name, json.dumps(one).encode()) for name, ledger in (("CP1", bad), ("CP2", good))
              for one in ledger.records]  # fmt: skip
     if order == "one by one":
-        acks = [ack for one in batch for ack in office.ingest.take([one])]
+        acks = [ack for one in batch for ack in inbox.ingest.take([one])]
         assert acks[11] == Ack("CP1", EPOCH, 12) and acks[-1] == Ack("CP2", EPOCH, 6)
     else:
-        acks = office.ingest.take(batch if order == "as they come" else batch[::-1])
+        acks = inbox.ingest.take(batch if order == "as they come" else batch[::-1])
         assert {(ack.charger, ack.seq) for ack in acks} == {("CP1", 12), ("CP2", 6)}
     shown = problems(engine)
     assert [(name, code, seq) for name, code, seq, _ in shown] == [("CP1", "impossible", 6)]
     assert "captured: cannot be taken: UNIQUE constraint failed" in shown[0][3]
-    assert office.ingest.received == 6 + 12 + 6 == office.ingest.stored
+    assert inbox.ingest.received == 6 + 12 + 6 == inbox.ingest.stored
     with writing(engine) as db:
         mine = select(Session).where(Session.charger == "CP1").order_by(Session.sess)
         one, two = db.scalars(mine)
         assert (one.state, two.state) == ("priced", "captured")
         assert db.scalars(select(Refund)).all() == []
         assert all(record.applied for record in db.scalars(select(Record)))
-    again = office.ingest.take(batch)
+    again = inbox.ingest.take(batch)
     assert [ack.seq for ack in again] == [12, 6] and len(problems(engine)) == 1
     engine.dispose()
 
 
 def test_a_record_that_cannot_even_be_kept_is_shown(server: str) -> None:
     """SQLite keeps a name of any length."""
-    office = Office(emptied(server))
+    inbox = Inbox(emptied(server))
     long, good = Ledger().session(1), Ledger().session(1)
     batch = [("C" * 70, json.dumps(long.records[0]).encode())]
     batch += [("CP2", json.dumps(one).encode()) for one in good.records]
-    assert office.ingest.take(batch) == [Ack("CP2", EPOCH, 6)]
-    (shown,) = problems(office.engine)
+    assert inbox.ingest.take(batch) == [Ack("CP2", EPOCH, 6)]
+    (shown,) = problems(inbox.engine)
     assert shown[:2] == ("C" * 64, "malformed") and "value too long" in shown[3]
-    assert office.ingest.refused == 1
-    office.engine.dispose()
+    assert inbox.ingest.refused == 1
+    inbox.engine.dispose()
 
 
-def test_sums_that_no_database_holds_are_never_reached(office: Office) -> None:
+def test_sums_that_no_database_holds_are_never_reached(inbox: Inbox) -> None:
     ledger = Ledger()
     for sess in (1, 2, 3):
         ledger.hold(sess, HUGE).authorised(sess, HUGE).energising(sess)
         ledger.priced(sess, total=HUGE, net_minor=HUGE - 19)
         ledger.captured(sess, HUGE, 0)
     ledger.put("end_of_day", count=3, terminal_minor=0, ledger_minor=0, result="agree")
-    assert office.take(*ledger.records) == [Ack("CP1", EPOCH, 16)]
-    with writing(office.engine) as db:
+    assert inbox.take(*ledger.records) == [Ack("CP1", EPOCH, 16)]
+    with writing(inbox.engine) as db:
         day = db.scalars(select(EndOfDay)).one()
         assert db.scalars(select(Session)).all() == []
         assert (day.books_minor, day.books_count) == (0, 0)
-    assert len(problems(office.engine)) == 15
+    assert len(problems(inbox.engine)) == 15
 
 
-def test_an_end_of_day_has_the_currency_of_the_sessions_before_it(office: Office) -> None:
+def test_an_end_of_day_has_the_currency_of_the_sessions_before_it(inbox: Inbox) -> None:
     ledger = Ledger().session(1)
     ledger.put("end_of_day", count=1, terminal_minor=119, ledger_minor=119, result="agree")
     ledger.hold(2)
     ledger.records[-1]["currency"] = "CHF"
-    office.take(*ledger.records)
-    with writing(office.engine) as db:
+    inbox.take(*ledger.records)
+    with writing(inbox.engine) as db:
         assert db.scalars(select(EndOfDay.currency)).one() == "EUR"
 
 
 @pytest.mark.parametrize("new_epoch", [EPOCH + 2, EPOCH - 2])
 def test_sessions_left_open_are_counted_when_both_flashes_come_at_once(
-    office: Office, new_epoch: int
+    inbox: Inbox, new_epoch: int
 ) -> None:
     old, new = Ledger().session(1).hold(2).authorised(2), Ledger(new_epoch).session(1)
-    office.take(*old.records, *new.records)
-    (shown,) = problems(office.engine)
+    inbox.take(*old.records, *new.records)
+    (shown,) = problems(inbox.engine)
     assert shown[1] == "new_epoch"
     assert shown[3] == f"the flash was replaced (it was {EPOCH}); " \
         "sessions left open in the old one: 2"
@@ -291,14 +291,14 @@ DEEP = b'{"a":' + b"[" * 600 + b"]" * 600 + b"}"
 
 @pytest.mark.parametrize("name", ["records", "status", "session", "result", "log"])
 def test_a_deep_payload_is_malformed_and_the_others_of_the_batch_are_taken(
-    office: Office, name: str
+    inbox: Inbox, name: str
 ) -> None:
-    reception = Reception(office.engine)
+    reception = Reception(inbox.engine)
     record = json.dumps(Ledger().session(1).records[0]).encode()
     reception.desk.handle([
         (f"forecourt/v1/CP2/{name}", DEEP, False), ("forecourt/v1/CP1/records", record, False),
     ])  # fmt: skip
-    (shown,) = problems(office.engine)
+    (shown,) = problems(inbox.engine)
     assert shown[1] == "malformed" and "nested deeper than 16" in shown[3]
     assert reception.ingest.position("CP1", EPOCH) == 1
 
@@ -307,24 +307,24 @@ def test_a_deep_payload_is_malformed_and_the_others_of_the_batch_are_taken(
     "data", [{"next": None}, {"next": "2"}, {"version": [], "next": 1}, {"version": {}}]
 )
 def test_an_answer_about_members_that_says_nonsense_is_left_out(
-    office: Office, data: dict[str, Any]
+    inbox: Inbox, data: dict[str, Any]
 ) -> None:
-    reception = Reception(office.engine)
-    members.Members(office.engine, lambda: 5).add("A1", by="ada")
+    reception = Reception(inbox.engine)
+    members.Members(inbox.engine, lambda: 5).add("A1", by="ada")
     sync = MemberSync(
-        office.engine, lambda _: bytes(32), lambda *_: None, reception.ingest.report
+        inbox.engine, lambda _: bytes(32), lambda *_: None, reception.ingest.report
     )
     reception.desk.hearers.append(sync.heard)
     reception.hear("result", {"about": "members", "ok": True, "at": 1,
                               "data": {"version": 1} | data})  # fmt: skip
-    (shown,) = problems(office.engine)
+    (shown,) = problems(inbox.engine)
     assert shown[1] == "malformed" and "must be whole numbers" in shown[3]
 
 
 def test_a_chore_that_falls_holds_up_no_other_and_is_counted(
-    office: Office, caplog: pytest.LogCaptureFixture
+    inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reception = Reception(office.engine)
+    reception = Reception(inbox.engine)
     done: list[int] = []
     reception.desk.chores += [lambda: 1 // len(done[5:]), lambda: done.append(1)]
     assert reception.desk.reminders() == [] and reception.desk.reminders() == []
@@ -333,14 +333,14 @@ def test_a_chore_that_falls_holds_up_no_other_and_is_counted(
 
 
 def test_what_is_no_record_and_cannot_be_taken_holds_up_nothing_either(engine: Engine) -> None:
-    office = Reception(engine)
+    inbox = Reception(engine)
     with writing(engine) as db:
         db.execute(text("CREATE UNIQUE INDEX no_line_twice ON log_lines (text)"))
     status = {"online": True, "epoch": EPOCH, "next_seq": 1, "acked_seq": 0, "at": 5}
     lines = [{"at": 1, "level": "info", "text": said} for said in ("a", "b", "a", "c")]
     told = [*(("log", line) for line in lines), ("status", status)]
     told += [("records", record) for record in Ledger().session(1).records]
-    office.desk.handle(
+    inbox.desk.handle(
         [(f"forecourt/v1/CP1/{name}", json.dumps(said).encode(), False) for name, said in told]
     )
     with writing(engine) as db:
@@ -349,6 +349,6 @@ def test_what_is_no_record_and_cannot_be_taken_holds_up_nothing_either(engine: E
     (shown,) = problems(engine)
     assert shown[1] == "malformed"
     assert shown[3].startswith("log: cannot be taken: ")
-    assert office.ingest.position("CP1", EPOCH) == len(Ledger().session(1).records)
+    assert inbox.ingest.position("CP1", EPOCH) == len(Ledger().session(1).records)
     with writing(engine) as db:
         db.execute(text("DROP INDEX no_line_twice"))

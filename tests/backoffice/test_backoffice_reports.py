@@ -28,7 +28,7 @@ from hostsim.backoffice.tables import StatDay, Todo
 from hostsim.fleet.records import VirtualLedger
 from tests.backoffice import desk
 from tests.backoffice.desk import Visitor
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MAY_1 = 1_777_586_400_000  # 2026-05-01, midnight in Berlin

@@ -17,7 +17,7 @@ from hostsim.backoffice.reports import charts, query, roll
 from hostsim.backoffice.reports.period import Days
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice import desk
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 ZONE = ZoneInfo("Europe/Berlin")
 HOUR = 3_600_000

@@ -25,7 +25,7 @@ from hostsim.backoffice.reports import query, roll
 from hostsim.backoffice.reports.period import Days
 from hostsim.backoffice.tables import Invoice
 from tests.backoffice import desk
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 
 @dataclasses.dataclass

@@ -30,7 +30,7 @@ from hostsim.broker import Broker, free_ports
 from hostsim.pki import Pki
 from tests.backoffice import desk
 from tests.backoffice.desk import Visitor, fill
-from tests.backoffice.test_backoffice_ingest import EPOCH, Ledger
+from tests.backoffice.records import EPOCH, Ledger
 from tests.sync.test_broker import client
 
 PERIODS = (

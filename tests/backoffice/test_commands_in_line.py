@@ -16,7 +16,7 @@ from hostsim.backoffice.models import Charger, Command, writing
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice.desk import NOW_MS, fill, say
 from tests.backoffice.desk import office as opened
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 DAY_MS = 86_400_000
 TEN_YEARS_MS = 3650 * DAY_MS

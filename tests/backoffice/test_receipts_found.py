@@ -11,8 +11,8 @@ import pytest
 from hostsim.backoffice.invoices import find
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice.desk import Visitor, fill, text_of
+from tests.backoffice.records import Ledger
 from tests.backoffice.refunding import sale
-from tests.backoffice.test_backoffice_ingest import Ledger
 
 
 def at_hour(hour: int) -> int:

@@ -12,8 +12,8 @@ from hostsim.backoffice.invoices import find, verify
 from hostsim.backoffice.operator import Operator, OperatorError
 from hostsim.backoffice.operator import of as operator_of
 from tests.backoffice.desk import Visitor, fill, text_of
+from tests.backoffice.records import Ledger
 from tests.backoffice.refunding import ask, mixed, orders, sale
-from tests.backoffice.test_backoffice_ingest import Ledger
 
 # -- currencies
 

@@ -19,8 +19,8 @@ from hostsim.backoffice.rules import REASONS
 from hostsim.backoffice.tables import Invoice
 from tests.backoffice import desk
 from tests.backoffice.desk import Visitor, command_of, fill, say, text_of
+from tests.backoffice.records import Ledger
 from tests.backoffice.refunding import ask, mixed, orders, sale
-from tests.backoffice.test_backoffice_ingest import Ledger
 
 # -- of which session
 

@@ -41,7 +41,7 @@ from hostsim.gateway.proxy import Proxy
 from hostsim.pki import Pki
 from hostsim.world import DEFAULT_TARIFF
 from tests.backoffice.desk import NOW_MS, Nowhere
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 
 CHARGER = "CP1"
 TARIFF = json.loads(DEFAULT_TARIFF.read_text())["id"]

@@ -21,7 +21,7 @@ from hostsim.gateway import hooks
 from hostsim.gateway.faults import Fault, HookFaults
 from hostsim.gateway.proxy import WEBHOOK, Proxy
 from tests.backoffice.desk import fill, needs_micropython
-from tests.backoffice.test_backoffice_ingest import Ledger
+from tests.backoffice.records import Ledger
 from tests.gateway.pay import CHARGER, TILL, House, finish, refund_of, stripe_at
 
 pytestmark = [pytest.mark.timeout(120), needs_micropython]
