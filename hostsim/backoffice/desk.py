@@ -274,8 +274,10 @@ def _took_result(db: Db, row: Charger, message: dict[str, Any], now_ms: int) -> 
         in_line.raise_counter(row, int(above[1]), now_ms)
     if message["ok"] or message.get("code") == "refused":
         in_line.pass_over(db, row.name, command.counter)
-    if command.state in ("sent", "unanswered") or message["ok"]:
-        command.state = "ok" if message["ok"] else message.get("code", "refused")
+    code = message.get("code", "refused")
+    # The ledger's word that it was refused may be here already, without field and reason.
+    if command.state in ("sent", "unanswered", code) or message["ok"]:
+        command.state = "ok" if message["ok"] else code
         command.result = message
     return True
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,15 @@ from hostsim.setup.compile import room_sizes
 
 _SMALL_HOLD = 38  # the session costs 42
 _LEFT = 600  # bytes in the sector in use: the session goes over its end while it charges
+_FLASH = "flash.bin"
+_KEPT = BUILD / "powercut"
+# with the interpreter: all that the flash comes from; the manifest has the firmware's own hashes
+_MAKES_IT = (
+    BUILD / "rooms" / "manifest.json",
+    ROOT / "board" / "host_flash.py",
+    Path(__file__).with_name("fill_mpy.py"),
+    Path(__file__).with_name("loop_mpy.py"),
+)
 
 
 @dataclass
@@ -94,8 +107,8 @@ class Ground:
         if wanted.extend:
             self.plan.hold_minor = _SMALL_HOLD
         write_files(self.plan)
-        self.epoch, self.acked = self._fill(directory / "flash.bin")
-        flash = FileFlash(str(directory / "flash.bin"), SECTORS)
+        self.epoch, self.acked = self._fill(directory / _FLASH)
+        flash = FileFlash(str(directory / _FLASH), SECTORS)
         self.image = flash.image(), flash.state()
         flash.close()
         self.foundry = self._load(directory)
@@ -104,26 +117,20 @@ class Ground:
         return Foundry(directory)
 
     def _fill(self, path: Path) -> tuple[int, int]:
+        """The same firmware always leaves the same flash (seconds of work): it is kept."""
         interpreter = MICROPYTHON32 if POINTER_BITS32.exists() else MICROPYTHON
-        script = Path(__file__).with_name("fill_mpy.py")
-        done = subprocess.run(
-            [
-                str(interpreter),
-                "-X",
-                "heapsize=4m",
-                str(script),
-                str(path),
-                str(SECTORS),
-                str(_LEFT),
-            ],
-            env={"MICROPYPATH": f"{BUILD / 'rooms'}:{ROOT}:.frozen"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise FoundryError(f"no flash could be made: {done.stdout}{done.stderr}")
-        epoch, acked = done.stdout.split()
+        kept = _KEPT / _hash_of([interpreter, *_MAKES_IT], f"{SECTORS} {_LEFT}")
+        if not kept.exists():
+            _KEPT.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=_KEPT) as unfinished:
+                whole = Path(unfinished) / "whole"
+                whole.mkdir()
+                (whole / "said").write_text(_filled(interpreter, whole / _FLASH))
+                with contextlib.suppress(OSError):  # another process has made it
+                    whole.rename(kept)
+        for file in (path, path.with_name(path.name + ".state")):
+            shutil.copyfile(kept / file.name, file)
+        epoch, acked = (kept / "said").read_text().split()
         return int(epoch), int(acked)
 
     def world(self, loop: VirtualLoop) -> VirtualWorld:
@@ -134,3 +141,33 @@ class Ground:
             db.flush()
             db.add(Stream(charger=CHARGER, epoch=self.epoch, committed_seq=self.acked, first_at=0))
         return world
+
+
+def _filled(interpreter: Path, path: Path) -> str:
+    """Makes it; what was said."""
+    script = Path(__file__).with_name("fill_mpy.py")
+    done = subprocess.run(
+        [
+            str(interpreter),
+            "-X",
+            "heapsize=4m",
+            str(script),
+            str(path),
+            str(SECTORS),
+            str(_LEFT),
+        ],
+        env={"MICROPYPATH": f"{BUILD / 'rooms'}:{ROOT}:.frozen"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise FoundryError(f"no flash could be made: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def _hash_of(files: list[Path], text: str) -> str:
+    found = hashlib.sha256(text.encode())
+    for file in files:
+        found.update(hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()[:32]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
+from hostsim import command_cli
 from hostsim.backoffice import in_line
 from hostsim.backoffice.models import Charger, Command, writing
 from hostsim.backoffice.service import BackOffice
 from tests.backoffice.desk import NOW_MS, fill, say
 from tests.backoffice.desk import office as opened
 from tests.backoffice.records import Ledger
+from tests.command import here
 
 DAY_MS = 86_400_000
 TEN_YEARS_MS = 3650 * DAY_MS
@@ -175,3 +177,64 @@ def test_the_ledgers_word_counts_where_the_charger_called_it_replayed(line: Line
     ledger.put("command", command=identity, counter=7, name="stop", result="ok", detail="done")
     fill(line.office, ledger)
     assert line.of(identity).state == "ok"
+
+
+Heard = Callable[[Line, str], None]
+
+
+def recorded(result: str, detail: str) -> Heard:
+    """The ledger's word on a command comes in."""
+
+    def hear(line: Line, identity: str) -> None:
+        ledger = Ledger()
+        command = line.of(identity)
+        ledger.put("command", command=identity, counter=command.counter, name=command.name,
+                   result=result, detail=detail)  # fmt: skip
+        fill(line.office, ledger)
+
+    return hear
+
+
+def told(**more: Any) -> Heard:
+    """Its result message comes in."""
+    return lambda line, identity: line.answer(identity, **more)
+
+
+START = "start --amount 9"
+DONE = told(detail="session 4", data={"sess": 4, "state": "starting"})
+ELSEWHERE = told(ok=False, code="refused", field="connector", reason="must be 1")
+REPLAYED = told(ok=False, code="replayed", reason="must be above 7")
+WRONG = recorded("refused", "connector: must be 1")
+
+
+@pytest.mark.parametrize(
+    ("words", "heard", "code", "says"),
+    [
+        (START, [recorded("ok", "session 4"), DONE], 0, "start: sess 4, state starting"),
+        (START, [DONE], 0, "start: sess 4, state starting"),
+        (START, [recorded("ok", "session 4")], 0, "start: session 4"),
+        (START, [WRONG, ELSEWHERE], 1, "start refused: connector: must be 1"),
+        (START, [ELSEWHERE], 1, "start refused: connector: must be 1"),
+        (START, [WRONG], 1, "start refused: connector: must be 1"),
+        ("restart", [recorded("ok", "done")], 0, "restart: done"),
+        ("restart", [REPLAYED, recorded("ok", "done")], 0, "restart: done"),
+        ("restart", [REPLAYED], 1, "restart refused: : must be above 7"),
+    ],
+)
+def test_the_command_line_takes_the_ledgers_word_and_the_answer_as_they_come(
+    words: str, heard: list[Heard], code: int, says: str, line: Line, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Either may be there first, and of a charger that restarts there is no answer."""
+    left = list(heard)
+
+    def look_again(seconds: float) -> None:
+        if left:
+            with Db(line.office.engine) as db:
+                identity = db.scalars(select(Command.id)).one()
+            left.pop(0)(line, identity)
+
+    monkeypatch.setattr(command_cli.time, "sleep", look_again)
+    (tmp_path / "backoffice.db").symlink_to(tmp_path / "o.db")
+    done = here("command", *words.split(), "--dir", tmp_path, "--charger", "CP1")
+    assert (done.returncode, done.stdout.strip(), left) == (code, says, [])

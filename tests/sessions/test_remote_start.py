@@ -43,6 +43,14 @@ async def answer(world, identity):
     return next(r for r in results(world) if r.get("id") == identity)
 
 
+async def at_real_speed(world):
+    """For the technician's commands: one expires by the charger's clock, minutes after the back
+    office heard of the charger last, which are seconds at 60 times real time.
+    """
+    await act(world, "speed", n=1)
+    await answer(world, world.back_office.send_command(CHARGER_ID, "report", expires_in_s=9999))
+
+
 async def delivered(world):
     office = world.back_office
     await world.until(
@@ -163,7 +171,7 @@ def test_the_amount_is_the_limit_and_a_technician_starts_from_the_command_line()
     async def scenario(world):
         await act(world, "plug")
         await until_state(world, "plugged")
-        await act(world, "speed", n=1)  # for the technician's commands
+        await at_real_speed(world)
         where = ["--dir", str(world.options.directory)]
         words = ["command", "start", *where, "--amount", "100"]
         done = await asyncio.to_thread(
@@ -186,7 +194,7 @@ def test_the_amount_is_the_limit_and_a_technician_starts_from_the_command_line()
         assert last["extend_done"]["amount_minor"] == 150
         assert sum(last["captured"][name] for name in ("captured_minor", "released_minor")) == 150
         assert last["captured"]["how"] == "account"
-        await act(world, "speed", n=1)  # or the command is expired when it comes
+        await at_real_speed(world)
         refused = await asyncio.to_thread(
             CliRunner().invoke, app, [*words, "--session", "S9", "--connector", "2", "--json"]
         )
