@@ -145,6 +145,14 @@ def test_session_machine_does_no_io_and_has_no_clock() -> None:
     assert names <= {"firmware", "micropython"}
 
 
+def test_nobody_else_looks_into_the_ledgers_ring() -> None:
+    for path in _files():
+        name = str(path.relative_to(ROOT))
+        if name.startswith("firmware/") and not name.startswith("firmware/ledger/"):
+            nodes = list(ast.walk(ast.parse(path.read_text())))
+            assert "ring" not in {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
 @pytest.mark.parametrize(
     ("path", "source", "refused"),
     [

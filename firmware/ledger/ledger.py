@@ -32,6 +32,7 @@ _ROOM = {
     "command": 4, "day_asked": 5, "end_of_day": 4,
     "checkpoint": -5, "boot": -4, "tariff": -4, "alarm": -4, "security": -4, "period": -3,
 }  # fmt: skip
+_BOTH = const(1024)  # bytes: more than the records of an `extend` and of its effect
 _GIVE_WAY = const(16)  # frames that a walk reads in one piece
 _ACK_STEP = 32  # records acknowledged before that is noted in flash
 
@@ -142,6 +143,11 @@ class Ledger:
     def room_for_session(self) -> bool:
         """False: no new session; said on the screen and to the operator."""
         return self.free_sectors() >= _ROOM["hold_asked"]
+
+    def room_for_command(self) -> bool:
+        """Whether there is room for a command's effect and for its own record behind it, also
+        where these begin a sector."""
+        return self.free_sectors() >= _ROOM["command"] + (not self.ring.fits(_BOTH))
 
     def idle(self) -> bool:
         """Housekeeping for a quiet moment: at most one erase, or one note. True when there was

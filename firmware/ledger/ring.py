@@ -255,11 +255,15 @@ class Ring:
             buf[i] = 0xFF
         return buf[:whole]
 
+    def fits(self, length: int) -> bool:
+        """Whether a frame of this length may go into the head sector."""
+        return not self.closed and self.pos + length <= self.sectors.size
+
     def append(self, frame, seq: int, keep: int) -> None:
         """Writes a frame at the head or in the next sector. LedgerFull when no sector may be
         erased, FlashError when none can be programmed."""
         for _ in range(_TRIES):
-            if self.closed or self.pos + len(frame) > self.sectors.size:
+            if not self.fits(len(frame)):
                 self._open(seq, keep)
             if self.write(frame):
                 return
@@ -267,7 +271,7 @@ class Ring:
 
     def write(self, frame) -> bool:
         """Programs a frame at the head if it may; a failure closes the sector."""
-        if self.closed or self.pos + len(frame) > self.sectors.size:
+        if not self.fits(len(frame)):
             return False
         if not self.sectors.program(self.head, self.pos, frame):
             self._close()

@@ -22,8 +22,6 @@ from firmware.errors import (
 from firmware.paper import leave
 
 _FINDINGS = const(3)
-_ROOM = const(4)  # free sectors that a command's record needs
-_BOTH = const(1024)  # bytes: more than the records of an `extend` and of its effect
 _COMMANDS = ("start", "stop", "extend", "report", "restart", "doctor", "refund", "refund_done")
 
 
@@ -122,8 +120,8 @@ def command(app, asked: dict):
     flash: others go on meanwhile, commands wait.
     """
     name = asked["name"]
-    if name == "extend":  # has its effect before its counter
-        _check_room(app.ledger)
+    if name == "extend" and not app.ledger.room_for_command():  # its effect is before its counter
+        raise LedgerFull("command")
     if name == "start" or name[:6] == "refund" and name in _COMMANDS:
         return _walked(app, asked)
     try:
@@ -177,14 +175,6 @@ def _keep(app, asked: dict, result: str, detail: str) -> None:
     except LedgerFull:
         if name != "refund_done" and (name != "stop" or "session" not in asked["args"]):
             raise
-
-
-def _check_room(ledger) -> None:
-    """LedgerFull where there may be none for the effect and the command behind it."""
-    ring = ledger.ring
-    begins = ring.closed or ring.pos + _BOTH > ring.sectors.size  # a sector
-    if ledger.free_sectors() < _ROOM + begins:
-        raise LedgerFull("command")
 
 
 def _checked(app, asked: dict, name: str) -> dict:

@@ -8,10 +8,11 @@ result that does not fit any more is counted, and the command's record in the le
 on_command(command dict) -> answer dict, which records the command's counter with its effect, or a
 coroutine that gives it, where that takes long (the link reads no further until then);
 command_counter() -> the last one recorded; on_time(epoch_ms); on_security(code, detail) -> 0 when
-there was no room for it, at most once a minute; on_members(message dict, command key) -> answer
-dict or None, where RFID cards are configured. An answer has ok, id, code, detail, data, as far as
-they apply. They raise ForecourtError for what they refuse, OSError for what they cannot store:
-that is said, and what is retained is asked for again an hour later (and with every connection).
+there was no room for it, each code once a minute at most; on_members(message dict, command key) ->
+answer dict or None, where RFID cards are configured. An answer has ok, id, code, detail, data, as
+far as they apply. They raise ForecourtError for what they refuse, OSError for what they cannot
+store: that is said, and what is retained is asked for again an hour later (and with every
+connection).
 """
 
 import asyncio
@@ -68,7 +69,9 @@ class Sync:
         self._counter = 0
         self.work: "object" = None  # what is left to do of a command that takes long
         self._answered: dict = None  # the last command's id and result
-        self._security_at: int = None
+        self._security_at = 0  # when the minute began in which these codes were noted
+        self._noted = ""
+        self._held = 0  # security events since the last one noted
         self.log_dropped = 0
         self.results_dropped = 0
 
@@ -304,12 +307,24 @@ class Sync:
             self.publish_result(self._answered)
             return
         self.refuse("command", error, identity, code)
+        if code != "not_yet":
+            self._note(code, str(error))
+
+    def _note(self, code: str, detail: str) -> None:
+        """A security event, each code once a minute, so that many of one do not hide another; how
+        many were held back stands in the next. Ticks go round: an old minute may lie ahead."""
         now = time.ticks_ms()
-        if code == "not_yet":
+        if not 0 <= time.ticks_diff(now, self._security_at) <= _SECURITY_MS:
+            self._security_at = now
+            self._noted = ""
+        if code in self._noted:
+            self._held += 1
             return
-        if self._security_at is None or time.ticks_diff(now, self._security_at) > _SECURITY_MS:
-            if self._handlers.on_security("command_" + code, str(error)) != 0:
-                self._security_at = now
+        if self._held:
+            detail = "%d held back before; %s" % (self._held, detail)
+        if self._handlers.on_security("command_" + code, detail) != 0:
+            self._noted += code
+            self._held = 0
 
     def _answer(self, about: str, answer: dict) -> None:
         result = {"about": about, "ok": True}

@@ -176,6 +176,33 @@ def test_nothing_is_overwritten_before_it_is_acknowledged():
     session(ledger, number)
 
 
+def test_where_there_is_room_for_a_command_its_effect_and_its_record_fit_both():
+    """Asked at every position, with records of all lengths and a closed sector among them."""
+    flash = FileFlash(sectors=12)
+    ledger = ledger_on(flash)
+    longest = {"command": "c" * 64, "counter": (1 << 63) - 1, "name": "extend", "result": "ok",
+               "detail": "session 18446744073709551615"}  # fmt: skip
+    asked = 0
+    while ledger.free_sectors() > 2:
+        had = ledger.free_sectors()
+        room = ledger.room_for_command()
+        asked += room
+        if room and asked % 7 == 0:
+            ledger.append("refund_failed", refund="R1", sess=0, code=0, text="t" * 100,
+                          amount_minor=0, way="", state="failed")  # fmt: skip
+            ledger.append("command", **longest)
+            assert ledger.free_sectors() >= had - 1
+        elif had > 4:
+            assert room
+        elif had < 4 or ledger.ring.closed:
+            assert not room
+        ledger.append("refund_failed", refund="R0", sess=0, code=1, text="x" * (asked * 31 % 211),
+                      amount_minor=1, way="reversal", state="failed")  # fmt: skip
+        if asked % 40 == 39:
+            ledger.ring.closed = True
+    assert asked > 100
+
+
 def test_an_open_session_can_always_be_finished():
     flash = FileFlash(sectors=12)
     ledger = ledger_on(flash)

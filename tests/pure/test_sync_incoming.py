@@ -7,6 +7,7 @@ from binascii import hexlify
 import tests.pure.sync_support  # noqa: F401 - first: umqtt on CPython
 from firmware.errors import LedgerFull
 from firmware.sync import codec, commands
+from firmware.sync import sync as room
 from firmware.sync.sync import Sync
 
 KEY = b"0123456789abcdef0123456789abcdef"
@@ -19,6 +20,8 @@ class Handlers:
     def __init__(self):
         self.done = []
         self.events = []
+        self.details = []
+        self.event_room = True
         self.on_time = None
 
     full = 0
@@ -44,7 +47,10 @@ class Handlers:
         return 0
 
     def on_security(self, code, detail):
+        if not self.event_room:
+            return 0
         self.events.append(code)
+        self.details.append(detail)
         return 1
 
 
@@ -59,6 +65,18 @@ class Ledger:
     epoch = 7
     next_seq = 2
     acked_seq = 0
+
+
+class Ticks:
+    """MicroPython's on 32 bits: they go round after 12 days, and a difference has a sign."""
+
+    ms = 0
+
+    def ticks_ms(self):
+        return self.ms % (1 << 30)
+
+    def ticks_diff(self, later, earlier):
+        return (later - earlier + (1 << 29)) % (1 << 30) - (1 << 29)
 
 
 def sync_of(handlers):
@@ -159,3 +177,53 @@ def test_a_command_the_broker_kept_is_ignored_and_said_once():
     assert said(sync) == ["malformed"] and handlers.done == []
     comes(0x30)
     assert said(sync) == [""] and handlers.done == [5]
+
+
+def odd(kind, identity):
+    """A message with one thing wrong."""
+    if kind == "forged":
+        return json.dumps(dict(command(id=identity), mac="0" * 64)).encode()
+    changes = {"replayed": {"counter": 4}, "expired": {"counter": 9, "expires_at": NOW - 1},
+               "foreign": {"device": "CP2"}}[kind]  # fmt: skip
+    return json.dumps(command(id=identity, **changes)).encode()
+
+
+def events_of(handlers, sync, *kinds):
+    """The security events that these bring about."""
+    before = len(handlers.events)
+    for kind in kinds:
+        assert said(sync, odd(kind, "x")) == [kind]
+    return [code[8:] for code in handlers.events[before:]]
+
+
+def test_many_security_events_of_one_code_hide_no_other():
+    handlers = Handlers()
+    real = room.time
+    clock = room.time = Ticks()
+    try:
+        sync = sync_of(handlers)
+        assert said(sync, json.dumps(command()).encode()) == [""]
+        flood = ("replayed",) * 50
+        assert events_of(handlers, sync, *flood) == ["replayed"]
+        assert events_of(handlers, sync, "forged", *flood) == ["forged"]
+        assert events_of(handlers, sync, "expired", "foreign", "forged") == ["expired", "foreign"]
+        assert "held" not in handlers.details[0]
+        assert handlers.details[1].startswith("49 held back before; mac: ")
+        assert handlers.details[2].startswith("50 held back before; expires_at: ")
+        assert handlers.details[3].startswith("device: ")
+        clock.ms += 60000
+        assert events_of(handlers, sync, "forged", "replayed") == []
+        clock.ms += 1
+        twice = ("replayed", "replayed", "forged")
+        assert events_of(handlers, sync, *twice) == ["replayed", "forged"]
+        assert handlers.details[4].startswith("3 held back before; counter: ")
+        for later in (1 << 28, 1 << 29, 3 << 28, 1 << 30):  # days of quiet, whatever the ticks say
+            clock.ms += later + 60001
+            assert events_of(handlers, sync, "replayed", "replayed") == ["replayed"], later
+        handlers.event_room = False
+        clock.ms += 60001
+        assert events_of(handlers, sync, "forged", "forged") == []
+        handlers.event_room = True
+        assert events_of(handlers, sync, "forged", "forged") == ["forged"], "as soon as it can be"
+    finally:
+        room.time = real

@@ -363,7 +363,8 @@ def test_replayed_expired_forged_and_foreign_commands_do_nothing(rig: Rig) -> No
         charger.expect("command")
     assert [c["id"] for c in commanded(rig, charger)] == ["good", "second", "third"]
     events = [e for e in charger.events if e["ev"] == "security"]
-    assert [e["code"] for e in events] == ["command_replayed"], "one a minute at most"
+    codes = ["replayed", "expired", "forged", "foreign"]
+    assert [e["code"] for e in events] == ["command_" + c for c in codes], "each once a minute"
 
 
 def test_a_command_again_after_its_result_was_lost_is_no_attack(rig: Rig) -> None:
