@@ -215,8 +215,13 @@ class Connection:
 
     async def _remind(self, client: aiomqtt.Client, desk: Desk) -> None:
         while True:
-            await self._publish(client, await asyncio.to_thread(desk.reminders))
+            await self._round(client, desk)
             await asyncio.sleep(RESEND_S)
+
+    async def _round(self, client: aiomqtt.Client, desk: Desk) -> None:
+        for message in await asyncio.to_thread(desk.reminders):
+            if not desk.is_over(message):
+                await self._publish(client, [message])
 
     async def _publish(self, client: aiomqtt.Client, messages: list[Message]) -> None:
         for topic, payload, retain in messages:

@@ -137,13 +137,20 @@ class Desk:
                 waiting.append(command)
                 if online:
                     present.add(command.charger)
+            self._lines.hear(db)
             turns = self._lines.turns(waiting, present, now - int(RESEND_S * 1000))
             return [_message(command) for command in turns]
+
+    def is_over(self, message: Message) -> bool:
+        """Whether this reminder was answered since it was written: the next command may be on its
+        way, which it must not follow."""
+        return not self._lines.waits(json.loads(message[1])["id"])
 
     def send_next(self, chargers: Iterable[str], only: str = "") -> None:
         """Of each charger the new command whose turn it is; `only`: if it is this one."""
         with Db(self.engine) as db:
             for charger in chargers:
+                self._lines.hear(db, charger)
                 line = in_line.of_charger(db, charger, self._now_ms())
                 row = db.get(Charger, charger)
                 for command in self._lines.at_once(line, only):
@@ -223,7 +230,7 @@ class Desk:
         if name == "result":
             over = _took_result(db, row, message, self._now_ms())
             if over:
-                self._lines.answered(row.name)
+                self._lines.answered(row.name, message["id"])
             return over
         if name == "session":
             row.figures = message

@@ -2,8 +2,9 @@
 or has expired. Of two that are on their way together a network may lose the first: the second
 one's counter would then have used it up, unseen.
 
-A charger that answers nothing for PATIENCE_S gets all of them, each in its turn: a `stop` is not
-to wait for minutes behind what is never answered. Those below one that was answered are dead.
+A charger that answers nothing for PATIENCE_S gets all of them, each in its turn, and again after
+as long: a `stop` is not to wait for minutes behind what is never answered. Those below one that
+was answered are dead.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ BACK_S = 5.0
 """How long a charger that has come back has for the records and results that it still owes, before
 it is asked again: what it did before its power failed it would call replayed."""
 
+_OPEN = ("sent", "unanswered")
 _AHEAD_MS = 10 * 365 * 86_400_000
 
 
@@ -76,24 +78,42 @@ class Lines:
     def __init__(self, now_ms: int) -> None:
         """`now_ms`: what was sent before is not new."""
         self._begun_ms = now_ms
-        self._said: set[str] = set()  # the ids of what was published
+        self._said: dict[str, str] = {}  # id of what was published and not answered: charger
         self._since: dict[str, float] = {}  # of a charger: when it was told what it did not answer
+        self._whole: dict[str, float] = {}  # when all of its line went out
         self._left: dict[str, float] = {}
         self._back: dict[str, float] = {}
 
     def say(self, command: Command) -> Command:
         """It is being published."""
-        self._said.add(command.id)
+        self._said[command.id] = command.charger
         self._since.setdefault(command.charger, time.monotonic())
         return command
 
-    def answered(self, charger: str) -> None:
+    def answered(self, charger: str, identity: str) -> None:
         """It has answered a command, whichever."""
+        self._said.pop(identity, None)
         self._since.pop(charger, None)
+        self._whole.pop(charger, None)
+
+    def hear(self, db: Db, charger: str = "") -> None:
+        """What was answered by the ledger's record alone, or to another process; of one charger
+        or of all."""
+        said = [one for one, whose in self._said.copy().items() if charger in ("", whose)]
+        query = select(Command.charger, Command.id).where(
+            Command.id.in_(said), Command.state.not_in(_OPEN)
+        )
+        for answer in db.execute(query).all() if said else ():
+            self.answered(*answer)
+
+    def waits(self, identity: str) -> bool:
+        """Whether it was said and is not answered, as far as is known here."""
+        return identity in self._said
 
     def moved(self, charger: str, present: bool) -> None:
         """It is there again, or has gone: while it is away nobody waits for its answer."""
         now = time.monotonic()
+        self._whole.pop(charger, None)
         if not present:
             self._left.setdefault(charger, now)
             return
@@ -117,14 +137,24 @@ class Lines:
         for command in waiting:
             lines.setdefault(command.charger, []).append(command)
         self._since = {one: since for one, since in self._since.items() if one in lines}
-        self._said &= {command.id for line in lines.values() for command in line}
+        here = {command.id for line in lines.values() for command in line}
+        for identity in self._said.copy().keys() - here:
+            self._said.pop(identity, None)
         found = []
         for charger in sorted(present & lines.keys()):
-            due = lines[charger] if self._impatient(charger, now) else lines[charger][:1]
-            late = now - self._back.get(charger, now - BACK_S) >= BACK_S
-            due = [one for one in due if one.sent_at <= before_ms and (late or self.is_new(one))]
-            found += [self.say(one) for one in due]
+            due = self._due(charger, lines[charger], now)
+            found += [self.say(one) for one in due if one.sent_at <= before_ms]
         return found
+
+    def _due(self, charger: str, line: list[Command], now: float) -> list[Command]:
+        late = now - self._back.get(charger, now - BACK_S) >= BACK_S
+        if not self._impatient(charger, now):
+            line = line[:1]
+        elif late:  # again after as long: what it took in meanwhile it would call replayed
+            late = now - self._whole.get(charger, now - PATIENCE_S) >= PATIENCE_S
+            if late:
+                self._whole[charger] = now
+        return [command for command in line if late or self.is_new(command)]
 
     def _impatient(self, charger: str, now: float) -> bool:
         return now - self._since.get(charger, now) >= PATIENCE_S

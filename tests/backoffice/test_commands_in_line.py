@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -238,3 +239,59 @@ def test_the_command_line_takes_the_ledgers_word_and_the_answer_as_they_come(
     (tmp_path / "backoffice.db").symlink_to(tmp_path / "o.db")
     done = here("command", *words.split(), "--dir", tmp_path, "--charger", "CP1")
     assert (done.returncode, done.stdout.strip(), left) == (code, says, [])
+
+
+def test_one_closed_by_its_record_alone_is_an_answer_like_any_other(line: Line) -> None:
+    first, second, third = line.command(), line.command("stop"), line.command()
+    for _ in range(5):
+        assert line.reminded() == [first]
+    recorded("ok", "")(line, first)
+    for _ in range(6):
+        assert line.reminded() == [second], "one at a time"
+    assert line.reminded() == [second, third]
+
+
+def test_one_that_another_process_closed_lets_the_next_one_leave_alone(line: Line) -> None:
+    first, second, third = line.command(), line.command("stop"), line.command()
+    for _ in range(5):
+        assert line.reminded() == [first]
+    with writing(line.office.engine) as db:
+        db.get_one(Command, first).state = "ok"
+    line.clock += 4
+    line.office._desk.send_next(["CP1"])
+    assert line.sent == [first, second] and line.reminded() == [second]
+    assert third not in line.sent
+
+
+def test_a_line_that_went_out_whole_goes_out_again_after_as_long(line: Line) -> None:
+    dead = [line.command() for _ in range(3)]
+    for _ in range(5):
+        assert line.reminded() == dead[:1]
+    assert line.reminded() == dead
+    for _ in range(5):
+        assert line.reminded() == [], "what it took in meanwhile it would call replayed"
+    assert line.reminded() == dead
+    say(line.office, "status", online=False)
+    say(line.office, "status", online=True)
+    assert line.reminded(3) == [] and line.reminded(3) == dead, "it was away: nobody heard it"
+
+
+def test_a_reminder_does_not_follow_the_command_that_came_after_it(line: Line) -> None:
+    """What a round is to send is written in one piece and sent one after the other; meanwhile the
+    charger answers, and its next command leaves."""
+    others = line.office.send_command("CP0", "report")
+    say(line.office, "status", charger="CP0", online=True)
+    first, second = line.command(), line.command("stop")
+    line.ms += 5000
+    line.clock += 5
+
+    class Client:
+        async def publish(self, topic: str, payload: bytes, **_: Any) -> None:
+            line._note(topic, payload)
+            if json.loads(payload)["id"] == others:
+                line.answer(first)
+
+    line.sent.clear()
+    client: Any = Client()
+    asyncio.run(line.office._connection._round(client, line.office._desk))
+    assert line.sent == [others, second]

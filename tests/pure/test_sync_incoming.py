@@ -183,9 +183,9 @@ def odd(kind, identity):
     """A message with one thing wrong."""
     if kind == "forged":
         return json.dumps(dict(command(id=identity), mac="0" * 64)).encode()
-    changes = {"replayed": {"counter": 4}, "expired": {"counter": 9, "expires_at": NOW - 1},
-               "foreign": {"device": "CP2"}}[kind]  # fmt: skip
-    return json.dumps(command(id=identity, **changes)).encode()
+    changes: dict = {"replayed": {"counter": 4}, "expired": {"counter": 9, "expires_at": NOW - 1},
+               "foreign": {"device": "CP2"}}  # fmt: skip
+    return json.dumps(command(id=identity, **changes[kind])).encode()
 
 
 def events_of(handlers, sync, *kinds):
@@ -199,7 +199,8 @@ def events_of(handlers, sync, *kinds):
 def test_many_security_events_of_one_code_hide_no_other():
     handlers = Handlers()
     real = room.time
-    clock = room.time = Ticks()
+    clock = Ticks()
+    room.time = clock  # type: ignore[assignment]
     try:
         sync = sync_of(handlers)
         assert said(sync, json.dumps(command()).encode()) == [""]
