@@ -122,6 +122,7 @@ def run(
                 workers - 1, database_url(db), (at.host, at.office_port), pki, operator, group
             )
             undo.callback(helpers.end, keeping)
+            office.helpers += keeping
         typer.echo(f"back office on http://127.0.0.1:{port}/ (Ctrl-C ends it)")
         if not people.everybody(office.engine):
             typer.echo("nobody may log in yet: python -m hostsim people add NAME --role admin")

@@ -12,8 +12,9 @@ import logging
 import socket
 import ssl
 import threading
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import aiomqtt
@@ -21,12 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hostsim.backoffice import contract
 from hostsim.backoffice.desk import RESEND_S, Desk, Message
-from hostsim.backoffice.fall import Fall
+from hostsim.backoffice.fall import Fall, Falls
 from hostsim.pki import Pki
 
 _BATCH = 256
 _RETRY_S = 0.5
 _ANSWER_S = 3  # of the broker, for anything
+_HANGS_S = 300.0  # a batch or a round of chores takes seconds
 AT_ONCE = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 """Small packets leave without waiting: an acknowledgement behind another would be held back until
 the broker's kernel confirms the first, 40 ms later (RFC 1122, 4.2.3.2 and 4.2.3.4)."""
@@ -76,11 +78,29 @@ class Connection:
         self._ready = threading.Event()
         self.connected = threading.Event()
         self.faults = 0  # of the program, each of which ended the connection
+        self._falls = Falls()
+        self._away = ""  # why there is no connection
+        self._busy: dict[str, float] = {}  # what is worked on: since when
 
     @property
     def running(self) -> bool:
         """Whether it was begun and not ended."""
         return self._thread is not None
+
+    def troubles(self) -> dict[str, str]:
+        """What does not work as it should just now -> why; none before `begin`."""
+        if self._thread is None:
+            return {}
+        if not self._thread.is_alive():
+            return {"connection": "stopped"}
+        found = self._falls.said()
+        if not self.connected.is_set() and self._away:
+            found["broker"] = self._away
+        for what, since in self._busy.copy().items():
+            silent = time.monotonic() - since
+            if silent > _HANGS_S:
+                found[what] = f"silent for {silent:.0f} s"
+        return found
 
     def begin(self, desk: Desk) -> None:
         """Start the thread; connects in the background."""
@@ -137,14 +157,16 @@ class Connection:
                     await self._serve()
             except aiomqtt.MqttError as exc:
                 level = logging.INFO if str(exc) == said else logging.WARNING
-                said = str(exc)
+                said = self._away = str(exc)
                 _log.log(level, "back office: broker: %s", said)
             except SQLAlchemyError as exc:  # what was not acknowledged comes again
                 _log.warning("back office: database: %s", exc)
+                self._falls.note("database", exc)
             finally:
                 self.connected.clear()
             if fall.error is not None:
                 self.faults += 1
+                self._falls.note("connection", fall.error)
                 _log.error("back office: fell, begins again", exc_info=fall.error)
             await asyncio.sleep(_RETRY_S)
 
@@ -189,7 +211,8 @@ class Connection:
                     batch.append(queue.get_nowait())
                 waiting.difference_update(batch)
                 # In a thread, so that more arrive meanwhile: they are the next batch.
-                await asyncio.to_thread(desk.handle, batch)
+                with self._working("records"):
+                    await asyncio.to_thread(desk.handle, batch)
         finally:
             reader.cancel()
 
@@ -219,9 +242,19 @@ class Connection:
             await asyncio.sleep(RESEND_S)
 
     async def _round(self, client: aiomqtt.Client, desk: Desk) -> None:
-        for message in await asyncio.to_thread(desk.reminders):
+        with self._working("chores"):
+            messages = await asyncio.to_thread(desk.reminders)
+        for message in messages:
             if not desk.is_over(message):
                 await self._publish(client, [message])
+
+    @contextlib.contextmanager
+    def _working(self, what: str) -> Iterator[None]:
+        self._busy[what] = time.monotonic()
+        try:
+            yield
+        finally:
+            self._busy.pop(what, None)
 
     async def _publish(self, client: aiomqtt.Client, messages: list[Message]) -> None:
         for topic, payload, retain in messages:

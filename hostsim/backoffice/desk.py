@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session as Db
 from hostsim.backoffice import contract, copies, fleet_view, in_line, ingest_texts
 from hostsim.backoffice.at_hand import known_charger, locked_chargers
 from hostsim.backoffice.copies import Ack
-from hostsim.backoffice.fall import BROKEN, Fall
+from hostsim.backoffice.fall import BROKEN, Fall, Falls
 from hostsim.backoffice.ingest import Ingest, position
 from hostsim.backoffice.models import Charger, Command, Problem, Retained, Stream, writing
 
@@ -62,6 +62,7 @@ class Desk:
         self._last_again: dict[str, float] = {}
         self._lines = in_line.Lines(now_ms())
         self.faults = 0  # of the program, in chores
+        self.falls = Falls()  # chores that fell when it was their turn last
         self.patient = False
         """Others take records too, so that a gap is usual and closes by itself: nothing is asked
         for again before the charger repeats it."""
@@ -118,8 +119,11 @@ class Desk:
         for chore in self.chores:
             with Fall(OperationalError, InterfaceError) as fall:  # the database is away
                 chore()
-            if fall.error is not None:
+            if fall.error is None:
+                self.falls.over(chore.__qualname__)
+            else:
                 self.faults += 1
+                self.falls.note(chore.__qualname__, fall.error)
                 _log.error("back office: a chore fell, the others go on", exc_info=fall.error)
         now = self._now_ms()
         with writing(self.engine) as db:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
@@ -36,6 +36,19 @@ from hostsim.backoffice.reports import roll
 from hostsim.pki import Pki
 
 EventHandler = Callable[[str, dict[str, Any]], None]
+
+
+class Helper(Protocol):
+    """Another process at the same work (workers.py)."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    def why_not(self) -> str:
+        """Why it does not work; "" when it does."""
+        ...
 
 
 class BackOffice:
@@ -87,7 +100,8 @@ class BackOffice:
         )
         self._desk.chores.append(sync.tend)
         self._desk.hearers.append(sync.heard)
-        self._desk.chores.append(lambda: roll.catch_up(self.engine, self.operator.zone, 4))
+        self._desk.chores.append(self._add_up)
+        self.helpers: list[Helper] = []
 
     # -- life
 
@@ -131,6 +145,18 @@ class BackOffice:
     def faults(self) -> int:
         """Faults of this program since the start, each in the log; those at payments apart."""
         return self._connection.faults + self._desk.faults
+
+    def troubles(self) -> dict[str, str]:
+        """What works in the background and does not as it should, just now -> why: kind and place
+        of a fault, not what it was about. Empty when all is well."""
+        found = self._connection.troubles() | self._desk.falls.said()
+        if self.phone is not None:
+            found |= self.phone.cashier.keeper.troubles()
+        for helper in self.helpers:
+            why = helper.why_not()
+            if why:
+                found[helper.name] = why
+        return found
 
     @property
     def connected(self) -> bool:
@@ -231,6 +257,9 @@ class BackOffice:
     def chargers(self) -> list[dict[str, Any]]:
         """Every charger heard of."""
         return views.chargers(self.engine)
+
+    def _add_up(self) -> None:
+        roll.catch_up(self.engine, self.operator.zone, 4)
 
     # -- from the connection's thread
 

@@ -29,6 +29,7 @@ def overview(request: Request, shell: Desk, caller: Viewer) -> Response:
     context: dict[str, Any] = {
         "here": "overview",
         "faults": shell.office.faults,
+        "troubles": shell.office.troubles(),
         "cashier": phone.cashier.keeper if phone is not None else None,
         "chargers": chargers,
         "today": query.today(shell.office.engine, shell.now().date()),

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from hostsim.backoffice.fall import Fall
+from hostsim.backoffice.fall import Fall, Falls
 
 _log = logging.getLogger(__name__)
 
@@ -24,8 +24,12 @@ _HANGS_S = 300.0
 class Keeper:
     """`work` runs until `stopping` is set; `fell(error)` is called when it ended otherwise."""
 
-    def __init__(self, work: Callable[[], None], fell: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, work: Callable[[], None], fell: Callable[[Exception], None], name: str = "cashier"
+    ) -> None:
         """Nothing runs yet."""
+        self.name = name
+        self.lately = Falls()
         self.stopping = threading.Event()
         self.falls = 0
         self._work = work
@@ -73,6 +77,7 @@ class Keeper:
             if fall.error is None:
                 return
             self.falls += 1
+            self.lately.note(self.name, fall.error)
             _log.error("cashier: fell, begins again", exc_info=fall.error)
             self._fell(fall.error)
             if time.monotonic() - begun > _LONGEST_S:
@@ -109,6 +114,10 @@ class Keepers:
         self.stop()
         for one in self._keepers:
             one.end()
+
+    def troubles(self) -> dict[str, str]:
+        """Which fell lately -> over what."""
+        return {who: why for one in self._keepers for who, why in one.lately.said().items()}
 
     def why_not(self) -> str:
         """Why something is not worked on just now; "" when all is."""

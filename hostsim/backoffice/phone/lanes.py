@@ -35,7 +35,8 @@ class Lane:
         """Nothing runs yet."""
         self.states = states
         self.chores: list[Callable[[], object]] = []
-        self.keeper = Keeper(self._run, functools.partial(fell, self))
+        name = "cashier, " + ", ".join(states)
+        self.keeper = Keeper(self._run, functools.partial(fell, self), name)
         self.wake = threading.Event()
         self.at = ""
         self._due = due
