@@ -426,17 +426,17 @@ def test_an_old_session_is_recalled_for_a_refund():
 
 def test_a_region_that_has_grown_at_either_end_is_taken_over_with_all_that_is_in_it():
     for rounds in (0, 1):
+        small = FileFlash(sectors=12)
+        ledger = ledger_on(small)
+        number = 0
+        while small.erased < 12 * rounds + 6:
+            number += 1
+            session(ledger, number)
+            if rounds:
+                ledger.acknowledge(ledger.epoch, max(0, ledger.next_seq - 60))
+        there = records(ledger, ledger.acked_seq)
+        image = small.image()
         for before, filler in ((0, b"\xff"), (20, b"\xff"), (32, b"\xff"), (32, b"file ")):
-            small = FileFlash(sectors=12)
-            ledger = ledger_on(small)
-            number = 0
-            while small.erased < 12 * rounds + 6:
-                number += 1
-                session(ledger, number)
-                if rounds:
-                    ledger.acknowledge(ledger.epoch, max(0, ledger.next_seq - 60))
-            there = records(ledger, ledger.acked_seq)
-            image = small.image()
             big = FileFlash(sectors=44)
             left = (filler * 4096)[:4096]  # by a file system, say
             big.load(left * before + image + left * (32 - before))
