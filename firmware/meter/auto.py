@@ -43,7 +43,9 @@ def find(
     said = "%s, unit %d" % (found.line, found.unit)
     chosen = found.chosen()
     if chosen is None:
-        fits = ", ".join([c.profile.name for c in found.candidates]) or "none"
+        fits = ", ".join([c.profile.name + "?" * c.unsure for c in found.candidates]) or "none"
+        if "?" in fits:
+            fits += " (?: the line lost an answer)"
         return False, said + " answers; set meter.model, these fit: " + fits
     name = chosen.profile.name
     keep(files, {"line": found.line, "unit": found.unit, "model": name})

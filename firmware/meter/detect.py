@@ -5,12 +5,13 @@ Modbus has no discovery: a unit is there when it answers anything, an exception 
 fits when every request of its profile is answered and the figures can be true. Maps overlap, so
 several may fit. Those with the same energy register bill the same, and the fullest of them is
 taken; where they differ, nothing is guessed: the technician compares the register with the
-meter's display.
+meter's display. A model is out when a request of it was answered wrongly or refused, or was met
+with silence by a meter that answers all else; where the line lost the answers it stays, in doubt.
 """
 
 from micropython import const
 
-from firmware.errors import ModbusError, ModbusException
+from firmware.errors import ModbusError, ModbusException, ModbusReplyError, ModbusTimeout
 from firmware.meter.bus import ModbusBus
 from firmware.meter.profiles import load, names
 from firmware.meter.registers import TEXT, decode, text
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 LINES = ("9600 8N1", "9600 8E1", "19200 8E1", "19200 8N1", "2400 8N1", "38400 8N1", "115200 8N1")
 UNITS = (1, 33, 2, 3, 4, 5, 10, 42)
 _PROBES = ((4, 0x0000, 2), (3, 0x0000, 2))
+_LOOKS = const(4)  # at a line that may be bad
 
 
 class Candidate:
     """A model that fits: its profile, the register in Wh, power in W, and the serial number (""
-    where none).
+    where none); `unsure`: the line lost an answer of it.
     """
 
     def __init__(self, profile: "Profile") -> None:
@@ -37,10 +39,12 @@ class Candidate:
         self.energy_wh = -1
         self.power_w = 0
         self.serial = ""
+        self.unsure = False
 
     def weight(self) -> int:
-        """Fuller profiles first."""
-        return 2 * len(self.profile.fields) + (1 if self.profile.serial else 0)
+        """Fuller profiles first, those in doubt last."""
+        weight = 2 * len(self.profile.fields) + (1 if self.profile.serial else 0)
+        return weight - 1000 if self.unsure else weight
 
     def energy_key(self) -> "tuple[int, int, int, int, bool]":
         for field in self.profile.fields:
@@ -51,18 +55,21 @@ class Candidate:
 
 
 class Found:
-    """A unit that answers: `line` as "9600 8N1", `unit`, and the `candidates` that fit, fullest
-    first.
+    """A unit that answers: `line` as "9600 8N1", `unit`, the `candidates` that fit, fullest
+    first, those in doubt behind them; `asked`: what it answered first.
     """
 
-    def __init__(self, line: str, unit: int) -> None:
+    def __init__(self, line: str, unit: int, asked: "tuple[int, int, int]") -> None:
         self.line = line
         self.unit = unit
+        self.asked = asked
         self.candidates: list[Candidate] = []
 
     def chosen(self) -> "Candidate | None":
-        """The model to use; None when none fits or those that fit would bill differently."""
-        if not self.candidates:
+        """The model to use; None when none fits for certain, or those that fit, or may, would
+        bill differently.
+        """
+        if not self.candidates or self.candidates[0].unsure:
             return None
         first = self.candidates[0]
         for other in self.candidates[1:]:
@@ -112,37 +119,40 @@ async def search(
         for line in lines:
             bus = open_bus(line) if some else None
             for unit in some:
-                if await _answers(bus, unit):
+                asked = await _answers(bus, unit)
+                if asked:
                     bus.attempts = 3  # a bad line is not another model
-                    found = Found(line, unit)
+                    found = Found(line, unit, asked)
                     await _fit(bus, found)
                     return found
     return None
 
 
-async def _answers(bus: "ModbusBus", unit: int) -> bool:
-    for function, address, count in _PROBES:
+async def _answers(
+    bus: "ModbusBus", unit: int, probes: "tuple[tuple[int, int, int], ...]" = _PROBES
+) -> "tuple[int, int, int] | None":
+    for asked in probes:
         try:
-            await bus.request(unit, function, address, count)
-            return True
+            await bus.request(unit, *asked)
+            return asked
         except ModbusException:
-            return True
+            return asked
         except ModbusError:
             continue
-    return False
+    return None
 
 
 async def _fit(bus: "ModbusBus", found: Found) -> None:
     refused: set[tuple[int, int, int]] = set()
     for name in names():
         candidate = Candidate(load(name))
-        if await _fits(bus, found.unit, candidate, refused):
+        if await _fits(bus, found, candidate, refused):
             found.candidates.append(candidate)
     found.candidates.sort(key=Candidate.weight, reverse=True)
 
 
 async def _fits(
-    bus: "ModbusBus", unit: int, candidate: Candidate, refused: "set[tuple[int, int, int]]"
+    bus: "ModbusBus", found: Found, candidate: Candidate, refused: "set[tuple[int, int, int]]"
 ) -> bool:
     profile = candidate.profile
     groups = profile.groups + ([profile.serial] if profile.serial else [])
@@ -151,15 +161,40 @@ async def _fits(
         if key in refused:
             return False
         try:
-            data = await bus.request(unit, group.function, group.address, group.count)
-        except ModbusException:
+            data = await _read(bus, found, key)
+        except (ModbusException, ModbusTimeout):
             refused.add(key)
             return False
         except ModbusError:
-            return False
+            candidate.unsure = True
+            return True
         if not _possible(candidate, group, data):
             return False
     return True
+
+
+async def _read(bus: "ModbusBus", found: Found, key: "tuple[int, int, int]") -> "memoryview":
+    """ModbusException: refused. ModbusTimeout: met with silence, between requests that were all
+    answered at the first go. Another ModbusError: the line lost it.
+    """
+    try:
+        return await bus.request(found.unit, *key)
+    except ModbusTimeout as e:
+        if not await _good(bus, found):
+            raise ModbusReplyError(str(e))
+    return await bus.request(found.unit, *key)
+
+
+async def _good(bus: "ModbusBus", found: Found) -> bool:
+    """Whether the line loses nothing."""
+    bus.attempts = 1
+    try:
+        for _ in range(_LOOKS):
+            if not await _answers(bus, found.unit, (found.asked,)):
+                return False
+        return True
+    finally:
+        bus.attempts = 3
 
 
 def _possible(candidate: Candidate, group: "Group", data: "memoryview") -> bool:

@@ -54,7 +54,12 @@ def report(found: "Found | None", every_unit: bool = False) -> "list[str]":
     out = ["A meter answers at %s, unit %d." % (found.line, found.unit)]
     if not found.candidates:
         out.append("No known model fits it: set meter.model by hand, or add a profile.")
+    unsure = False
     for c in found.candidates:
+        unsure = unsure or c.unsure
+        if c.unsure:
+            out.append("%s: perhaps, the line lost an answer." % c.profile.name)
+            continue
         kwh = "%d.%03d" % (c.energy_wh // 1000, c.energy_wh % 1000)
         out.append(
             "%s: %s kWh, %d W, serial %s"
@@ -64,6 +69,8 @@ def report(found: "Found | None", every_unit: bool = False) -> "list[str]":
     if chosen is not None:
         out.append("Used: %s, register in steps of %d Wh."
                    % (chosen.profile.name, chosen.profile.resolution_wh))  # fmt: skip
+    elif unsure:
+        out.append("Not certain on this line: check termination, A/B and shield, then ask again.")
     elif found.candidates:
         out.append(
             "These would bill differently: set meter.model to the one whose kWh is on the display."
