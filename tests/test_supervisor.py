@@ -45,7 +45,7 @@ def test_the_watchdog_is_fed_while_a_task_nobody_charges_by_keeps_dying(
     if kind == "critical":
         assert found["longest_ms"] > 1900, "whoever acts on money must live"
     else:
-        assert found["longest_ms"] < 1000
+        assert found["longest_turns"] * 50 < 1000
 
 
 class Pause:
