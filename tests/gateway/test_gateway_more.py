@@ -105,7 +105,7 @@ def test_a_final_no_is_not_asked_again_and_the_session_stops_at_its_hold(
 
     monkeypatch.setattr(house.phone.gateway, "extend", no)
     charging(house, 5000)
-    house.pass_s(600)
+    house.pass_s(600, 20)
     assert len(asked) == 1 and held(house) == (6000, 6000) and extensions(house) == []
     assert house.now().state == "started" and str(error) in house.now().fault
     ended(house, 5995)
@@ -182,7 +182,7 @@ def test_a_charger_that_refuses_is_not_told_again(house: House) -> None:
 
     house.station._do_extend = refuses  # type: ignore[method-assign]
     at(house, 5000)
-    house.pass_s(600)
+    house.pass_s(600, 20)
     assert len(said) == 1 and held(house) == (9000, 6000)
     ended(house, 5995)
 
