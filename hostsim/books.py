@@ -7,12 +7,14 @@ every difference, receipt by receipt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from hostsim.world import World
 
 FIGURES = ("authorised_minor", "captured_minor", "released_minor", "refunded_minor")
@@ -96,6 +98,27 @@ def from_records(name: str, records: list[dict[str, Any]]) -> Book:
         elif kind == "refunded" and sess in payments and fields["refund"] not in refunds:
             refunds[fields["refund"]] = fields["amount_minor"]
             payments[sess].refunded_minor += fields["amount_minor"]
+    return book
+
+
+def from_sessions(name: str, sessions: Iterable[dict[str, Any]]) -> Book:
+    """The back office's own book: its sessions with payment and refunds as its pages, reports and
+    invoices have them (views.sessions), not the records it was told.
+    """
+    book = Book(name)
+    for row in sessions:
+        if not row["authorised_minor"]:
+            continue
+        at_terminal = row["method"] == "card"
+        into = book.entries if at_terminal else book.elsewhere
+        entry = into.setdefault(row["receipt"] if at_terminal else row["sess"], Entry())
+        entry.authorised_minor = row["authorised_minor"]
+        entry.captured_minor = row["captured_minor"]
+        entry.released_minor = row["released_minor"]
+        entry.open = row["state"] not in ("captured", "cancelled", "declined")
+        entry.refunded_minor += sum(
+            refund["amount_minor"] for refund in row["refunds"] if refund["state"] == "done"
+        )
     return book
 
 
@@ -199,8 +222,8 @@ def of_directory(directory: Path) -> dict[str, Any]:
         back = views.records(engine, CHARGER_ID)
         charger = read_image(flash)
         terminal = from_terminal(Books(directory / "terminal.json").summary())
-        mine, kept = from_records("charger", charger), from_records("back office", back)
-        found = compare(mine, terminal, kept)
+        mine = from_records("charger", charger)
+        found = compare(mine, terminal, of_back_office(engine, CHARGER_ID))
         if (directory / "gateway").is_dir():
             from hostsim.backoffice.operator import Operator
             from hostsim.gateway import book
@@ -215,18 +238,26 @@ def of_directory(directory: Path) -> dict[str, Any]:
 def of_world(world: World) -> dict[str, Any]:
     """The books of a world that runs."""
     assert world.back_office
-    flash, kept = world.charger_records(), world.back_office.records(world.charger_id)
+    flash, name = world.charger_records(), world.charger_id
     found = compare(
         from_records("charger", flash),
         from_terminal(world.terminal.books.summary()),
-        from_records("back office", kept),
+        of_back_office(world.back_office.engine, name),
     )
     if world.back_office.phone is not None:
         from hostsim.gateway import book
 
+        kept = world.back_office.records(name)
         office = world.back_office.engine, world.back_office.operator
-        book.join(found, world.back_office.phone.gateway, world.charger_id, flash, kept, office)
+        book.join(found, world.back_office.phone.gateway, name, flash, kept, office)
     return found
+
+
+def of_back_office(engine: Engine, charger: str) -> Book:
+    """What the back office has in its books of one charger, over all its flashes."""
+    from hostsim.backoffice import views
+
+    return from_sessions("back office", views.sessions(engine, charger)[::-1])
 
 
 def compare(charger: Book, terminal: Book, back: Book) -> dict[str, Any]:

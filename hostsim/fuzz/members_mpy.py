@@ -6,7 +6,7 @@ import json
 import os
 
 from mutate_mpy import tree_mutated  # type: ignore[import-not-found]
-from target_mpy import Target  # type: ignore[import-not-found]
+from target_mpy import Target, lone_surrogate  # type: ignore[import-not-found]
 
 from firmware.errors import FieldError
 
@@ -116,6 +116,8 @@ class Members(Target):
         return bytearray(b"\n".join(lines))
 
     def run(self, data):
+        if lone_surrogate(data):
+            return
         app = _App(self._files)
         pages = [line for line in bytes(data).split(b"\n") if line][:8]
         digest = self._digest(pages)
@@ -137,12 +139,18 @@ class Members(Target):
         if message.get("sha256") == "sign":
             message["sha256"] = digest
         if message.get("mac") == "sign":
-            parts = [str(message.get(name)) for name in
-                     ("version", "pages", "count", "salt", "sha256")]  # fmt: skip
-            text = "\n".join(["forecourt-members-1", "CP1"] + parts).encode()
-            message["mac"] = binascii.hexlify(self._commands.hmac_sha256(_KEY, text)).decode()
+            message["mac"] = self._mac(message)
         answer = self._page(app, message, _KEY)
         assert answer is None or isinstance(answer["data"]["version"], int)
+
+    def _mac(self, message):
+        names = ("version", "pages", "count", "salt", "sha256")
+        try:
+            parts = [str(message.get(name)) for name in names]
+        except RuntimeError:  # so deep that nobody could have signed it
+            return ""
+        text = "\n".join(["forecourt-members-1", "CP1"] + parts).encode()
+        return binascii.hexlify(self._commands.hmac_sha256(_KEY, text)).decode()
 
     def _digest(self, pages):
         """That of the rows and tariffs, as far as they can be read."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from hostsim import books
 from hostsim.backoffice import views
+from hostsim.backoffice.invoices.verify import verify
 from hostsim.powercut import bills
 from hostsim.powercut.plan import CHARGER
 from hostsim.powercut.world import VirtualWorld
@@ -40,7 +41,7 @@ def judge(world: VirtualWorld, start_wh: int) -> Verdict:
     flash = world.records()
     office = views.records(world.engine, CHARGER)
     _hold(v, world, flash)
-    _money(v, world, flash, office)
+    _money(v, world, flash)
     _energy(v, world, flash, start_wh)
     _delivery(v, world, flash, office)
     v.failures += world.order.broken
@@ -75,15 +76,17 @@ def _sessions_end(v: Verdict, flash: list[dict[str, Any]]) -> None:
         v.failures.append(f"sessions left open in flash: {sorted(asked - ended)}")
 
 
-def _money(
-    v: Verdict, world: VirtualWorld, flash: list[dict[str, Any]], office: list[dict[str, Any]]
-) -> None:
+def _money(v: Verdict, world: VirtualWorld, flash: list[dict[str, Any]]) -> None:
     """Three books to the cent; captured = priced <= hold; refunds <= captured, each once."""
+    sessions = views.sessions(world.engine, CHARGER)[::-1]
     compared = books.compare(
         books.from_records("charger", _at_the_terminal(flash)),
         books.from_terminal(world.terminal.books.summary()),
-        books.from_records("back office", _at_the_terminal(office)),
+        books.from_sessions(
+            "back office", [s | {"refunds": _at_the_terminal(s["refunds"])} for s in sessions]
+        ),
     )
+    v.failures += verify(world.engine).faults
     reversed_here = sum(r.returned_minor for r in world.terminal.books.records)
     elsewhere = [r for r in flash if r["kind"] == "refunded" and r["way"] == "acquirer"]
     if reversed_here and elsewhere:
@@ -94,11 +97,11 @@ def _money(
         party: {name: compared[party][name] for name in books.FIGURES}
         for party in ("charger", "terminal", "backoffice")
     }
-    for party, records in (("charger", flash), ("backoffice", office)):
+    refunds = [r for s in sessions for r in s["refunds"] if r["state"] == "done"]
+    given_back = [r for r in flash if r["kind"] == "refunded"]
+    for party, found in (("charger", given_back), ("backoffice", refunds)):
         v.books[party]["acquirer_minor"] = sum(
-            r["amount_minor"]
-            for r in records
-            if r.get("way") == "acquirer" and "refunded" in (r.get("kind"), r.get("type"))
+            r["amount_minor"] for r in found if r["way"] == "acquirer"
         )
     if v.books["charger"]["acquirer_minor"] != v.books["backoffice"]["acquirer_minor"]:
         v.failures.append(f"given back by the acquirer: {v.books}")

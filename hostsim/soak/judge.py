@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 from hostsim import books
+from hostsim.backoffice.invoices.verify import verify
 from hostsim.gateway import book
 from hostsim.ledgerimage import read_image
 from hostsim.pricing import bills
@@ -53,7 +54,7 @@ def judge(world: World, flash: FlashBook) -> dict[str, Any]:
     compared = books.compare(
         books.from_records("charger", mine),
         books.from_terminal(terminal),
-        books.from_records("back office", office),
+        books.of_back_office(world.back_office.engine, world.charger_id),
     )
     if world.back_office.phone is not None:
         whole = world.back_office.engine, world.back_office.operator
@@ -68,6 +69,7 @@ def judge(world: World, flash: FlashBook) -> dict[str, Any]:
         *twice,
         *flash.changed,
         *_bills(mine, flash.tariffs),
+        *_documents(world),
         *(f"the hold of receipt {receipt} is open" for receipt in open_holds),
         *(f"the hold of payment {order} is open" for order in at_gateway["open"]),
         *_problems(world),
@@ -114,6 +116,13 @@ def _bills(mine: list[dict[str, Any]], tariffs: dict[str, dict[str, Any]]) -> li
             texts.append(f"{bill['elapsed_ms']} ms billed, the last record has {known} ms")
         wrong += [f"session {sess}: {text}" for text in texts]
     return wrong
+
+
+def _documents(world: World) -> list[str]:
+    """One invoice a capture, one credit note a refund, each with the sums of the books."""
+    assert world.back_office
+    faults = verify(world.back_office.engine).faults
+    return [text for text in faults if text.startswith(world.charger_id)]
 
 
 def _lost(mine: list[dict[str, Any]], office: list[dict[str, Any]]) -> list[str]:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hostsim import books as three_books
 from hostsim.backoffice import views
 from hostsim.backoffice.ingest import MAX_AHEAD, Ack
-from hostsim.backoffice.models import open_database
+from hostsim.backoffice.models import Payment, open_database, writing
 from tests.backoffice.records import EPOCH, Inbox, Ledger
 
 
@@ -248,3 +249,29 @@ def test_a_database_that_was_closed_goes_on_where_it_was(tmp_path: Path) -> None
     assert again.take(ledger.records[3]) == [Ack("CP1", EPOCH, 5)]
     assert again.take(ledger.records[5]) == [Ack("CP1", EPOCH, 6)]
     assert again.books()["captured_minor"] == 119
+
+
+def test_the_book_that_is_compared_is_what_the_pages_show_not_the_records_again(
+    inbox: Inbox,
+) -> None:
+    ledger = Ledger()
+    ledger.session(1)
+    ledger.hold(2).authorised(2)
+    ledger.refund_asked("R1", 1, 60)
+    ledger.refunded("R1", 1, 60)
+    ledger.hold(3).put("declined", sess=3, code=5, text="declined")
+    for record in ledger.records:
+        if "method" in record:
+            record["method"] = "card"
+    inbox.take(*ledger.records)
+    told = three_books.from_records("charger", ledger.records)
+    kept = three_books.of_back_office(inbox.engine, "CP1")
+    assert (kept.entries, kept.elsewhere) == (told.entries, {})
+    assert kept.totals()["open"] == [2] and kept.totals()["refunded_minor"] == 60
+    with writing(inbox.engine) as db:
+        db.get_one(Payment, 1).captured_minor = 120
+    kept = three_books.of_back_office(inbox.engine, "CP1")
+    assert three_books.differences([told, kept]) == [
+        "receipt 1: captured_minor is 119 for the charger, 120 for the back office",
+        "back office, receipt 1: captured and released is not authorised",
+    ]
