@@ -83,16 +83,22 @@ def test_answers_lost_late_cut_or_overtaken_change_nothing_about_a_session():
             drop=0.1, double=0.1, swap=0.3, delay=0.2, cut=0.1, half=0.02,
             packets=ANSWERS | PUBLISH, held_s=2, late_s=1,
         )  # fmt: skip
+
+        def harmed():
+            return {"publish", "connack"} <= {what.split()[1] for what in world.net.done}
+
         await charging(world)
-        for _ in range(3):
+        for turn in range(12):
             world.net.cut_all()
             await energy(world, 100)
+            if turn > 1 and harmed():
+                break  # on a busy machine few answers come in the time of three turns
         await act(world, "unplug")
         await until_record(world, "captured")
         world.net.faults = Faults()
         await world.until(world.synced, 120, "the charger to leave a half-open connection")
         last = await settled(world)
-        assert {"publish", "connack"} <= {what.split()[1] for what in world.net.done}
+        assert harmed()
         assert last["captured"]["captured_minor"] == last["priced"]["total_minor"] > 0
         agree(world)
 

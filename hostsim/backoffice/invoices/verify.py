@@ -132,6 +132,7 @@ def _unbilled(db: Db) -> list[str]:
             (Invoice.session_id == Session.id) & Invoice.kind.in_(document.SETTLES),
         )
         .where(Payment.state == "captured", Session.receipt_no > 0, Invoice.id.is_(None))
+        .order_by(Session.id)
         .limit(20)
     )
     return [f"{charger}: receipt {number} has no invoice" for charger, number in db.execute(query)]
@@ -144,6 +145,7 @@ def _uncredited(db: Db) -> list[str]:
         .join(Session, Session.id == Refund.session_id)
         .outerjoin(Invoice, Invoice.refund_id == Refund.id)
         .where(Refund.state == "done", Session.receipt_no > 0, Invoice.id.is_(None))
+        .order_by(Refund.id)
         .limit(20)
     )
     return [
