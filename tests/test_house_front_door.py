@@ -22,11 +22,10 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 def make(target: str) -> "subprocess.CompletedProcess[str]":
     """Run one target of the Makefile, as if these tests were not run by make themselves."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     return subprocess.run(
         ["make", target],
         cwd=ROOT,
-        env=env,
+        env=setup.own_make(),
         capture_output=True,
         text=True,
         timeout=60,
@@ -42,6 +41,24 @@ def test_make_alone_explains_every_target() -> None:
         target for target in targets if not re.search(rf"^  {target} +\S", explained, re.M)
     ] == []
     assert re.search(r"^\.DEFAULT_GOAL := help$", MAKEFILE, flags=re.MULTILINE)
+
+
+def test_a_make_of_ours_is_told_nothing_of_the_one_above_it(tmp_path: Path) -> None:
+    """`make test-board ARGS="-k x"` runs tests that run `make flash`, which runs `make doctor`."""
+    inner = "all:\n\t@echo 'inner $(MAKELEVEL) [$(ARGS)] [$(MAKEFLAGS)]'\n"
+    (tmp_path / "inner.mk").write_text(inner)
+    command = ["make", "-f", str(tmp_path / "inner.mk")]
+    program = "import subprocess\nfrom hostsim.setup import own_make\n"
+    program += f"subprocess.run({command!r}, env=own_make())\n"
+    (tmp_path / "program.py").write_text(program)
+    outer = f"all:\n\t@{setup.VENV_PYTHON} {tmp_path}/program.py\n"
+    (tmp_path / "outer.mk").write_text(outer)
+    said = subprocess.run(
+        ["make", "-k", "-f", tmp_path / "outer.mk", "ARGS=-k drain"],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert said.stdout == "inner 0 [] []\n", said
 
 
 def test_second_set_up_does_nothing_and_is_quick() -> None:

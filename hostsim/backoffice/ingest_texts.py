@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session as Db
 from hostsim.backoffice.models import Session, Stream
 
 _MOST = 20  # sessions that are named
-_NEWEST = ", the newest first: "
+_NEWEST = ", those with open sessions before the others, the newest first: "
+_ALSO = "; also: "
+_OPEN = "; sessions left open in the old one: "
 
 
 def fault(exc: Exception) -> str:
@@ -40,13 +42,13 @@ def replaced(db: Db, charger: str, old: int) -> str:
     text = f"the flash was replaced (it was {old})"
     if len(still_open) > _MOST:
         still_open[_MOST:] = ["..."]
-    return text + (
-        f"; sessions left open in the old one: {', '.join(still_open)}" if still_open else ""
-    )
+    return text + (_OPEN + ", ".join(still_open) if still_open else "")
 
 
 def flashes(count: int, newest_first: list[str], before: str) -> str:
-    """Of several replaced flashes; `before`: what this said until now."""
+    """Of several replaced flashes; `before`: what this said until now. What an operator has to see
+    to stands first: the end may be cut."""
     earlier = before.partition(_NEWEST)[2] or before
-    whole = "; before that: ".join([*newest_first, earlier] if earlier else newest_first)
+    told = [*newest_first, *earlier.split(_ALSO)] if earlier else newest_first
+    whole = _ALSO.join(sorted(told, key=lambda one: _OPEN not in one))
     return whole if count == 1 else f"{count} times{_NEWEST}{whole}"

@@ -39,14 +39,15 @@ def report(
 
 
 def report_replaced(db: Db, replaced: Iterable[tuple[str, int, int]], at: int) -> None:
-    """A batch's (charger, old epoch, new epoch): each charger's open row tells of the newest
-    first, and counts all."""
+    """A batch's (charger, old epoch, new epoch): each charger's open row counts all, and tells of
+    those that left sessions open before the others."""
     chargers: dict[str, list[tuple[int, int]]] = {}
     for name, old, new in replaced:
         chargers.setdefault(name, []).append((old, new))
     for name, flashes in chargers.items():
         epoch = flashes[-1][1]
-        last = flashes[: -_TOLD - 1 : -1]
+        # the oldest too: its sessions were in the books before this batch
+        last = flashes[:0:-1][: _TOLD - 1] + flashes[:1]
         told = [ingest_texts.replaced(db, name, old) for old, _ in last]
         problem = _same(db, _query(name, "new_epoch", "", epoch, 0))
         if problem is None:

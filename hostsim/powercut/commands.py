@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -31,17 +32,16 @@ class Commands:
         self.sent_in = 0
 
     def send(self, charger: str, name: str, *, expires_in_s: float = 300, **args: Any) -> str:
-        """As hostsim.backoffice.service does it, with ids that are the same in every run."""
+        """As hostsim.backoffice.signing does it, with ids that are the same in every run, of the
+        real ones' length."""
         now = self._now_ms()
         expires_at = now + int(expires_in_s * 1000)
         with writing(self._engine) as db:
             row = known_charger(db, charger)
-            row.command_counter += 1
-            identity = f"command-{row.command_counter}"
-            command = Command(id=identity, charger=charger, counter=row.command_counter, name=name)
-            message = signing.sign(
-                COMMAND_KEY, identity, charger, row.command_counter, expires_at, name, args
-            )
+            row.command_counter = counter = max(row.command_counter + 1, now)
+            identity = str(uuid.UUID(int=counter))
+            command = Command(id=identity, charger=charger, counter=counter, name=name)
+            message = signing.sign(COMMAND_KEY, identity, charger, counter, expires_at, name, args)
             command.message, command.expires_at, command.sent_at = message, expires_at, now
             command.state, command.result = "sent", {}
             db.add(command)

@@ -5,6 +5,7 @@ hostsim. Everything it makes lies under `.venv` and `build`; nothing outside the
 changed and no root is needed.
 """
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,3 +35,10 @@ def firmware_interpreter(heap_kib: int) -> tuple[Path, str, int]:
     if POINTER_BITS32.exists():
         return MICROPYTHON32, f"{heap_kib}k", 32
     return MICROPYTHON, f"{2 * heap_kib}k", 64
+
+
+def own_make() -> dict[str, str]:
+    """The environment of a make of our own. One above us hands its flags and its ARGS="..." on to
+    all below it; what it was told is not meant for ours."""
+    above = ("MFLAGS", "ARGS")
+    return {k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k not in above}

@@ -19,7 +19,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from hostsim.setup import ROOT, boards, stages
+from hostsim.setup import ROOT, boards, own_make, stages
 from hostsim.setup.boards import Build
 from hostsim.technician import ledger, romfs
 from hostsim.technician.link import Link, TechnicianError
@@ -286,7 +286,7 @@ def doctor(board: str, port: str) -> None:
     """`make doctor` on the charger that was flashed; what it finds is not flashing's fault."""
     say("")
     command = ["make", "-s", "doctor", f"BOARD={board}", f"PORT={port}"]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+    if subprocess.run(command, cwd=ROOT, env=own_make(), check=False).returncode:
         say("flashed; the doctor found something to do, see above")
 
 

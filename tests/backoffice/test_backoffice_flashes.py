@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event, select
 
 from hostsim.backoffice import views
 from hostsim.backoffice.models import Base, Problem, open_database, writing
-from tests.backoffice.records import Inbox, Ledger
+from tests.backoffice.records import EPOCH, Inbox, Ledger
 
 
 def flashes(count: int, first: int = 1000) -> list[tuple[str, bytes]]:
@@ -60,11 +60,33 @@ def test_a_chargers_flashes_are_one_open_problem_that_names_the_newest(inbox: In
     shown = {row["code"]: row for row in views.problems(inbox.engine, "CP2")}
     assert shown["new_epoch"]["count"] == 42 and shown["new_epoch"]["epoch"] == 2039
     assert shown["new_epoch"]["detail"].startswith(
-        "42 times, the newest first: the flash was replaced (it was 2038); sessions left open in "
-        "the old one: 1; before that: the flash was replaced (it was 2037)"
+        "42 times, those with open sessions before the others, the newest first: the flash was "
+        "replaced (it was 2038); sessions left open in the old one: 1; also: the flash was "
+        "replaced (it was 2037)"
     )
     assert shown["old_epoch"]["count"] == 3 and len(shown) == 2
     assert inbox.ingest.stored == 43 and inbox.ingest.refused == 0, "none of them is lost"
+
+
+def test_sessions_left_open_are_said_however_many_flashes_come_after(inbox: Inbox) -> None:
+    """The real flash had one; those after it, many in one batch and in many, have none."""
+    inbox.take(*Ledger().session(1).hold(2).authorised(2).records)
+    empty = Ledger().session(1).records
+
+    def come(first: int, count: int) -> None:
+        inbox.take(*[
+            record | {"epoch": first + n} for n in range(count) for record in empty
+        ])  # fmt: skip
+
+    for first in (2000, 3000, 4000):
+        come(first, 12)
+    for first in range(5000, 5020):
+        come(first, 1)
+    (shown,) = views.problems(inbox.engine, "CP1")
+    assert (shown["count"], shown["epoch"]) == (56, 5019)
+    said = shown["detail"]
+    assert f"(it was {EPOCH}); sessions left open in the old one: 2; also: " in said[:200], said
+    assert "also: the flash was replaced (it was 5018); also: " in said
 
 
 def test_a_flash_after_the_problem_was_closed_is_a_new_one(inbox: Inbox) -> None:

@@ -17,7 +17,7 @@ pytest.importorskip("rp2040py", reason="NO EMULATED BOARD: make test-board fetch
 
 from hostsim.emulator import campaign, storage
 from hostsim.emulator.suite import note
-from hostsim.setup import ROOT
+from hostsim.setup import ROOT, own_make
 from tests.board.board_power import powered
 
 pytestmark = [pytest.mark.board, pytest.mark.timeout(840)]
@@ -34,6 +34,7 @@ def make(verb: str, port: str, *more: str) -> tuple[int, str]:
     done = subprocess.run(
         command,
         cwd=ROOT,
+        env=own_make(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
@@ -50,7 +51,9 @@ def typed(port: str, text: str, answer: str) -> str:
     """
     ours, theirs = pty.openpty()
     command = ["make", "-s", "shell", f"PORT={port}"]
-    shell = subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
+    shell = subprocess.Popen(
+        command, cwd=ROOT, env=own_make(), stdin=theirs, stdout=theirs, stderr=theirs
+    )
     os.close(theirs)
     seen, pressed, until = "", 0.0, time.monotonic() + LIMIT_S
     try:
