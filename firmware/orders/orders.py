@@ -167,13 +167,14 @@ def _refuse(app, asked: dict, error) -> None:
 
 def _keep(app, asked: dict, result: str, detail: str) -> None:
     """Where flash is full, what is bound to one session or refund is done without: used again it
-    changes nothing."""
+    changes nothing. So a `start` whose session is in flash never sounds as if it were not."""
     name = asked["name"]
     try:
         app.append("command", command=asked["id"], counter=asked["counter"], name=name,
                    result=result, detail=detail)  # fmt: skip
     except LedgerFull:
-        if name != "refund_done" and (name != "stop" or "session" not in asked["args"]):
+        bound = name == "refund_done" or name == "start" and result == "ok"
+        if not bound and (name != "stop" or "session" not in asked["args"]):
             raise
 
 

@@ -111,3 +111,54 @@ def test_a_session_without_a_hold_is_stopped_though_the_first_stop_was_lost(hous
     assert house.station.state == "charging"
     house.pass_s(30)
     assert house.station.state == "free" and states(house, "stop") == ["replayed", "ok"]
+
+
+def full(house: House) -> None:
+    """A charger that has no room for the command's own record says so, whatever it has begun."""
+    newest = next(c for c in house.office.commands() if c["name"] == "start")
+    assert newest["state"] == "sent"
+    house.station.done.add(newest["id"])
+    house.station.say(
+        "result", about="command", id=newest["id"], ok=False, code="full", reason="command"
+    )
+
+
+def test_a_session_that_began_is_not_given_back_because_flash_is_full_when_it_is_asked_again(
+    house: House,
+) -> None:
+    house.pay()
+    house.turn()
+    house.station.obey(answer=False)  # it has begun, and loses power
+    overtaken(house, "start")
+    house.ms += 1000
+    house.turn()
+    full(house)
+    for _ in range(3):
+        house.ms += 1000
+        house.turn()
+        assert house.now().state == "starting", house.now().why
+    house.station.hand_over()
+    house.pass_s(1)
+    assert house.now().state == "started"
+    house.station.charge(250)
+    house.turn()
+    assert house.now().captured_minor == 250 and house.differences() == []
+
+
+def test_a_start_for_which_flash_is_full_is_said_again_and_given_back_in_the_end(
+    house: House,
+) -> None:
+    house.pay()
+    house.turn()
+    full(house)
+    house.ms += 5000
+    house.turn()
+    assert states(house, "start") == ["full", "sent"]
+    full(house)
+    for _ in range(120):
+        house.ms += 10_000
+        house.turn()
+        if states(house, "start")[-1] == "sent":
+            full(house)
+    assert (house.now().state, house.now().why) == ("cancelled", "out_of_service")
+    assert house.station.sess == 0 and house.differences() == []

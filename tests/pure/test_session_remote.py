@@ -465,3 +465,19 @@ def test_a_session_with_more_stops_at_what_is_held_then():
     total = b.record("priced")["total_minor"]
     assert 300 < total <= 600
     assert b.record("captured")["released_minor"] == 600 - total
+
+
+def test_a_start_whose_session_is_in_flash_is_answered_where_flash_is_full():
+    """Its answer was lost, the back office asks once more: `full` would sound as if nothing were
+    begun, and the hold of what runs would be given back."""
+    c = charger()
+    first = c.command("start", **ASKED)
+    fill(c.ledger)
+    before = c.ledger.next_seq
+    assert c.command("start", **ASKED)["detail"] == first["detail"]
+    assert c.ledger.next_seq == before and c.machine.state == "wait_plug"
+    try:
+        c.command("start", **dict(ASKED, amount_minor=2600))
+        raise AssertionError
+    except LedgerFull:
+        assert c.ledger.next_seq == before

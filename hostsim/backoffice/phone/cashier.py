@@ -44,9 +44,12 @@ _LONGEST_MS = 600_000
 _LOOK_MS = 5_000
 _NOTED_MS = 5_000
 _DAY_MS = 86_400_000
-_UNCERTAIN = ("unanswered", "replayed", "expired")
+_UNCERTAIN = ("unanswered", "replayed", "expired", "full")
 """A charger that started and lost power before its answer calls the same command replayed, and is
-asked once more by the session's id."""
+asked once more by the session's id. `full` (of the command's own record, it may be) is asked again
+as well: the session's records tell, or the answer that they are there."""
+
+_FULL_MS = 5000
 
 _LIST_S = 8 * 86_400  # a hold does not last longer
 
@@ -238,6 +241,7 @@ class Cashier:
             reason = refusals.said(command.result) if command is not None else ""
             begun = db.scalars(select(Session.id).where(Session.remote == pay.id)).first()
         now = self._now()
+        again = now < self._start_by(pay) and self._may_begin(pay)
         self._ends_soon(pay)
         if begun is not None or state == "ok":
             if pay.why == pays.GIVEN_UP:  # the driver pressed Stop before this answer
@@ -245,7 +249,9 @@ class Cashier:
             self._move(pay, pays.STARTED, session_id=begun or 0)
         elif state == "" and now < self._start_by(pay):
             self._move(pay, pays.HELD)
-        elif state == "replayed" and now < self._start_by(pay) and self._may_begin(pay):
+        elif state == "full" and again and command and now - command.sent_at < _FULL_MS:
+            self._move(pay, pays.STARTING, next_at=command.sent_at + _FULL_MS)
+        elif state in ("replayed", "full") and again:
             # used before a power cut, or overtaken: the charger knows the session or begins it
             if self._move(pay, pays.STARTING, next_at=now + _NOTED_MS):
                 self._say_start(pay)
@@ -253,7 +259,8 @@ class Cashier:
             # nobody knows whether it started: its records get some more time, then it goes back
             patience = self._office.operator.pay_patience_s * 1000
             if now > self._start_by(pay) + patience:
-                self._move(pay, pays.CANCELLING, why="charger_offline")
+                why = "out_of_service" if state == "full" else "charger_offline"
+                self._move(pay, pays.CANCELLING, why=why)
             else:
                 self._move(pay, pays.STARTING, next_at=now + 1000)
         elif state == "sent":
