@@ -4,7 +4,7 @@ import binascii
 import json
 
 from mutate_mpy import tree_mutated  # type: ignore[import-not-found]
-from target_mpy import Target, lone_surrogate  # type: ignore[import-not-found]
+from target_mpy import Clock, Target, lone_surrogate  # type: ignore[import-not-found]
 
 from firmware.errors import FieldError, LinkError
 
@@ -53,19 +53,6 @@ NOW_MS = 1763800000000
 MAX_PACKET = 12288
 _SELDOM = 150  # one packet in so many is drained: they are long
 _MOST_SENT = 12
-
-
-class _Clock:
-    source = "network"
-
-    def __init__(self, now_ms):
-        self._now_ms = now_ms
-
-    def epoch_ms(self):
-        return self._now_ms
-
-    def uptime_ms(self):
-        return 5
 
 
 class _Ledger:
@@ -227,7 +214,7 @@ class Mqtt(Target):
         sync = self._sync(
             {"charger_id": "CP1", "command_key": binascii.hexlify(self._key).decode(),
              "mqtt": {"retry_min_ms": 100}, "time": {}},
-            self._ledger, _Clock(0 if first & 64 else NOW_MS), None, _Handlers(),
+            self._ledger, Clock(0 if first & 64 else NOW_MS), None, _Handlers(),
         )  # fmt: skip
 
         def on_message(topic, payload, *more):

@@ -1,6 +1,7 @@
 """A charger in RAM for the fuzz of orders: real ledger, machine and remote; no lines, no files."""
 
 from flash_mpy import begun  # type: ignore[import-not-found]
+from target_mpy import Clock  # type: ignore[import-not-found]
 
 EPOCH = 7
 _SECTORS = 10
@@ -80,19 +81,6 @@ class _Reading:
         self.at_ms = at_ms
 
 
-class _Clock:
-    source = "network"
-
-    def __init__(self, now_ms):
-        self._now_ms = now_ms
-
-    def epoch_ms(self):
-        return self._now_ms
-
-    def uptime_ms(self):
-        return 60000
-
-
 class App:
     """What orders see of a charger. `image`: its flash; `doing`: 0 free, 1 plugged, 2 a card is
     being authorised, 3 a session from outside has power, 4 it waits for the plug, 5 out of
@@ -113,7 +101,7 @@ class App:
         self.restarted = False
         self.now_ms = 1000
         self.cfg = _Settings()
-        self.clock = _Clock(0 if doing == 7 else _NOW_MS)
+        self.clock = Clock(0 if doing == 7 else _NOW_MS)
         self.flash = Flash(image)
         self.ledger = Ledger(self.flash, self.clock.epoch_ms)
         self.ledger.mount()

@@ -30,7 +30,7 @@ from hostsim.backoffice.gateways.base import (
     Refused,
 )
 from hostsim.backoffice.gateways.base import GatewayError as Failure
-from hostsim.backoffice.models import Charger, Command, Session, writing
+from hostsim.backoffice.models import Charger, Session, writing
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import falls, more, pays, refusals, running, strays
 from hostsim.backoffice.phone.keeper import Keepers
@@ -44,11 +44,6 @@ _LONGEST_MS = 600_000
 _LOOK_MS = 5_000
 _NOTED_MS = 5_000
 _DAY_MS = 86_400_000
-_UNCERTAIN = ("unanswered", "replayed", "expired", "full")
-"""A charger that started and lost power before its answer calls the same command replayed, and is
-asked once more by the session's id. `full` (of the command's own record, it may be) is asked again
-as well: the session's records tell, or the answer that they are there."""
-
 _FULL_MS = 5000
 
 _LIST_S = 8 * 86_400  # a hold does not last longer
@@ -230,13 +225,9 @@ class Cashier:
             row.command, row.next_at = command, 0
 
     def _starting(self, pay: Pay) -> None:
-        """The command's answer, or the charger's first record (pays.heard). After a crash between
-        its sending and its noting it is found by the id in it; only when there is none is it sent:
-        two of them might be answered differently."""
+        """The command's answer, or the charger's first record (pays.heard)."""
         with Db(self._office.engine) as db:
-            query = select(Command).where(Command.charger == pay.charger, Command.name == "start")
-            query = query.where(Command.message.contains(pay.id)).order_by(Command.counter)
-            command = db.get(Command, pay.command) if pay.command else db.scalars(query).first()
+            command = refusals.command_of(db, pay)
             state = refusals.state_of(command, self._now())
             reason = refusals.said(command.result) if command is not None else ""
             begun = db.scalars(select(Session.id).where(Session.remote == pay.id)).first()
@@ -255,7 +246,7 @@ class Cashier:
             # used before a power cut, or overtaken: the charger knows the session or begins it
             if self._move(pay, pays.STARTING, next_at=now + _NOTED_MS):
                 self._say_start(pay)
-        elif state in ("", *_UNCERTAIN):
+        elif state in ("", *refusals.UNCERTAIN):
             # nobody knows whether it started: its records get some more time, then it goes back
             patience = self._office.operator.pay_patience_s * 1000
             if now > self._start_by(pay) + patience:
