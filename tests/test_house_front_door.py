@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -55,7 +54,7 @@ def test_a_make_of_ours_is_told_nothing_of_the_one_above_it(tmp_path: Path) -> N
     (tmp_path / "outer.mk").write_text(outer)
     said = subprocess.run(
         ["make", "-k", "-f", tmp_path / "outer.mk", "ARGS=-k drain"],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        cwd=ROOT, env=setup.own_make() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
     assert said.stdout == "inner 0 [] []\n", said
