@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import contract, copies, fleet_view, in_line, ingest_texts
+from hostsim.backoffice import clocks, contract, copies, fleet_view, in_line, ingest_texts
 from hostsim.backoffice.at_hand import known_charger, locked_chargers
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.fall import BROKEN, Fall, Falls
@@ -250,6 +250,8 @@ class Desk:
         was put back to a backup): it repeats them while they are in its flash."""
         row.online = message["online"]
         row.status = copies.status_after(row, message)
+        if not retained:
+            clocks.look(db, row, message, self._now_ms(), self.ingest.report)
         epoch = message.get("epoch", 0)
         if message["online"] and epoch:
             known = position(db, row.name, epoch)

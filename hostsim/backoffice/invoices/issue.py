@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import refund_gone, refund_rules, refund_vat
 from hostsim.backoffice.at_hand import parts
+from hostsim.backoffice.clocks import dated
 from hostsim.backoffice.invoices import document
 from hostsim.backoffice.invoices.document import (
     ADJUSTMENT,
@@ -48,7 +49,7 @@ def issue_invoice(db: Db, session: Session, operator: Operator, now_ms: int) -> 
     has no receipt."""
     if not session.receipt_no:
         return None
-    text = document.invoice(session, operator, _date(session.payment.settled_at, now_ms))
+    text = document.invoice(session, operator, dated(session.payment.settled_at, now_ms))
     return _append(db, session, text)
 
 
@@ -84,7 +85,7 @@ def issue_credit_note(db: Db, refund: Refund, operator: Operator, now_ms: int) -
     session = db.get_one(Session, refund.session_id)
     original = json.loads(invoice.document)
     _own_split(db, session, refund, original)
-    text = document.credit_note(original, refund, operator, _date(refund.done_at, now_ms))
+    text = document.credit_note(original, refund, operator, dated(refund.done_at, now_ms))
     return _append(db, session, text, refund.id)
 
 
@@ -154,8 +155,3 @@ def _chain(db: Db, charger: str) -> InvoiceChain:
         db.add(chain)
         kept[charger] = chain
     return chain
-
-
-def _date(at: int, now_ms: int) -> int:
-    """When the charger says it was, or now when it did not know the time."""
-    return at or now_ms
