@@ -1,9 +1,9 @@
 """The time from the network: an SNTP client over UDP that never blocks the loop.
 
 Source: RFC 4330, sections 3 (time stamps, the era after 2036), 4 (message) and 5 (client, checks
-of an answer). The answer is not authenticated. Sessions are timed by Clock.uptime_ms(), so it moves
-no time that is billed; but receipts and tariffs by date or hour go by it. The back office compares
-each status's `at` with its own time (problem `clock`).
+of an answer). The answer is not authenticated. Sessions are timed by Clock.uptime_ms(), so it
+moves no time that is billed; but receipts and tariffs by date or hour go by it. The back office
+compares each status's `at` with its own time (problem `clock`).
 """
 
 import asyncio
