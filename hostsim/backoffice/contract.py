@@ -27,6 +27,11 @@ _NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 class ContractError(ValueError):
     """A message does not keep to the contract; str() names the field and what is allowed."""
 
+    @property
+    def about(self) -> str:
+        """What str() begins with: the field, whatever was in it."""
+        return str(self).partition(":")[0].partition(".")[0]
+
 
 _DEEPEST = 16
 """How deep a payload may be nested; no message has more than four levels."""

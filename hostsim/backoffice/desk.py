@@ -191,7 +191,8 @@ class Desk:
     def _left_out(self, charger: str, name: str, exc: Exception, payload: bytes = b"") -> None:
         with writing(self.engine) as db:
             detail = f"{name}: {ingest_texts.fault(exc)}"
-            self.ingest.report(db, charger, "malformed", detail, payload=payload)
+            about = f"{name}: {ingest_texts.UNTAKEN}"
+            self.ingest.report(db, charger, "malformed", detail, payload=payload, about=about)
 
     def _take_all(self, batch: list[Other]) -> None:
         results: list[tuple[str, dict[str, Any]]] = []
@@ -204,8 +205,10 @@ class Desk:
                     contract.check(name, message)
                     good.append((charger, name, message, retained))
                 except contract.ContractError as exc:
-                    detail = f"{name}: {exc}"
-                    self.ingest.report(db, charger, "malformed", detail, payload=payload)
+                    self.ingest.report(
+                        db, charger, "malformed", f"{name}: {exc}", payload=payload,
+                        about=f"{name}: {exc.about}",
+                    )  # fmt: skip
             rows = locked_chargers(db, sorted({charger for charger, *_ in good}))
             for charger, name, message, retained in good:
                 if self._took(db, rows[charger], name, message, retained):

@@ -108,7 +108,9 @@ class Ingest:
         except BROKEN as exc:
             self.refused += 1
             with writing(self._engine) as db:
-                self.report(db, charger, "malformed", ingest_texts.fault(exc), payload=payload)
+                about = ingest_texts.UNTAKEN
+                detail = ingest_texts.fault(exc)
+                self.report(db, charger, "malformed", detail, payload=payload, about=about)
             return []
 
     def _take(self, batch: list[tuple[str, bytes]], alone: bool = False) -> list[Ack]:
@@ -151,7 +153,9 @@ class Ingest:
             return _Message(fields, payload, contract.check_record(fields))
         except contract.ContractError as exc:
             self.refused += 1
-            self.report(db, charger, "malformed", str(exc), payload=payload)
+            self.report(
+                db, charger, "malformed", str(exc), payload=payload, about=exc.about
+            )
             return None
 
     def _take_stream(
@@ -224,6 +228,9 @@ class Ingest:
                 return False
         if doubt:
             self.refused += 1
+            seq = message.fields["seq"]
+            detail = ingest_texts.conflict(doubt, seq)
+            self.report(db, stream.charger, "conflict", detail, stream.epoch, seq)
         return bool(doubt)
 
     def _take_one(
@@ -280,14 +287,9 @@ class Ingest:
 
     def _conflict(self, db: Db, stream: Stream, existing: Record, message: _Message) -> None:
         self.refused += 1
-        doubt = copies.doubt_of(db, stream)
-        copies.set_doubt(
-            db, stream.charger, stream.epoch, min(doubt or existing.seq, existing.seq)
-        )
-        detail = (
-            f"record {existing.seq} is here with other contents: "
-            "is this charger's identity or flash used twice, or was its flash put back?"
-        )
+        doubt = min(copies.doubt_of(db, stream) or existing.seq, existing.seq)
+        copies.set_doubt(db, stream.charger, stream.epoch, doubt)
+        detail = ingest_texts.conflict(doubt, existing.seq)
         self.report(
             db, stream.charger, "conflict", detail, stream.epoch, existing.seq, message.payload
         )
@@ -357,10 +359,11 @@ class Ingest:
         seq: int = 0,
         payload: bytes = b"",
         at: int = 0,
+        about: str = "",
     ) -> None:
-        """One row per problem; the same one again is counted (problems.py)."""
+        """One row per problem; the same one again is counted (problems.py, also for `about`)."""
         when = at if 0 < at <= LAST_AT else self._now_ms()
-        problems.report(db, charger, code, detail, when, epoch, seq, payload)
+        problems.report(db, charger, code, detail, when, epoch, seq, payload, about)
 
 
 def position(db: Db, charger: str, epoch: int) -> int:

@@ -13,16 +13,27 @@ _MOST = 20  # sessions that are named
 _NEWEST = ", those with open sessions before the others, the newest first: "
 _ALSO = "; also: "
 _OPEN = "; sessions left open in the old one: "
+UNTAKEN = "cannot be taken"
+"""What `fault` begins with."""
 
 
 def fault(exc: Exception) -> str:
     """What the database said, without the statement."""
     said = str(getattr(exc, "orig", exc)).strip() or type(exc).__name__
-    return f"cannot be taken: {said.splitlines()[0]}"
+    return f"{UNTAKEN}: {said.splitlines()[0]}"
 
 
 def gap(stream: Stream, seq: int) -> str:
     return f"record {seq} came, but {stream.committed_seq + 1} is missing"
+
+
+def conflict(doubt: int, seq: int) -> str:
+    """`doubt`: the first record that came with other contents; `seq`: the newest that came."""
+    text = (
+        f"record {doubt} is here with other contents: "
+        "is this charger's identity or flash used twice, or was its flash put back?"
+    )
+    return text if seq == doubt else f"{text} Nothing is taken since; the newest was record {seq}"
 
 
 def unusual(message: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
-"""What cannot be taken as it came, kept for an operator: one row per problem, the same one again
-is counted. A charger's flashes have one open row, however many of them come: whoever holds a
-charger's certificate may make up as many as he likes.
+"""What cannot be taken as it came, kept for an operator: one open row per problem, the same one
+again is counted; what comes after somebody closed it is a new row. Whoever holds a charger's
+certificate may make up as many flashes, records and values as he likes: a charger's flashes have
+one open row, a flash's conflicts and gaps one each, and malformed messages one a field.
 """
 
 from __future__ import annotations
@@ -10,26 +11,34 @@ from collections.abc import Iterable
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import ingest_texts
-from hostsim.backoffice.models import Problem
+from hostsim.backoffice import copies, ingest_texts
+from hostsim.backoffice.models import Charger, Problem, Stream
 
 _LONGEST = 500
 _LONGEST_PAYLOAD = 2000
 _TOLD = 4  # replaced flashes of one batch
+_OF_CHARGER = ("new_epoch", "old_epoch")
+_OF_FLASH = ("conflict", "gap")
+_NEWEST = (*_OF_FLASH, "malformed")
+"""What their rows say is of the newest."""
 
 
 def report(
     db: Db, charger: str, code: str, detail: str, at: int,
-    epoch: int = 0, seq: int = 0, payload: bytes = b"",
+    epoch: int = 0, seq: int = 0, payload: bytes = b"", about: str = "",
 ) -> None:  # fmt: skip
-    """One row per problem; the same one again is counted."""
-    problem = _same(db, _query(charger, code, detail, epoch, seq))
+    """One open row per problem; the same one again is counted. `about`: what `detail` begins with
+    before a colon or a full stop, for malformed messages of which there is one row."""
+    problem = _same(db, _query(charger, code, about or detail, epoch, seq))
+    shown = payload[:_LONGEST_PAYLOAD].decode(errors="replace")
     if problem is not None:
         problem.count += 1
         problem.at = at
         problem.epoch = epoch
+        if code in _NEWEST:
+            problem.seq, problem.detail = seq, detail[:_LONGEST]
+            problem.payload = shown or problem.payload
         return
-    shown = payload[:_LONGEST_PAYLOAD].decode(errors="replace")
     db.add(
         Problem(
             charger=charger[:64], epoch=epoch, seq=seq, code=code, detail=detail[:_LONGEST],
@@ -61,14 +70,40 @@ def report_replaced(db: Db, replaced: Iterable[tuple[str, int, int]], at: int) -
         problem.detail = ingest_texts.flashes(problem.count, told, problem.detail)[:_LONGEST]
 
 
-def _query(charger: str, code: str, detail: str, epoch: int, seq: int) -> Select[Problem]:
-    query = select(Problem).where(Problem.charger == charger[:64], Problem.code == code)
-    if code in ("new_epoch", "old_epoch"):  # of one flash, whatever became of it; else the open
-        return query.where(or_(Problem.epoch == epoch, Problem.open)).order_by(Problem.open)
-    query = query.where(Problem.epoch == epoch, Problem.seq == seq)
+def lasting(db: Db, rows: Iterable[Problem]) -> set[int]:
+    """Ids of the conflicts and gaps that go on: nothing is taken from that flash meanwhile."""
+    found = set()
+    for one in rows:
+        if one.code not in _OF_FLASH:
+            continue
+        stream = db.get(Stream, (one.charger, one.epoch))
+        if stream is None:  # its records were acknowledged by another database
+            row = db.get(Charger, one.charger)
+            status = row.status if row is not None else {}
+            missing = status.get("epoch") == one.epoch and status.get("acked_seq", 0) >= one.seq
+            lasts = one.code == "gap" and missing
+        elif one.code == "gap":
+            lasts = stream.committed_seq < one.seq
+        else:
+            lasts = copies.doubt_of(db, stream) > 0
+        if lasts:
+            found.add(one.id)
+    return found
+
+
+def _query(charger: str, code: str, about: str, epoch: int, seq: int) -> Select[Problem]:
+    """The open row that this belongs to."""
+    query = select(Problem).where(
+        Problem.open, Problem.charger == charger[:64], Problem.code == code
+    )
+    if code in _OF_CHARGER:
+        return query
+    query = query.where(Problem.epoch == epoch)
     if code == "malformed":
-        query = query.where(Problem.detail == detail[:_LONGEST])
-    return query
+        same = [Problem.detail == about[:_LONGEST]]
+        same += [Problem.detail.startswith(about + end, autoescape=True) for end in ":."]
+        return query.where(or_(*same))
+    return query if code in _OF_FLASH else query.where(Problem.seq == seq)
 
 
 def _same(db: Db, query: Select[Problem]) -> Problem | None:

@@ -31,6 +31,7 @@ from hostsim.backoffice.members import Members
 from hostsim.backoffice.models import Problem, Stream, open_database, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.phone.desk import PayDesk
+from hostsim.backoffice.problems import lasting
 from hostsim.backoffice.refunds import Refunds
 from hostsim.backoffice.reports import roll
 from hostsim.pki import Pki
@@ -217,14 +218,16 @@ class BackOffice:
         with writing(self.engine) as db:
             audit.note(db, self._now_ms(), by, action, subject, detail)
 
-    def close_problem(self, identity: int, by: str = "") -> None:
-        """An operator has seen to it."""
+    def close_problem(self, identity: int, by: str = "") -> bool:
+        """An operator has seen to it; whether it goes on all the same and will be shown again."""
         with writing(self.engine) as db:
             problem = db.get(Problem, identity)
+            lasts = problem is not None and bool(lasting(db, [problem]))
             if problem is not None and problem.open:
                 problem.open = False
                 what = f"{problem.charger}: {problem.code}"
                 audit.note(db, self._now_ms(), by, "problem closed", what, problem.detail)
+            return lasts
 
     # -- what it knows
 

@@ -18,6 +18,7 @@ from hostsim.backoffice.models import (
     Session,
     Stream,
 )
+from hostsim.backoffice.problems import lasting
 
 _SESSION = tuple(
     """
@@ -140,7 +141,8 @@ def problems(
     engine: Engine, charger: str | None = None, only_open: bool = True,
     limit: int | None = None, skip: int = 0,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Newest first; `limit`, `skip`: some of them."""
+    """Newest first; `limit`, `skip`: some of them; `lasts`: what cannot be taken meanwhile goes
+    on."""
     query = select(Problem).order_by(Problem.id.desc()).limit(limit).offset(skip)
     if charger is not None:
         query = query.where(Problem.charger == charger)
@@ -148,7 +150,9 @@ def problems(
         query = query.where(Problem.open)
     names = ("id", "charger", "epoch", "seq", "code", "detail", "payload", "at", "count", "open")
     with Db(engine) as db:
-        return [_pick(row, names) for row in db.scalars(query)]
+        rows = db.scalars(query).all()
+        going_on = lasting(db, rows)
+        return [_pick(row, names) | {"lasts": row.id in going_on} for row in rows]
 
 
 def open_problems(engine: Engine) -> int:

@@ -59,6 +59,7 @@ def problems(
 
 @routes.post("/problems/{identity}/close")
 def close(request: Request, shell: Desk, form: SupportForm, identity: Id) -> Response:
-    shell.office.close_problem(identity, form.caller.name)
+    lasts = shell.office.close_problem(identity, form.caller.name)
     to = form.text("to", most=8)
-    return back(request, to if to == "problems" else "", "Closed.")
+    said = "Closed, but it goes on: what comes next is shown again." if lasts else "Closed."
+    return back(request, to if to == "problems" else "", said)
