@@ -110,7 +110,7 @@ def test_a_poisoned_status_or_result_ends_nothing(office: Reception) -> None:
     ):
         office.hear(name, message)
     assert set(office.problems()) == {"malformed"}
-    office.hear("status", b'{"online":true,"at":1,"state":"\\ud800"}')
+    office.hear("status", b'{"online":true,"at":0,"state":"\\ud800"}')
     office.hear("log", b'{"at":1,"level":"info","text":"\\ud800"}')
     office.hear("status", b"\xff\xff")
     office.hear("records", b"\xff\xff")
@@ -204,10 +204,10 @@ def test_a_long_backlog_in_one_batch_is_taken_whole(office: Reception) -> None:
 def test_records_acknowledged_by_a_lost_database_are_missed_at_once(office: Reception) -> None:
     records = session()
     office.take(*records[:2])
-    office.hear("status", {"online": True, "epoch": EPOCH, "acked_seq": 5, "at": 1})
+    office.hear("status", {"online": True, "epoch": EPOCH, "acked_seq": 5, "at": 0})
     assert office.problems() == ["gap"]
     assert "3 to 5" in office.detail()
-    office.hear("status", {"online": True, "epoch": EPOCH, "acked_seq": 2, "at": 1})
+    office.hear("status", {"online": True, "epoch": EPOCH, "acked_seq": 2, "at": 0})
     assert office.problems() == ["gap"]
 
 

@@ -41,7 +41,7 @@ def done(office: Reception) -> None:
 
 
 def status(acked: int, epoch: int = EPOCH) -> dict[str, Any]:
-    return {"online": True, "at": 5, "epoch": epoch, "next_seq": acked + 1, "acked_seq": acked}
+    return {"online": True, "at": 0, "epoch": epoch, "next_seq": acked + 1, "acked_seq": acked}
 
 
 def many(sessions: int) -> Ledger:
