@@ -116,6 +116,12 @@ class _Reader(Walker):
                 a.lines = (masking.take_text(view[p + 1 :]),)
         else:
             self.fields(self.bare(a.command, p, size), size)
+            if len(a.lines) > 1:
+                text = "\n".join(a.lines)
+                shown = masking.scrub_lines(text)
+                if shown is not text:
+                    a.lines = tuple(shown.split("\n"))
+                    masking.wipe(view[p:])
             identity = a.pan.encode() or self.uid
             if identity:
                 a.uid_hash = masking.card_hash(self.salt, identity)

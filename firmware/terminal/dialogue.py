@@ -14,6 +14,7 @@ from micropython import const
 from firmware.errors import ForecourtError, FrameError, TerminalRefused, TerminalTimeout
 from firmware.terminal import commands, results
 from firmware.terminal.apdu import Apdu, parse
+from firmware.terminal.masking import scrub_lines
 
 # commands and answers by class and instruction
 _SET_TIME = const(0x0401)
@@ -35,6 +36,7 @@ _ABORT_MS = const(10000)  # to the end of an aborted or refused command
 _CLEAR_MS = const(1500)  # to the end of what was aborted, if there was anything
 _SLOW_MS = const(3000)  # a commit longer than this has perhaps outlived T3: ask for a repetition
 _MAX_TEXT = const(1500)
+_NEAR = const(200)  # in which a number may have begun that goes on in the next line
 
 
 TYPE_CHECKING = const(0)
@@ -210,8 +212,9 @@ class Dialogue:
         elif kind == _PRINT_LINE or kind == _PRINT_BLOCK:
             if apdu.receipt_type in (0, 2):
                 # one text: lines cost three times as much
-                printed = [line.rstrip() for line in apdu.lines]
-                self.receipt_text = (self.receipt_text + "\n".join(printed) + "\n")[:_MAX_TEXT]
+                text = self.receipt_text
+                more = text[-_NEAR:] + "\n".join([line.rstrip() for line in apdu.lines]) + "\n"
+                self.receipt_text = (text[:-_NEAR] + scrub_lines(more))[:_MAX_TEXT]
         elif kind == _SET_TIME:
             self._tell_time(apdu)
         elif kind == _RESULT:

@@ -73,26 +73,45 @@ def take_pan(view: "memoryview", track: bool) -> str:
 
 
 def take_text(view: "memoryview", scrub: bool = True) -> str:
-    """The text, scrubbed in place of card numbers, tracks and names as cards carry them; NUL and
-    end blanks are off, characters that cannot be shown are "?".
+    """The text; NUL and end blanks are off, characters that cannot be shown are "?". What is left
+    in the view says the same: then both are scrubbed of card numbers, tracks and names as cards
+    carry them.
     """
-    i = 0 if scrub else len(view)
+    size = 0
+    for byte in view:
+        if byte:
+            shown = 32 <= byte < 127 or byte in _HIGH
+            view[size] = byte if shown else 0x3F
+            size += 1
+    wipe(view[size:], 0)
+    view = view[:size]
+    if scrub:
+        scrub_text(view)
+    out = bytearray()
+    for byte in view:
+        if byte < 127:
+            out.append(byte)
+        else:
+            out.extend(_HIGH[byte].encode())
+    return out.decode().rstrip()
+
+
+def scrub_text(view: "memoryview") -> None:
+    """Masks what may not be shown of a text that is otherwise as it will be."""
+    _scrub_spread(view)
+    i = 0
     while i < len(view):
         byte = view[i]
         if byte == 0x2F and _between_capitals(view, i):
             wipe(view)
         # a card number does not begin with 0
         i = _scrub_run(view, i) if 0x31 <= byte <= 0x39 else i + 1
-    out = bytearray()
-    for i, byte in enumerate(view):
-        if 32 <= byte < 127:
-            out.append(byte)
-        elif byte in _HIGH:
-            out.extend(_HIGH[byte].encode())
-        elif byte:
-            view[i] = 0x3F
-            out.append(0x3F)
-    return out.decode().rstrip()
+
+
+def scrub_lines(text: str) -> str:
+    """The same of texts that were scrubbed each by itself: no number comes of two."""
+    raw = bytearray(text.encode())
+    return raw.decode() if _scrub_spread(memoryview(raw)) else text
 
 
 def take_name(view: "memoryview") -> str:
@@ -122,22 +141,24 @@ def take_token(view: "memoryview") -> str:
         elif not ("A" <= char <= "Z" or "a" <= char <= "z"):
             figures = 0
             break
-    if not figures or (figures >= 13 and _luhn(text)):
+    if not figures or (figures >= 13 and _luhn(text.encode())):
         wipe(view)
         return ""
-    # in 15 bytes a card number of 16 digits has lost its check digit
-    if figures == 15 and (text[0] in "3456" or "2221" <= text[:4] < "2721"):
+    # in 15 bytes a card number of 16 digits has lost its check digit; letters may set one apart
+    if (figures == 15 and (text[0] in "3456" or "2221" <= text[:4] < "2721")) or (
+        13 <= figures < len(text)
+    ):
         return take_text(view).strip()
     return text
 
 
-def _luhn(text: str) -> bool:
+def _luhn(text: bytes) -> bool:
     """Whether the digits in it end in a card number's check digit (ISO/IEC 7812-1, annex B)."""
     total = 0
     double = False
     for i in range(len(text) - 1, -1, -1):
-        if "0" <= text[i] <= "9":
-            digit = int(text[i]) * (2 if double else 1)
+        if 0x30 <= text[i] <= 0x39:
+            digit = (text[i] & 15) * (2 if double else 1)
             total += digit - 9 if digit > 9 else digit
             double = not double
     return total % 10 == 0
@@ -158,15 +179,69 @@ def _scrub_run(view: "memoryview", start: int) -> int:
         if 0x30 <= view[i] <= 0x39:
             places.append(i)
             end = i + 1
-        elif i != end or view[i] not in b" -.":
+        elif i != end or view[i] not in b" -.?":
             break
         i += 1
+    if len(places) >= 13:
+        _mask(view, places)
+    return end
+
+
+def _mask(view: "memoryview", places: "list[int]") -> None:
+    """Hides a card number whose digits stand at `places`, and the track that goes on behind it."""
     count = len(places)
-    if count < 13:
-        return end
     for i in range(count):
         if count > 19 or hidden(i, count):
             view[places[i]] = _STAR
-    if end < len(view) and view[end] in b"=^Dd":  # a track goes on behind its number
+    end = places[-1] + 1
+    if end < len(view) and view[end] in b"=^Dd":
         wipe(view[end:])
-    return end
+
+
+def _scrub_spread(view: "memoryview") -> bool:
+    """Masks card numbers whose digits are set apart by whatever is no letter; whether there were
+    some. Dates and sums look the same, so only with the right check digit.
+    """
+    found = False
+    places = []
+    for i in range(len(view) + 1):
+        byte = view[i] if i < len(view) else 0x41
+        if 0x30 <= byte <= 0x39:
+            places.append(i)
+        elif (
+            0x41 <= byte & 0xDF <= 0x5A
+            or (byte == _STAR and i and view[i - 1] == _STAR)  # masked already
+            or (byte == 0x3A and _minutes(view, i + 1))
+        ):
+            if len(places) >= 13 and _mask_spread(view, places):
+                found = True
+            places = []
+    return found
+
+
+def _minutes(view: "memoryview", i: int) -> bool:
+    """Two digits stand there and no third: a time of day."""
+    for place in range(i, i + 3):
+        digit = place < len(view) and 0x30 <= view[place] <= 0x39
+        if digit != (place < i + 2):
+            return False
+    return True
+
+
+def _mask_spread(view: "memoryview", places: "list[int]") -> bool:
+    """Any groups of these digits that are a card number together; whether there were some."""
+    groups = [0]
+    for i in range(1, len(places)):
+        if places[i] != places[i - 1] + 1:
+            groups.append(i)
+    groups.append(len(places))
+    found = False
+    for i in range(len(groups) - 1):
+        start = groups[i]
+        if view[places[start]] not in b"23456":
+            continue
+        for end in groups[i + 1 : i + 20]:
+            if 13 <= end - start <= 19 and _luhn(bytes([view[p] for p in places[start:end]])):
+                _mask(view, places[start:end])
+                found = True
+    return found

@@ -128,8 +128,111 @@ def test_ordinary_lines_stay_as_they_are():
         "VU-Nr. 804011926",
         "xxxxxxxxxxxx8074",
         "00008001//3F0002///",
+        "30.11.2026          22:55:58",
+        "2026-11-30 22:55:58",
+        "0012   1.234,00   1.234,00  7",
+        "Summe 4  12,00  3,00  15,00",
     ):
         assert apdu.parse(bytearray(build(0x06D1, b"\x00", text.encode()))).lines == (text,)
+
+
+# test numbers of the schemes
+PANS = ("4111111111111111", "5413330089010434", "378282246310005", "6799998900000060018",
+        "4222222222222", "30569309025904", "2223003122003222", "6011111111111117")  # fmt: skip
+APART = (b"", b"\0", b"\0\0", b" ", b"  ", b"-", b".", b"/", b",", b"\n", b"\t", b"\x01", b"\x1b",
+         b"\x80", b"\xff", b"\x81", b"'", b" - ", b"\x7f\0 ", b"*", b"?", b":", b"=", b"_")  # fmt: skip
+
+
+def _below(state, n):
+    state[0] = (state[0] * 1103515245 + 12345) & 0x7FFFFFFF
+    return (state[0] >> 8) % n
+
+
+def _spliced(state, pan):
+    """The number with separators in it, in whatever text."""
+    text = (b"", b"Card ", b"PAN:", b"\0", b"12.05.  ", b"\xe1")[_below(state, 6)]
+    apart = APART[_below(state, len(APART))]
+    group = 3 + _below(state, 9)
+    for i in range(len(pan)):
+        if i and (i % group == 0 if group < 8 else not _below(state, 5)):
+            several = _below(state, 3)
+            apart = APART[_below(state, len(APART))] if not several else apart
+            # a time of day stays: two digits behind a colon, and no third
+            text += b"/" if apart == b":" else apart
+        text += pan[i].encode()
+    return text + (b"", b" ok", b"\0\0", b"=2512", b"\xff")[_below(state, 5)]
+
+
+def _digits(text):
+    """What a reader sees who overlooks all that is no letter, digit or star."""
+    return "".join([c for c in text if "0" <= c <= "9" or c.isalpha()])
+
+
+def _texts_of(made):
+    """All texts that leave the parser, and what is left in the buffer."""
+    data = bytearray(made)
+    a = apdu.parse(data, b"salt")
+    left = bytes(data)
+    seen = ["\n".join(a.lines), " ".join(a.lines), a.vu, a.auth_code, a.card, a.pan]
+    return seen + ["".join([chr(b) if 32 <= b < 127 else " " for b in left])]
+
+
+def test_no_number_comes_out_whatever_stands_between_its_digits():
+    state = [26]
+    for _ in range(400):
+        pan = PANS[_below(state, len(PANS))]
+        text = _spliced(state, pan)
+        for made in (
+            build(0x06D1, b"\x00", text),
+            build(0x06D3, tlv(6, tlv(0x25, tlv(7, text)))),
+            build(0x04FF, b"\x0a\x00", tlv(6, tlv(0x24, tlv(7, text)))),
+            build(0x040F, b"\x8b" + _ll(text)),
+        ):
+            for seen in _texts_of(made):
+                assert pan not in _digits(seen), (text, seen)
+
+
+def test_no_number_comes_out_where_a_terminal_pads_inside_it():
+    for apart in APART:
+        for cut in (1, 4, 6, 8, 12, 15):
+            text = b"X " + PANS[0][:cut].encode() + apart + PANS[0][cut:].encode() + b" Y"
+            for seen in _texts_of(build(0x06D1, b"\x00", text)):
+                assert PANS[0] not in _digits(seen), (apart, cut)
+
+
+def test_what_a_number_shows_is_its_first_six_and_last_four():
+    for text, shown in (
+        (b"41111111\x0011111111", "411111******1111"),
+        (b"4111\x80\x801111//1111\n1111 Y", "4111??11**//****?1111 Y"),
+        (b"  4111  1111  1111  1111", "  4111  11**  ****  1111"),
+        (b"0042 / 4111 / 1111 / 1111 / 1111", "0042 / 4111 / 11** / **** / 1111"),
+    ):
+        line = masking.take_text(memoryview(bytearray(text)))
+        assert line == shown, line
+
+
+def test_two_lines_are_no_number_together():
+    for first, second in (("41111111", "11111111"), ("Card 4111 1111 11", "11 1111 ok")):
+        lines = tlv(7, first.encode()) + tlv(7, second.encode())
+        for made in (
+            build(0x06D3, tlv(6, tlv(0x25, lines))),
+            build(0x04FF, b"\x0a\x00", tlv(6, tlv(0x24, lines))),
+        ):
+            for seen in _texts_of(made):
+                assert PANS[0] not in _digits(seen), seen
+        text = masking.scrub_lines(first + "\n" + second + "\n")
+        assert len(text) == len(first + second) + 2 and PANS[0] not in _digits(text)
+    plain = "Betrag EUR 25,00\n30.11.2026  22:55:58\n"
+    assert masking.scrub_lines(plain) is plain
+
+
+def test_a_token_keeps_no_number_beside_letters():
+    for text, token in (
+        (b"4222222222222A1", "422222***2222A1"),
+        (b"A4222222222222B", ""),
+        (b"V10401192612345", "V104011****2345"),
+    ):
+        assert masking.take_token(memoryview(bytearray(text))) == token, text
 
 
 def test_line_characters_of_the_terminal():

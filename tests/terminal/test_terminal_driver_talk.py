@@ -39,6 +39,21 @@ out["text"] = t.receipt_text
     assert "Shop" not in out["text"] and len(out["text"]) == 1500
 
 
+def test_a_number_over_two_printed_lines_is_not_kept() -> None:
+    out = play(
+        AUTHORISE
+        + """
+await peer.say(RESULT)
+await peer.say("06d10900" + b"41111111".hex())
+await peer.say("06d10900" + b"11111111".hex())
+await peer.say("060f00")
+await ask
+out["text"] = t.receipt_text
+"""
+    )
+    assert out["text"] == "411111**\n****1111\n"
+
+
 def test_result_nobody_asked_for_is_not_kept() -> None:
     out = play(
         """
