@@ -114,6 +114,81 @@ def test_a_fault_behind_signature_counter_and_time_is_found(what):
     assert {f["error"] for f in planted(parser, 1500, fault)} == {"IndexError: planted"}
 
 
+WRONG = {
+    "a card number is not masked": ("zvt", 400, "a card number came out", """
+from firmware.terminal import masking
+masking.hidden = lambda position, digits: False
+"""),
+    "NUL is left out of a text that was scrubbed": ("zvt", 4000, "a card number came out", """
+from firmware.terminal import masking
+def take_text(view, scrub=True):
+    if scrub:
+        masking.scrub_text(view)
+    return real(view, False)
+real = masking.take_text
+masking.take_text = take_text
+"""),
+    "numbers whose digits are apart are let through": ("zvt", 400, "a card number came out", """
+from firmware.terminal import masking
+masking._scrub_spread = lambda view: False
+"""),
+    "numbers of more than 64 bits are read": ("record", 1500, "read, and cannot be written", """
+from firmware.ledger import codec
+def get_u(data, at):
+    value = shift = 0
+    while True:
+        value |= (data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            return value, at
+        shift += 7
+codec.get_u = codec._GET[""] = codec._GET["u"] = get_u
+"""),
+    "a command's counter may be any": ("mqtt", 400, "a replayed command was taken", """
+from firmware.sync import commands
+verify = commands.verify
+commands.verify = lambda message, device, key, last, now: verify(message, device, key, -1, now)
+"""),
+    "the last command's counter is forgotten": ("mqtt", 400, "a replayed command was taken", """
+from firmware.sync.sync import Sync
+Sync._used = lambda self, command: None
+"""),
+    "a command's mac may be any": ("mqtt", 1500, "a forged command was taken", """
+from firmware.sync import commands
+commands.check_mac = lambda mac, key, data: None
+"""),
+    "a meter's check sum may be any": ("modbus", 400, "a damaged answer was taken", """
+from firmware.errors import ModbusCrcError
+from firmware.meter import bus
+def check_reply(*what):
+    try:
+        real(*what)
+    except ModbusCrcError:
+        pass
+real = bus.check_reply
+bus.check_reply = check_reply
+"""),
+    "any unit's answer is taken": ("modbus", 1500, "an answer to something else", """
+from firmware.errors import ModbusReplyError
+from firmware.meter import bus
+def check_reply(*what):
+    try:
+        real(*what)
+    except ModbusReplyError:
+        pass
+real = bus.check_reply
+bus.check_reply = check_reply
+"""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_mistake_that_raises_nothing_is_seen(what):
+    parser, inputs, word, fault = WRONG[what]
+    failures = planted(parser, inputs, fault)
+    assert failures and all(word in f["error"] for f in failures), failures
+
+
 @pytest.mark.parametrize("on", ["cpython", "micropython"])
 def test_a_replay_shows_what_came_of_the_input(tmp_path, on):
     path = tmp_path / "deep.hex"

@@ -36,7 +36,7 @@ _ABORT_MS = const(10000)  # to the end of an aborted or refused command
 _CLEAR_MS = const(1500)  # to the end of what was aborted, if there was anything
 _SLOW_MS = const(3000)  # a commit longer than this has perhaps outlived T3: ask for a repetition
 _MAX_TEXT = const(1500)
-_NEAR = const(200)  # in which a number may have begun that goes on in the next line
+_NEAR = const(80)  # in which a number may have begun that goes on in the next line
 
 
 TYPE_CHECKING = const(0)

@@ -1,6 +1,7 @@
 """Targets: what a broker says, and a time server's answer."""
 
 import binascii
+import hashlib
 import json
 
 from mutate_mpy import tree_mutated  # type: ignore[import-not-found]
@@ -26,6 +27,8 @@ class _Handlers:
 
         self._config = parse
         self._tariff = Tariff.from_json
+        self.message = b""  # as it came
+        self._last = _COUNTER
 
     def on_tariff(self, raw):
         self._tariff(bytes(raw))
@@ -37,10 +40,15 @@ class _Handlers:
 
     def on_command(self, command):
         assert isinstance(command["args"], dict)
+        said = json.loads(self.message)
+        assert said.get("mac") == mac(KEY, _covered(said)), "a forged command was taken"
+        assert command["device"] == "CP1" and command["expires_at"] > NOW_MS
+        assert command["counter"] == said["counter"] > self._last, "a replayed command was taken"
+        self._last = said["counter"]
         return {"detail": "", "data": command["args"]}
 
     def command_counter(self):
-        return 0
+        return _COUNTER
 
     def on_time(self, epoch_ms):
         pass
@@ -49,7 +57,15 @@ class _Handlers:
         written(code=code, detail=detail)
 
 
+def _covered(said):
+    """What the mac is of, by the description in docs/mqtt."""
+    names = ("id", "device", "counter", "expires_at", "name", "args")
+    return "\n".join(["forecourt-command-1"] + [str(said[name]) for name in names]).encode()
+
+
+KEY = b"0123456789abcdef0123456789abcdef"
 NOW_MS = 1763800000000
+_COUNTER = 8  # of the last command in the ledger
 MAX_PACKET = 12288
 _SELDOM = 150  # one packet in so many is drained: they are long
 _MOST_SENT = 12
@@ -133,7 +149,6 @@ class Mqtt(Target):
         self._commands = commands
         self._check_of = check_of
         self._sync = Sync
-        self._key = b"0123456789abcdef0123456789abcdef"
         self._objects = [seed for seed in self.seeds() if b"{" in seed]
 
     def seeds(self):
@@ -170,6 +185,8 @@ class Mqtt(Target):
                     yield b"\x07" + kept + _length(len(body)) + body
                     without_time = b"\x47" + bytes((0x32 if pid else 0x30,))
                     yield without_time + _length(len(body)) + body
+        for counters in ((9, 9), (9, 10), (10, 9), (10, 8), (8, 9)):  # one after the other
+            yield b"\x3f" + b"".join([self._sent(counter) for counter in counters])
         for op in (0x30, 0x31, 0x32, 0x33):
             yield self._large(op, b"forecourt/v1/CP1/config", 13000)
         yield b"\x00\x20\x02\x00\x00\x90\x03\x00\x01\x01\x40\x02\x00\x05\xd0\x00"
@@ -177,6 +194,12 @@ class Mqtt(Target):
     def _large(self, op, topic, size):
         body = bytes((0, len(topic))) + topic + b"\x00\x05" + b"[" * (size - len(topic) - 4)
         return b"\x3f" + bytes((op,)) + _length(len(body)) + body
+
+    def _sent(self, counter):
+        topic = b"forecourt/v1/CP1/command"
+        payload = self._command("stop", "{}", counter=counter, id="c%d" % counter)
+        body = bytes((0, len(topic))) + topic + payload
+        return b"\x30" + _length(len(body)) + body
 
     def _command(self, name, args, **changes):
         fields = {"id": "c1", "device": "CP1", "counter": 9, "name": name, "args": args,
@@ -211,15 +234,17 @@ class Mqtt(Target):
     def run(self, data):
         first = data[0] if data else 0
         self._ledger = _Ledger()
+        self._handlers = _Handlers()
         sync = self._sync(
-            {"charger_id": "CP1", "command_key": binascii.hexlify(self._key).decode(),
+            {"charger_id": "CP1", "command_key": binascii.hexlify(KEY).decode(),
              "mqtt": {"retry_min_ms": 100}, "time": {}},
-            self._ledger, Clock(0 if first & 64 else NOW_MS), None, _Handlers(),
+            self._ledger, Clock(0 if first & 64 else NOW_MS), None, self._handlers,
         )  # fmt: skip
 
         def on_message(topic, payload, *more):
             if payload is None or not lone_surrogate(payload):
-                sync.on_message(topic, self._signed(payload), *more)
+                self._handlers.message = payload = self._signed(payload)
+                sync.on_message(topic, payload, *more)
 
         codec = self._codec.Codec(b"CP1", 30, on_message)
         sync.link.codec = codec
@@ -250,18 +275,15 @@ class Mqtt(Target):
             text = self._commands.signed_bytes(message)
         except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
             return payload
-        return payload.replace(b'"sign"', b'"' + mac(self._key, text).encode() + b'"')
+        return payload.replace(b'"sign"', b'"' + mac(KEY, text).encode() + b'"')
 
 
 def mac(key: bytes, data: bytes) -> str:
-    """HMAC-SHA-256 in hex, by whoever is quicker than the firmware's own where that is."""
-    try:
-        import hmac  # type: ignore[import-not-found]
-    except ImportError:
-        from firmware.sync.commands import hmac_sha256
-
-        return binascii.hexlify(hmac_sha256(key, data)).decode()
-    return hmac.new(key, data, "sha256").hexdigest()
+    """HMAC-SHA-256 in hex (RFC 2104), and not by the firmware; of a key of at most 64 bytes."""
+    key += bytes(64 - len(key))
+    for pad in (0x36, 0x5C):
+        data = hashlib.sha256(bytes([byte ^ pad for byte in key]) + data).digest()
+    return binascii.hexlify(data).decode()
 
 
 def _length(n):

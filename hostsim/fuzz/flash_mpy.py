@@ -108,7 +108,10 @@ class Record(Target):
         elif not record.rest:
             row = self._codec.find_row(1, record.kind)
             again = memoryview(bytearray(2 * len(view) + 64))
-            n = self._codec.encode(again, row, record.at, record.fields)
+            try:
+                n = self._codec.encode(again, row, record.at, record.fields)
+            except RecordError as e:
+                raise AssertionError("read, and cannot be written: %s" % e) from None
             copy = self._codec.decode(5, again[:n])
             assert copy.fields == record.fields and copy.at == record.at
 
