@@ -66,6 +66,12 @@ class Ledger:
     def epoch(self) -> int:
         return self.ring.epoch
 
+    @property
+    def oldest_seq(self) -> int:
+        """The first record that flash still has, `next_seq` when it has none. FlashError."""
+        ring = self.ring
+        return ring.first_seq(ring.tail) if ring.tail >= 0 else self.next_seq
+
     def mount(self) -> None:
         """Reads of flash what the books need, and brings them up to date. Raises LedgerCorrupt
         when a later firmware's format is there, FlashError."""

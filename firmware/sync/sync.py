@@ -21,7 +21,7 @@ import time
 
 from micropython import const
 
-from firmware.errors import FieldError, ForecourtError, LedgerFull
+from firmware.errors import FieldError, FlashError, ForecourtError, LedgerFull
 from firmware.sync import commands, messages
 from firmware.sync.link import Link
 from firmware.sync.outbox import Outbox
@@ -72,6 +72,7 @@ class Sync:
         self._security_at = 0  # when the minute began in which these codes were noted
         self._noted = ""
         self._held = 0  # security events since the last one noted
+        self._oldest = 0  # the oldest_seq that was said last
         self.log_dropped = 0
         self.results_dropped = 0
 
@@ -176,17 +177,27 @@ class Sync:
         ledger = self._ledger
         fields = {"at": self._clock.epoch_ms()}
         if name == b"status":
+            self._oldest = self._find_oldest()
             fields.update(
                 {
                     "online": True,
                     "epoch": ledger.epoch,
                     "next_seq": ledger.next_seq,
                     "acked_seq": ledger.acked_seq,
+                    "oldest_seq": self._oldest,
                     "clock": self._clock.source,
                 }
             )
         fields.update(self._shown[name])
         return fields
+
+    def _find_oldest(self) -> int:
+        """The first record in flash; that it is 1 is said of a flash that cannot be read: nothing
+        is then given up for lost."""
+        try:
+            return self._ledger.oldest_seq
+        except FlashError:
+            return 1
 
     def _feed_record(self, link) -> bool:
         payload = self._outbox.next() if link.room > _RECORD_ROOM else None
@@ -237,7 +248,8 @@ class Sync:
     def _ack(self, message: dict) -> None:
         outbox = self._outbox
         outbox.on_ack(message)
-        if outbox.told:  # proof for the back office that these records are ours
+        # proof for the back office that these records are ours; or the ring went on since
+        if outbox.told or self._oldest != self._find_oldest():
             outbox.told = False
             self._due.add(b"status")
 

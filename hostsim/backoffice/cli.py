@@ -60,6 +60,9 @@ def register(app: typer.Typer) -> None:
     databases.command("backup")(backup_database)
     databases.command("restore")(restore_database)
     databases.command("rebuild")(rebuild)
+    from hostsim.backoffice import gaps_cli
+
+    gaps_cli.register(databases)
     app.add_typer(databases, name="database")
 
 
@@ -225,7 +228,7 @@ def restore_database(
     db: Database = DEFAULT_DATABASE,
 ) -> None:
     """Into an empty database, whole or not at all. Exit code 1 when the file is refused."""
-    from hostsim.backoffice import backup
+    from hostsim.backoffice import backup, gaps_cli
 
     with opened(db, new=True) as engine:
         try:
@@ -234,6 +237,7 @@ def restore_database(
             typer.echo(str(exc), err=True)
             raise typer.Exit(1) from exc
     typer.echo(f"{count} rows restored")
+    typer.echo(gaps_cli.AFTER)
 
 
 def rebuild(

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import clocks, contract, copies, fleet_view, in_line, ingest_texts
+from hostsim.backoffice import clocks, contract, copies, fleet_view, gaps, in_line, ingest_texts
 from hostsim.backoffice.at_hand import known_charger, locked_chargers
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.fall import BROKEN, Fall, Falls
@@ -55,7 +55,9 @@ class Desk:
         self.engine = engine
         self.ingest = ingest
         self.logs: deque[dict[str, Any]] = deque(maxlen=_LOG_LINES)
-        self.chores: list[Callable[[], object]] = []  # done before the reminders, each time
+        self._gaps_told = self._newest_gap()
+        self.chores: list[Callable[[], object]] = [self._tell_given_up]
+        """Done before the reminders, each time."""
         self.hearers: list[Callable[[str, dict[str, Any]], None]] = []  # of results
         self._now_ms = now_ms
         self._send = send
@@ -113,6 +115,22 @@ class Desk:
     def acknowledge(self, ack: Ack) -> None:
         """Tell a charger its position."""
         self._send(*_ack_message(ack), False)
+
+    def _newest_gap(self) -> int:
+        with Db(self.engine) as db:
+            return db.scalar(select(func.max(Problem.id))) or 0
+
+    def _tell_given_up(self) -> None:
+        """Chargers whose lost records were given up since, by whatever program, are told their
+        position, so that they repeat what they have at once."""
+        with Db(self.engine) as db:
+            query = select(Problem).where(
+                Problem.id > self._gaps_told, Problem.code == gaps.GIVEN_UP
+            )
+            for row in db.scalars(query.order_by(Problem.id)).all():
+                reached = position(db, row.charger, row.epoch)
+                self.acknowledge(copies.ack(db, row.charger, row.epoch, reached, True))
+                self._gaps_told = row.id
 
     def reminders(self) -> list[Message]:
         """Commands without an answer, for chargers that are there; what has expired is closed."""
@@ -257,21 +275,26 @@ class Desk:
             clocks.look(db, row, message, self._now_ms(), self.ingest.report)
         epoch = message.get("epoch", 0)
         if message["online"] and epoch:
+            if not retained:
+                self._use(db, row, epoch)
             known = position(db, row.name, epoch)
             acked = message.get("acked_seq", 0)
             if retained or acked != known:
                 again = retained or acked > known
                 self.acknowledge(copies.ack(db, row.name, epoch, known, again))
-            if acked > known:
-                detail = f"records {known + 1} to {acked} were acknowledged and are not here"
-                self.ingest.report(db, row.name, "gap", detail, epoch, known + 1)
+            gap = gaps.of(row, known)
+            if gap is not None:
+                self.ingest.report(db, row.name, "gap", gap.text, epoch, gap.first)
             else:
-                db.execute(
-                    update(Problem)
-                    .where(Problem.charger == row.name, Problem.epoch == epoch, Problem.open,
-                           Problem.code == "gap", Problem.seq <= known)
-                    .values(open=False)
-                )  # fmt: skip
+                gaps.closed(db, row.name, epoch, known)
+
+    def _use(self, db: Db, row: Charger, epoch: int) -> None:
+        """The flash that a charger works with is the one its status speaks of: one that had been
+        replaced was put in again. One never seen before is known by its first record."""
+        if row.epoch not in (0, epoch) and db.get(Stream, (row.name, epoch)) is not None:
+            detail = f"a flash that had been replaced is in use again (it was {row.epoch})"
+            self.ingest.report(db, row.name, "old_epoch", detail, epoch)
+            row.epoch = epoch
 
 
 def _took_result(db: Db, row: Charger, message: dict[str, Any], now_ms: int) -> bool:

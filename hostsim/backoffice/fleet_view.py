@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import gaps
 from hostsim.backoffice.models import Charger, Command, Problem
 from hostsim.backoffice.tables import LogLine
 
@@ -19,13 +20,15 @@ IDLE = ("free", "plugged")  # whatever a session said last
 
 def everyone(engine: Engine) -> list[dict[str, Any]]:
     """Every charger: name, online, seen_at, state, power_w, session figures, version, tariff,
-    faults, open problems."""
+    faults, open problems, records not here (behind, gap)."""
     with Db(engine) as db:
         query = select(Problem.charger, func.count()).where(Problem.open).group_by(Problem.charger)
         problems = {name: count for name, count in db.execute(query)}
+        rows = list(db.scalars(select(Charger).order_by(Charger.name)))
+        here = gaps.committed(db, rows)
         return [
-            _described(row) | {"problems": problems.get(row.name, 0)}
-            for row in db.scalars(select(Charger).order_by(Charger.name))
+            _described(row, here.get(row.name, 0)) | {"problems": problems.get(row.name, 0)}
+            for row in rows
         ]
 
 
@@ -50,8 +53,10 @@ def one(engine: Engine, name: str) -> dict[str, Any] | None:
             .order_by(Command.counter.desc())
             .limit(5)
         )
-        return _described(row) | {
+        committed = gaps.committed(db, [row]).get(name, 0)
+        return _described(row, committed) | {
             "status": row.status,
+            "given_up": gaps.given_up(db, name),
             "log": [{"at": x.at, "level": x.level, "text": x.text} for x in lines],
             "alarms": [
                 {"id": x.id, "code": x.code, "detail": x.detail, "at": x.at, "count": x.count}
@@ -111,8 +116,10 @@ def keep_line(db: Db, charger: str, message: dict[str, Any], now_ms: int) -> Non
             db.execute(delete(LogLine).where(LogLine.charger == charger, LogLine.id <= oldest))
 
 
-def _described(row: Charger) -> dict[str, Any]:
+def _described(row: Charger, committed: int) -> dict[str, Any]:
+    """`committed`: how far the records of its flash are here; `gap`: what of them is missing."""
     status, figures = row.status, row.figures
+    gap = gaps.of(row, committed)
     running = bool(figures.get("session")) and row.online and status.get("state") not in IDLE
     state = status.get("state", "") if row.online else "offline"
     return {
@@ -130,5 +137,6 @@ def _described(row: Charger) -> dict[str, Any]:
         "price_minor": figures.get("price_minor", 0) if running else 0,
         "currency": figures.get("currency", ""),
         "running": running,
-        "behind": max(status.get("next_seq", 1) - 1 - status.get("acked_seq", 0), 0),
+        "behind": max(status.get("next_seq", 1) - 1 - committed, 0),
+        "gap": gap,
     }

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import books, contract, copies, ingest_texts, problems
+from hostsim.backoffice import books, contract, copies, gaps, ingest_texts, problems
 from hostsim.backoffice.at_hand import AtHand
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.fall import BROKEN
@@ -142,6 +142,24 @@ class Ingest:
             problems.report_replaced(db, hand.replaced, self._now_ms())
             return [ack for one in found if (ack := self._ack(db, one)) is not None]
 
+    def go_on_behind(self, db: Db, stream: Stream, through: int) -> int:
+        """What is missing up to `through` will not come any more: what came early is told to the
+        books, in order. Answers how many up to there were here."""
+        early = select(Record).where(
+            Record.charger == stream.charger,
+            Record.epoch == stream.epoch,
+            Record.seq > stream.committed_seq,
+        )
+        stream.committed_seq = through
+        here = 0
+        for record in db.scalars(early.order_by(Record.seq)).all():
+            if record.seq > stream.committed_seq + 1:
+                break
+            here += record.seq <= through
+            stream.committed_seq = max(stream.committed_seq, record.seq)
+            self._apply_alone(db, record)
+        return here
+
     def position(self, charger: str, epoch: int) -> int:
         """The highest sequence committed without a gap; 0 when nothing is."""
         with Db(self._engine) as db:
@@ -253,7 +271,7 @@ class Ingest:
                 db,
                 stream.charger,
                 "gap",
-                ingest_texts.gap(stream, seq),
+                gaps.said(db, stream) or ingest_texts.gap(stream, seq),
                 stream.epoch,
                 stream.committed_seq + 1,
             )

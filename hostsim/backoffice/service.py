@@ -18,17 +18,16 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine
 
-from hostsim.backoffice import audit, signing, views
-from hostsim.backoffice.at_hand import known_charger
+from hostsim.backoffice import audit, gaps, signing, views
 from hostsim.backoffice.bills.desk import Bills
 from hostsim.backoffice.connection import BrokerAddress, Connection
 from hostsim.backoffice.desk import Desk
 from hostsim.backoffice.gateways.base import Gateway
-from hostsim.backoffice.ingest import Ack, Ingest
+from hostsim.backoffice.ingest import Ingest
 from hostsim.backoffice.invoices import issue
 from hostsim.backoffice.member_sync import MemberSync
 from hostsim.backoffice.members import Members
-from hostsim.backoffice.models import Problem, Stream, open_database, writing
+from hostsim.backoffice.models import Problem, open_database, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.phone.desk import PayDesk
 from hostsim.backoffice.problems import lasting
@@ -198,20 +197,12 @@ class BackOffice:
         self._desk.send_next([charger], identity)
         return identity
 
-    def accept_gap(self, charger: str, reason: str) -> None:
-        """An operator's word that what is missing will not come (another back office has it): go
-        on behind it."""
-        with writing(self.engine) as db:
-            row = known_charger(db, charger)
-            epoch = row.epoch
-            stream = db.get(Stream, (charger, epoch))
-            acked = int(row.status.get("acked_seq", 0))
-            if stream is None or acked <= stream.committed_seq:
-                return
-            detail = f"records {stream.committed_seq + 1} to {acked} given up: {reason}"
-            self.ingest.report(db, charger, "gap_accepted", detail, epoch, acked)
-            stream.committed_seq = acked
-        self._desk.acknowledge(Ack(charger, epoch, acked, True))
+    def give_up(self, charger: str, through: int, by: str, note: str) -> None:
+        """An operator's word that the records a charger was told are here, and that neither the
+        database nor its flash has, will not come (gaps.py). Raises GapError."""
+        now = self._now_ms()
+        ack = gaps.give_up(self.engine, self.ingest, charger, through, by, note, now)
+        self._desk.acknowledge(ack)
 
     def note(self, by: str, action: str, subject: str, detail: str = "") -> None:
         """A line in the audit log."""

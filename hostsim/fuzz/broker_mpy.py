@@ -79,6 +79,7 @@ class _Ledger:
 
     def __init__(self):
         self.acked_seq = 3
+        self.oldest_seq = 1
 
     def append(self, kind, **fields):
         assert kind == "alarm"

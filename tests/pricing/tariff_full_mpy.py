@@ -38,6 +38,7 @@ class Ram:
 class Nothing:
     next_seq = 1
     acked_seq = epoch = 0
+    oldest_seq = 1
     source = "none"
 
     def epoch_ms(self):

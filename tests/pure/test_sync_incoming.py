@@ -65,6 +65,7 @@ class Ledger:
     epoch = 7
     next_seq = 2
     acked_seq = 0
+    oldest_seq = 1
 
 
 class Ticks:

@@ -86,7 +86,7 @@ class Device:
         ledger = self.ledger
         office.hear("status", {
             "online": True, "at": NOW, "epoch": ledger.epoch, "next_seq": ledger.next_seq,
-            "acked_seq": ledger.acked_seq,
+            "acked_seq": ledger.acked_seq, "oldest_seq": ledger.oldest_seq,
         })  # fmt: skip
 
 

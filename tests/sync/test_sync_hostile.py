@@ -211,6 +211,7 @@ class _Ledger:
     epoch = 5
     next_seq = 10
     acked_seq = 3
+    oldest_seq = 1
 
     def append(self, kind: str, **fields: object) -> int:
         assert kind == "alarm"

@@ -53,6 +53,16 @@ def issue_invoice(db: Db, session: Session, operator: Operator, now_ms: int) -> 
     return _append(db, session, text)
 
 
+def skip(db: Db, charger: str, count: int) -> dict[str, int]:
+    """Leaves out `count` numbers of each kind of document, for a database that is lost may have
+    given them: of so many records there was at most one each. Answers the position they are left
+    out behind, and the count (gaps.py keeps it, verify.py reads it)."""
+    chain = _chain(db, charger)
+    for kind in _COUNTS.values():
+        setattr(chain, kind, getattr(chain, kind) + count)
+    return {"position": chain.position, "count": count}
+
+
 def catch_up(engine: Engine, operator: Operator, now_ms: int) -> int:
     """Documents of what was settled before there were any (a migration noted it); how many."""
     count = 0

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import gaps
 from hostsim.backoffice.invoices import document
-from hostsim.backoffice.models import Payment, Refund, Session
+from hostsim.backoffice.models import Payment, Problem, Refund, Session
 from hostsim.backoffice.tables import Invoice, InvoiceChain
 
 _COLUMNS = "position kind number receipt_no issued_at currency total_minor net_minor vat_minor"
@@ -62,7 +63,9 @@ def _verify_chain(db: Db, chain: InvoiceChain, verdict: Verdict, saved: list[Any
     kinds = (document.INVOICE, document.CREDIT_NOTE, document.STATEMENT, document.ADJUSTMENT)
     counts = dict.fromkeys(kinds, 0)
     seen_saved = saved is None or saved[0] == 0
+    left_out = _left_out(db, chain.charger)
     for row, total in _rows(db, chain.charger):
+        _pass_over(left_out, counts, position)
         verdict.documents += 1
         position += 1
         for fault in _faults(row, position, head, counts, total):
@@ -76,6 +79,7 @@ def _verify_chain(db: Db, chain: InvoiceChain, verdict: Verdict, saved: list[Any
         verdict.faults.append(
             f"{chain.charger}: documents up to {saved[0] if saved else 0} are gone"
         )
+    _pass_over(left_out, counts, position)
     ends = (
         chain.position, chain.head, chain.invoices, chain.credit_notes, chain.statements,
         chain.adjustments,
@@ -83,6 +87,23 @@ def _verify_chain(db: Db, chain: InvoiceChain, verdict: Verdict, saved: list[Any
     if ends != (position, head, *counts.values()):
         verdict.faults.append(f"{chain.charger}: the chain ends elsewhere than its documents")
     verdict.heads[chain.charger] = [position, head]
+
+
+def _left_out(db: Db, charger: str) -> list[tuple[int, int]]:
+    """Numbers that were left out when records were given up (gaps.py), oldest first: behind which
+    position, how many of each kind."""
+    query = select(Problem).where(Problem.charger == charger, Problem.code == gaps.GIVEN_UP)
+    rows = db.scalars(query.order_by(Problem.id))
+    facts = [gaps.facts_of(row).get("skipped", {}) for row in rows]
+    return [(one.get("position", 0), one.get("count", 0)) for one in facts]
+
+
+def _pass_over(left_out: list[tuple[int, int]], counts: dict[str, int], position: int) -> None:
+    """Counts on over what was left out behind the documents up to `position`."""
+    while left_out and left_out[0][0] <= position:
+        _, count = left_out.pop(0)
+        for kind in counts:
+            counts[kind] += count
 
 
 def _rows(db: Db, charger: str) -> Iterator[tuple[Invoice, int | None]]:

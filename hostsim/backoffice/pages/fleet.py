@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
-from hostsim.backoffice import fleet_view, tariffs, views
-from hostsim.backoffice.pages.shell import Desk, SupportForm, Viewer, back
+from hostsim.backoffice import fleet_view, gaps, tariffs, views
+from hostsim.backoffice.pages.shell import Desk, FinanceForm, SupportForm, Viewer, back
 from hostsim.backoffice.reports import query, roll
 
 routes = APIRouter()
@@ -58,6 +58,20 @@ def charger(request: Request, shell: Desk, caller: Viewer, name: str) -> Respons
         "sessions": views.sessions(engine, name, _NEWEST),
     }
     return shell.page(request, "charger.html", caller, context)
+
+
+@routes.post("/fleet/{name}/give-up")
+def give_up(request: Request, shell: Desk, form: FinanceForm, name: str) -> Response:
+    """Records that neither the database nor the charger's flash has will not come."""
+    through = form.text("through", 1, 18)
+    number = int(through) if through.isascii() and through.isdecimal() else 0
+    try:
+        shell.office.give_up(name, number, form.caller.name, form.fields.get("note", ""))
+    except gaps.NoCharger as exc:
+        raise HTTPException(404, "There is no such charger.") from exc
+    except gaps.GapError as exc:
+        return back(request, f"fleet/{name}", f"Nothing was given up: {exc}.")
+    return back(request, f"fleet/{name}", "Given up; the charger repeats what it has.")
 
 
 @routes.post("/fleet/{name}/{command}")
