@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -47,8 +48,9 @@ def some(office: BackOffice, ledger: Ledger, first: int, last: int) -> None:
     fill(office, part)
 
 
-def status(office: BackOffice, acked: int, epoch: int = EPOCH, **more: int) -> None:
-    say(office, "status", online=True, epoch=epoch, next_seq=acked + 1, acked_seq=acked, **more)
+def status(office: BackOffice, acked: int, epoch: int = EPOCH, **more: Any) -> None:
+    numbers: dict[str, Any] = {"epoch": epoch, "next_seq": acked + 1, "acked_seq": acked}
+    say(office, "status", online=True, **numbers, **more)
 
 
 def streams(office: BackOffice) -> dict[int, int]:

