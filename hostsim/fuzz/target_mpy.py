@@ -44,7 +44,7 @@ def lone_surrogate(data) -> bool:
     import re
 
     pair = rb"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}"
-    plain = bytes(data).lower().replace(b"\\\\", b"")  # a backslash, and no escape with it
+    plain = bytes(data).lower().replace(b"\\\\", b"-")  # a backslash: no escape, and between two
     return b"\\ud" in re.sub(pair, b"", plain)
 
 
