@@ -6,9 +6,11 @@ half programmed and may read differently each time) and in the middle of an eras
 was reached reads differently each time until it is erased again). Sectors wear (counted) and can
 be bad (programs leave bits set, erases leave bits clear) or stuck (they stay as they are, with an
 error or without). What was programmed survives a killed
-process: every change goes to the file before the call returns.
+process: every change goes to the file before the call returns. Flash that programs all bytes of a
+page side by side is had with `page_tears`.
 
-Limits: time is not modelled; no read disturb. Beside the image `path` lies `path + ".state"`, 8
+Limits: time is not modelled; no read disturb; what a page tear left undone reads the same each
+time, but for one byte. Beside the image `path` lies `path + ".state"`, 8
 bytes a sector: erases (u32), flags (bit 0 bad, bit 1 unstable up to `mark`, bit 2 one weak byte at
 `mark`, bit 3 stuck, bit 4 with errors, bit 5 unstable from `mark` on instead), the weak bits of
 that byte, `mark` (u16). Without a path everything is in memory.
@@ -39,7 +41,8 @@ class FileFlash:
     many-th program or erase from now (0 is the next one, -1: never). Then `on_cut()` is called
     and, when that returns, PowerCut raised; until `power_on()` every call raises it. An erase that
     is cut leaves the sector erased up to there and as it was behind; with `whole_tears` all of it
-    lies between both, with `from_the_end` it goes the other way, from the sector's end. Counters
+    lies between both, with `from_the_end` it goes the other way, from the sector's end. A program
+    that is cut has done the bytes before; with `page_tears` any bits of all it was given. Counters
     since the object was made: `ops`, `programmed` (bytes) and `erased` (sectors).
     """
 
@@ -50,6 +53,7 @@ class FileFlash:
         self.cut_at_op = -1
         self.whole_tears = False
         self.from_the_end = False
+        self.page_tears = False
         self.on_cut = None
         self.ops = 0
         self.programmed = 0
@@ -87,8 +91,11 @@ class FileFlash:
         old = bytearray(len(buf))
         self._read(place, old)
         bad = self._state[8 * n + 4] & _BAD
-        for i in range(done):
-            old[i] &= buf[i] | (0x10 if bad else 0)
+        if done < len(buf) and self.page_tears:
+            self._undone(old, buf)
+        else:
+            for i in range(done):
+                old[i] &= buf[i] | (0x10 if bad else 0)
         if done < len(buf):
             # the byte in progress: bits on their way from 1 to 0
             weak = old[done] & ~buf[done] & 0xFF
@@ -272,6 +279,17 @@ class FileFlash:
             for i in range(len(piece)):
                 piece[i] |= self._byte()
             self._write(place, piece)
+
+    def _undone(self, old, buf) -> None:
+        """Some bits of all bytes were programmed: few, half, or most."""
+        share = self._byte() % 3
+        for i in range(len(buf)):
+            undone = self._byte()
+            if share == 0:
+                undone |= self._byte() | self._byte()
+            elif share == 1:
+                undone &= self._byte() & self._byte()
+            old[i] &= buf[i] | undone
 
     def _die(self) -> None:
         self._dead = True

@@ -76,6 +76,8 @@ class OpenSession:
             self.periods_mwh += f["energy_mwh"]
         elif kind == "energising":
             self.energised_at = record.at
+        elif not self.energising and record.at and kind in ("checkpoint", "power_off"):
+            self.energised_at = record.at - f["elapsed_ms"]  # its own record was lost
         elif kind == "settle_failed":
             self.attempts += 1
         if kind in ("priced", "settle_failed") and not self.owed_at:
@@ -98,7 +100,8 @@ class Books:
     """`open` (OpenSession or None); `next_session`, `next_receipt`, `next_credit`; `last_counter`
     of a command; `eod_count`, `eod_captured`, `eod_refunded` (at the terminal) since the last end
     of day; `asked`: refunds requested or without answer (id -> first seq, and all fields of their
-    records); `faults` and `fault` (the newest, as text); `fresh`: no record yet."""
+    records); `faults` and `fault` (the newest, as text); `fresh`: no record yet; `gap`: sessions
+    whose first record may be lost, counted in `next_session`."""
 
     def __init__(self) -> None:
         self.epoch = 0  # the ledger's
@@ -106,7 +109,7 @@ class Books:
         self.next_session = self.next_receipt = self.next_credit = 1
         self.last_counter = self.eod_count = self.eod_captured = self.eod_refunded = 0
         self.asked: "dict[str, tuple]" = {}
-        self.faults = 0
+        self.faults = self.gap = 0
         self.fault = ""
         self._settled: "list[tuple]" = []  # (sess, captured, refunded), newest last
         self._refunds: "list[tuple]" = []  # (key, sess, amount), newest last
@@ -192,11 +195,15 @@ class Books:
         """Adds one record; never raises for a record that decode() gave."""
         o = self.open
         if record.kind in _OF_SESSION:
-            if o and o.sess == record.fields["sess"]:
-                o.add(record)
-            else:
+            sess = record.fields["sess"]
+            if not (o and o.sess == sess):
                 self._check(record, False, "session not open")
                 o = None
+                if sess >= self.next_session - self.gap:  # its beginning was lost, no more
+                    self.begin(sess, record.seq, None)
+                    o = self.open
+            if o:
+                o.add(record)
         handler = _HANDLERS.get(record.kind)
         if handler:
             handler(self, record, record.fields, o)
@@ -215,7 +222,20 @@ class Books:
         """A session begins with the record `seq`; `hold`: its fields, None where they say nothing
         any more."""
         self.open = OpenSession(sess, seq, hold)
-        self.next_session = max(self.next_session, sess + 1)
+        self.next_session = max(self.next_session - self.gap, sess + 1)
+        self.gap = 0
+
+    def skip(self, count: int) -> None:
+        """So many records are lost here. A number that one of them may have given is not given
+        again, and of a refund that is open its end may be among them."""
+        if not count:
+            return
+        self.gap += count
+        self.next_session += count
+        self.next_receipt += count
+        self.next_credit += count
+        for _, f in self.asked.values():
+            f["unsure"] = True
 
     def _on_declined(self, record: Record, f: dict, o: "OpenSession | None") -> None:
         if o and not o.authorised:

@@ -15,8 +15,8 @@ import struct
 
 from micropython import const
 
-from firmware.ledger.ring import FRAME, HEAD, PAYLOAD, VERSION
-from firmware.ledger.sector import FIRST, FORMAT, ROTTEN, USED
+from firmware.ledger.ring import FRAME, HEAD, VERSION
+from firmware.ledger.sector import FIRST, FORMAT, RESIDUE, ROTTEN, USED, crc32
 
 _MAGIC = const(0xA7)
 _SHORTEST = const(20)  # no frame is shorter
@@ -163,24 +163,29 @@ def _closed(mark) -> bool:
 
 def torn(r, next_seq: int) -> bool:
     """What stands behind the newest frame was being written when the power failed. False: it was
-    written to its end and has wrong bits, so its number was given."""
+    written to its end and has one wrong bit, so its number was given. More than one wrong is a
+    torn one: flash that programs by pages leaves bits undone anywhere in it."""
     s = r.sectors
     buf = r.buf[: min(FRAME, s.size - r.pos)]
     s.read(r.head, r.pos, buf)
     end = len(buf)
     while end and buf[end - 1] == 0xFF:
         end -= 1
-    body = end - 4
-    if body < HEAD or _closed(buf[:4]):
+    if end < HEAD + 4 or _closed(buf[:4]):
         return True
-    magic, version, length, low, high = struct.unpack_from("<BBHII", buf, 0)
-    if magic == _MAGIC and version == VERSION and length <= PAYLOAD and HEAD + length <= body:
-        length += HEAD
-        if (high << 32) | low == next_seq - 1:
-            return True  # a note
-        wrong = binascii.crc32(buf[:length]) ^ struct.unpack_from("<I", buf, length)[0]
-        return wrong & 0xFFFFFF == 0  # the last byte may have been in progress
-    struct.pack_into(
-        "<BBHII", buf, 0, _MAGIC, VERSION, body - HEAD, next_seq & 0xFFFFFFFF, next_seq >> 32
-    )
-    return binascii.crc32(buf[:body]) != struct.unpack_from("<I", buf, body)[0]
+    frame = buf[:0]
+    for bit in range(8 * end):
+        at = bit >> 3
+        buf[at] ^= 1 << (bit & 7)
+        n = HEAD + 4 + (buf[2] | buf[3] << 8)
+        if n != len(frame):
+            frame = buf[:n]
+        if n == len(frame) and crc32(frame) == RESIDUE:
+            while buf[n - 1] == 0xFF:
+                n -= 1
+            magic, version, _, low, high = struct.unpack_from("<BBHII", buf, 0)
+            # the last byte may have been in progress; and a note gives no number
+            rotten = magic == _MAGIC and version == VERSION and at < n - 1
+            return not rotten or (high << 32) | low != next_seq
+        buf[at] ^= 1 << (bit & 7)
+    return True

@@ -48,6 +48,7 @@ def mount(ledger) -> None:
     expected = ledger.next_seq
     ledger.next_seq = ring.settle(place, expected)
     ledger.lost += ledger.next_seq - expected
+    ledger.books.skip(ledger.next_seq - expected)
     if not ring.closed and ring.pos == FIRST:
         ledger.write_note()
 
@@ -95,6 +96,7 @@ def replay(ledger, place: Place, note: "Record | None") -> None:
                 now = _text(ring.payload, 1) if kind in _OF_REFUND else None
             if lost != ledger.lost or now != about or len(held) > _MOST or kind == _HOLD_ASKED:
                 _let_go(ledger, held)
+                ledger.books.skip(ledger.lost - lost)
             lost = ledger.lost
             about = now
             if kind in _HELD and kind not in _CLOSING:
@@ -108,6 +110,7 @@ def replay(ledger, place: Place, note: "Record | None") -> None:
                 ledger.books.apply(record)
         note = None
     _let_go(ledger, held)
+    ledger.books.skip(ledger.lost - lost)
 
 
 def _close(ledger, held: "list[int]", kind: int) -> bool:

@@ -3,7 +3,8 @@ docs/architecture.md.
 
 What the last record says decides: nothing delivered (the hold goes back), energy delivered (the
 register decides the bill, the last checkpoint the time), or priced already (only the capture is
-open).
+open). A record that flash lost is not what was never written: what the others prove is billed and
+no more (`_missing`, `_proven`), the hold is settled in any case, and the operator hears of it.
 """
 
 from micropython import const
@@ -11,12 +12,14 @@ from micropython import const
 from firmware.errors import ForecourtError
 from firmware.session.core import RECOVERING
 from firmware.session.data import Session
+from firmware.session.decisions import RECORD
 from firmware.session.delivery import Delivery
 from firmware.session.running import RunningBill
 from firmware.session.settlement import FOREIGN_HOLD
 
 _WITH_RECEIPT = (3, 10, 11, 16, 24)  # kinds of ledger/schema.py that name one
 _ALARMS = const(20)  # how many are looked through for a hold that is not ours
+_MWH = const(4)  # place of the energy in a checkpoint's state (pricing/checkpoint.py)
 
 
 def begin(machine, opened, prices, now_ms: int) -> list:
@@ -27,16 +30,21 @@ def begin(machine, opened, prices, now_ms: int) -> list:
     """
     if opened is None:
         return []
+    missing = _missing(opened)
     s = session_of(opened)
     tariff = None
     if opened.energising and not opened.priced:
-        if opened.hold is None:
-            raise ForecourtError("session %d: its beginning is not in flash any more" % s.number)
-        tariff = prices.for_crc(opened.hold["tariff_crc"])
-        if tariff is None:
-            raise ForecourtError("session %d: its tariff is not stored any more" % s.number)
+        tariff = _tariff(opened, s, prices)
     machine.session = s
     s.tariff = tariff
+    if missing:
+        what = "lost: " + missing
+        if not (opened.priced or tariff):
+            what += "; given back"
+        elif "energising" in missing and not opened.priced:
+            what += "; billed from %d Wh" % opened.energising["register_wh"]
+        alarm = {"sess": s.number, "code": "session_damaged", "detail": what}
+        machine.out.append((RECORD, "alarm", alarm))
     if opened.priced:  # the bill is in flash; whether it was captured, the terminal knows
         machine.enter(RECOVERING, now_ms, s.reason)
         machine.settlement.capture(s, True)
@@ -55,6 +63,50 @@ def begin(machine, opened, prices, now_ms: int) -> list:
     if opened.power_off:  # the register after it is known already: billed at the next tick
         d.final = True
     return machine.take()
+
+
+def _missing(opened) -> str:
+    """The records of the session that others stand for, by name: flash lost them. Where it is the
+    one of the contactor's closing, what is known of that is put in its place.
+    """
+    powered = opened.checkpoint or opened.power_off or opened.periods or opened.priced
+    gone = []
+    if opened.hold is None:
+        gone.append("hold_asked")
+    if opened.authorised is None and (powered or opened.energising):
+        gone.append("authorised")
+    if powered and not opened.energising:
+        gone.append("energising")
+        opened.energising = _proven(opened)
+    return ", ".join(gone)
+
+
+def _proven(opened) -> "dict | None":
+    """The register at the contactor's closing: a checkpoint's less what its state has counted.
+    Without one only what closed periods have is billed, up to the register after power went off.
+    None: not even that is known.
+    """
+    point = opened.checkpoint
+    if point and len(point["state"]) > _MWH:
+        start_wh = point["register_wh"] - point["state"][_MWH] // 1000
+    elif opened.power_off:
+        start_wh = opened.power_off["register_wh"] - opened.periods_mwh // 1000
+    else:
+        return None
+    return {"sess": opened.sess, "register_wh": max(start_wh, 0), "serial": ""}
+
+
+def _tariff(opened, s, prices):
+    """The tariff that the driver accepted. Without the session's first record it is the one in
+    force, for none is taken in while a session is open; but not where it may be a member's own,
+    who pays no hold at the terminal: None, nothing is billed.
+    """
+    if opened.hold is None:
+        return prices.tariff if s.method == "card" else None
+    tariff = prices.for_crc(opened.hold["tariff_crc"])
+    if tariff is None:
+        raise ForecourtError("session %d: its tariff is not stored any more" % s.number)
+    return tariff
 
 
 def foreign_holds(ledger, opened) -> tuple:
@@ -93,16 +145,21 @@ def last_receipt(ledger) -> int:
 def session_of(opened) -> Session:
     """What the records say about a session that was not settled."""
     hold = opened.hold
+    known = opened.amount_minor - opened.extend_minor
     if hold is None:  # its first record is gone; what the others say is enough for a settlement
-        s = Session(opened.sess, opened.amount_minor, "card", "")
+        elsewhere = opened.authorised and not opened.authorised["receipt"]
+        s = Session(opened.sess, known, "account" if elsewhere else "card", "")
     else:
         s = Session(opened.sess, hold["hold_minor"], hold["method"], hold["reference"])
         s.uid_hash = hold["uid_hash"]
         s.remote = hold["remote"]
     s.start_at = opened.energised_at
+    if opened.energising and not known:  # so what was asked was approved, by a record that is lost
+        known = s.hold_minor
+    if opened.authorised or opened.energising:
+        s.authorised_minor = known
+        s.unsure_minor = max(opened.amount_minor - known, 0)
     if opened.authorised:
-        s.unsure_minor = opened.extend_minor
-        s.authorised_minor = opened.amount_minor - s.unsure_minor
         s.receipt = opened.authorised["receipt"]
         s.pan = opened.authorised["pan"]
         s.card = opened.authorised["card"]

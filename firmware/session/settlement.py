@@ -79,13 +79,14 @@ class Settlement:
         self._goal = goal
         self._reason = reason
         self._attempt = 0
-        self._refused = False
+        # a capture that was never tried, of a hold whose approval flash lost: gone is not paid
+        self._refused = not (ask or s.receipt)
         self._how = "direct"
         self._since = -1
         if s.method != "card":
             self._how = "account" if s.method == "rfid" else s.method
             self._close(0, 0)
-        elif ask:
+        elif ask or not s.receipt:
             self._ask()
         else:
             self._act()
@@ -168,8 +169,7 @@ class Settlement:
         that go back first, each with an alarm.
         """
         if not ours:
-            self._how = "pending_query"
-            self._close(0, 0)
+            self._gone()
         elif len(ours) == 1:
             self._s.receipt = ours[0]
             self._adopt()
@@ -243,7 +243,7 @@ class Settlement:
         """
         if self.state == WAITING and now_ms >= self._retry_at:
             self._ask()
-        if self.state in (ASKING, WAITING) and not self._s.receipt:
+        if self._goal == CANCELLING and self.state in (ASKING, WAITING) and not self._s.receipt:
             if self._since < 0:
                 self._since = now_ms
             if now_ms - self._since > _UNSEEN_MS:

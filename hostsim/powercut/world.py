@@ -233,6 +233,7 @@ class VirtualWorld:
         self._judge_flash(kind, sector, data)
         if until >= 0:
             flash.cut_after_bytes = until
+            flash.page_tears = until % 3 == 1
         if kind == ERASE:
             self._erasing(sector, int.from_bytes(data[2:4], "little"), until >= 0)
         try:

@@ -141,6 +141,7 @@ class RandomRun:
         self.rng = random.Random(seed)
         self.flash = FileFlash(sectors=self.rng.choice((12, 16, 24)), seed=seed + 1)
         self.flash.whole_tears = seed % 2 == 1
+        self.flash.page_tears = seed % 3 == 1
         self.ledger = ledger_on(self.flash)
         self.ledger.append("boot", firmware="", reason="", safe=0)
         self.epoch = self.ledger.epoch

@@ -204,6 +204,7 @@ def cut_one(image, state, model, step, cut, double):
     flash, ledger = restored(image, state, model, cut + 1)
     maybe = model.text_of(ledger, kind, fields)
     flash.whole_tears = cut % 2 == 1
+    flash.page_tears = cut % 3 == 1
     flash.cut_after_bytes = cut
     try:
         do(ledger, step)

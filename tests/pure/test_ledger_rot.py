@@ -204,7 +204,50 @@ def test_what_a_payload_holds_is_not_taken_for_a_frame():
     assert again.next_seq == ledger.next_seq and again.lost == 1
 
 
+def test_a_record_that_a_page_program_left_undone_anywhere_is_no_loss():
+    """All bytes of a page are programmed side by side: a cut leaves bits of any of them."""
+    for seed in range(40):
+        flash = FileFlash(sectors=12, seed=seed)
+        ledger = ledger_on(flash)
+        alarm(ledger)
+        flash.page_tears = True
+        flash.cut_after_bytes = 16 + seed % 20
+        try:
+            alarm(ledger, detail=LONG)
+            raise AssertionError
+        except PowerCut:
+            flash.power_on()
+        again = ledger_on(flash)
+        assert (again.lost, again.next_seq) == (0, 2), seed
+        assert alarm(again) == 2
+        assert drained(ledger_on(flash)) == [(1, "alarm"), (2, "alarm")], seed
+
+
 # --- sectors that stay as they are ---------------------------------------------------------------
+
+
+class Half(FileFlash):
+    """An erase of sector `half` leaves a byte in the middle as it was, and says nothing."""
+
+    half = 1
+
+    def _erase(self, n):
+        kept = self.image()[n * 4096 + 2000]
+        FileFlash._erase(self, n)
+        if n == self.half:
+            self._write(n * 4096 + 2000, bytes((kept,)))
+
+
+def test_a_sector_that_is_not_blank_all_over_after_its_erase_is_not_used():
+    flash = Half(sectors=12)
+    flash._write(1 * 4096 + 2000, b"\xa5")
+    ledger = ledger_on(flash)
+    while ledger.ring.head != 3:
+        alarm(ledger)
+    assert ledger.ring.bad == [1] and ledger.ring.sectors.known == {1: None}
+    assert all_there(ledger_on(flash), ledger.next_seq)
+    marks = flash.image()[4096 : 4096 + 16]
+    assert marks == b"\xff" * 16, "marked as erased"
 
 
 def stuck_ring(errors, stuck, ahead):

@@ -201,5 +201,14 @@ def test_an_approval_in_doubt_is_asked_for_less_and_less_often_and_for_ever():
     assert c.words == ["sent"]
 
 
+def test_a_refund_behind_which_flash_lost_a_record_is_not_paid_again():
+    c = Charger(9)
+    c.ledger.books.skip(1)
+    asyncio.run(c.turn())
+    assert c.paid == 0 and c.reads == 0 and c.words == ["sent"]
+    assert c.ledger.recent("alarm", 1)[0].fields["code"] == "refund_unsure"
+    assert c.ledger.recent("refund_sent", 1)[0].fields["way"] == "acquirer"
+
+
 async def away(receipt):
     return Outcome(False, True, -1, "terminal_off")

@@ -307,6 +307,7 @@ class Interrupted:
     amount_minor = 3000
     extend_minor = 1000
     energised_at = owed_at = 0
+    periods = 0
 
 
 def test_after_a_power_cut_behind_an_extension_it_is_in_doubt():
