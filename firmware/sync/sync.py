@@ -72,7 +72,7 @@ class Sync:
         self._security_at = 0  # when the minute began in which these codes were noted
         self._noted = ""
         self._held = 0  # security events since the last one noted
-        self._oldest = 0  # the oldest_seq that was said last
+        self._oldest = self._acked = 0  # oldest_seq and acked_seq as they were said last
         self.log_dropped = 0
         self.results_dropped = 0
 
@@ -178,12 +178,13 @@ class Sync:
         fields = {"at": self._clock.epoch_ms()}
         if name == b"status":
             self._oldest = self._find_oldest()
+            self._acked = ledger.acked_seq
             fields.update(
                 {
                     "online": True,
                     "epoch": ledger.epoch,
                     "next_seq": ledger.next_seq,
-                    "acked_seq": ledger.acked_seq,
+                    "acked_seq": self._acked,
                     "oldest_seq": self._oldest,
                     "clock": self._clock.source,
                 }
@@ -248,8 +249,13 @@ class Sync:
     def _ack(self, message: dict) -> None:
         outbox = self._outbox
         outbox.on_ack(message)
-        # proof for the back office that these records are ours; or the ring went on since
-        if outbox.told or self._oldest != self._find_oldest():
+        # proof for the back office that these records are ours; or what was said of them is old
+        if (
+            outbox.told
+            or self._oldest != self._find_oldest()
+            or message.get("again")
+            and self._acked != self._ledger.acked_seq
+        ):
             outbox.told = False
             self._due.add(b"status")
 

@@ -79,6 +79,21 @@ def test_what_moves_the_oldest_record_is_said_with_the_next_acknowledgement():
     assert b"status" not in sync._due, "once"
 
 
+def test_asked_to_repeat_it_says_how_far_it_was_acknowledged():
+    sync, ledger = charger(5)
+    assert status(sync)["acked_seq"] == 5
+    for n in range(3):
+        ledger.append("alarm", code="n%d" % n, sess=0, detail="")
+    told(sync, ledger, 8, again=False)
+    sync._due.discard(b"status")
+    told(sync, ledger, 2, again=False)
+    assert b"status" not in sync._due
+    told(sync, ledger, 2)
+    assert b"status" in sync._due and status(sync)["acked_seq"] == 8
+    told(sync, ledger, 2)
+    assert b"status" not in sync._due, "once"
+
+
 def test_of_a_flash_that_cannot_be_read_nothing_is_said_to_be_lost():
     sync, ledger = charger(5)
 

@@ -4,14 +4,23 @@ own ledger and outbox against the real desk.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import backup, gaps, views
-from hostsim.backoffice.models import open_database
+from hostsim.backoffice.invoices import verify
+from hostsim.backoffice.models import Session, open_database
+from hostsim.backoffice.service import BackOffice
+from hostsim.backoffice.tables import Invoice
+from tests.backoffice.desk import Visitor
 from tests.backoffice.test_backoffice_attacks import Reception
+from tests.sync import sync_rig
+from tests.sync.sync_rig import until
 from tests.sync.test_sync_copies import NOW, Device
 
 BACKUP = 40
@@ -151,3 +160,44 @@ def test_while_flash_has_all_of_it_there_is_nothing_to_give_up(tmp_path: Path) -
     assert gaps.every(engine) == [] and "gap" not in again.problems()
     first.engine.dispose()
     engine.dispose()
+
+
+def test_on_real_parts_the_charger_page_and_its_button_end_it(tmp_path: Path) -> None:
+    """Broker, back office with its pages, the firmware's sync over its ledger on MicroPython."""
+    with sync_rig.rig(tmp_path) as rig:
+        charger = rig.charger(sectors=10)
+        charger.order("append", 5)
+        until(charger.synced)
+        backup.backup(rig.office.engine, tmp_path / "books.gz")
+        for _ in range(6):
+            charger.order("append", 20)
+            until(charger.synced)
+        given = numbers(rig.office)
+        rig.office.close()
+        rig.office = BackOffice(f"sqlite:///{tmp_path / 'again.db'}", rig.broker, rig.pki)
+        backup.restore(rig.office.engine, tmp_path / "books.gz")
+        rig.office.begin()
+        until(lambda: [gap for gap in gaps.every(rig.office.engine) if gap.acked == 875])
+        charger.order("append", 1)
+        time.sleep(0.5)
+        assert not charger.synced(), "the queue stands"
+        (gap,) = gaps.every(rig.office.engine)
+        assert 35 < gap.last < gap.acked
+        anna = Visitor(rig.office).log_in("finance", "anna")
+        assert gap.text.capitalize() in anna.get("/fleet/CP1").text
+        anna.submit("/fleet/CP1", "/fleet/CP1/give-up", through=str(gap.last), note="burnt disk")
+        until(charger.synced)
+        there = [record["seq"] for record in rig.office.records("CP1")]
+        assert there == [*range(1, 36), *range(gap.last + 1, 883)]
+        until(lambda: not gaps.every(rig.office.engine))
+        assert verify.verify(rig.office.engine).faults == []
+        fresh = {sess: number for sess, number in numbers(rig.office).items() if sess > 5}
+        assert len(fresh) > 20 and not set(fresh.values()) & set(given.values())
+
+
+def numbers(office: BackOffice) -> dict[int, str]:
+    """Session -> number of its invoice."""
+    with Db(office.engine) as db:
+        query = select(Session.sess, Invoice.number)
+        query = query.join(Invoice, Invoice.session_id == Session.id)
+        return {sess: number for sess, number in db.execute(query)}
