@@ -58,7 +58,7 @@ MODELS: "dict[str, dict]" = {
         "storage": 256,
         "keep": _W5500_KEEP,
         "header": _EVB_HEADER,
-        "code_bytes": 195500,
+        "code_bytes": 199000,
     },
     "esp32s3_w5500": {
         "title": "ESP32-S3-DevKitC-1 with a W5500 module",
