@@ -35,9 +35,9 @@ def micropython32() -> Path:
 LONG_S = 240
 """Tests that may take so long begin first."""
 EARLY = set(
-    "test_backoffice_postgres test_doctor test_front_browser test_fuzz test_meter_detect"
-    " test_meter_line test_pricing_random test_rfid_reader test_supervisor test_sync_hostile"
-    " test_sync_link test_technician_cuts test_terminal_driver test_terminal_driver_line"
+    "test_doctor test_front_browser test_fuzz test_meter_detect test_meter_line"
+    " test_pricing_random test_rfid_reader test_supervisor test_sync_hostile test_sync_link"
+    " test_technician_cuts test_terminal_driver test_terminal_driver_line"
     " test_terminal_driver_talk".split()
 )
 """So do these files: what waits for lines and time-outs is in nobody's way then, and nobody is in

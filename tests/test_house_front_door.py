@@ -17,6 +17,7 @@ from tests import mpy
 
 ROOT = setup.ROOT
 MAKEFILE = (ROOT / "Makefile").read_text()
+pytestmark = pytest.mark.timeout(240)  # the linker works for eight seconds of a processor's
 
 
 def make(target: str) -> "subprocess.CompletedProcess[str]":

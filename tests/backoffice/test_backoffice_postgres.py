@@ -30,6 +30,7 @@ from hostsim.fleet import history
 from tests.backoffice import desk, postgres
 from tests.backoffice.desk import NOW_MS, Visitor
 
+pytestmark = pytest.mark.timeout(240)
 OPERATOR = Operator(time_zone="Europe/Berlin", approve_above_minor=5)
 DAY_MS = 86_400_000
 REPLACED = "FH-00000"  # its flash
