@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session as Db
 
+from hostsim.backoffice import unasked
 from hostsim.backoffice.bills.desk import touched
 from hostsim.backoffice.books import Books
 from hostsim.backoffice.invoices import issue
@@ -35,6 +36,9 @@ class Follower:
             "captured": self._settled,
             "cancelled": self._settled,
             "declined": self._declined,
+            "refund_requested": self._refund_begun,
+            "refund_asked": self._refund_begun,
+            "refund_sent": self._refund_begun,
             "refunded": self._refunded,
             "end_of_day": self._end_of_day,
             "tariff": self._tariff,
@@ -57,6 +61,8 @@ class Follower:
             return
         if record.type == "captured":
             issue.issue_invoice(db, session, self.operator, self._now_ms())
+            if session.payment.captured_minor > session.total_minor:
+                self._ordered(db, record, unasked.own_id(session))
         db.add(Todo(kind="session", ref=session.id))
 
     def _declined(self, db: Db, books: Books, record: Record) -> None:
@@ -65,15 +71,18 @@ class Follower:
         if session is not None and session.state == "declined":
             db.add(Todo(kind="session", ref=session.id))
 
+    def _refund_begun(self, db: Db, books: Books, record: Record) -> None:
+        self._ordered(db, record, record.payload["refund"])
+
+    def _ordered(self, db: Db, record: Record, name: str) -> None:
+        """A charger gives something back: there is an order for it."""
+        refund = _refund(db, record, name)
+        if refund is not None:
+            session = db.get_one(Session, refund.session_id)
+            unasked.follow(db, record, refund, session, self.operator, self._now_ms())
+
     def _refunded(self, db: Db, books: Books, record: Record) -> None:
-        db.flush()
-        refund = db.scalars(
-            select(Refund).where(
-                Refund.charger == record.charger,
-                Refund.epoch == record.epoch,
-                Refund.refund == record.payload["refund"],
-            )
-        ).first()
+        refund = _refund(db, record, record.payload["refund"])
         if refund is not None:
             self.refund_done(db, refund)
 
@@ -159,3 +168,11 @@ class Follower:
             rollout.state = "accepted" if f["result"] == "accepted" else "refused"
             rollout.detail = f["detail"]
             rollout.answered_at = record.at or self._now_ms()
+
+
+def _refund(db: Db, record: Record, name: str) -> Refund | None:
+    db.flush()
+    query = select(Refund).where(
+        Refund.charger == record.charger, Refund.epoch == record.epoch, Refund.refund == name
+    )
+    return db.scalars(query).first()

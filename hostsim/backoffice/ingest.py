@@ -319,6 +319,7 @@ class Ingest:
             stream = Stream(charger=name, epoch=epoch, committed_seq=0, first_at=self._now_ms())
             db.add(stream)
             hand.streams[name, epoch] = stream
+            self._epoch_twice(db, name, epoch)
             if charger.epoch:
                 hand.replaced.append((name, charger.epoch, epoch))
             charger.epoch = epoch
@@ -331,6 +332,15 @@ class Ingest:
                 epoch,
             )
         return stream
+
+    def _epoch_twice(self, db: Db, name: str, epoch: int) -> None:
+        """A flash of another charger's number: its image was copied, or its name changed."""
+        db.flush()
+        query = select(Stream.charger).where(Stream.epoch == epoch, Stream.charger != name)
+        other = db.scalars(query.order_by(Stream.charger).limit(1)).first()
+        if other is not None:
+            detail = f"{name} has the flash {epoch} that {other} has: was its image copied?"
+            self.report(db, name, "epoch_twice", detail, epoch)
 
     def _apply(self, db: Db, desk: books.Books, record: Record) -> None:
         record.applied = True

@@ -153,6 +153,7 @@ class Payment(Base):
         Index("ix_payments_auth_code", "auth_code"),
         Index("ix_payments_receipt", "receipt"),
         Index("ix_payments_trace", "trace"),
+        Index("ix_payments_terminal", "terminal_id"),
     )
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
     state: Mapped[str] = mapped_column(String(12), default="asked", index=True)
@@ -176,9 +177,15 @@ class Payment(Base):
     session: Mapped[Session] = relationship(back_populates="payment")
 
 
+def _same_id(context: Any) -> str:
+    return str(context.get_current_parameters()["refund"])
+
+
 class Refund(Base):
     """One refund, as the charger's records have it. `state`: requested, approved, sent, done,
-    refused, failed. `lines`: groups of four (vat_e4, net, VAT, gross) of the credit note."""
+    refused, failed. `lines`: groups of four (vat_e4, net, VAT, gross) of the credit note.
+    `order_id`: of its RefundOrder; another one than the charger's `refund` where chargers may
+    choose the same (unasked.py)."""
 
     __tablename__ = "refunds"
     __table_args__ = (UniqueConstraint("charger", "epoch", "refund"),)
@@ -187,6 +194,7 @@ class Refund(Base):
     charger: Mapped[str]
     epoch: Mapped[int]
     refund: Mapped[str]
+    order_id: Mapped[str] = mapped_column(String(80), default=_same_id)
     state: Mapped[str] = mapped_column(String(12), default="requested")
     amount_minor: Mapped[int]
     receipt_no: Mapped[int] = mapped_column(default=0)
@@ -208,7 +216,7 @@ class Refund(Base):
 
 
 class RefundOrder(Base):
-    """What an operator asked for; the charger's word on it is in Refund, under the same id.
+    """What an operator asked for; the charger's word on it is in Refund (`order_id`).
 
     `amount_minor` 0: all that is left. `state`: requested, approved, refused (by an operator, or
     by the charger before it knew the receipt). `command`: the last one that was sent for it.
@@ -217,7 +225,7 @@ class RefundOrder(Base):
     """
 
     __tablename__ = "refund_orders"
-    refund: Mapped[str] = mapped_column(String(36), primary_key=True)
+    refund: Mapped[str] = mapped_column(String(80), primary_key=True)
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), index=True)
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
     receipt_no: Mapped[int]

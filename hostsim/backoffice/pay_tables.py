@@ -77,7 +77,7 @@ class PayRefund(Base):
     was; `look`: an event says that something is new."""
 
     __tablename__ = "pay_refunds"
-    refund: Mapped[str] = mapped_column(String(36), primary_key=True)
+    refund: Mapped[str] = mapped_column(String(80), primary_key=True)
     session_id: Mapped[int] = mapped_column(index=True)
     payment: Mapped[str] = mapped_column(String(64), index=True)
     amount_minor: Mapped[int]

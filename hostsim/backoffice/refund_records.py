@@ -7,8 +7,9 @@ records' order.
     refunded         -> done          paid; the credit note has its number
     refund_failed    -> refused or failed
 
-What is with the acquirer counts as given back, so that no two ways pay the same. Each step is in
-the audit log, under the charger's name.
+What is with the acquirer counts as given back, so that no two ways pay the same. A refund is of
+the session and the charger its order is of, and not more than was ordered; one that has no order
+gets one (unasked.py). Each step is in the audit log, under the charger's name.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from hostsim.backoffice import audit
+from hostsim.backoffice import audit, unasked
 from hostsim.backoffice.models import Record, Refund, RefundOrder, Session
 from hostsim.backoffice.rules import ABOVE, Impossible, must
 
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 Fields = dict[str, Any]
 OPEN = ("requested", "approved", "sent")
 CLOSED = ("done", "refused", "failed")
-_CHARGER = "charger"
 _REPEATED = "asked_before"  # an order for what was done long ago: the first result stands
 
 
 def requested(books: Books, record: Record, f: Fields) -> None:
     """A receipt that nobody knows is not refused here: the charger will."""
+    must(not f["refund"].startswith(ABOVE), f"refund {f['refund']} is ordered by a capture alone")
     if _find(books, record) is not None:
         return
     books.db.flush()
@@ -50,26 +51,24 @@ def requested(books: Books, record: Record, f: Fields) -> None:
 
 def above(books: Books, record: Record, session: Session, over_minor: int) -> None:
     """The terminal took more than the price: the charger's own order for the difference, under the
-    id that its books give it (firmware/ledger/books.py)."""
-    refund = f"{ABOVE}-{record.epoch}-{session.sess}"
-    made = Refund(charger=record.charger, epoch=record.epoch, refund=refund,
-                  amount_minor=over_minor, reason=ABOVE, command="", state="requested",
-                  asked_at=record.at, receipt_no=session.receipt_no)  # fmt: skip
-    session.refunds.append(made)
-    books.db.flush()
-    books.db.add(
-        RefundOrder(refund=refund, charger=record.charger, session_id=session.id,
-                    receipt_no=session.receipt_no, amount_minor=over_minor, reason=ABOVE,
-                    operator=_CHARGER, approved_by=_CHARGER, state="approved",
-                    requested_at=record.at, approved_at=record.at)  # fmt: skip
-    )
-    at = record.at or record.received_at
-    audit.note(books.db, at, record.charger, "refund asked", refund, f"{over_minor} {ABOVE}")
+    id that its books give it. Its order here follows (unasked.py)."""
+    fields = {"refund": unasked.own_id(session), "amount_minor": over_minor, "reason": ABOVE,
+              "command": ""}  # fmt: skip
+    made = _new(books, record, session, fields)
+    made.state, made.asked_at, made.receipt_no = "requested", record.at, session.receipt_no
 
 
 def asked(books: Books, record: Record, f: Fields) -> None:
     session = _session(books, record)
     existing = _find(books, record)
+    if existing is not None:
+        _is_its(existing, session)
+    order = unasked.find(books.db, session, f["refund"])
+    must(
+        order is None or not order.amount_minor or f["amount_minor"] <= order.amount_minor,
+        f"refund {f['refund']} is of {f['amount_minor']}, ordered were"
+        f" {order.amount_minor if order is not None else 0}",
+    )
     must(
         existing is None or existing.state in ("requested", "failed"),
         f"refund {f['refund']} was asked before",
@@ -91,6 +90,7 @@ def asked(books: Books, record: Record, f: Fields) -> None:
 
 def sent(books: Books, record: Record, f: Fields) -> None:
     refund = _open_refund(books, record)
+    _is_its(refund, _session(books, record))
     refund.state, refund.sent_at = "sent", record.at
     for name in ("way", "receipt", "trace"):
         setattr(refund, name, f[name])
@@ -99,6 +99,7 @@ def sent(books: Books, record: Record, f: Fields) -> None:
 
 def refunded(books: Books, record: Record, f: Fields) -> None:
     refund = _open_refund(books, record)
+    _is_its(refund, _session(books, record))
     must(
         f["amount_minor"] == refund.amount_minor,
         f"refunded {f['amount_minor']}, asked were {refund.amount_minor}",
@@ -128,27 +129,60 @@ def failed(books: Books, record: Record, f: Fields) -> None:
     if state == _REPEATED:
         return
     must(state in ("refused", "failed"), f"a refund that did not come about is {state[:40]}")
-    order = books.db.get(RefundOrder, f["refund"])
-    if order is not None:
-        order.text = f["text"]
+    known = _find(books, record)
+    order = _order(books, record, known)
     said = f"{f['text']} {f['code'] or ''}".strip()
-    if _find(books, record) is None and order is not None:
-        order.state = state  # of a receipt that is not here
+    if known is None and order is not None:
+        order.state, order.text = state, f["text"]  # of a receipt that is not here
         _note(books, record, f"refund {state}", said)
         return
     refund = _open_refund(books, record)
+    if order is not None:
+        order.text = f["text"]
     _note(books, record, f"refund {state}", said)
     refund.state, refund.done_at = state, record.at
     refund.code, refund.text = f["code"], f["text"]
 
 
+def _order(books: Books, record: Record, known: Refund | None) -> RefundOrder | None:
+    """The order of a refund that did not come about: of the same charger, and of the session the
+    record names (0: the charger has no such receipt). Raises Impossible."""
+    f = record.payload
+    session = _session(books, record) if f["sess"] else None
+    if known is not None and session is not None:
+        _is_its(known, session)
+    order = books.db.get(RefundOrder, known.order_id if known is not None else f["refund"])
+    must(
+        order is None or order.charger == record.charger,
+        f"refund {f['refund']} is of another charger",
+    )
+    must(
+        order is None or session is None or order.session_id == session.id,
+        f"refund {f['refund']} is of another session",
+    )
+    return order
+
+
+def _is_its(refund: Refund, session: Session) -> None:
+    must(
+        refund.session_id == session.id,
+        f"refund {refund.refund} is not of session {session.sess}",
+    )
+
+
 def _note(books: Books, record: Record, action: str, detail: str) -> None:
-    at = record.at or record.received_at
-    audit.note(books.db, at, record.charger, action, record.payload["refund"], detail)
+    at, refund = record.at or record.received_at, _find(books, record)
+    subject = refund.order_id if refund is not None else record.payload["refund"]
+    audit.note(books.db, at, record.charger, action, subject, detail)
 
 
 def _new(books: Books, record: Record, session: Session, f: Fields) -> Refund:
-    refund = Refund(charger=record.charger, epoch=record.epoch, refund=f["refund"])
+    """Raises Impossible when its order is another charger's or session's."""
+    order = unasked.find(books.db, session, f["refund"])
+    name = order.refund if order is not None else unasked.order_id(session, f["refund"])
+    refund = Refund(
+        charger=record.charger, epoch=record.epoch, refund=f["refund"], order_id=name
+    )
     for name in ("amount_minor", "reason", "command"):
         setattr(refund, name, f[name])
     session.refunds.append(refund)

@@ -186,7 +186,7 @@ def credited(db: Db, session_id: int, column: int = 3) -> dict[int, int]:
 
 def _on_their_way(db: Db, session: Session) -> list[int]:
     """Lines of orders that have no credit note yet."""
-    query = select(Refund.refund).join(Invoice, Invoice.refund_id == Refund.id)
+    query = select(Refund.order_id).join(Invoice, Invoice.refund_id == Refund.id)
     noted = set(db.scalars(query.where(Refund.session_id == session.id)))
     standing = _standing(db, session).keys() - noted
     return [
@@ -202,7 +202,7 @@ def _orders(db: Db, session: Session) -> list[RefundOrder]:
 def _standing(db: Db, session: Session) -> dict[str, int]:
     """Amount by refund of all that may come to something."""
     query = select(Refund).where(Refund.session_id == session.id)
-    words = {word.refund: word for word in db.scalars(query)}
+    words = {word.order_id: word for word in db.scalars(query)}
     found = {
         name: word.amount_minor for name, word in words.items() if word.state not in OVER
     }

@@ -45,7 +45,7 @@ def stopped(db: Db, session: Session, order: RefundOrder, now_ms: int, who: str)
     while a command may still work."""
     if order.state != "approved" or not refund_gone.may_begin(db, order, now_ms):
         return False
-    known = exists().where(Refund.refund == order.refund, Refund.session_id == session.id)
+    known = exists().where(Refund.order_id == order.refund, Refund.session_id == session.id)
     if db.scalar(select(known)):
         return False
     if order.amount_minor <= refund_rules.left(db, session, without=order.refund):
@@ -72,7 +72,7 @@ def _over() -> ColumnElement[int]:
         Refund.session_id == Session.id, Refund.state.not_in(refund_rules.OVER)
     )
     known = exists().where(
-        Refund.refund == RefundOrder.refund, Refund.session_id == RefundOrder.session_id
+        Refund.order_id == RefundOrder.refund, Refund.session_id == RefundOrder.session_id
     )
     orders = select(func.coalesce(func.sum(RefundOrder.amount_minor), 0)).where(
         RefundOrder.session_id == Session.id, RefundOrder.state == "approved",
@@ -107,7 +107,10 @@ def hanging(now_ms: int) -> Any:
         .join(Charger, Charger.name == Session.charger)
         .outerjoin(
             Refund,
-            and_(Refund.refund == RefundOrder.refund, Refund.session_id == RefundOrder.session_id),
+            and_(
+                Refund.order_id == RefundOrder.refund,
+                Refund.session_id == RefundOrder.session_id,
+            ),
         )
         .outerjoin(Command, Command.id == RefundOrder.command)
         .where(

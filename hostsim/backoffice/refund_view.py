@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import figures
 from hostsim.backoffice.models import Refund, RefundOrder, Session
+from hostsim.backoffice.pay_tables import BY_HAND, PayRefund
 from hostsim.backoffice.refund_records import CLOSED
+from hostsim.backoffice.refund_rules import RefundError
 
 _ORDER = tuple(
     """
@@ -27,26 +29,40 @@ _WORD = tuple(
 def charger_word(db: Db, order: RefundOrder) -> Refund | None:
     """The charger's word on an order."""
     query = select(Refund).where(
-        Refund.refund == order.refund, Refund.session_id == order.session_id
+        Refund.order_id == order.refund, Refund.session_id == order.session_id
     )
     return db.scalars(query).first()
 
 
-def by_hand(word: Refund, session: Session) -> bool:
-    """A refund that no program pays: the acquirer's, and of an app's sessions, whose money is
-    somewhere else. The gateway's own are phone/paybacks.py's."""
+def not_ended(db: Db, order: RefundOrder) -> Refund | None:
+    """What the charger has begun by itself of an order that waits. Raises RefundError when it has
+    ended it as well."""
+    word = charger_word(db, order)
+    if word is not None and word.state in CLOSED:
+        raise RefundError("refund", f"{order.refund} is {word.state} already")
+    return word
+
+
+def by_hand(db: Db, word: Refund, session: Session) -> bool:
+    """A refund that no program pays: the acquirer's, of an app's sessions, whose money is
+    somewhere else, and what phone/paybacks.py leaves to a person."""
+    paying = db.get(PayRefund, word.order_id)
+    if paying is not None:
+        return paying.state == BY_HAND
     return word.way == "acquirer" or (word.way == "gateway" and session.method != "gateway")
 
 
-_SAID = (*CLOSED, "sent")
-"""States of the charger's word that are the order's."""
+_SENT = and_(Refund.state == "sent", RefundOrder.state == "approved")
+STATE = case((or_(Refund.state.in_(CLOSED), _SENT), Refund.state), else_=RefundOrder.state)
+"""An order's state, of `with_words`: an end is the charger's to say; what was handed over waits
+until it is approved, where the charger began it by itself."""
 
-STATE = case((Refund.state.in_(_SAID), Refund.state), else_=RefundOrder.state)
-"""An order's state, of `with_words`."""
 
-
-UNDER_WAY = and_(RefundOrder.state == "approved", or_(Refund.id.is_(None), Refund.state == "sent"))
-"""Approved and without an end, of `with_words`."""
+UNDER_WAY = or_(
+    and_(RefundOrder.state == "approved", or_(Refund.id.is_(None), Refund.state == "sent")),
+    and_(RefundOrder.state == "refused", RefundOrder.acquirer != "", Refund.state == "sent"),
+)
+"""Without an end, of `with_words`; a refusal that the charger is to be told is none."""
 
 
 def with_words(state: str | None = None, **fields: Any) -> Any:
@@ -57,7 +73,10 @@ def with_words(state: str | None = None, **fields: Any) -> Any:
         .join(Session, Session.id == RefundOrder.session_id)
         .outerjoin(
             Refund,
-            and_(Refund.refund == RefundOrder.refund, Refund.session_id == RefundOrder.session_id),
+            and_(
+                Refund.order_id == RefundOrder.refund,
+                Refund.session_id == RefundOrder.session_id,
+            ),
         )
     )
     for name, value in fields.items():
@@ -75,7 +94,7 @@ def described(order: RefundOrder, word: Refund | None, currency: str) -> dict[st
     found["state"] = order.state
     if word is not None:
         found["amount_minor"] = word.amount_minor or order.amount_minor
-        if word.state in _SAID:
+        if word.state in CLOSED or (word.state == "sent" and order.state == "approved"):
             found["state"] = word.state
     return found
 

@@ -154,7 +154,8 @@ class Refunds:
             if order.amount_minor > refund_rules.left(db, session, without=refund):
                 raise RefundError("refund", refund_stuck.OVERTAKEN)
             self._approved(db, order, operator, "")
-        return self.send(refund)
+            begun = refund_view.not_ended(db, order) is not None
+        return "" if begun else self.send(refund)
 
     def _approved(self, db: Db, order: RefundOrder, operator: str, why: str) -> None:
         order.state, order.approved_by = "approved", operator
@@ -165,10 +166,13 @@ class Refunds:
         audit.note(db, self._now_ms(), who, action, order.refund, detail)
 
     def refuse(self, refund: str, operator: str, note: str = "") -> None:
-        """The order is not sent. Raises RefundError."""
+        """The order is not sent; a charger that handed it over by itself is told. Raises
+        RefundError."""
         refund_rules.check("operator", operator, _NAME)
         with writing(self._engine) as db:
             order, _ = refund_rules.waiting(db, refund)
+            if refund_view.not_ended(db, order) is not None:
+                order.acquirer, order.confirmed_by = "refused", operator
             order.state, order.approved_by, order.note = "refused", operator, note
             order.approved_at = self._now_ms()
             self._note(db, order, operator, "refund refused", note)
@@ -187,6 +191,8 @@ class Refunds:
             word = refund_view.charger_word(db, order)
             if word is None or word.way not in OUTSIDE:
                 raise RefundError("refund", f"{refund} is not with the acquirer")
+            if order.state == "requested":
+                raise RefundError("refund", f"{refund} waits for approval")
             if order.acquirer and order.acquirer != answer:
                 raise RefundError("accepted", f"the acquirer's answer was {order.acquirer}")
             if order.acquirer:
@@ -230,7 +236,7 @@ class Refunds:
 
     def _gateway_pays(self, db: Db, order: RefundOrder, word: Refund) -> bool:
         """Whether the payment gateway gives it back, or is about to: then nobody else does."""
-        paying = db.get(PayRefund, word.refund)
+        paying = db.get(PayRefund, order.refund)
         if paying is not None:
             return paying.state != BY_HAND
         if word.way != "acquirer" or order.acquirer:
@@ -279,11 +285,12 @@ class Refunds:
         with Db(self._engine) as db:
             order = refund_rules.order(db, refund)
             charger, accepted = order.charger, order.acquirer == "accepted"
-            operator = order.confirmed_by
+            operator, word = order.confirmed_by, refund_view.charger_word(db, order)
+            name = word.refund if word is not None else refund
         if self._send is None:
             return ""
         command = self._send(
-            charger, "refund_done", expires_in_s=EXPIRES_S, refund=refund, ok=accepted,
+            charger, "refund_done", expires_in_s=EXPIRES_S, refund=name, ok=accepted,
             operator=operator,
         )  # fmt: skip
         self._keep(refund, "confirmation", command)
@@ -374,7 +381,8 @@ class Refunds:
             session = db.get_one(Session, order.session_id)
             if (
                 word is None
-                or not refund_view.by_hand(word, session)
+                or order.state == "requested"
+                or not refund_view.by_hand(db, word, session)
                 or word.state not in ("sent", "done")
                 or self._gateway_pays(db, order, word)
             ):

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-NEWEST = "0012"
+NEWEST = "0013"
 FIRST = "0001"
 _SCRIPTS = Path(__file__).with_name("migrations")
 _VERSIONS = "alembic_version"

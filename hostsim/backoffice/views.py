@@ -35,8 +35,8 @@ _PAYMENT = tuple(
 )
 _REFUND = tuple(
     """
-    refund state amount_minor receipt_no way reason operator command receipt trace credit_no
-    net_minor vat_minor lines code text asked_at sent_at done_at
+    refund order_id state amount_minor receipt_no way reason operator command receipt trace
+    credit_no net_minor vat_minor lines code text asked_at sent_at done_at
     """.split()
 )
 _SUMS = ("authorised_minor", "captured_minor", "released_minor", "refunded_minor", "billed_wh")

@@ -80,7 +80,8 @@ class Aftermath:
         found[RefundOrder].append(order)
         found[Refund].append(
             {"id": identity, "session_id": session["id"], "charger": session["charger"],
-             "epoch": session["epoch"], "refund": order["refund"], "state": state,
+             "epoch": session["epoch"], "refund": order["refund"],
+             "order_id": order["refund"], "state": state,
              "amount_minor": amount, "receipt_no": session["receipt_no"], "operator": "past",
              "net_minor": net, "vat_minor": amount - net,
              "lines": [lines[3], net, amount - net, amount], "way": "terminal",

@@ -95,7 +95,10 @@ def _bills(db: Db, since: int) -> Iterator[Difference]:
 def _refunds(db: Db, since: int) -> Iterator[Difference]:
     query = (
         select(Refund, PayRefund)
-        .outerjoin(PayRefund, PayRefund.refund == Refund.refund)
+        .outerjoin(
+            PayRefund,
+            (PayRefund.refund == Refund.order_id) & (PayRefund.session_id == Refund.session_id),
+        )
         .where(Refund.state == "done", Refund.way == "gateway", Refund.done_at >= since)
     )
     for refund, paid in db.execute(query):

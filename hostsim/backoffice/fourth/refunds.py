@@ -166,7 +166,11 @@ def _by_hand(engine: Engine, references: list[str]) -> dict[str, int]:
         for at in range(0, len(references), _MANY):
             query = (
                 select(RefundOrder.acquirer_reference, Refund.amount_minor)
-                .join(Refund, Refund.refund == RefundOrder.refund)
+                .join(
+                    Refund,
+                    (Refund.order_id == RefundOrder.refund)
+                    & (Refund.session_id == RefundOrder.session_id),
+                )
                 .where(RefundOrder.acquirer == "accepted")
                 .where(RefundOrder.acquirer_reference.in_(references[at : at + _MANY]))
             )

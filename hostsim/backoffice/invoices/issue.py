@@ -111,7 +111,7 @@ def _own_split(db: Db, session: Session, refund: Refund, original: dict[str, Any
     if refund.reason == ABOVE:
         refund.lines = [-1, refund.amount_minor, 0, refund.amount_minor]
     elif ours or len(original["vat"]) == 1:
-        chosen = refund_rules.by_rate(session.lines, orders.get(refund.refund, []))
+        chosen = refund_rules.by_rate(session.lines, orders.get(refund.order_id, []))
         before, taxed = (refund_rules.credited(db, session.id, column) for column in (3, 2))
         refund.lines = refund_vat.split(
             original["vat"], before, refund.amount_minor, chosen, taxed

@@ -195,7 +195,7 @@ def _refunds(shell: Shell, invoice: dict[str, Any]) -> list[dict[str, Any]]:
     orders = [order for order in listed if order["session_id"] == invoice["session_id"]]
     known = {order["refund"] for order in orders}
     done = views.refunds_of(shell.office.engine, invoice["session_id"])
-    return orders[::-1] + [refund for refund in done if refund["refund"] not in known]
+    return orders[::-1] + [refund for refund in done if refund["order_id"] not in known]
 
 
 def link_of(shell: Shell, request: Request, family: _Family, code: str) -> str:

@@ -2,9 +2,12 @@
 (operator.toml, gateway_acquires). The charger's rules have allowed them before (way "gateway" or
 "acquirer", docs/refunds.md); here they are paid, once, and the charger is told.
 
-The key is the order's id. A gateway forgets keys (Stripe after 24 hours), so a refund that was
-asked before is looked for in the payment's own list first; when it is not there although the
-gateway had answered (5xx, which it may keep for the key), it is asked with the next key.
+The key is the order's id. A gateway forgets keys (Stripe after 24 hours), and this database may
+have been put back to a time before, so every refund is looked for in the payment's own list first;
+when it is not there although the gateway had answered (5xx, which it may keep for the key), it is
+asked with the next key.
+Whose payment it is is not the charger's to say: one that is not this very session's, or of a
+terminal that another charger names as well, is left to a person, with an alarm.
 An event only says that something is new; what is true is looked up, and without events as well.
 """
 
@@ -31,7 +34,7 @@ from hostsim.backoffice.gateways.base import (
 from hostsim.backoffice.models import Problem, Refund, RefundOrder, Session, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.pay_tables import BY_HAND, Pay, PayRefund
-from hostsim.backoffice.phone import pays
+from hostsim.backoffice.phone import paid_for, pays
 from hostsim.backoffice.refunds import RefundError, Refunds
 
 OPERATOR = "gateway"
@@ -44,6 +47,7 @@ _CAPTURE_MS = 5_000
 _SALE_S = 3 * 86_400  # around the time of the authorisation
 _SALES_S = 400 * 86_400
 _EVER_S = 2**40
+_ALLOWED = RefundOrder.state == "approved", RefundOrder.acquirer == ""
 
 
 class Paybacks:
@@ -85,14 +89,21 @@ class Paybacks:
         with Db(self._engine) as db:
             query = (
                 select(Refund, Session)
-                .join(RefundOrder, RefundOrder.refund == Refund.refund)
+                .join(
+                    RefundOrder,
+                    and_(
+                        RefundOrder.refund == Refund.order_id,
+                        RefundOrder.session_id == Refund.session_id,
+                        RefundOrder.charger == Refund.charger,
+                    ),
+                )
                 .join(Session, Session.id == Refund.session_id)
-                .outerjoin(PayRefund, PayRefund.refund == Refund.refund)
-                .where(Refund.state == "sent", RefundOrder.acquirer == "")
+                .outerjoin(PayRefund, PayRefund.refund == Refund.order_id)
+                .where(Refund.state == "sent", *_ALLOWED)
                 .where(PayRefund.refund.is_(None), Refund.way.in_(("gateway", "acquirer")))
             )
             new = [
-                (refund.refund, session.id, refund.amount_minor, refund.way, session.method,
+                (refund.order_id, session.id, refund.amount_minor, refund.way, session.method,
                  session.reference, session.payment.terminal_id)
                 for refund, session in db.execute(query).unique()
             ]  # fmt: skip
@@ -102,7 +113,8 @@ class Paybacks:
                 continue
             with writing(self._engine) as db:  # an operator's answer and this one exclude another
                 order = db.get_one(RefundOrder, refund, with_for_update=True)
-                if not order.acquirer and db.get(PayRefund, refund) is None:
+                allowed = order.state == "approved" and not order.acquirer
+                if allowed and db.get(PayRefund, refund) is None:
                     db.add(
                         PayRefund(
                             refund=refund, session_id=session_id, payment=payment,
@@ -144,6 +156,8 @@ class Paybacks:
     def _step(self, refund: str) -> None:
         with Db(self._engine, expire_on_commit=False) as db:
             row = db.get_one(PayRefund, refund)
+        if self._is_strange(row):
+            return
         try:
             if not row.payment:
                 row = self._search(row)
@@ -170,14 +184,25 @@ class Paybacks:
         elif row.state == "failed" and not row.session_id:
             self._alarm(row, "gateway_refund", f"monthly credit {refund} of {row.payment} failed")
 
+    def _is_strange(self, row: PayRefund) -> bool:
+        """Before it is asked for the first time: whether the payment may be another's. Then it is
+        not paid from here."""
+        if row.state != "asked" or not row.session_id or (row.payment and row.tries):
+            return False
+        with Db(self._engine) as db:
+            why = paid_for.strange(db, row.refund, row.session_id)
+        if why:
+            self._keep(row, state=BY_HAND, told=True)
+            said = f"refund {row.refund}: {why}; it is to be filed by hand, if at all"
+            self._alarm(row, "gateway_refund", said)
+        return bool(why)
+
     def _ask(self, row: PayRefund) -> PayRefund:
         """Asked, or looked up; the row as it is then."""
-        found = None
-        if row.tries or row.state != "asked":
-            found = self._listed(row)
-        elif not self._taken(row):
+        if row.state == "asked" and not row.tries and not self._taken(row):
             self._keep(row, next_at=self._now_ms() + _CAPTURE_MS)
             return row
+        found = self._listed(row)
         if found is None and row.state == "asked":
             self._keep(row, tries=row.tries + 1)  # noted first: from now on it is looked for
             found = self._gateway.refund(
@@ -210,8 +235,13 @@ class Paybacks:
 
     def _listed(self, row: PayRefund) -> Refunded | None:
         """In the payment's own list. A list that is refused says nothing about the refund."""
+        with Db(self._engine) as db:
+            word = select(Refund.refund).where(
+                Refund.order_id == row.refund, Refund.session_id == row.session_id
+            )
+            names = {row.refund, *db.scalars(word)}  # its id here, or that of before
         try:
-            mine = [r for r in self._gateway.refunds(row.payment) if r.refund == row.refund]
+            mine = [r for r in self._gateway.refunds(row.payment) if r.refund in names]
         except (Refused, Declined) as exc:
             raise Unanswered(f"no list of refunds: {exc}", exc.code) from exc
         return mine[0] if mine else None
