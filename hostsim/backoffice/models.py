@@ -74,6 +74,7 @@ class Stream(Base):
     the books."""
 
     __tablename__ = "streams"
+    __table_args__ = (Index("ix_streams_epoch", "epoch"),)
     charger: Mapped[str] = mapped_column(ForeignKey("chargers.name"), primary_key=True)
     epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     committed_seq: Mapped[int] = mapped_column(default=0)

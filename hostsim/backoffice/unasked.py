@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session as Db
 from hostsim.backoffice import audit, figures, problems, refund_rules
 from hostsim.backoffice.models import Record, Refund, RefundOrder, Session
 from hostsim.backoffice.operator import Operator
-from hostsim.backoffice.rules import ABOVE, ELSEWHERE, Impossible, must
+from hostsim.backoffice.rules import ABOVE, ELSEWHERE, OUTSIDE, Impossible, must
 
 CHARGER = "charger"
 _LONGEST = 36
@@ -73,6 +73,7 @@ def follow(
     then = "" if approved else ": waits for a person"
     if refund.reason != ABOVE:
         then = f" as the charger has it, no order of it is here{then}"
+    if refund.reason != ABOVE and refund.way in ("", *OUTSIDE):
         _report(db, record, refund, session, amount, approved, now_ms)
     note = f"{amount} {refund.reason}{then}"
     audit.note(db, at, record.charger, "refund asked", refund.order_id, note)

@@ -48,7 +48,7 @@ def test_a_charger_with_a_thousand_flashes_makes_no_batch_slower() -> None:
     before = effort(engine, inbox, [*own, *flashes(2, 2000)])
     for first in range(3000, 4000, 250):
         inbox.ingest.take(flashes(250, first))
-    again = [("CP3", payload) for _, payload in own]
+    again = [("CP3", json.dumps(one).encode()) for one in Ledger(72).session(1).records]
     assert effort(engine, inbox, [*again, *flashes(2, 5000)]) < 1.5 * before
     engine.dispose()
 

@@ -99,12 +99,12 @@ def everything() -> Ledger:
     longest(ledger, "priced", sess=1, **priced)
     longest(ledger, "settle_failed", sess=1)
     longest(ledger, "captured", sess=1, captured_minor=119, released_minor=5881)
-    for refund in ("r" * 255, "q" * 255):
+    for refund in ("r" * 36, "q" * 36):
         longest(ledger, "refund_requested", refund=refund, receipt_no=1)
         longest(ledger, "refund_asked", refund=refund, sess=1, amount_minor=10)
         longest(ledger, "refund_sent", refund=refund, sess=1, amount_minor=10)
-    longest(ledger, "refunded", refund="r" * 255, sess=1, amount_minor=10)
-    longest(ledger, "refund_failed", refund="q" * 255, sess=1, state="failed")
+    longest(ledger, "refunded", refund="r" * 36, sess=1, amount_minor=10)
+    longest(ledger, "refund_failed", refund="q" * 36, sess=1, state="failed")
     longest(ledger, "hold_asked", sess=2, **fits)
     longest(ledger, "declined", sess=2)
     longest(ledger, "hold_asked", sess=3, **(fits | {"method": "gateway", "remote": PAID}))
@@ -153,7 +153,9 @@ def test_every_text_at_its_longest_fits_its_columns(inbox: Inbox) -> None:
     paid(inbox.engine)
     assert inbox.take(*ledger.records) == [Ack("CP1", EPOCH, len(ledger.records))]
     assert too_long(inbox.engine) == []
-    assert {code for _, code, *_ in problems(inbox.engine)} == {"alarm", "security"}
+    assert {code for _, code, *_ in problems(inbox.engine)} == {
+        "alarm", "security", "refund_unknown"
+    }  # fmt: skip
     with writing(inbox.engine) as db:
         pay = db.get_one(Pay, PAID)
         assert (pay.state, pay.why) == ("cancelling", "x" * 24)
@@ -195,7 +197,7 @@ def collision(engine: Engine) -> Ledger:
     database refuses it, and no rule foresees it."""
     with writing(engine) as db:
         db.add(
-            RefundOrder(refund=f"{ABOVE}-{EPOCH}-1", charger="CP0", session_id=1, receipt_no=1,
+            RefundOrder(refund=f"{ABOVE}-CP1-{EPOCH}-1", charger="CP0", session_id=1, receipt_no=1,
                         amount_minor=1, reason=ABOVE, operator="charger")
         )  # fmt: skip
     ledger = Ledger().session(1)
@@ -212,12 +214,12 @@ def test_a_record_the_database_refuses_is_shown_and_everything_else_is_taken(
     engine = open_database(f"sqlite:///{tmp_path / 'o.db'}")
     inbox = Inbox(engine)
     inbox.take(*Ledger(5).session(1).records, charger="CP0")
-    bad, good = collision(engine), Ledger().session(1)
+    bad, good = collision(engine), Ledger(6).session(1)
     batch = [(name, json.dumps(one).encode()) for name, ledger in (("CP1", bad), ("CP2", good))
              for one in ledger.records]  # fmt: skip
     if order == "one by one":
         acks = [ack for one in batch for ack in inbox.ingest.take([one])]
-        assert acks[11] == Ack("CP1", EPOCH, 12) and acks[-1] == Ack("CP2", EPOCH, 6)
+        assert acks[11] == Ack("CP1", EPOCH, 12) and acks[-1] == Ack("CP2", 6, 6)
     else:
         acks = inbox.ingest.take(batch if order == "as they come" else batch[::-1])
         assert {(ack.charger, ack.seq) for ack in acks} == {("CP1", 12), ("CP2", 6)}

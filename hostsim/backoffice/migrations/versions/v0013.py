@@ -37,3 +37,4 @@ def upgrade() -> None:
     op.execute("UPDATE refunds SET order_id = substr(refund, 1, 80)")
     op.execute(_LOST)
     steps.new_index("ix_payments_terminal", "payments", ["terminal_id"])
+    steps.new_index("ix_streams_epoch", "streams", ["epoch"])
