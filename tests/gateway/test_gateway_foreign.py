@@ -143,8 +143,9 @@ def test_more_than_was_ordered_is_impossible(house: House) -> None:
 def cards(house: House, patch: pytest.MonkeyPatch, taken: int) -> str:
     """The gateway is the acquirer, and has one sale of the terminal with trace 1."""
     till = till_of(house)
-    till._payments["card-1"] = Payment("card-1", "", base.CAPTURED, "EUR", 6000,
-                                       captured_minor=taken, released_minor=6000 - taken)  # fmt: skip
+    till._payments["card-1"] = Payment(
+        "card-1", "", base.CAPTURED, "EUR", 6000, captured_minor=taken, released_minor=6000 - taken
+    )
 
     def found(sale: CardSale) -> list[Payment]:
         its = (sale.terminal_id, sale.trace, sale.captured_minor) == (TERMINAL, 1, taken)
