@@ -338,7 +338,7 @@ def test_what_is_no_record_and_cannot_be_taken_holds_up_nothing_either(engine: E
     inbox = Reception(engine)
     with writing(engine) as db:
         db.execute(text("CREATE UNIQUE INDEX no_line_twice ON log_lines (text)"))
-    status = {"online": True, "epoch": EPOCH, "next_seq": 1, "acked_seq": 0, "at": 5}
+    status = {"online": True, "epoch": EPOCH, "next_seq": 1, "acked_seq": 0, "at": 0}
     lines = [{"at": 1, "level": "info", "text": said} for said in ("a", "b", "a", "c")]
     told = [*(("log", line) for line in lines), ("status", status)]
     told += [("records", record) for record in Ledger().session(1).records]
