@@ -52,6 +52,17 @@ def by_hand(db: Db, word: Refund, session: Session) -> bool:
     return word.way == "acquirer" or (word.way == "gateway" and session.method != "gateway")
 
 
+def gateway_pays(db: Db, order: RefundOrder, word: Refund, terminals: frozenset[str]) -> bool:
+    """Whether the payment gateway gives it back, or is about to: then nobody else does.
+    `terminals`: those whose acquirer it is."""
+    paying = db.get(PayRefund, order.refund)
+    if paying is not None:
+        return paying.state != BY_HAND
+    if word.way != "acquirer" or order.acquirer:
+        return False
+    return db.get_one(Session, word.session_id).payment.terminal_id in terminals
+
+
 _SENT = and_(Refund.state == "sent", RefundOrder.state == "approved")
 STATE = case((or_(Refund.state.in_(CLOSED), _SENT), Refund.state), else_=RefundOrder.state)
 """An order's state, of `with_words`: an end is the charger's to say; what was handed over waits

@@ -37,7 +37,6 @@ from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit, figures, refund_gone, refund_rules, refund_stuck, refund_view
 from hostsim.backoffice.models import Command, Refund, RefundOrder, Session, writing
-from hostsim.backoffice.pay_tables import BY_HAND, PayRefund
 from hostsim.backoffice.refund_rules import RefundError
 from hostsim.backoffice.rules import OUTSIDE, REASONS
 
@@ -197,7 +196,7 @@ class Refunds:
                 raise RefundError("accepted", f"the acquirer's answer was {order.acquirer}")
             if order.acquirer:
                 return order.confirmation
-            if not gateway and self._gateway_pays(db, order, word):
+            if not gateway and refund_view.gateway_pays(db, order, word, self._terminals):
                 raise RefundError(
                     "refund",
                     f"{refund} is paid back by the payment gateway, whose answer comes by"
@@ -233,15 +232,6 @@ class Refunds:
             db.flush()
             if paid:
                 self._done(db, word)
-
-    def _gateway_pays(self, db: Db, order: RefundOrder, word: Refund) -> bool:
-        """Whether the payment gateway gives it back, or is about to: then nobody else does."""
-        paying = db.get(PayRefund, order.refund)
-        if paying is not None:
-            return paying.state != BY_HAND
-        if word.way != "acquirer" or order.acquirer:
-            return False
-        return db.get_one(Session, word.session_id).payment.terminal_id in self._terminals
 
     # -- commands
 
@@ -384,7 +374,7 @@ class Refunds:
                 or order.state == "requested"
                 or not refund_view.by_hand(db, word, session)
                 or word.state not in ("sent", "done")
-                or self._gateway_pays(db, order, word)
+                or refund_view.gateway_pays(db, order, word, self._terminals)
             ):
                 raise RefundError("refund", f"{refund} is not with the acquirer")
             return refund_view.request_text(order, word, session)
