@@ -264,6 +264,10 @@ def _recover(app) -> None:
 
     opened = app.ledger.books.open
     now_ms = app.board.clock.uptime_ms()
+    damage = recovery.damage(app.ledger)
+    if damage:
+        sess = opened.sess if opened else 0
+        app.append("alarm", code="ledger_damaged", sess=sess, detail=damage)
     app.machine.settlement.foreign = recovery.foreign_holds(app.ledger, opened)
     app.terminal.last_receipt = recovery.last_receipt(app.ledger)
     app.runner.perform(recovery.begin(app.machine, opened, app.prices, now_ms))

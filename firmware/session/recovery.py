@@ -109,6 +109,14 @@ def _tariff(opened, s, prices):
     return tariff
 
 
+def damage(ledger) -> str:
+    """What the mount found wrong with the records it read, for the operator; "" if nothing."""
+    books = ledger.books
+    if not (ledger.lost or books.faults):
+        return ""
+    return ("%d lost, %d do not fit: %s" % (ledger.lost, books.faults, books.fault))[:100]
+
+
 def foreign_holds(ledger, opened) -> tuple:
     """Receipts the terminal held before the session `opened` asked for its own hold, as the
     newest alarm before it says: not ours.

@@ -25,7 +25,8 @@ class Charger:
         self.ledger.mount()
         for kind, fields in script(1):
             self.ledger.append(kind, **fields)
-        self.clock = self.cfg = self.prices = self.runner = self
+        self.clock = self.cfg = self.prices = self.runner = self.machine = self
+        self.broken = ""
         self.known = True
         self.end_of_day_hour = 23
         self.tz = TimeZone("CET-1CEST,M3.5.0,M10.5.0/3")
@@ -94,6 +95,14 @@ def test_rfid_row_is_about_the_reader():
     assert said(app, doctor_lines._rfid) == (False, "reader 1.6 answers, list 7")
     app.rfid.state = "off"
     assert said(app, doctor_lines._rfid) == (True, "it does not answer")
+
+
+def test_ledger_row_names_sectors_that_cannot_be_used():
+    app = Charger()
+    assert said(app, doctor_money._ledger)[0] is False
+    app.ledger.ring.bad.append(7)
+    todo, text = said(app, doctor_money._ledger)
+    assert todo and text.endswith("; 1 bad sectors")
 
 
 class Files:

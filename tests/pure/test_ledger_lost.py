@@ -258,6 +258,18 @@ def test_the_newest_record_lost_takes_its_number_too():
     assert books_of(without(flash, "hold_asked")).next_session == 3
 
 
+def test_what_the_mount_found_wrong_is_said_and_nothing_else():
+    def said(flash):
+        ledger = Ledger(flash, lambda: NOW)
+        ledger.mount()
+        return recovery.damage(ledger)
+
+    assert said(settled()) == "" and said(charged()) == "" and said(charged("priced")) == ""
+    assert said(without(settled(), "priced")).startswith("1 lost, ")
+    found = said(without(charged(), "hold_asked"))
+    assert found == "1 lost, 1 do not fit: authorised 2: session not open"
+
+
 def refund(flash, kind):
     """A refund that was done, of which the end is lost; what the books have of it."""
     ledger = Ledger(flash, lambda: NOW)
