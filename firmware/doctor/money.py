@@ -40,9 +40,8 @@ def _ledger(app):
         return "read it out (make ledger), then see docs/reliability.md", app.machine.broken
     if ledger.lost:
         return "read it out (make ledger) and report it", text + ", %d lost" % ledger.lost
-    if ledger.ring.bad:
-        bad = len(ledger.ring.bad)
-        return "replace the board before more fail", text + "; %d bad sectors" % bad
+    if ledger.bad:
+        return "replace the board before more fail", text + "; %d bad sectors" % ledger.bad
     if not ledger.room_for_session():
         return "connect the back office: it has to take the records", text + "; no room"
     if ledger.books.open:

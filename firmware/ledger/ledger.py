@@ -72,6 +72,11 @@ class Ledger:
         ring = self.ring
         return ring.first_seq(ring.tail) if ring.tail >= 0 else self.next_seq
 
+    @property
+    def bad(self) -> int:
+        """Sectors that failed since the start."""
+        return len(self.ring.bad)
+
     def mount(self) -> None:
         """Reads of flash what the books need, and brings them up to date. Raises LedgerCorrupt
         when a later firmware's format is there, FlashError."""
