@@ -98,7 +98,7 @@ class Watchdog:
 
     def came_up(self) -> None:
         """This version stays: what board/start.py counted is over, and its words were told."""
-        for name in ("/trial", "/starts", "/back"):
+        for name in ("/trial", "/starts", "/back", "/why"):
             _remove(name)
 
     def stuck(self) -> None:

@@ -13,7 +13,7 @@ import sys
 from micropython import const
 
 from firmware.clock import WallClock
-from firmware.errors import ConfigError, ForecourtError
+from firmware.errors import ConfigError, ForecourtError, LedgerCorrupt
 from firmware.ledger.ledger import Ledger
 from firmware.meter.bus import ModbusBus
 from firmware.meter.meter import Meter
@@ -42,6 +42,7 @@ def begin(app, reason: str):
         what = "config" if isinstance(e, (ConfigError, OSError)) else "ledger"
         text = "%s: %s" % (what, e)
         app.log("error", text)
+        _keep_why(board.files, what + "_later" * isinstance(e, LedgerCorrupt))
         board.screen.show(("Forecourt " + app.version, "", text[:40], text[40:80]), "", "red")
         return lambda: _wait(board)
     if fault:
@@ -63,6 +64,15 @@ def begin(app, reason: str):
     if not app.ledger.books.open:
         app.remote.take_in(True)
     return _tasks(app).run
+
+
+def _keep_why(files: str, what: str) -> None:
+    """For safe mode, which says it; goes with a start that comes to something (board/mcu.py)."""
+    try:
+        with open(files + "/why", "w") as f:
+            f.write(what)
+    except OSError:
+        pass  # three starts have failed, it says then
 
 
 def build(app) -> str:

@@ -28,11 +28,19 @@ _LET_GO = const(10)  # looks
 
 
 class Safe:
-    """`why`: "jumper", "starts" (three failed), "no_version"."""
+    """`why`: "jumper", "starts" (three failed; or what compose.py kept of the last: "config",
+    "ledger", "ledger_later"), "no_version".
+    """
 
     def __init__(self, board, why: str):
         self.board = board
         self.why = why
+        if why == "starts":
+            try:
+                with open(board.files + "/why") as f:
+                    self.why = f.read(20)
+            except (OSError, ValueError):
+                pass  # no start ended there
         self.cfg: "Config" = None
         self._mqtt: "dict" = None
         self._sent: int = None

@@ -133,7 +133,7 @@ def steps(number, checkpoints):
             "released_minor": 5853,
             "receipt": number % 10000,
             "trace": number + 1,
-            "how": "release",
+            "how": "direct",
         },
     )
 

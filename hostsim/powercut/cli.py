@@ -56,6 +56,8 @@ def powercut(
 
     if every_byte and sample:
         raise _fail("--every-byte and --sample exclude each other", 2)
+    if replay and sample:
+        raise _fail("--replay and --sample exclude each other", 2)
     try:
         cuts = parse(replay.removesuffix(SELL)) if replay else []
     except ValueError as e:

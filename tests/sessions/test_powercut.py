@@ -47,6 +47,7 @@ def test_a_moment_that_does_not_exist_and_wrong_names_are_refused() -> None:
     for name in ("x1", "c1", "c1.", "c\u00b2.1", "c1.\u0662", "ctb1.0", "c1.-1", "c1.99999999999"):
         powercut("--replay", name, code=2)
     powercut("--sample", "3", "--every-byte", code=2)
+    powercut("--sample", "3", "--replay", "t180.1", code=2)
 
 
 def test_a_replay_tells_the_books_too() -> None:
