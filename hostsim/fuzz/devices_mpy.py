@@ -319,7 +319,7 @@ def _with_number(dice):
 
 def without_number(texts, luhn=True):
     """No text has a card's number in it: 13 to 19 figures in a row with the right check digit
-    (`luhn`), or one of ours whatever is between its figures, but letters and what is masked.
+    (`luhn`), or one of ours whatever is between its figures but letters and what was masked.
     """
     for text in texts:
         raw = text.encode() if isinstance(text, str) else text
@@ -333,17 +333,23 @@ def without_number(texts, luhn=True):
                 assert not _luhn(row), "a card number came out"
             spread += row
             row = b""
-            if 65 <= byte & 0xDF <= 90 or raw[i : i + 2] == b"**" or _clock(raw, i):
+            if 65 <= byte & 0xDF <= 90 or _hides(raw, i) or _clock(raw, i):
                 if len(spread) > 12:
                     for number in _NUMBERS:
                         assert number not in spread, "a card number came out"
                 spread = b""
 
 
+def _hides(raw, i):
+    """A star that stands for a figure: not between two, as what sets them apart."""
+    beside = raw[max(i - 1, 0) : i] + raw[i + 1 : i + 2]
+    return raw[i : i + 1] == b"*" and [b for b in beside if 48 <= b <= 57] != list(beside)
+
+
 def _clock(raw, i):
     """A colon before two figures and no third: a time of day."""
     behind = [48 <= byte <= 57 for byte in raw[i + 1 : i + 4]]
-    return raw[i] == 58 and behind[:2] == [True, True] and behind[2:] != [True]
+    return raw[i : i + 1] == b":" and behind[:2] == [True, True] and behind[2:] != [True]
 
 
 def _luhn(figures):
