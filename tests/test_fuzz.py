@@ -119,15 +119,6 @@ WRONG = {
 from firmware.terminal import masking
 masking.hidden = lambda position, digits: False
 """),
-    "NUL is left out of a text that was scrubbed": ("zvt", 4000, "a card number came out", """
-from firmware.terminal import masking
-def take_text(view, scrub=True):
-    if scrub:
-        masking.scrub_text(view)
-    return real(view, False)
-real = masking.take_text
-masking.take_text = take_text
-"""),
     "numbers whose digits are apart are let through": ("zvt", 400, "a card number came out", """
 from firmware.terminal import masking
 masking._scrub_spread = lambda view: False
