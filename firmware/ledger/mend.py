@@ -19,6 +19,7 @@ from firmware.ledger.ring import FRAME, HEAD, VERSION
 from firmware.ledger.sector import FIRST, FORMAT, RESIDUE, ROTTEN, USED, crc32
 
 _MAGIC = const(0xA7)
+_POLYNOMIAL = const(0xEDB88320)  # of CRC-32, lowest bit first
 _SHORTEST = const(20)  # no frame is shorter
 
 
@@ -173,19 +174,43 @@ def torn(r, next_seq: int) -> bool:
         end -= 1
     if end < HEAD + 4 or _closed(buf[:4]):
         return True
-    frame = buf[:0]
-    for bit in range(8 * end):
+    at = _wrong_bit(buf, end)
+    if at < 0:
+        return True
+    n = _length(buf)
+    while buf[n - 1] == 0xFF:
+        n -= 1
+    magic, version, _, low, high = struct.unpack_from("<BBHII", buf, 0)
+    # the last byte may have been in progress; and a note gives no number
+    rotten = magic == _MAGIC and version == VERSION and at < n - 1
+    return not rotten or (high << 32) | low != next_seq
+
+
+def _length(buf) -> int:
+    """Of the frame that begins here, by its own word."""
+    return HEAD + 4 + (buf[2] | buf[3] << 8)
+
+
+def _wrong_bit(buf, end: int) -> int:
+    """Puts right the one bit by which `buf` is no frame that ends at `end` or in ff behind it; its
+    byte, or -1. A wrong bit changes the CRC by what only depends on how far from the end it is, so
+    all of them are tried in one walk; in the length it moves the end, so those by themselves.
+    """
+    for bit in range(16):
+        buf[2 + (bit >> 3)] ^= 1 << (bit & 7)
+        n = _length(buf)
+        if n <= len(buf) and crc32(buf[:n]) == RESIDUE:
+            return 2 + (bit >> 3)
+        buf[2 + (bit >> 3)] ^= 1 << (bit & 7)
+    n = _length(buf)
+    if n > len(buf):
+        return -1
+    wrong = crc32(buf[:n]) ^ RESIDUE
+    change = _POLYNOMIAL  # of the last bit
+    for bit in range(8 * n - 1, -1, -1):
         at = bit >> 3
-        buf[at] ^= 1 << (bit & 7)
-        n = HEAD + 4 + (buf[2] | buf[3] << 8)
-        if n != len(frame):
-            frame = buf[:n]
-        if n == len(frame) and crc32(frame) == RESIDUE:
-            while buf[n - 1] == 0xFF:
-                n -= 1
-            magic, version, _, low, high = struct.unpack_from("<BBHII", buf, 0)
-            # the last byte may have been in progress; and a note gives no number
-            rotten = magic == _MAGIC and version == VERSION and at < n - 1
-            return not rotten or (high << 32) | low != next_seq
-        buf[at] ^= 1 << (bit & 7)
-    return True
+        if change == wrong and at < end and at not in (2, 3):
+            buf[at] ^= 1 << (bit & 7)
+            return at
+        change = change >> 1 ^ _POLYNOMIAL if change & 1 else change >> 1
+    return -1
