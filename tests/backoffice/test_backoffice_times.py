@@ -173,8 +173,8 @@ def test_reasons_stay_when_a_charger_or_a_tariff_is_chosen(office: BackOffice) -
         ledger.records[-1]["tariff"] = tariff
         ledger.put("declined", sess=1, code=51, text=f"no {charger}")
         stay(ledger, at(1, 2), HOUR, tariff=tariff)
-        ledger.refund_asked("R1", 2, 50)
-        ledger.refunded("R1", 2, 50)
+        ledger.refund_asked(charger, 2, 50)
+        ledger.refunded(charger, 2, 50)
         for record in ledger.records:
             record["at"] = at(1, 4)
         desk.fill(office, ledger, charger=charger)
