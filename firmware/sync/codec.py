@@ -38,9 +38,9 @@ class _Pipe:
         self.at = 0
 
     def read(self, n: int) -> bytes:
-        at = self.at
+        data = bytes(self.source[self.at : self.at + n])
         self.at += n
-        return bytes(self.source[at : at + n])
+        return data
 
     def write(self, data, n: int = -1) -> None:
         self.out.extend(data if n < 0 else data[:n])
@@ -59,7 +59,7 @@ class _Pipe:
 
 class Codec:
     """One connection's packets. `on_message(topic, payload)` gets bytes; payload None: too large,
-    drained."""
+    or there was no memory for it."""
 
     def __init__(self, client_id: bytes, keepalive_s: int, on_message) -> None:
         self._pipe = _Pipe()
@@ -187,12 +187,20 @@ class Codec:
             if end > (_KEPT - 5 if self._drain else self._end - self._body):
                 raise LinkError("malformed packet")
             self.retain = op & 1
-            if self._drain:  # acknowledged, or it would come again
-                self._on_message(bytes(body[2 : 2 + first]), None)
-                if op & 2:
-                    self._pipe.write(b"\x40\x02")
-                    self._pipe.write(body[end - 2 : end])
-                return
+            if not self._drain:
+                self._pipe.load(self._buf)
+                try:
+                    self._client.check_msg()
+                    return
+                except MemoryError:
+                    if self._pipe.at == self._end:
+                        raise  # not of its copy: the message was handed on
+            # acknowledged, or it would come again
+            self._on_message(bytes(body[2 : 2 + first]), None)
+            if op & 2:
+                self._pipe.write(b"\x40\x02")
+                self._pipe.write(body[end - 2 : end])
+            return
         elif op != PINGRESP:
             self.pid = first
             self.code = body[2 if op == SUBACK else 1]

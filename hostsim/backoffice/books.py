@@ -24,7 +24,7 @@ from hostsim.backoffice.models import (
     Record,
     Session,
 )
-from hostsim.backoffice.rules import ELSEWHERE, Impossible, must
+from hostsim.backoffice.rules import ELSEWHERE, ELSEWHERE_OF, Impossible, must
 
 Fields = dict[str, Any]
 _AT_ONCE = 250  # keys in one query
@@ -244,6 +244,10 @@ def _priced(books: Books, record: Record, f: Fields) -> None:
     payment = session.payment
     total, billed = f["total_minor"], f["billed_wh"]
     must(session.state != "priced", "priced already")
+    must(
+        f["currency"] == session.currency,
+        f"priced in {f['currency'][:8]!r}, the hold is in {session.currency}",
+    )
     must(f["net_minor"] + f["vat_minor"] == total, "net and VAT do not add up to the total")
     must(
         billed == f["end_wh"] - f["start_wh"],
@@ -311,6 +315,11 @@ def _captured(books: Books, record: Record, f: Fields) -> None:
         captured + released == payment.authorised_minor,
         f"captured {captured} and released {released} are not "
         f"the {payment.authorised_minor} authorised",
+    )
+    elsewhere = ELSEWHERE_OF.get(session.method, "")
+    must(
+        f["how"] == elsewhere if elsewhere else f["how"] not in ELSEWHERE,
+        f"taken by {f['how'][:12]!r}, the session's method is {session.method}",
     )
     payment.captured_minor, payment.released_minor, payment.how = captured, released, f["how"]
     payment.trace = f["trace"] or payment.trace

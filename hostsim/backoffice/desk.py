@@ -30,6 +30,7 @@ RESEND_S = 5.0
 """How long an answer to a command is waited for before the command is sent again."""
 
 _AGAIN_S = 1.0
+_FULL = "full"  # the charger's flash had no room, and nothing was done
 _ABOVE = re.compile(r"must be above (\d{1,19})$")  # firmware/sync/commands.py
 _log = logging.getLogger(__name__)
 _LOG_LINES = 500
@@ -154,7 +155,8 @@ class Desk:
             waiting, present = [], set()
             for command, online in db.execute(query).all():
                 if command.expires_at <= now:
-                    command.state = "unanswered"
+                    full = (command.result or {}).get("code") == _FULL
+                    command.state = _FULL if full else "unanswered"
                     continue
                 waiting.append(command)
                 if online:
@@ -304,6 +306,9 @@ def _took_result(db: Db, row: Charger, message: dict[str, Any], now_ms: int) -> 
         return False
     if message.get("code") == "not_yet":
         return False  # sent again until it expires
+    if message.get("code") == _FULL and command.name == "stop" and command.state == "sent":
+        command.result = message
+        return False  # the same; who asks for others does it anew
     message = _with_parts(command, message)
     if message.get("code") == "part":
         command.result = message

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import gaps
+from hostsim.backoffice import gaps, problem_view
 from hostsim.backoffice.models import Charger, Command, Problem
 from hostsim.backoffice.tables import LogLine
 
@@ -58,10 +58,7 @@ def one(engine: Engine, name: str) -> dict[str, Any] | None:
             "status": row.status,
             "given_up": gaps.given_up(db, name),
             "log": [{"at": x.at, "level": x.level, "text": x.text} for x in lines],
-            "alarms": [
-                {"id": x.id, "code": x.code, "detail": x.detail, "at": x.at, "count": x.count}
-                for x in problems
-            ],
+            "alarms": problem_view.dicts(db, problems.all()),
             "reports": [_report(x) for x in reports],
         }
 

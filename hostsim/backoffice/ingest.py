@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import books, contract, copies, gaps, ingest_texts, problems
+from hostsim.backoffice import books, contract, copies, gaps, ingest_texts, odd, problems
 from hostsim.backoffice.at_hand import AtHand
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.fall import BROKEN
@@ -346,6 +346,7 @@ class Ingest:
         record.applied = True
         try:
             desk.apply(record)
+            self._look(db, desk, record)
             self.follower.after(db, desk, record)
         except Impossible as exc:
             self._impossible(db, record, str(exc))
@@ -364,18 +365,23 @@ class Ingest:
                 record.seq,
             )
 
+    def _look(self, db: Db, desk: books.Books, record: Record) -> None:
+        """The books have it; what is odd about it is shown."""
+        sess = record.payload.get("sess")
+        session = desk.find(record.charger, record.epoch, sess) if sess else None
+        found = odd.faults(db, record, session)
+        if found:
+            self._show(db, record, odd.CODE, "; ".join(found))
+
     def _impossible(self, db: Db, record: Record, why: str) -> None:
+        self._show(db, record, "impossible", why)
+
+    def _show(self, db: Db, record: Record, code: str, what: str) -> None:
         text = json.dumps(record.payload).encode()
+        detail = f"{record.type}: {what}"
         self.report(
-            db,
-            record.charger,
-            "impossible",
-            f"{record.type}: {why}",
-            record.epoch,
-            record.seq,
-            text,
-            record.at,
-        )
+            db, record.charger, code, detail, record.epoch, record.seq, text, record.at
+        )  # fmt: skip
 
     def report(
         self,

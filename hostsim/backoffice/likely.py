@@ -14,6 +14,7 @@ duration: a calendar has its dates, and sums fit 63 bits."""
 
 LONGEST_REMOTE = 32
 LONGEST_TARIFF = 36  # OCPI 2.2.1, 11.3.1 (Tariff object): CiString(36)
+WHOLE = 1_000_000  # 100 % in 1e-4 percent
 _FIGURES = ("_minor", "_wh", "_mwh", "_ms", "_at")
 _SUMMED = ("lines", "vat")
 _CURRENCY = re.compile("[A-Z]{3}")
@@ -30,7 +31,19 @@ def unlikely(record: Record) -> str:
             most = abs(value) if name.endswith(_FIGURES) and isinstance(value, int) else 0
         if most > LAST_AT:
             return f"{name}: {most} is too large"
+    if record.type == "priced":
+        return _unlike_a_bill(record.payload["lines"])
     return _unlike_a_hold(record.payload) if record.type == "hold_asked" else ""
+
+
+def _unlike_a_bill(lines: list[int]) -> str:
+    """Documents and reports of tax are made of them."""
+    if len(lines) % 5:
+        return "lines: must be groups of five"
+    if min(lines[1::5], default=0) < 0:
+        return f"lines: a quantity of {min(lines[1::5])}"
+    wrong = [vat for vat in lines[3::5] if not -1 <= vat <= WHOLE]
+    return f"lines: VAT of {wrong[0]} (in 1e-4 percent)" if wrong else ""
 
 
 def _unlike_a_hold(f: dict[str, Any]) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 ELSEWHERE = ("gateway", "app", "account")
 """How a capture is not the terminal's: what the charger handed over is taken there."""
 
+ELSEWHERE_OF = {"gateway": "gateway", "app": "app", "account": "account", "rfid": "account"}
+"""The session's method -> how its capture is handed over; every other method is the terminal's."""
+
 OUTSIDE = ("acquirer", "gateway", "account")
 """Ways of refunds that the charger hands over: somebody else pays them."""
 

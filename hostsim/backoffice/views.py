@@ -8,6 +8,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session as Db
 from sqlalchemy.orm import selectinload
 
+from hostsim.backoffice import problem_view
 from hostsim.backoffice.models import (
     PERIOD_FIELDS,
     Charger,
@@ -18,7 +19,6 @@ from hostsim.backoffice.models import (
     Session,
     Stream,
 )
-from hostsim.backoffice.problems import lasting
 
 _SESSION = tuple(
     """
@@ -141,18 +141,14 @@ def problems(
     engine: Engine, charger: str | None = None, only_open: bool = True,
     limit: int | None = None, skip: int = 0,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Newest first; `limit`, `skip`: some of them; `lasts`: what cannot be taken meanwhile goes
-    on."""
+    """Newest first (problem_view.dicts); `limit`, `skip`: some of them."""
     query = select(Problem).order_by(Problem.id.desc()).limit(limit).offset(skip)
     if charger is not None:
         query = query.where(Problem.charger == charger)
     if only_open:
         query = query.where(Problem.open)
-    names = ("id", "charger", "epoch", "seq", "code", "detail", "payload", "at", "count", "open")
     with Db(engine) as db:
-        rows = db.scalars(query).all()
-        going_on = lasting(db, rows)
-        return [_pick(row, names) | {"lasts": row.id in going_on} for row in rows]
+        return problem_view.dicts(db, db.scalars(query).all())
 
 
 def open_problems(engine: Engine) -> int:

@@ -133,7 +133,7 @@ class VirtualLedger:
         }  # fmt: skip
         captured = {
             "sess": sess, "captured_minor": total, "released_minor": _HOLD - total,
-            "receipt": self.terminal_receipt, "trace": self.sess, "how": "release",
+            "receipt": self.terminal_receipt, "trace": self.sess, "how": "direct",
         }  # fmt: skip
         energising = {"sess": sess, "register_wh": begin_wh, "serial": f"M{self.epoch % 10**6}"}
         off = {

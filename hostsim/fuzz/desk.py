@@ -32,7 +32,7 @@ _HEAD = ("epoch", "seq", "type", "version", "at")
 _NEXT = re.compile(rb'"seq": ?"next"')
 _EXPECTED = frozenset(
     "malformed gap conflict new_epoch old_epoch impossible alarm security lost_record"
-    " unknown_record later_record members_refused".split()
+    " unknown_record later_record members_refused odd_record".split()
 )
 _FITS: dict[str, dict[str, Any]] = {
     "hold_asked": {"hold_minor": 6000, "currency": "EUR", "method": "card", "tariff": "T"},
@@ -41,7 +41,7 @@ _FITS: dict[str, dict[str, Any]] = {
     "priced": {"receipt_no": 1, "start_wh": 1000, "end_wh": 2000, "billed_wh": 1000,
                "total_minor": 119, "net_minor": 100, "vat_minor": 19, "start_at": _NOW_MS,
                "end_at": _NOW_MS + 60000, "currency": "EUR",
-               "lines": [0, 1000000, 1000, 190000, 119]},
+               "lines": [0, 1000000, 11900, 190000, 119]},
     "captured": {"captured_minor": 119, "released_minor": 5881, "how": "direct"},
     "cancelled": {"released_minor": 6000}, "extended": {"amount_minor": 7000},
     "extend_done": {"amount_minor": 7000, "how": "kept"},

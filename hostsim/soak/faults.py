@@ -299,8 +299,8 @@ def chosen(text: str) -> tuple[Fault, ...]:
     for word in words:
         if word not in FAULTS and word not in KINDS:
             raise FaultNameError(
-                f"no fault {word!r}; there are all, none, the kinds {', '.join(KINDS)},"
-                f" and {', '.join(FAULTS)}"
+                f"no fault {word!r}; there are the kinds {', '.join(KINDS)},"
+                f" and {', '.join(FAULTS)}; all and none stand alone"
             )
     if not words:
         raise FaultNameError("no fault is named; `none` means none")

@@ -69,6 +69,7 @@ class Ledger:
     def priced(
         self, sess: int, total: int = 119, start: int = 1000, end: int = 2000, **changes: Any
     ) -> None:
+        wh = end - start
         fields = {
             "sess": sess,
             "receipt_no": sess,
@@ -76,13 +77,13 @@ class Ledger:
             "end_at": 1767229200000,
             "start_wh": start,
             "end_wh": end,
-            "billed_wh": end - start,
+            "billed_wh": wh,
             "elapsed_ms": 3600000,
             "total_minor": total,
-            "net_minor": total - 19,
-            "vat_minor": 19,
+            "net_minor": total * 100 // 119,
+            "vat_minor": total - total * 100 // 119,
             "currency": "EUR",
-            "lines": [0, (end - start) * 1000, 1000, 190000, total],
+            "lines": [0, wh * 1000, total * 10**5 // max(wh, 1), 190000, total],
             "reason": "unplugged",
         }
         self.put("priced", **(fields | changes))

@@ -8,7 +8,7 @@ from hostsim.backoffice.service import BackOffice
 from tests.backoffice.desk import Visitor, text_of
 from tests.backoffice.records import Ledger
 
-MIXED = [0, 1_000_000, 20_000, 70_000, 2000, 2, 3_600_000, 10_000, 190_000, 1000]
+MIXED = [0, 1_000_000, 200_000, 70_000, 2000, 2, 3_600_000, 100_000, 190_000, 1000]
 
 
 def sale(

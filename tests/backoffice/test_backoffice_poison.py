@@ -84,8 +84,8 @@ def everything() -> Ledger:
     ledger = Ledger()
     fits = {"hold_minor": 6000, "currency": "EUR", "tariff": "t" * 36, "remote": ""}
     priced = {"receipt_no": 1, "start_wh": 1000, "end_wh": 2000, "billed_wh": 1000,
-              "total_minor": 119, "net_minor": 100, "vat_minor": 19,
-              "lines": [0, 1000000, 1000, 190000, 119]}  # fmt: skip
+              "total_minor": 119, "net_minor": 100, "vat_minor": 19, "currency": "EUR",
+              "lines": [0, 1000000, 11900, 190000, 119]}  # fmt: skip
     longest(ledger, "boot")
     longest(ledger, "hold_asked", sess=1, **fits)
     longest(ledger, "authorised", sess=1, amount_minor=5000)
@@ -255,7 +255,7 @@ def test_sums_that_no_database_holds_are_never_reached(inbox: Inbox) -> None:
     ledger = Ledger()
     for sess in (1, 2, 3):
         ledger.hold(sess, HUGE).authorised(sess, HUGE).energising(sess)
-        ledger.priced(sess, total=HUGE, net_minor=HUGE - 19)
+        ledger.priced(sess, total=HUGE, lines=[0, 1_000_000, 1000, 190_000, HUGE])
         ledger.captured(sess, HUGE, 0)
     ledger.put("end_of_day", count=3, terminal_minor=0, ledger_minor=0, result="agree")
     assert inbox.take(*ledger.records) == [Ack("CP1", EPOCH, 16)]

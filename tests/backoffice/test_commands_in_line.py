@@ -295,3 +295,20 @@ def test_a_reminder_does_not_follow_the_command_that_came_after_it(line: Line) -
     client: Any = Client()
     asyncio.run(line.office._connection._round(client, line.office._desk))
     assert line.sent == [others, second]
+
+
+def test_a_stop_for_which_flash_is_full_is_said_again_until_it_expires(line: Line) -> None:
+    full = {"ok": False, "code": "full", "reason": "no room"}
+    stop = line.command("stop")
+    line.answer(stop, **full)
+    assert line.of(stop).state == "sent" and line.reminded() == [stop]
+    line.answer(stop)
+    assert line.of(stop).state == "ok" and line.reminded() == []
+    late = line.command("stop")
+    line.answer(late, **full)
+    assert line.reminded(3600) == []
+    done = line.of(late)
+    assert done.state == "full" and (done.result or {})["reason"] == "no room"
+    report = line.command("report")
+    line.answer(report, **full)
+    assert line.of(report).state == "full" and line.reminded() == []

@@ -143,7 +143,7 @@ def test_credit_notes_of_one_rate_are_the_invoice_whatever_the_charger_wrote(
 ) -> None:
     office = desk.office(tmp_path, Operator())
     ledger = Ledger()
-    sale(ledger, 114, 95, [0, 1, 5831, 190_000, 114], [], how)
+    sale(ledger, 114, 95, [0, 1_000_000, 11_400, 190_000, 114], [], how)
     for number, gross in enumerate(parts, 1):
         net = int(figures.net_of(figures.Decimal(gross), 190_000, 0))  # as it was until 0.1.0
         way = "account" if how == "account" else "reversal"
@@ -163,8 +163,8 @@ def test_credit_notes_of_one_rate_are_the_invoice_whatever_the_charger_wrote(
 
 
 DISCOUNT = [
-    0, 1_000_000, 1000, 190_000, 1000, 3, 0, 570, 190_000, 570,
-    2, 0, 1000, 70_000, 1070, 9, 0, -1, 70_000, -200,
+    0, 1_000_000, 100_000, 190_000, 1000, 3, 1, 57_000, 190_000, 570,
+    2, 3_600_000, 107_000, 70_000, 1070, 9, 0, -1, 70_000, -200,
 ]  # fmt: skip
 RATES = [70_000, 813, 57, 870, 190_000, 1319, 251, 1570]
 

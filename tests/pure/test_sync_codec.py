@@ -148,3 +148,34 @@ def test_what_no_broker_may_send_is_refused():
 def test_a_drained_message_with_an_endless_topic_is_refused():
     codec = new()
     refused(LinkError, put, codec, b"\x32\xa0\x9c\x01\xff\xff" + b"t" * 20000)
+
+
+def test_a_payload_there_is_no_memory_for_is_handed_on_as_none_and_the_next_is_read():
+    codec = new()
+    pipe = codec._pipe
+    read = pipe.read
+
+    def short(n):
+        if n > 8000:
+            raise MemoryError("memory allocation failed")
+        return read(n)
+
+    pipe.read = short
+    packet = publish(b"t/command", b"x" * 9000, 0x1234)
+    assert put(codec, packet + publish(b"t", b"hi")) == [mqtt.PUBLISH, mqtt.PUBLISH]
+    assert GOT == [(b"t/command", None), (b"t", b"hi")]
+    assert bytes(codec.take()) == b"\x40\x02\x12\x34"
+
+
+def test_a_lack_of_memory_of_who_gets_the_message_stays_his():
+    def busy(topic, payload):
+        GOT.append((topic, payload))
+        raise MemoryError("memory allocation failed")
+
+    GOT.clear()
+    codec = mqtt.Codec(b"CP1", 30, busy)
+    try:
+        put(codec, publish(b"t", b"hi"))
+    except MemoryError:
+        GOT.append("raised")
+    assert GOT == [(b"t", b"hi"), "raised"]
