@@ -26,7 +26,7 @@ def dicts(db: Db, rows: Sequence[Problem]) -> list[dict[str, Any]]:
     lasting = problems.lasting(db, rows)
     names = {row.charger for row in rows}
     known = set(db.scalars(select(Charger.name).where(Charger.name.in_(names))))
-    sessions = {}
+    sessions: dict[int, int] = {}
     for at in range(0, len(rows), _AT_ONCE):
         sessions |= _of_records(db, rows[at : at + _AT_ONCE])
         sessions |= _of_payments(db, rows[at : at + _AT_ONCE])
@@ -44,12 +44,16 @@ def _of_records(db: Db, rows: Sequence[Problem]) -> dict[int, int]:
     if not places:
         return {}
     query = select(Record).where(among(db, (Record.charger, Record.epoch, Record.seq), places))
-    about = {(r.charger, r.epoch, r.seq): r.payload.get("sess") for r in db.scalars(query)}
+    about: dict[Any, Any] = {
+        (r.charger, r.epoch, r.seq): r.payload.get("sess") for r in db.scalars(query)
+    }
     keys = {(*place[:2], sess) for place, sess in about.items() if isinstance(sess, int)}
     if not keys:
         return {}
     key = among(db, (Session.charger, Session.epoch, Session.sess), sorted(keys))
-    ids = {(s.charger, s.epoch, s.sess): s.id for s in db.scalars(select(Session).where(key))}
+    ids: dict[Any, int] = {
+        (s.charger, s.epoch, s.sess): s.id for s in db.scalars(select(Session).where(key))
+    }
     found = {}
     for row in rows:
         sess = about.get((row.charger, row.epoch, row.seq))

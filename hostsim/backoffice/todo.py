@@ -9,7 +9,8 @@ CODES = {
     " record, nothing after it comes. Compare its firmware's version with this back office's; if"
     " they fit, suspect its certificate is in other hands.",
     "gap": "Records are missing here; what comes later waits. It closes by itself when they come."
-    " If the database was put back to a backup, see the operator's manual.",
+    " If the database was put back to a backup, its page says what is lost, and finance gives"
+    " that up there.",
     "gap_accepted": "Somebody gave up records that were missing. Compare the charger's days with"
     " its terminal's journal; nothing else is to be done.",
     "conflict": "Two devices use this identity, or its flash was copied or put back: nothing more"

@@ -70,6 +70,7 @@ class Ledger:
         self, sess: int, total: int = 119, start: int = 1000, end: int = 2000, **changes: Any
     ) -> None:
         wh = end - start
+        net = changes.get("net_minor", total * 100 // 119)
         fields = {
             "sess": sess,
             "receipt_no": sess,
@@ -80,8 +81,8 @@ class Ledger:
             "billed_wh": wh,
             "elapsed_ms": 3600000,
             "total_minor": total,
-            "net_minor": total * 100 // 119,
-            "vat_minor": total - total * 100 // 119,
+            "net_minor": net,
+            "vat_minor": total - net,
             "currency": "EUR",
             "lines": [0, wh * 1000, total * 10**5 // max(wh, 1), 190000, total],
             "reason": "unplugged",

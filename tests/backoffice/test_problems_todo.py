@@ -6,7 +6,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from hostsim.backoffice import todo
 from hostsim.backoffice.phone import pays
@@ -26,18 +25,22 @@ FORMED = {
 }  # fmt: skip
 
 
-def trees(folder: str) -> list[ast.Module]:
-    return [ast.parse(path.read_text()) for path in sorted((ROOT / folder).rglob("*.py"))]
+Trees = dict[str, ast.Module]
 
 
-def constants(found: list[ast.Module]) -> dict[str, list[Any]]:
-    """Names that are given texts in a module, whatever module: the texts."""
-    named: dict[str, list[Any]] = {}
-    for tree in found:
-        for node in tree.body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                named.setdefault(node.targets[0].id, []).extend(texts(node.value))
-    return named
+def trees(folder: str) -> Trees:
+    """By their modules' paths."""
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text())
+            for path in sorted((ROOT / folder).rglob("*.py"))}  # fmt: skip
+
+
+def constants(tree: ast.Module) -> dict[str, list[str]]:
+    """Names that are given texts in a module: the texts."""
+    return {
+        node.targets[0].id: texts(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
 
 
 def texts(node: ast.AST) -> list[str]:
@@ -45,9 +48,9 @@ def texts(node: ast.AST) -> list[str]:
             if isinstance(one, ast.Constant) and isinstance(one.value, str)]  # fmt: skip
 
 
-def codes(found: list[ast.Module], places: dict[str, int]) -> Iterator[ast.expr]:
+def codes(tree: ast.Module, places: dict[str, int]) -> Iterator[ast.expr]:
     """What stands where a call has its code, or is given to the name `code`, or to an alarm's."""
-    for node in (node for tree in found for node in ast.walk(tree)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             if name in places:
@@ -66,15 +69,27 @@ def codes(found: list[ast.Module], places: dict[str, int]) -> Iterator[ast.expr]
                 yield fields["code"]
 
 
-def told(found: list[ast.Module], places: dict[str, int]) -> set[str]:
+def home(found: Trees, tree: ast.Module, name: str) -> ast.Module:
+    """The module whose constant it is: this one, or the one it is imported from."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+            return found[f"{node.module}".replace(".", "/") + ".py"]
+    return tree
+
+
+def told(found: Trees, places: dict[str, int]) -> set[str]:
     """The codes themselves."""
-    named = constants(found)
     result: set[str] = set()
-    for value in codes(found, places):
-        if isinstance(value, ast.Constant | ast.IfExp):
-            result.update(text for text in texts(value) if text)
-        elif isinstance(value, ast.Name) and value.id.isupper():
-            result.update(named[value.id])
+    for path, tree in found.items():
+        for value in codes(tree, places):
+            if isinstance(value, ast.Constant | ast.IfExp):
+                result.update(text for text in texts(value) if text)
+            elif isinstance(value, ast.Name) and value.id.isupper():
+                result.update(constants(home(found, tree, value.id))[value.id])
+            elif isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name):
+                other = path.rpartition("/")[0] + f"/{value.value.id}.py"
+                if other in found:
+                    result.update(constants(found[other])[value.attr])
     return result
 
 
@@ -86,13 +101,14 @@ def test_every_code_the_back_office_raises_says_what_to_do() -> None:
 
 def test_every_alarm_of_the_firmware_says_what_to_do() -> None:
     firmware = trees("firmware")
-    named = constants(firmware)
+    named = {name: said for tree in firmware.values() for name, said in constants(tree).items()}
     raised = told(firmware, {"append": -1, "_alarm": 0})
     for name in ("NOT_CLOSING", "WELDED", "FREED", "LEAKING", "FOREIGN_HOLD"):
         raised.update(named[name])
     raised |= {f"end_of_day_{result}" for result in named["_DIFFERENT"]}
     assert len(raised) > 20 and raised == set(todo.ALARMS)
-    codes_of = constants(trees("firmware/sync"))["_CODES"]  # fields, then their codes
+    codes_of = constants(firmware["firmware/sync/commands.py"])["_CODES"]
+    # its fields, then their codes
     commands = [*codes_of[len(codes_of) // 2 :], "malformed"]
     for code in set(commands) - {"not_yet"}:
         assert todo.of("security", f"command_{code}: x") != todo.CODES["security"], code

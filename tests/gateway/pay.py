@@ -179,9 +179,7 @@ class Station(Ledger):
                 "power_off", sess=self.sess, register_wh=begin + 1000, elapsed_ms=3600000,
                 reason="unplug",
             )  # fmt: skip
-            self.priced(
-                self.sess, total, begin, begin + 1000, net_minor=total - 19, reason="unplug"
-            )
+            self.priced(self.sess, total, begin, begin + 1000, reason="unplug")
             self.put(
                 "captured", sess=self.sess, captured_minor=total,
                 released_minor=self.amount - total, receipt=0, trace=0, how=self.how,
