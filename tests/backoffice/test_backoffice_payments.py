@@ -152,6 +152,7 @@ def test_what_is_paid_elsewhere_is_not_settled_by_the_terminals_day(
 ) -> None:
     ledger = paid(2)
     next(r for r in ledger.records if r["type"] == "captured")["how"] = how
+    ledger.records[0]["method"] = how
     ledger.put("end_of_day", count=1, terminal_minor=119, ledger_minor=119, result="agree")
     fill(office, ledger)
     viewer = Visitor(office).log_in("viewer")
