@@ -32,6 +32,10 @@ CODES = {
     " the terminal's journal, and ask who keeps the charger.",
     "odd_record": "It is in the books, but no charger of ours writes it so: look at the session's"
     " bill before it is paid out or disputed, and ask who keeps the charger.",
+    "epoch_twice": "Two chargers have one flash image: one's ledger was copied to the other. Their"
+    " books are kept apart here; have a technician erase the ledger of the newer one.",
+    "refund_unknown": "The charger tells of a refund that no order here is of; often the database"
+    " was put back to a backup. It has an order again: see to it under Refunds.",
     "members_refused": "The charger did not take the list of members, and goes by its old one. The"
     " text says why: correct that member or tariff, or update the firmware.",
     "alarm": "The charger raised an alarm: look at its page and its log.",
@@ -104,6 +108,10 @@ ALARMS = {
     "refund_unsure": "The terminal cannot say whether it gave money back: ask the acquirer before"
     " anything is paid again.",
     "flash_copied": CODES["conflict"],
+    "ledger_damaged": "The flash has records that cannot be read any more: compare that day with"
+    " the terminal's journal; if it happens again, replace the board.",
+    "session_damaged": "Flash lost a part of this session's records; the text says what was done."
+    " Compare its amount with the terminal's journal.",
     "books_fault": "The charger's own books refused what it wanted to write: save its log and tell"
     " who keeps it.",
     "config_refused": "The charger's stored configuration cannot be used: send it anew.",

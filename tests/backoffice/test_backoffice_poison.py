@@ -154,7 +154,7 @@ def test_every_text_at_its_longest_fits_its_columns(inbox: Inbox) -> None:
     assert inbox.take(*ledger.records) == [Ack("CP1", EPOCH, len(ledger.records))]
     assert too_long(inbox.engine) == []
     assert {code for _, code, *_ in problems(inbox.engine)} == {
-        "alarm", "security", "refund_unknown"
+        "alarm", "odd_record", "security", "refund_unknown"
     }  # fmt: skip
     with writing(inbox.engine) as db:
         pay = db.get_one(Pay, PAID)
