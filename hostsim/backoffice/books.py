@@ -244,10 +244,8 @@ def _priced(books: Books, record: Record, f: Fields) -> None:
     payment = session.payment
     total, billed = f["total_minor"], f["billed_wh"]
     must(session.state != "priced", "priced already")
-    must(
-        f["currency"] == session.currency,
-        f"priced in {f['currency'][:8]!r}, the hold is in {session.currency}",
-    )
+    said = f"priced in {f['currency'][:8]!r}, the hold is in {session.currency}"
+    must(f["currency"] == session.currency, said)
     must(f["net_minor"] + f["vat_minor"] == total, "net and VAT do not add up to the total")
     must(
         billed == f["end_wh"] - f["start_wh"],

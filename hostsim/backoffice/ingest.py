@@ -292,15 +292,8 @@ class Ingest:
         self.stored += 1
         if message.unusual:
             detail = ingest_texts.unusual(fields)
-            self.report(
-                db,
-                stream.charger,
-                f"{message.unusual}_record",
-                detail,
-                stream.epoch,
-                seq,
-                message.payload,
-            )
+            code = f"{message.unusual}_record"
+            self.report(db, stream.charger, code, detail, stream.epoch, seq, message.payload)
         return True
 
     def _conflict(self, db: Db, stream: Stream, existing: Record, message: _Message) -> None:
@@ -356,14 +349,8 @@ class Ingest:
                 db, record.charger, record.type, detail, record.epoch, record.seq, at=record.at
             )
         elif record.type == "lost":
-            self.report(
-                db,
-                record.charger,
-                "lost_record",
-                "the charger's flash lost it",
-                record.epoch,
-                record.seq,
-            )
+            said = "the charger's flash lost it"
+            self.report(db, record.charger, "lost_record", said, record.epoch, record.seq)
 
     def _look(self, db: Db, desk: books.Books, record: Record) -> None:
         """The books have it; what is odd about it is shown."""

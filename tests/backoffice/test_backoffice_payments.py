@@ -158,7 +158,8 @@ def test_what_is_paid_elsewhere_is_not_settled_by_the_terminals_day(
     viewer = Visitor(office).log_in("viewer")
     assert "Settled by end of day" not in viewer.get("/sessions/1").text
     assert "Settled by end of day" in viewer.get("/sessions/2").text
-    assert "Nothing is wrong" in viewer.get("/payments").text
+    unknown = how == "gateway"  # no payment here is of that session
+    assert ("Nothing is wrong" in viewer.get("/payments").text) is not unknown
 
 
 @pytest.mark.parametrize(
