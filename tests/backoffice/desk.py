@@ -34,13 +34,15 @@ class Nowhere:
     office_port = 1
 
 
-def office(directory: Path, operator: Operator | None = None, url: str = "") -> BackOffice:
+def office(
+    directory: Path, operator: Operator | None = None, url: str = "", now_ms: int = NOW_MS
+) -> BackOffice:
     """A back office that is not connected."""
     return BackOffice(
         url or sqlite_url(directory / "o.db"),
         Nowhere(),
         Pki(directory / "pki"),
-        now_ms=lambda: NOW_MS,
+        now_ms=lambda: now_ms,
         operator=operator,
     )
 

@@ -39,7 +39,7 @@ MAY = period.Days(datetime.date(2026, 5, 1), datetime.date(2026, 5, 31))
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[BackOffice]:
-    found = desk.office(tmp_path, Operator(time_zone="Europe/Berlin"))
+    found = desk.office(tmp_path, Operator(time_zone="Europe/Berlin"), now_ms=LATER)
     yield found
     found.close()
 
