@@ -119,7 +119,7 @@ async def _refund(app, f: dict, sale: dict) -> int:
 
 async def _take_back(app, f: dict) -> int:
     """An approval that may stand or not: reversed, so that it stands not."""
-    if f.get("unsure"):  # flash lost a record behind it: it may be paid and done (Books.skip)
+    if not f.get("receipt"):  # flash lost a record behind it: it may be paid (Books.skip)
         return unsure(app, f)
     outcome = await app.terminal.reverse(f["receipt"])
     if outcome.certain and outcome.ok or outcome.code == _ALREADY:

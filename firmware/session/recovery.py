@@ -99,10 +99,11 @@ def _proven(opened) -> "dict | None":
 def _tariff(opened, s, prices):
     """The tariff that the driver accepted. Without the session's first record it is the one in
     force, for none is taken in while a session is open; but not where it may be a member's own,
-    who pays no hold at the terminal: None, nothing is billed.
+    who pays no hold at the terminal, nor where nothing says what was approved: None, nothing is
+    billed.
     """
     if opened.hold is None:
-        return prices.tariff if s.method == "card" else None
+        return prices.tariff if s.method == "card" and s.authorised_minor else None
     tariff = prices.for_crc(opened.hold["tariff_crc"])
     if tariff is None:
         raise ForecourtError("session %d: its tariff is not stored any more" % s.number)
@@ -162,9 +163,10 @@ def session_of(opened) -> Session:
         s.uid_hash = hold["uid_hash"]
         s.remote = hold["remote"]
     s.start_at = opened.energised_at
-    if opened.energising and not known:  # so what was asked was approved, by a record that is lost
-        known = s.hold_minor
-    if opened.authorised or opened.energising:
+    powered = opened.energising or opened.priced
+    if powered and not known:  # so what was asked was approved, by a record that is lost
+        known = s.hold_minor or (opened.priced["total_minor"] if opened.priced else 0)
+    if opened.authorised or powered:
         s.authorised_minor = known
         s.unsure_minor = max(opened.amount_minor - known, 0)
     if opened.authorised:

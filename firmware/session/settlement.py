@@ -218,7 +218,7 @@ class Settlement:
             self._out.append((RECORD, "cancelled", fields))
         else:
             s.captured_minor = max(s.captured_minor, s.total_minor)
-            s.released_minor = s.authorised_minor - s.captured_minor
+            s.released_minor = max(s.authorised_minor - s.captured_minor, 0)
             fields = {"sess": s.number, "captured_minor": s.captured_minor,
                       "released_minor": s.released_minor, "receipt": receipt, "trace": trace,
                       "how": self._how}  # fmt: skip

@@ -64,7 +64,7 @@ def follow(
     db.add(
         RefundOrder(
             refund=refund.order_id, charger=session.charger, session_id=session.id,
-            receipt_no=session.receipt_no, amount_minor=amount, reason=refund.reason,
+            receipt_no=session.receipt_no, amount_minor=refund.amount_minor, reason=refund.reason,
             operator=refund.operator[:32] or CHARGER, requested_at=at,
             state="approved" if approved else "requested",
             approved_by=CHARGER if approved else "", approved_at=at if approved else 0,
