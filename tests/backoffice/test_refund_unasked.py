@@ -79,7 +79,7 @@ def test_an_order_of_before_goes_on_under_its_old_id(make: Any) -> None:
     assert codes == {"epoch_twice"}
 
 
-def test_a_session_that_no_terminal_took_money_for_waits_for_a_person(make: Any) -> None:
+def test_above_the_price_is_nothing_but_what_a_terminal_took(make: Any) -> None:
     office = make()
     for sess, method in enumerate(("app", "account", "rfid", "card"), 1):
         ledger = over(70 + sess)
@@ -87,8 +87,9 @@ def test_a_session_that_no_terminal_took_money_for_waits_for_a_person(make: Any)
         if method != "card":
             ledger.records[-1]["how"] = "account" if method == "rfid" else method
         fill(office, ledger, charger=f"CP{sess}")
-    states = [state for _, _, state in listed(office)]
-    assert states == ["requested"] * 3 + ["approved"]
+    assert listed(office) == [("CP4", "above_price-CP4-74-1", "approved")]
+    refused = {p["charger"] for p in office.problems() if p["code"] == "impossible"}
+    assert refused == {"CP1", "CP2", "CP3"}
 
 
 def test_small_orders_of_a_session_count_together(make: Any) -> None:

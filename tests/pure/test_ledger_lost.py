@@ -290,3 +290,14 @@ def test_a_refund_behind_which_a_record_is_lost_is_in_doubt_and_no_credit_note_i
     assert books.asked["R"][1]["unsure"] and books.next_credit == 2
     assert not refund(settled(), "refund_asked").asked
     assert not refund(settled(), "alarm").asked
+
+
+def test_two_records_side_by_side_that_say_what_was_held_cost_nobody_money():
+    """Without them nothing proves an approval: the hold goes back, and the charger goes on."""
+    found = without(without(charged(), "authorised"), "hold_asked")
+    on = OnFlash(found)
+    assert on.m.session.tariff is None
+    on.do(on.m.on_pending(on.now, (231,)))
+    assert not on.did(do.CAPTURE)
+    on.do(on.m.on_outcome(on.now, Answer()))
+    assert on.kinds()[-1] == "cancelled"
