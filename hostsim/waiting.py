@@ -58,7 +58,8 @@ class Waiting:
                 raise WorldError(f"the charger resets in a loop; its last words:\n{self._tail()}")
             if time.monotonic() > end:
                 raise WorldError(
-                    f"waited {timeout_s:.0f} s for {why}; the charger is {self.state!r},"
+                    f"waited {timeout_s:.0f} s for {why}; the charger is {self.state!r}"
+                    f" ({self.view.get('message', '')}),"
                     f" its terminal {self.view.get('terminal', '')!r}\n" + self._tail()
                 )
             self._count_deaths()
