@@ -26,7 +26,7 @@ run: build ## the charger and the world around it; prints the address of the cha
 	@$(PY) -m hostsim run $(ARGS)
 
 test: build ## all tests: CPython, both MicroPython builds, end to end
-	@$(PY) -m pytest -n 7 --dist worksteal $(ARGS)
+	@$(PY) -m pytest -n 8 --dist worksteal $(ARGS)
 
 test-long: build ## the tests marked long as well: every byte of a power cut, long seeds
 	@$(PY) -m pytest -m "not board" $(ARGS)
