@@ -89,11 +89,16 @@ def asked(books: Books, record: Record, f: Fields) -> None:
 
 
 def sent(books: Books, record: Record, f: Fields) -> None:
+    """What the terminal told of it before stays, for whoever looks what became of that."""
     refund = _open_refund(books, record)
     _is_its(refund, _session(books, record))
-    refund.state, refund.sent_at = "sent", record.at
-    for name in ("way", "receipt", "trace"):
-        setattr(refund, name, f[name])
+    must(
+        0 < f["amount_minor"] == refund.amount_minor,
+        f"handed over {f['amount_minor']}, asked were {refund.amount_minor}",
+    )
+    refund.state, refund.sent_at, refund.way = "sent", record.at, f["way"]
+    if f["receipt"]:
+        refund.receipt, refund.trace = f["receipt"], f["trace"]
     _note(books, record, "refund handed over", f["way"])
 
 

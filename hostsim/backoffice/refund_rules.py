@@ -208,9 +208,8 @@ def _standing(db: Db, session: Session) -> dict[str, int]:
     }
     for one in _orders(db, session):
         word = words.get(one.refund)
-        if word is None and one.state not in OVER:
+        begun = word.state not in OVER if word is not None else one.state not in OVER
+        if begun and not found.get(one.refund):
             rest = session.payment.captured_minor - sum(found.values())  # of orders of "all"
             found[one.refund] = one.amount_minor or max(rest, 0)
-        elif word is not None and word.state not in OVER and not word.amount_minor:
-            found[one.refund] = one.amount_minor
     return found

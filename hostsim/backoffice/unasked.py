@@ -8,7 +8,7 @@ a session that no terminal took money for, waits for a person, whatever the char
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice import audit, figures, problems, refund_rules
@@ -19,6 +19,7 @@ from hostsim.backoffice.rules import ABOVE, ELSEWHERE, OUTSIDE, Impossible, must
 CHARGER = "charger"
 _LONGEST = 36
 _MEMBER = "rfid"
+_WAITS = ": waits for a person"
 _NO_TERMINAL = (*ELSEWHERE, _MEMBER)
 """Methods of sessions that were not paid at the charger's terminal."""
 
@@ -55,12 +56,20 @@ def find(db: Db, session: Session, refund: str) -> RefundOrder | None:
 def follow(
     db: Db, record: Record, refund: Refund, session: Session, operator: Operator, now_ms: int
 ) -> None:
-    """A record is in the books after which `refund` is under way: it has an order then."""
-    if find(db, session, refund.refund) is not None:
+    """A record is in the books after which `refund` is under way: it has an order then. An order
+    of all that is left is looked at again when the charger says how much that is."""
+    order = find(db, session, refund.refund)
+    decided = order is not None and (order.amount_minor or order.acquirer)
+    if order is not None and (decided or order.approved_by != CHARGER):
         return
-    amount = refund.amount_minor or refund_rules.left(db, session)
+    amount = refund.amount_minor or refund_rules.left(db, session, without=refund.order_id)
     approved = _is_little(db, refund, session, amount, operator)
     at = record.at or now_ms
+    if order is not None:
+        if not approved:
+            order.state, order.approved_by, order.approved_at = "requested", "", 0
+            audit.note(db, at, record.charger, "refund asked", order.refund, f"{amount}{_WAITS}")
+        return
     db.add(
         RefundOrder(
             refund=refund.order_id, charger=session.charger, session_id=session.id,
@@ -70,7 +79,7 @@ def follow(
             approved_by=CHARGER if approved else "", approved_at=at if approved else 0,
         )
     )  # fmt: skip
-    then = "" if approved else ": waits for a person"
+    then = "" if approved else _WAITS
     if refund.reason != ABOVE:
         then = f" as the charger has it, no order of it is here{then}"
     if refund.reason != ABOVE and refund.way in ("", *OUTSIDE):
@@ -84,8 +93,17 @@ def _is_little(
 ) -> bool:  # fmt: skip
     if refund.reason == ABOVE and session.method in _NO_TERMINAL:
         return False
-    before = select(func.coalesce(func.sum(RefundOrder.amount_minor), 0)).where(
-        RefundOrder.session_id == session.id, RefundOrder.approved_by == CHARGER
+    word = Refund.order_id == RefundOrder.refund, Refund.session_id == RefundOrder.session_id
+    amounts = func.coalesce(func.nullif(RefundOrder.amount_minor, 0), Refund.amount_minor, 0)
+    before = (
+        select(func.coalesce(func.sum(amounts), 0))
+        .select_from(RefundOrder)
+        .outerjoin(Refund, and_(*word))
+        .where(
+            RefundOrder.session_id == session.id,
+            RefundOrder.approved_by == CHARGER,
+            RefundOrder.refund != refund.order_id,
+        )
     )
     return int(db.scalar(before) or 0) + amount <= operator.alone_minor(session.currency)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from hostsim.backoffice.models import Problem, writing
+from hostsim.backoffice.refunds import RefundError
 from tests.backoffice.desk import fill
 from tests.backoffice.records import Ledger
 
@@ -123,3 +125,70 @@ def test_a_name_of_the_chargers_own_is_of_its_own_session(make: Any) -> None:
         codes = [one.code for one in db.query(Problem)]
     assert codes == ["impossible"] * 4
     assert listed(office) == [("CP1", "above_price-CP1-71-1", "approved")]
+
+
+def asks(ledger: Ledger, name: str, amount: int, *kinds: str, sess: int = 1) -> None:
+    """`kinds`: what the charger writes of a refund; of the first it knows no amount yet."""
+    more: dict[str, dict[str, Any]] = {
+        "refund_requested": {"receipt_no": sess, "amount_minor": 0, "reason": "fault",
+                             "operator": "anna", "command": "c", "card": 0},
+        "refund_asked": {"sess": sess, "amount_minor": amount, "way": "acquirer",
+                         "reason": "fault", "command": "c"},
+        "refund_sent": {"sess": sess, "amount_minor": amount, "way": "acquirer", "receipt": 0,
+                        "trace": 0},
+    }  # fmt: skip
+    for kind in kinds:
+        ledger.put(kind, refund=name, **more[kind])
+
+
+def test_a_refund_of_nothing_or_of_another_amount_is_not_handed_over(make: Any) -> None:
+    office = make()
+    cases = ((119, 0), (119, 50), (0, 0), (0, 119), (50, 119))
+    for number, (allowed, amount) in enumerate(cases):
+        ledger = Ledger(71).session(1)
+        asks(ledger, f"R-{number}", 0, "refund_requested")
+        if allowed:
+            asks(ledger, f"R-{number}", allowed, "refund_asked")
+        asks(ledger, f"R-{number}", amount, "refund_sent")
+        fill(office, ledger, charger=f"CP{number}")
+    said = [p["detail"] for p in office.problems() if p["code"] == "impossible"]
+    assert sorted(said) == [
+        "refund_sent: handed over 0, asked were 0",
+        "refund_sent: handed over 0, asked were 119",
+        "refund_sent: handed over 119, asked were 0",
+        "refund_sent: handed over 119, asked were 50",
+        "refund_sent: handed over 50, asked were 119",
+    ]
+    states = [office.books(f"CP{n}")["sessions"][0]["refunds"][0]["state"] for n in range(5)]
+    assert states == ["approved", "approved", "requested", "requested", "approved"]
+
+
+def test_an_order_of_all_that_is_left_is_looked_at_again_when_its_amount_is_known(
+    make: Any,
+) -> None:
+    """Asked for at the desk meanwhile: what was left is little, what the charger allows is not."""
+    office = make(approve_above_minor=80)
+    for name in ("CP1", "CP2"):
+        ledger = Ledger(71).session(1)
+        fill(office, ledger, charger=name)
+        if name == "CP1":
+            order = office.refunds.request(name, receipt=1, amount_minor=90, reason="goodwill",
+                                           operator="anna")  # fmt: skip
+            asks(ledger, "R-1", 119, "refund_requested")
+            fill(office, ledger, charger=name)
+            assert office.refunds.follow("R-1")["state"] == "approved"
+            assert office.refunds.left(1) == 0, "all that is left is asked for"
+            asks(ledger, "R-1", 119, "refund_asked", "refund_sent")
+        else:
+            asks(ledger, "R-2", 70, "refund_requested", "refund_asked", "refund_sent")
+            asks(ledger, "R-3", 20, "refund_requested", "refund_asked", "refund_sent")
+        fill(office, ledger, charger=name)
+    assert [p for p in office.problems() if p["code"] == "impossible"] == []
+    found = office.refunds.listed()
+    states = {one["refund"]: (one["state"], one["amount_minor"]) for one in found}
+    assert states == {order: ("requested", 90), "R-1": ("requested", 119),
+                      "R-2": ("requested", 70), "R-3": ("sent", 20)}  # fmt: skip
+    office.refunds.approve("R-1", "bert")
+    assert office.refunds.follow("R-1")["state"] == "sent"
+    with pytest.raises(RefundError, match="less is left"):
+        office.refunds.approve(order, "bert")

@@ -1,14 +1,19 @@
-"""Whether a payment is the session's that a refund is of. A charger writes into its own records
-whatever it likes: the reference of another's payment, or what another's receipt has.
+"""Whether a payment is the session's that a refund is of, and not given back already. A charger
+writes into its own records whatever it likes: the reference of another's payment, or what
+another's receipt has. Where its flash or its terminal failed it does not know what was paid.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice.models import Payment, Refund, Session
+from hostsim.backoffice.models import Payment, Record, Refund, Session
 from hostsim.backoffice.pay_tables import Pay
+
+_NEAR_MS = 30 * 86_400_000
+"""A sale is looked for within three days of what its session says (paybacks.py); who sold nothing
+by a terminal for so long, before and after, has it no more."""
 
 
 def strange(db: Db, order: str, session_id: int) -> str:
@@ -20,7 +25,7 @@ def strange(db: Db, order: str, session_id: int) -> str:
     session = db.get_one(Session, session_id)
     if word.way == "gateway":
         return _not_paid_by(db, session)
-    return _not_its_terminal(db, session)
+    return _perhaps_paid(db, word) or _not_its_terminal(db, session)
 
 
 def _not_paid_by(db: Db, session: Session) -> str:
@@ -32,13 +37,39 @@ def _not_paid_by(db: Db, session: Session) -> str:
     return ""
 
 
+def _perhaps_paid(db: Db, word: Refund) -> str:
+    """The terminal may have given it back before it was handed over."""
+    said = Record.payload
+    unsure = and_(
+        Record.type == "alarm", said["code"].as_string() == "refund_unsure",
+        said["detail"].as_string() == word.refund,
+    )  # fmt: skip
+    by_card = and_(
+        Record.type == "refund_sent", said["way"].as_string() == "card",
+        said["refund"].as_string() == word.refund,
+    )  # fmt: skip
+    query = select(Record.type).where(
+        Record.charger == word.charger, Record.epoch == word.epoch, or_(unsure, by_card)
+    )
+    found = set(db.scalars(query))
+    if not found:
+        return ""
+    receipt = f" (receipt {word.receipt}, trace {word.trace})" if word.receipt else ""
+    if "alarm" in found:
+        return f"the terminal may have given it back, and cannot say{receipt}: ask the acquirer"
+    return f"the terminal was to give it to the card before{receipt}: see in its journal"
+
+
 def _not_its_terminal(db: Db, session: Session) -> str:
-    """A terminal stands at one charger."""
-    name = session.payment.terminal_id
+    """A terminal stands at one charger at a time; one whose time is not known counts always."""
+    name, at = session.payment.terminal_id, session.payment.authorised_at
     query = (
         select(Session.charger)
         .join(Payment, Payment.session_id == Session.id)
         .where(Payment.terminal_id == name, Session.charger != session.charger)
     )
+    if at:
+        near = Payment.authorised_at.between(at - _NEAR_MS, at + _NEAR_MS)
+        query = query.where(or_(near, Payment.authorised_at == 0))
     other = db.scalars(query.limit(1)).first()
     return f"{other} names terminal {name} as its own as well" if other is not None else ""
