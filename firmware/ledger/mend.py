@@ -162,6 +162,28 @@ def _closed(mark) -> bool:
     return sum([bin(b).count("1") for b in mark]) < 5
 
 
+def cleared(r, next_seq: int) -> bool:
+    """A torn frame closes its sector, and a sector without any record is given back: it is the
+    next one in turn again, so that a write that is torn time after time costs one sector and no
+    more. False: the number was given (`torn`)."""
+    if not torn(r, next_seq):
+        return False
+    s = r.sectors
+    r.close()
+    before = r.neighbour(r.head, -1)
+    if (
+        before >= 0
+        and r.first_seq(r.head) == next_seq
+        and s.blank(r.head, min(r.pos + FRAME, s.size))  # one frame was torn, and no more is there
+    ):
+        s.retire(r.head)
+        s.look(before)
+        r.head = before
+        r.generation = s.generation
+        r.pos = s.size
+    return True
+
+
 def torn(r, next_seq: int) -> bool:
     """What stands behind the newest frame was being written when the power failed. False: it was
     written to its end and has one wrong bit, so its number was given. More than one wrong is a

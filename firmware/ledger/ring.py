@@ -128,9 +128,7 @@ class Ring:
             self.torn += 1
             from firmware.ledger import mend
 
-            if mend.torn(self, next_seq):
-                self._close()
-            else:
+            if not mend.cleared(self, next_seq):
                 self.closed = True
                 next_seq += 1
             leave("firmware.ledger.mend")
@@ -144,7 +142,7 @@ class Ring:
                     break
         return next_seq
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """No more frames in this sector. A torn frame is made invalid for ever: weak bits could
         make it valid later, with a number that was given again meanwhile."""
         self.closed = True
@@ -274,7 +272,7 @@ class Ring:
         if not self.fits(len(frame)):
             return False
         if not self.sectors.program(self.head, self.pos, frame):
-            self._close()
+            self.close()
             return False
         self.pos += len(frame)
         return True

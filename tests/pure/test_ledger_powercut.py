@@ -125,6 +125,78 @@ class Counted(FileFlash):
         return FileFlash.ioctl(self, op, n)
 
 
+def shortest():
+    """The last records of a session that began when there was just room for one, and lasted so
+    long that it left out what it could: flash, ledger, the session's number."""
+    flash = FileFlash(sectors=SECTORS)
+    ledger = ledger_on(flash)
+    number = 1
+    while ledger.room_for_session():
+        session(ledger, number)
+        number += 1
+    acked = 0
+    while not ledger.room_for_session():
+        acked += 1
+        ledger.acknowledge(ledger.epoch, acked)
+    for kind, fields in script(number)[:4]:
+        ledger.append(kind, **fields)
+    while ledger.append("checkpoint", sess=number, register_wh=1500, elapsed_ms=40000, state=[1]):
+        pass
+    while ledger.append("period", sess=number, start_ms=0, end_ms=1, energy_mwh=0, charging_ms=1,
+                        parking_ms=0, min_ma=0, max_ma=0, min_w=0, max_w=0):  # fmt: skip
+        pass
+    return flash, ledger, number
+
+
+def operations(flash, name, fields):
+    """How many programs and erases it takes to write this record after a start."""
+    twin = FileFlash(sectors=SECTORS)
+    twin.load(flash.image(), flash.state())
+    ledger = ledger_on(twin)
+    before = twin.ops
+    ledger.append(name, **fields)
+    return twin.ops - before
+
+
+def test_a_write_that_is_torn_time_after_time_costs_one_sector_and_no_more():
+    """Cuts in the record, in the note of the sector that was begun for it, in its erase."""
+    for kind in ("power_off", "priced", "captured"):
+        flash, ledger, number = shortest()
+        free = ledger.free_sectors()
+        assert free == 2
+        kinds = []
+        for name, fields in script(number)[4:8]:
+            if name == "settle_failed":
+                continue
+            fields = dict(fields)
+            if name == "priced":
+                fields["receipt_no"] = number
+            before = ledger.next_seq
+            for i in range(24 if name == kind else 0):
+                flash.cut_at_op = i % operations(flash, name, fields)
+                try:
+                    ledger.append(name, **fields)
+                    raise AssertionError("no cut")
+                except PowerCut:
+                    flash.power_on()
+                ledger = ledger_on(flash)
+                assert ledger.next_seq == before
+                assert ledger.free_sectors() >= free - 1, (kind, i)
+            ledger.append(name, **fields)
+            kinds.append(name)
+        assert kinds[-1] == "captured" and ledger.books.open is None
+        assert ledger.books.settled(number) == (number, 441, 0)
+        seqs = []
+        record = ledger.read_after(ledger.acked_seq)
+        while record:
+            seqs.append(record.seq)
+            assert record.kind != "lost"
+            record = ledger.read_after(record.seq)
+        assert seqs == list(range(ledger.acked_seq + 1, ledger.next_seq))
+        ledger.acknowledge(ledger.epoch, ledger.next_seq - 1)
+        session(ledger, number + 1)
+
+
 def cuts_of(lengths, every, first):
     """Where to cut: every `every`-th byte of programs, five places of each erase."""
     begin = 0
