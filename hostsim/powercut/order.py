@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hostsim.ledgerimage import frames_of, noted
+from hostsim.ledgerimage import FIRST_NOTE, frames_of, noted
 from hostsim.terminal import fields
 from hostsim.terminal.codec import CodecError, Deframer, Sign, split_loosely
 
@@ -208,7 +208,12 @@ class Order:
     def erases(self, sector: bytes) -> None:
         """A sector, as it is, is about to be erased."""
         if sector[16:20] == b"FcLg":
-            newest = max((seq for _, seq, _ in frames_of(sector)), default=0)
+            numbers = [
+                seq
+                for version, seq, payload in frames_of(sector)
+                if version != 1 or payload[:1] < bytes([FIRST_NOTE])
+            ]  # a note has the number of the record before it, which stands in another sector
+            newest = max(numbers, default=0)
             self._must(f"record {newest} erased", newest <= self.acked, "unacknowledged")
 
     def programs(self, data: bytes) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import random
+import struct
+import zlib
 from typing import Any
 
 from hostsim.powercut.cuts import Cut
@@ -100,6 +102,31 @@ def test_a_record_is_sent_only_as_it_is_in_flash_and_erased_only_when_acknowledg
     assert len(judged.broken) == 2
     judged.acknowledged(b'{"epoch":1,"seq":15}')
     assert judged.acked == 15
+
+
+def sector(*frames: tuple[int, bytes]) -> bytes:
+    """In use from record 11 on; frames by number and payload."""
+    header = struct.pack("<4sB3xIIQ", b"FcLg", 1, 7, 3, 11)
+    body = b"\xff" * 16 + header + struct.pack("<I", zlib.crc32(header)) + b"\xff" * 20
+    for number, payload in frames:
+        frame = struct.pack("<BBHQ", 0xA7, 1, len(payload), number) + payload
+        frame += struct.pack("<I", zlib.crc32(frame))
+        body += frame + b"\xff" * (-len(frame) % 4)
+    return body.ljust(4096, b"\xff")
+
+
+def test_a_note_in_a_sector_that_is_erased_is_no_record() -> None:
+    """A note has the number of the record before it."""
+    note, record = (11, b"\x81\x01\x00\x0a"), (12, b"\x01\x01\x00")
+    for frames, broken in (((note,), 0), ((note, record), 1), ((), 0)):
+        judged = order()
+        judged.acked = 10
+        judged.erases(sector(*frames))
+        assert len(judged.broken) == broken, frames
+        assert judged.judged == ({f"record {12 if broken else 0} erased": 1})
+        judged.acked = 12
+        judged.erases(sector(*frames))
+        assert len(judged.broken) == broken, frames
 
 
 def moments() -> list[Moment]:
