@@ -172,7 +172,7 @@ def test_a_write_that_is_torn_time_after_time_costs_one_sector_and_no_more():
             if name == "priced":
                 fields["receipt_no"] = number
             before = ledger.next_seq
-            for i in range(24 if name == kind else 0):
+            for i in range(12 if name == kind else 0):
                 flash.cut_at_op = i % operations(flash, name, fields)
                 try:
                     ledger.append(name, **fields)
