@@ -21,9 +21,9 @@ pytestmark = [pytest.mark.board, pytest.mark.timeout(840)]
 
 SESSIONS = 20
 ENTRY = 64
-"""Bytes that a session may keep from the tenth on, at rest: what the books remember of each of the last
-forty (firmware/ledger/books.py, `_settled`) takes 36, a look is good to some 50. All else has
-its size by then.
+"""Bytes that a session may keep from the tenth on, at rest: what the books remember of each of
+the last forty (firmware/ledger/books.py, `_settled`) takes 36, a look is good to some 50. All else
+has its size by then.
 """
 _BESIDE = """
 import asyncio, gc, micropython
