@@ -2,7 +2,7 @@
 
 # The work behind hostsim/bench_flash.py. Runs on MicroPython: prints one JSON object with what the
 # ledger and a file on LittleFS do to the same flash with the same records. Arguments: sessions,
-# checkpoints of a session.
+# checkpoints of a session. Or what fits: `capacity`, sectors, checkpoints of a session.
 import gc
 import json
 import sys
@@ -17,10 +17,10 @@ SIZE = 4096
 class Nor:
     """Flash in memory that counts; reads and programs are copies, to be fast."""
 
-    def __init__(self):
-        self.image = bytearray(b"\xff" * (SECTORS * SIZE))
+    def __init__(self, sectors=SECTORS):
+        self.image = bytearray(b"\xff" * (sectors * SIZE))
         self.view = memoryview(self.image)
-        self.wear = [0] * SECTORS
+        self.wear = [0] * sectors
         self.programmed = 0
         self.blank = b"\xff" * SIZE
 
@@ -35,7 +35,7 @@ class Nor:
 
     def ioctl(self, op, n):
         if op == 4:
-            return SECTORS
+            return len(self.wear)
         if op == 5:
             return SIZE
         if op == 6:
@@ -192,6 +192,36 @@ def with_ledger(sessions, checkpoints):
     return out
 
 
+def capacity(sectors, checkpoints):
+    """Sessions until a new one is refused, nothing acknowledged; how long it takes to come back to
+    that, and to read it."""
+    from firmware.ledger.ledger import Ledger
+
+    nor = Nor(sectors)
+    ledger = Ledger(nor, now)
+    ledger.mount()
+    sessions = 0
+    while ledger.room_for_session():
+        sessions += 1
+        for kind, fields in steps(sessions, checkpoints):
+            ledger.append(kind, **fields)
+    records = ledger.next_seq - 1
+    out = {"sectors": sectors, "sessions": sessions, "records_a_session": records // sessions}
+    out["left_out"] = ledger.left_out
+    out["mount_us"] = min(mount(Ledger(nor, now)) for _ in range(3))
+    ledger = Ledger(nor, now)
+    ledger.mount()
+    gc.collect()
+    begin = time.ticks_us()
+    ledger.read_after(0)
+    out["first_read_us"] = time.ticks_diff(time.ticks_us(), begin)
+    begin = time.ticks_us()
+    for seq in range(1, 501):
+        ledger.read_after(seq)
+    out["read_us"] = time.ticks_diff(time.ticks_us(), begin) // 500
+    return out
+
+
 def mount(ledger):
     gc.collect()
     begin = time.ticks_us()
@@ -240,6 +270,9 @@ def with_littlefs(sessions, checkpoints):
 
 
 def main():
+    if sys.argv[1] == "capacity":
+        sys.stdout.write(json.dumps(capacity(int(sys.argv[2]), int(sys.argv[3]))) + "\n")
+        return
     sessions, checkpoints = int(sys.argv[1]), int(sys.argv[2])
     out = {"sessions": sessions, "sectors": SECTORS, "sector_size": SIZE}
     out["ledger"] = with_ledger(sessions, checkpoints)
