@@ -189,6 +189,24 @@ def test_a_replay_shows_what_came_of_the_input(tmp_path, on):
     assert "refused, as declared" in done.stdout and "ConfigError" in done.stdout
 
 
+@pytest.mark.parametrize("head", ["0e 33", "ff 0e 00 33", "33 00"])
+def test_length_and_attribute_of_a_printed_line_are_no_figures_of_its_text(head):
+    """A test number without its first figure, which is the value of one of these."""
+    script = f"""
+import sys
+sys.path.insert(0, "hostsim/fuzz")
+import shims_mpy
+from devices_mpy import Zvt
+apdu = bytearray.fromhex("06 d1 {head}") + b"0569309025904"
+Zvt().run(b"\\0" + apdu + b" " * (37 if apdu[2] == 0x33 else 0))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=run.environment(),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # --- what it found -------------------------------------------------------------------------------
 
 

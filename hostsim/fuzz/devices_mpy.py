@@ -272,7 +272,8 @@ class Zvt(Target):
             without_number((str(e),))
             raise
         finally:  # the trace shows it
-            left = bytes(data).replace(totals, b"") if totals else bytes(data)
+            left = _text(bytes(data))
+            left = left.replace(totals, b"") if totals else left
             without_number((left.replace(b"\0", b""),), False)
         key = self._results.classify(found.code)[0]
         said = [found.card, found.pan, found.auth_code, found.terminal_id, found.vu, key,
@@ -281,6 +282,15 @@ class Zvt(Target):
         assert not [line for line in found.lines if not isinstance(line, str)]
         said[-1] = ""  # 16 hex digits, by chance figures
         without_number(said + ["\n".join(found.lines), " ".join(found.lines)])
+
+
+def _text(apdu):
+    """Of a printed line (06D1) what stands behind length and attribute: by their values these may
+    be figures.
+    """
+    if apdu[:2] != b"\x06\xd1":
+        return apdu
+    return apdu[6 if apdu[2:3] == b"\xff" else 4 :]
 
 
 # test numbers of the schemes
