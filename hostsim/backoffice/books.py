@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import figures, in_line, refund_records
+from hostsim.backoffice import figures, in_line, lost, refund_records
 from hostsim.backoffice.at_hand import among
 from hostsim.backoffice.likely import unlikely
 from hostsim.backoffice.models import (
@@ -147,6 +147,12 @@ def _open_session(books: Books, record: Record) -> Session:
     return session
 
 
+def _powered(books: Books, record: Record) -> Session:
+    session = _open_session(books, record)
+    lost.prove(books.db, record, session)
+    return session
+
+
 def _hold_asked(books: Books, record: Record, f: Fields) -> None:
     existing = books.find(record.charger, record.epoch, f["sess"])
     must(existing is None, f"session {f['sess']} was opened before")
@@ -163,15 +169,7 @@ def _opened(record: Record) -> Session:
         state="asked",
         opened_at=record.at,
     )
-    for name in (
-        "currency",
-        "tariff",
-        "tariff_crc",
-        "method",
-        "connector",
-        "reference",
-        "uid_hash",
-    ):
+    for name in "currency tariff tariff_crc method connector reference uid_hash".split():
         setattr(session, name, f[name])
     session.remote = f.get("remote", "")
     session.payment = Payment(state="asked", hold_minor=f["hold_minor"])
@@ -181,14 +179,15 @@ def _opened(record: Record) -> Session:
 def _authorised(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     payment = session.payment
-    must(payment.state == "asked", f"payment is {payment.state} already")
+    again = lost.told_at_last(payment, f)
+    must(payment.state == "asked" or again, f"payment is {payment.state} already")
     must(
         f["amount_minor"] <= payment.hold_minor,
         f"authorised {f['amount_minor']} is more than the {payment.hold_minor} asked for",
     )
     payment.state = "authorised"
     payment.authorised_minor = f["amount_minor"]
-    payment.authorised_at = record.at
+    payment.authorised_at = (again and payment.authorised_at) or record.at
     for name in ("receipt", "trace", "terminal_id", "vu", "auth_code", "pan", "card"):
         setattr(payment, name, f[name])
     if session.state == "asked":
@@ -205,7 +204,7 @@ def _declined(books: Books, record: Record, f: Fields) -> None:
 
 
 def _energising(books: Books, record: Record, f: Fields) -> None:
-    session = _open_session(books, record)
+    session = _powered(books, record)
     paid = session.payment.state == "authorised" or session.payment.hold_minor == 0
     must(paid, "energised without an authorised hold")
     if session.state != "charging":
@@ -216,7 +215,7 @@ def _energising(books: Books, record: Record, f: Fields) -> None:
 
 
 def _checkpoint(books: Books, record: Record, f: Fields) -> None:
-    session = _open_session(books, record)
+    session = _powered(books, record)
     must(
         f["register_wh"] >= session.end_wh,
         f"register {f['register_wh']} went back from {session.end_wh}",
@@ -240,7 +239,7 @@ def _power_off(books: Books, record: Record, f: Fields) -> None:
 
 
 def _priced(books: Books, record: Record, f: Fields) -> None:
-    session = _open_session(books, record)
+    session = _powered(books, record)
     payment = session.payment
     total, billed = f["total_minor"], f["billed_wh"]
     must(session.state != "priced", "priced already")

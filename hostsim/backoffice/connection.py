@@ -81,6 +81,7 @@ class Connection:
         self._falls = Falls()
         self._away = ""  # why there is no connection
         self._busy: dict[str, float] = {}  # what is worked on: since when
+        self._without: set[str] = set()  # what the database failed, and it has not worked since
 
     @property
     def running(self) -> bool:
@@ -186,7 +187,9 @@ class Connection:
                 await client.subscribe(self._filter + contract.topic("+", name), qos=1)
             works = [self._receive, self._send_queued]
             if self._leads:
-                await self._publish(client, await asyncio.to_thread(self._desk.greetings))
+                with self._working("greetings"):
+                    greetings = await asyncio.to_thread(self._desk.greetings)
+                await self._publish(client, greetings)
                 works.append(self._remind)
             self.connected.set()
             tasks = [asyncio.create_task(work(client, self._desk)) for work in works]
@@ -253,6 +256,12 @@ class Connection:
         self._busy[what] = time.monotonic()
         try:
             yield
+            self._without.discard(what)
+            if not self._without:
+                self._falls.over("database")
+        except SQLAlchemyError:
+            self._without.add(what)
+            raise
         finally:
             self._busy.pop(what, None)
 

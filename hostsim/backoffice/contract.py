@@ -21,6 +21,7 @@ PREFIX = "forecourt/v1/"
 OUTGOING = ("status", "session", "records", "result", "log")
 INCOMING = ("ack", "tariff", "config", "command", "members")
 MAX_INT = 2**63 - 1
+_LOST = "lost"  # a record that flash lost: nothing but its number is known of it
 _NO_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -119,7 +120,7 @@ def check_record(message: dict[str, Any]) -> str:
         return ""
     check("record", message)
     if kind not in _kinds():
-        return "unknown"
+        return "" if kind == _LOST else "unknown"
     version, known = message["version"], known_version(kind)
     _raise_first(_validator(f"records/{kind}", 0 if version == known else version), message)
     return "later" if version > known else ""

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import books, contract, copies, gaps, ingest_texts, odd, problems
+from hostsim.backoffice import books, contract, copies, gaps, ingest_texts, lost, odd, problems
 from hostsim.backoffice.at_hand import AtHand
 from hostsim.backoffice.copies import Ack
 from hostsim.backoffice.fall import BROKEN
@@ -342,7 +342,11 @@ class Ingest:
             self._look(db, desk, record)
             self.follower.after(db, desk, record)
         except Impossible as exc:
-            self._impossible(db, record, str(exc))
+            said = lost.unbooked(db, desk, record)
+            if said is None:
+                self._impossible(db, record, str(exc))
+            elif said:
+                self._show(db, record, lost.CODE, said)
         if record.type in ("alarm", "security"):
             detail = f"{record.payload['code']}: {record.payload['detail']}"
             self.report(

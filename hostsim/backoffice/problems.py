@@ -1,7 +1,8 @@
 """What cannot be taken as it came, kept for an operator: one open row per problem, the same one
 again is counted; what comes after somebody closed it is a new row. Whoever holds a charger's
 certificate may make up as many flashes, records and values as he likes: a charger's flashes have
-one open row, a flash's conflicts and gaps one each, and malformed messages one a field.
+one open row, a flash's conflicts and gaps one each, and malformed messages one a field; an alarm
+of each start has one for what it says.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ _LONGEST_PAYLOAD = 2000
 _TOLD = 4  # replaced flashes of one batch
 _OF_CHARGER = ("new_epoch", "old_epoch")
 _OF_FLASH = ("conflict", "gap")
+_AT_EACH_START = "ledger_damaged: "
+"""An alarm that a charger raises whenever it starts, while that lasts."""
 _NEWEST = (*_OF_FLASH, "malformed")
 """What their rows say is of the newest."""
 
@@ -35,7 +38,7 @@ def report(
         problem.count += 1
         problem.at = at
         problem.epoch = epoch
-        if code in _NEWEST:
+        if code in _NEWEST or detail.startswith(_AT_EACH_START):
             problem.seq, problem.detail = seq, detail[:_LONGEST]
             problem.payload = shown or problem.payload
         return
@@ -103,6 +106,8 @@ def _query(charger: str, code: str, about: str, epoch: int, seq: int) -> Select[
         same = [Problem.detail == about[:_LONGEST]]
         same += [Problem.detail.startswith(about + end, autoescape=True) for end in ":."]
         return query.where(or_(*same))
+    if code == "alarm" and about.startswith(_AT_EACH_START):
+        return query.where(Problem.detail == about[:_LONGEST])
     return query if code in _OF_FLASH else query.where(Problem.seq == seq)
 
 

@@ -32,6 +32,9 @@ CODES = {
     " the terminal's journal, and ask who keeps the charger.",
     "odd_record": "It is in the books, but no charger of ours writes it so: look at the session's"
     " bill before it is paid out or disputed, and ask who keeps the charger.",
+    "unbooked": "A session ended that the books do not have. Where money was taken, find it in the"
+    " terminal's journal (or with who took it) and write the invoice by hand, or give it back"
+    " there: no refund can be ordered here.",
     "epoch_twice": "Two chargers have one flash image: one's ledger was copied to the other. Their"
     " books are kept apart here; have a technician erase the ledger of the newer one.",
     "refund_unknown": "The charger tells of a refund that no order here is of; often the database"

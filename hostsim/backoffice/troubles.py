@@ -26,12 +26,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session as Db
 
-from hostsim.backoffice import audit, figures, refund_stuck, unproven
+from hostsim.backoffice import audit, figures, lost, refund_stuck, unproven
 from hostsim.backoffice.models import Payment, Problem, Record, Refund, Session, writing
 from hostsim.backoffice.operator import Operator
 from hostsim.backoffice.pay_tables import Pay
 from hostsim.backoffice.phone import pays
 from hostsim.backoffice.tables import ClosedTrouble, Dispute, EndOfDay
+from hostsim.backoffice.todo import CODES
 
 _HOUR_MS = 3_600_000
 _MOST_NOTE = 500
@@ -350,6 +351,10 @@ _KINDS = {
         "records the books refused",
         "They cannot be true; the books are as before. Ask who keeps the charger.",
         _problems("impossible"), _problem_row,
+    ),
+    "unbooked": Kind(
+        "sessions that are not in the books", CODES[lost.CODE],
+        _problems(lost.CODE), _problem_row,
     ),
     "days": Kind(
         "ends of day that differ",

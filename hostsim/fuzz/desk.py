@@ -33,7 +33,7 @@ _NEXT = re.compile(rb'"seq": ?"next"')
 _EXPECTED = frozenset(
     "malformed gap conflict new_epoch old_epoch impossible alarm security lost_record"
     " unknown_record later_record members_refused odd_record refund_unknown epoch_twice clock"
-    .split()
+    " unbooked".split()
 )
 _FITS: dict[str, dict[str, Any]] = {
     "hold_asked": {"hold_minor": 6000, "currency": "EUR", "method": "card", "tariff": "T"},

@@ -17,8 +17,8 @@ from hostsim.pricing import bills
 from hostsim.world import World
 
 # What the back office may never have had to say of an honest charger.
-_GRAVE = ("impossible", "conflict", "malformed", "gap", "lost_record", "old_epoch", "new_epoch",
-          "unknown_record", "later_record", "gateway_lost", "gateway_uncovered",
+_GRAVE = ("impossible", "unbooked", "conflict", "malformed", "gap", "lost_record", "old_epoch",
+          "new_epoch", "unknown_record", "later_record", "gateway_lost", "gateway_uncovered",
           "gateway_refund_back", "gateway_foreign", "gateway_twice", "gateway_price",
           "gateway_cashier")  # fmt: skip
 

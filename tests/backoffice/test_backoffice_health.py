@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hostsim.backoffice import connection, fall
+from hostsim.backoffice import connection
 from hostsim.backoffice.phone.keeper import Keeper, Keepers
 from hostsim.broker import Broker, free_ports
 from hostsim.pki import Pki
@@ -29,7 +29,6 @@ def test_a_chore_that_keeps_failing_is_named_with_its_fault_until_it_works(
 ) -> None:
     """A real broker and database file; once a fault of the program, once the database's."""
     monkeypatch.setattr(connection, "RESEND_S", 0.1)
-    monkeypatch.setattr(fall, "SHOWN_S", 2.0)
     with sync_rig.rig(tmp_path) as rig:
         watcher = Visitor(rig.office)
         sync_rig.until(lambda: rig.office.connected)
@@ -57,7 +56,7 @@ def test_a_chore_that_keeps_failing_is_named_with_its_fault_until_it_works(
         sync_rig.until(lambda: "2 in a row" in looked()[1].get("database", ""))
         assert looked()[1]["database"].startswith("OperationalError at ")
         renamed(rig.office, "mislaid", "stat_todo")
-        sync_rig.until(lambda: looked() == (200, {}))
+        sync_rig.until(lambda: looked() == (200, {}))  # at once, not when it is forgotten
 
 
 def test_what_hangs_or_has_no_broker_is_named(tmp_path: Path) -> None:
