@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy.orm import Session as Db
@@ -14,6 +15,8 @@ from board.host_flash import FileFlash
 from firmware.session.data import Session
 from hostsim.backoffice import todo, views
 from hostsim.backoffice.models import Charger, Payment, Problem, Stream, writing
+from hostsim.backoffice.reports import roll
+from hostsim.backoffice.tables import StatDay
 from tests.backoffice.records import Inbox, Ledger
 from tests.pure.test_ledger_lost import Approving, OnFlash, charged, recovered, without
 
@@ -188,3 +191,28 @@ def test_a_damaged_ledger_is_one_row_however_often_the_charger_starts(inbox: Inb
     inbox.take(ledger.records[-1])
     shown = [p["detail"] for p in views.problems(inbox.engine, "CP1") if p["open"]]
     assert shown.count("ledger_damaged: 2 lost, 0 do not fit: ") == 1, "closed, it is a new row"
+
+
+def test_a_session_whose_hold_is_gone_ends_unpaid(inbox: Inbox) -> None:
+    session = taken(inbox, stream(recovered(without(charged(), "authorised"), ())))
+    assert (session["state"], session["total_minor"], session["captured_minor"]) == (
+        "cancelled", 27, 0,
+    )  # fmt: skip
+    found = told(inbox)
+    assert "hold_lost: 27" in found["alarm"] and "impossible" not in found
+    roll.rebuild(inbox.engine, ZoneInfo("UTC"))
+    with Db(inbox.engine) as db:
+        day = db.query(StatDay).filter(StatDay.charger == "CP1", StatDay.day % 100 > 0).one()
+    assert (day.cancelled, day.sessions, day.gross_minor) == (1, 0, 0), "no turnover"
+
+
+@pytest.mark.parametrize(("method", "reason"), [("gateway", "hold_lost"), ("card", "vehicle")])
+def test_what_has_a_price_is_not_given_back_by_a_chargers_word(
+    inbox: Inbox, method: str, reason: str
+) -> None:
+    ledger = Ledger().session(1)
+    ledger.records[0]["method"] = method
+    ledger.records.pop()
+    ledger.put("cancelled", sess=1, released_minor=6000, receipt=0, reason=reason)
+    inbox.take(*ledger.records)
+    assert told(inbox)["impossible"] == ["cancelled: cancelled although 119 was the price"]
