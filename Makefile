@@ -36,6 +36,7 @@ test-board: build ## the tests on an emulated board: real image, real mpremote, 
 
 powercut: build ## the whole power-cut campaign: every byte of every flash write, every action, again during recovery
 	@$(PY) -m hostsim powercut --every-byte --double $(ARGS)
+	@$(PY) -m hostsim powercut --keeps --sample 200 --double
 
 starve: build ## memory runs out at every line of the firmware that a session runs (hours; ARGS="--sample N")
 	@$(PY) -m hostsim starve $(ARGS)

@@ -28,7 +28,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from hostsim.powercut.cuts import SELL, Cut, Watch
+from hostsim.powercut.cuts import DARKNESSES, SELL, Cut, Watch, darkness_s
 from hostsim.powercut.ground import Ground, Report, Wanted
 from hostsim.powercut.human import Driver, Operator, at_rest, day_closed
 from hostsim.powercut.judge import Verdict, judge
@@ -37,7 +37,6 @@ from hostsim.powercut.sample import Moment, draw
 from hostsim.powercut.worker import FoundryError
 
 Progress = Callable[[int, int, dict[str, Any]], None]
-_OFF_S: tuple[float, ...] = (0.3, 1.1, 3.2, 7.5, 16.0)
 _SELL_EVERY = 41  # of so many branches one goes on to sell a second session
 _LIMIT_S = 240  # of processor time, a branch
 _LINE = 4000  # bytes that a pipe takes in one piece
@@ -66,7 +65,6 @@ class Run:
         self.operator = Operator(self.world)
         self.cuts: list[Cut] = []
         self.seed = wanted.seed
-        self.off_s = _OFF_S
         self.sell_again = self.selling = False
         self.resold = 0
 
@@ -83,8 +81,8 @@ class Run:
     def _cut(self, who: str) -> None:
         """Power fails here, and comes back."""
         cut = self.cuts[-1]
-        off_s = self.off_s[(cut.place + cut.done + self.seed) % len(self.off_s)]
         world = self.world
+        off_s = darkness_s(cut, self.seed, world.plan.keeps)
         self.driver.begins = False
         if who in "cb":
             world.power_off()
@@ -268,7 +266,7 @@ class Campaign:
         """The cut need not be played: see above."""
         if cut.what != "erase" or cut.done < _ALONE or self._wanted.sample:
             return False
-        played = self._stands.setdefault((cut.place, cut.done % len(_OFF_S)), cut)
+        played = self._stands.setdefault((cut.place, cut.done % DARKNESSES), cut)
         if played is cut:
             return False
         while str(played) not in self._looked and self._children:

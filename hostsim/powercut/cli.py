@@ -43,6 +43,13 @@ def powercut(
     day: Annotated[
         bool, typer.Option("--day", help="The terminal's day ends after the session.")
     ] = False,
+    keeps: Annotated[
+        bool,
+        typer.Option(
+            "--keeps",
+            help="The terminal keeps a reservation nobody acknowledged; longer darkness.",
+        ),
+    ] = False,
     replay: Annotated[str, typer.Option(help="One branch by its name, such as c113.7.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
@@ -63,7 +70,7 @@ def powercut(
     except ValueError as e:
         raise _fail(f"--replay: {e}", 2) from e
     again = replay.endswith(SELL)
-    wanted = Wanted(sample, seed, double, not actions, True, jobs, cuts, again, extend, day)
+    wanted = Wanted(sample, seed, double, not actions, True, jobs, cuts, again, extend, day, keeps)
     try:
         with tempfile.TemporaryDirectory(prefix="forecourt-powercut-") as directory:
             done = _replayed(Path(directory), wanted) if cuts else _run(Path(directory), wanted)
@@ -104,7 +111,7 @@ def _run(directory: Path, wanted: Any) -> dict[str, Any]:
     finally:
         ground.foundry.close()
     options = f" --seed {wanted.seed}" + ("" if wanted.flash else " --actions")
-    options += " --extend" * wanted.extend + " --day" * wanted.day
+    options += " --extend" * wanted.extend + " --day" * wanted.day + " --keeps" * wanted.keeps
     for entry in report.failed:
         entry["replay"] = (
             entry["cut"] and f"python -m hostsim powercut --replay {entry['cut']}{options}"

@@ -16,6 +16,12 @@ from hostsim.powercut.worker import CLOSE, DATA, DATAGRAM, ERASE, OPEN, PROGRAM,
 from hostsim.powercut.world import ARRIVES, SAID, TERMINAL, VirtualWorld
 
 _MARK = (b"contactor", b"offer")
+DARKNESSES = 5
+_OFF_S = (0.3, 1.1, 3.2, 7.5, 16.0)
+# With --keeps. A charger that is back sooner would spend the ten minutes for which it asks (ten
+# seconds here) before the terminal, whose waits are not shortened, has given up waiting for it.
+_KEPT_OFF_S = (80.0, 90.0, 105.0, 120.0, 130.0)
+_KEPT_TERMINAL_OFF_S = (0.3, 1.1, 3.2, 5.0, 7.5)  # less than these ten minutes
 SELL = "+"  # behind a branch's cuts: it went on to sell a second session
 _NAMES = {
     PROGRAM: "program",
@@ -58,6 +64,14 @@ def parse(text: str) -> list[Cut]:
 
 def _number(text: str) -> bool:
     return text.isascii() and text.isdecimal() and len(text) < 10
+
+
+def darkness_s(cut: Cut, seed: int, keeps: bool) -> float:
+    """How long the power stays off after it; `keeps` as plan.Plan."""
+    lengths = _OFF_S
+    if keeps:
+        lengths = _KEPT_OFF_S if cut.who == "c" else _KEPT_TERMINAL_OFF_S
+    return lengths[(cut.place + cut.done + seed) % DARKNESSES]
 
 
 def flash_cuts(kind: int, size: int, sector_size: int) -> Iterator[int]:

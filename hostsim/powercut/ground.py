@@ -40,8 +40,8 @@ _MAKES_IT = (
 @dataclass
 class Wanted:
     """Which cuts. `sample`: so many of all, 0 for every one; `double`: again during the recovery;
-    `replay`: these cuts one after the other and no others. `extend`, `day`: what the session is
-    like, as in world.Plan.
+    `replay`: these cuts one after the other and no others. `extend`, `day`,
+    `keeps`: what the session and its terminal are like, as in plan.Plan.
     """
 
     sample: int = 0
@@ -52,8 +52,9 @@ class Wanted:
     jobs: int = 2
     replay: list[Cut] = field(default_factory=list)
     sell_again: bool = False  # of a replay: a second session after the recovery
-    extend: bool = False  # as world.Plan
+    extend: bool = False  # as plan.Plan
     day: bool = False
+    keeps: bool = False
 
 
 @dataclass
@@ -103,7 +104,7 @@ class Ground:
     def __init__(self, directory: Path, wanted: Wanted) -> None:
         """Raises FoundryError."""
         room_sizes()  # brings the firmware's modules up to date
-        self.plan = Plan(directory, extend=wanted.extend, day=wanted.day)
+        self.plan = Plan(directory, extend=wanted.extend, day=wanted.day, keeps=wanted.keeps)
         if wanted.extend:
             self.plan.hold_minor = _SMALL_HOLD
         write_files(self.plan)

@@ -22,7 +22,7 @@ _DARK_S = 1.0
 _SETTLED_S = 0.3
 _AT_REST = ("free", "receipt", "declined")
 _SOLD = (State.CAPTURED, State.REVERSED)
-END_S = 240.0
+_END_S = 240.0
 
 
 class Driver:
@@ -110,7 +110,7 @@ class Operator:
                 return ""  # given back already, or nothing was taken
             self.asked = True
             refunds.approve(REFUND, "bert")
-        end = self._w.loop.time() + END_S
+        end = _end(self._w)
         while self._w.loop.time() < end:
             state: str = refunds.follow(REFUND)["state"]
             if state in ("done", "failed", "refused"):
@@ -124,11 +124,16 @@ class Operator:
         return any(r.state is State.REVERSED for r in self._w.terminal.books.records)
 
 
+def _end(world: VirtualWorld) -> float:
+    """When nobody waits any longer; with `keeps` the darknesses are long."""
+    return world.loop.time() + (3 if world.plan.keeps else 1) * _END_S
+
+
 async def at_rest(world: VirtualWorld) -> bool:
     """Waits until nothing is open any more and the back office has everything; False: it never
     came to that.
     """
-    end = world.loop.time() + END_S
+    end = _end(world)
     while world.loop.time() < end:
         if world.worker.running and world.state in _AT_REST and world.synced:
             await asyncio.sleep(_SETTLED_S)
@@ -142,7 +147,7 @@ async def day_closed(world: VirtualWorld) -> bool:
     """Waits until the terminal's day is closed and the back office has heard of it. What was
     captured after the hour waits for the next day.
     """
-    end = world.loop.time() + END_S
+    end = _end(world)
     if any(r["kind"] == "captured" and r["at"] >= world.plan.day_ms for r in world.records()):
         return True
     while world.loop.time() < end:

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 
 from hostsim.meter.device import MeterDevice
+from hostsim.terminal.books import Books, Kind, Record, State
 
 WAY_S = 0.002  # from one end of a line to the other
 
@@ -47,6 +48,19 @@ class Port:
 
     def close(self) -> None:
         """Nobody closes this line."""
+
+
+class KeepingBooks(Books):
+    """Of a terminal that keeps a reservation nobody acknowledged, and undoes none when it is told
+    of the last receipt: who asked for it must cancel it.
+    """
+
+    def void(self, record: Record, why: str, now_ms: int) -> None:
+        if record.kind is Kind.RESERVATION:
+            record.state = State.PENDING
+            self.save()
+        else:
+            super().void(record, why, now_ms)
 
 
 class ModbusSlave:

@@ -31,7 +31,8 @@ TARIFF = _tariff()
 @dataclass
 class Plan:
     """How the session is: clock speed, what the vehicle wants, where files are. `extend`: the hold
-    is too small and is extended once; `day`: the terminal's day ends soon after.
+    is too small and is extended once; `day`: the terminal's day ends soon after; `keeps`: the
+    terminal keeps a reservation that nobody acknowledged.
     """
 
     directory: Path
@@ -41,6 +42,7 @@ class Plan:
     seed: int = 1
     extend: bool = False
     day: bool = False
+    keeps: bool = False
 
     @property
     def start_ms(self) -> int:

@@ -25,7 +25,7 @@ from hostsim.powercut.commands import Commands
 from hostsim.powercut.lines import VirtualEvse
 from hostsim.powercut.loop import VirtualClock, VirtualLoop
 from hostsim.powercut.order import Order
-from hostsim.powercut.peers import WAY_S, Broker, ModbusSlave, Port
+from hostsim.powercut.peers import WAY_S, Broker, KeepingBooks, ModbusSlave, Port
 from hostsim.powercut.plan import Plan
 from hostsim.powercut.timeline import Timeline
 from hostsim.powercut.worker import (
@@ -109,7 +109,11 @@ class VirtualWorld:
         self._meter_line = ModbusSlave(self.meter, lambda data: self._give(UART, METER, data))
         self.terminal_events: list[tuple[str, dict[str, Any]]] = []
         self.terminal = TerminalSim(
-            self.clock, profile="cvend", bank_s=0.02, on_event=self._terminal_event
+            self.clock,
+            profile="cvend",
+            books=KeepingBooks() if plan.keeps else None,
+            bank_s=0.02,
+            on_event=self._terminal_event,
         )
         self._terminal_port = Port(self._said)
         self.engine = open_database("sqlite://", poolclass=StaticPool)

@@ -5,19 +5,14 @@ which they can show. test_powercut_mutants.py says that the judge sees every one
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostsim.powercut.campaign import Campaign, Run
-from hostsim.powercut.cuts import Cut
+from hostsim.powercut.campaign import Campaign
 from hostsim.powercut.ground import Ground, Report, Wanted
 from hostsim.powercut.sample import Moment
 from hostsim.powercut.worker import Foundry
 from hostsim.setup import BUILD, ROOT
-from hostsim.terminal.books import Record, State
-
-_LONG_S = (120.0, 130.0)  # a terminal has long given up waiting for an acknowledgement by then
 
 
 @dataclass(frozen=True)
@@ -124,13 +119,6 @@ class Window(Campaign):
         super().__init__(ground, wanted)
         self._mutant = mutant
 
-    def _new_run(self, branch: Callable[[list[Cut]], bool]) -> Run:
-        run = super()._new_run(branch)
-        if self._mutant.keeps:
-            run.off_s = _LONG_S
-            run.world.terminal.books.void = _kept  # type: ignore[assignment,method-assign]
-        return run
-
     def _count(self) -> tuple[list[Moment], list[str]]:
         moments, failures = super()._count()
         kinds = [kind for _, kind, _ in self.uncut]
@@ -145,14 +133,9 @@ class Window(Campaign):
         return found, failures
 
 
-def _kept(record: Record, _why: str, _now_ms: int) -> None:
-    """A terminal that keeps what nobody acknowledged."""
-    record.state = State.PENDING
-
-
 def played(directory: Path, mutant: Mutant, count: int) -> Report:
     """The campaign over the mutant: so many moments of its window."""
-    wanted = Wanted(sample=count, jobs=1)
+    wanted = Wanted(sample=count, jobs=1, keeps=mutant.keeps)
     ground = MutantGround(directory, wanted, mutant)
     try:
         return Window(ground, wanted, mutant).run(lambda done, of, line: None)

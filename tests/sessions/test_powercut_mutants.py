@@ -38,6 +38,15 @@ def test_nothing_is_seen_there_without_the_mistake(mutant: Mutant, tmp_path: Pat
     assert report.cuts and not report.failed
 
 
+def test_a_hold_that_a_terminal_keeps_unacknowledged_is_given_back(tmp_path: Path) -> None:
+    """A sample of `powercut --keeps`, in the hold's dialogue."""
+    window = next(m for m in MUTANTS if m.keeps)
+    report = mutants.played(tmp_path, replace(window, edits=()), 6)
+    assert report.cuts == 6 and not report.failed
+    books = report.books["terminal"]
+    assert 0 < books["released_minor"] == books["authorised_minor"] - books["captured_minor"]
+
+
 def _is_seen(mutant: Mutant, directory: Path) -> None:
     report = mutants.played(directory, mutant, mutant.count)
     assert report.failed and (report.cuts > 0) is bool(mutant.after)
