@@ -14,12 +14,14 @@ from micropython import const
 
 _STAR = const(0x2A)
 _WIDE = const(0xEE)
+# as many digits as numbers have that begin with 2 to 6: 8 * count + the first of them
+_LENGTHS = b"\x82\x73\x7b\x83\x9b\x6c\x84\x9c\x85\x9d\x86\x8e\x96\x9e"
 # a card name is kept only when it is a scheme's, not what else a terminal may write there
 _SCHEMES = (
     "mastercard maestro visa v_pay vpay girocard american amex jcb diners discover "
     "union eurocard ec- bancontact carte_banc debit credit"
 )
-_HIGH = {0x81: "ü", 0x84: "ä", 0x8E: "Ä", 0x94: "ö", 0x99: "Ö", 0x9A: "Ü", 0xE1: "ß"}  # CP 437
+_HIGH = b"\x81\x84\x8e\x94\x99\x9a\xe1"  # üäÄöÖÜß in CP 437
 
 
 def card_hash(salt: bytes, identity: bytes) -> str:
@@ -48,28 +50,19 @@ def take_pan(view: "memoryview", track: bool) -> str:
 
     The view is masked in place: hidden digits become nibble E, a track becomes EE throughout.
     """
-    digits = []
-    separated = not track
-    for i in range(2 * len(view)):
-        nibble = view[i >> 1] & 15 if i & 1 else view[i >> 1] >> 4
-        if nibble == 15 or (track and nibble == 13):
-            separated = True
-            break
-        digits.append(nibble)
-    count = len(digits)
+    whole = bytes(view).hex() or ""  # MicroPython: b"" of none
+    text = (whole.replace("d", "f") if track else whole).split("f")[0]
+    count = len(text)
     if track or count > 19:
         wipe(view, _WIDE)
-    if not separated or count > 19:
-        return ""
-    text = ""
-    for i, nibble in enumerate(digits):
-        if nibble > 9 or hidden(i, count):
-            text += "*"
-            keep = 0xF0 if i & 1 else 0x0F
-            view[i >> 1] = view[i >> 1] & keep | 0xEE & ~keep
-        else:
-            text += str(nibble)
-    return text
+        if count > 19 or count == len(whole):
+            return ""
+    shown = ""
+    for i in range(count):
+        shown += "e" if text[i] > "9" or hidden(i, count) else text[i]
+    if not track:
+        view[:] = bytes.fromhex(shown + whole[count:])
+    return shown.replace("e", "*")
 
 
 def take_text(view: "memoryview", scrub: bool = True) -> str:
@@ -86,46 +79,35 @@ def take_text(view: "memoryview", scrub: bool = True) -> str:
     wipe(view[size:], 0)
     view = view[:size]
     if scrub:
-        scrub_text(view)
+        _scrub(view)
     out = bytearray()
     for byte in view:
-        if byte < 127:
-            out.append(byte)
-        else:
-            out.extend(_HIGH[byte].encode())
+        if byte > 127:
+            out.append(0xC3)  # all of these begin so in UTF-8
+            byte = b"\xbc\xa4\x84\xb6\x96\x9c\x9f"[_HIGH.find(bytes((byte,)))]
+        out.append(byte)
     return out.decode().rstrip()
-
-
-def scrub_text(view: "memoryview") -> None:
-    """Masks what may not be shown of a text that is otherwise as it will be."""
-    _scrub_spread(view)
-    i = 0
-    while i < len(view):
-        byte = view[i]
-        if byte == 0x2F and _between_capitals(view, i):
-            wipe(view)
-        # a card number does not begin with 0
-        i = _scrub_run(view, i) if 0x31 <= byte <= 0x39 else i + 1
 
 
 def scrub_lines(text: str) -> str:
     """The same of texts that were scrubbed each by itself: no number comes of two."""
     raw = bytearray(text.encode())
-    return raw.decode() if _scrub_spread(memoryview(raw)) else text
+    return raw.decode() if _scrub(memoryview(raw)) else text
 
 
 def take_name(view: "memoryview") -> str:
     """A card scheme's name, or "card" (and nothing left in the view) when it is none known."""
     text = take_text(view).strip()
     low = text.lower()
+    shown = "card"
     for scheme in _SCHEMES.split(" "):
         if scheme.replace("_", " ") in low:
             if len(text) <= 16:
                 return text
-            wipe(view)
-            return scheme
+            shown = scheme
+            break
     wipe(view)
-    return "card"
+    return shown
 
 
 def take_token(view: "memoryview") -> str:
@@ -134,114 +116,101 @@ def take_token(view: "memoryview") -> str:
     card numbers do keep their first six and last four.
     """
     text = take_text(view, False).strip()
-    figures = 0
-    for char in text:
-        if "0" <= char <= "9":
-            figures += 1
-        elif not ("A" <= char <= "Z" or "a" <= char <= "z"):
-            figures = 0
+    raw = text.encode()
+    places = []
+    for i in range(len(raw)):
+        if 0x30 <= raw[i] <= 0x39:
+            places.append(i)
+        elif not 0x41 <= raw[i] & 0xDF <= 0x5A:
+            places = []
             break
-    if not figures or (figures >= 13 and _luhn(text.encode())):
+    count = len(places)
+    if not count or (count > 12 and _luhn(raw, places)):
         wipe(view)
         return ""
     # in 15 bytes a card number of 16 digits has lost its check digit; letters may set one apart
-    if (figures == 15 and (text[0] in "3456" or "2221" <= text[:4] < "2721")) or (
-        13 <= figures < len(text)
-    ):
-        return take_text(view).strip()
+    if count < len(text) or (count == 15 and ("3" <= text < "7" or "2221" <= text < "2721")):
+        text = take_text(view).strip()
     return text
 
 
-def _luhn(text: bytes) -> bool:
-    """Whether the digits in it end in a card number's check digit (ISO/IEC 7812-1, annex B)."""
+def _luhn(raw: "bytes | memoryview", places: "list[int]") -> bool:
+    """Whether these digits end in a card number's check digit (ISO/IEC 7812-1, annex B)."""
     total = 0
-    double = False
-    for i in range(len(text) - 1, -1, -1):
-        if 0x30 <= text[i] <= 0x39:
-            digit = (text[i] & 15) * (2 if double else 1)
-            total += digit - 9 if digit > 9 else digit
-            double = not double
+    for i in range(len(places)):
+        digit = raw[places[-1 - i]] & 15
+        total += digit
+        if i & 1:
+            total += digit + digit // 5  # of twice the digit both figures
     return total % 10 == 0
 
 
-def _between_capitals(view: "memoryview", i: int) -> bool:
-    """SURNAME/FIRST, as tracks carry it."""
-    return 0 < i < len(view) - 1 and 0x41 <= view[i - 1] <= 0x5A and 0x41 <= view[i + 1] <= 0x5A
+def _scrub(view: "memoryview") -> bool:
+    """Masks card numbers, tracks and names of a text; whether there were numbers.
 
-
-def _scrub_run(view: "memoryview", start: int) -> int:
-    """Masks the digits from `start` if they are enough for a card number; gives where to go on.
-    One separator between digits does not end a run.
-    """
-    places = []
-    end = i = start
-    while i < len(view):
-        if 0x30 <= view[i] <= 0x39:
-            places.append(i)
-            end = i + 1
-        elif i != end or view[i] not in b" -.?":
-            break
-        i += 1
-    if len(places) >= 13:
-        _mask(view, places)
-    return end
-
-
-def _mask(view: "memoryview", places: "list[int]") -> None:
-    """Hides a card number whose digits stand at `places`, and the track that goes on behind it."""
-    count = len(places)
-    for i in range(count):
-        if count > 19 or hidden(i, count):
-            view[places[i]] = _STAR
-    end = places[-1] + 1
-    if end < len(view) and view[end] in b"=^Dd":
-        wipe(view[end:])
-
-
-def _scrub_spread(view: "memoryview") -> bool:
-    """Masks card numbers whose digits are set apart by whatever is no letter; whether there were
-    some. Dates and sums look the same, so only with the right check digit.
+    Digits belong together until a letter, two stars, or a word that is a date, time or sum ends
+    them: 30.11.2026, 2026-11-30, 14:05:33, 1.234,56; 14:05, 12,34. It has ten characters at most,
+    and two signs or one before its last two digits.
     """
     found = False
-    places = []
+    groups = []  # of digits: their places
+    word = 0  # the first of its groups
+    apart = True
     for i in range(len(view) + 1):
-        byte = view[i] if i < len(view) else 0x41
+        byte = view[i] if i < len(view) else 0x61
         if 0x30 <= byte <= 0x39:
-            places.append(i)
-        elif (
-            0x41 <= byte & 0xDF <= 0x5A
-            or (byte == _STAR and i and view[i - 1] == _STAR)  # masked already
-            or (byte == 0x3A and _minutes(view, i + 1))
-        ):
-            if len(places) >= 13 and _mask_spread(view, places):
-                found = True
-            places = []
+            if apart:
+                groups.append([])
+                apart = False
+            groups[-1].append(i)
+        elif byte != 0x3F:
+            apart = True
+            if byte in b",-./:":
+                continue
+            signs = len(groups) - word - 1
+            if 0 < signs < 3:
+                last = groups[-1][-1]
+                if last - groups[word][0] < 10 and (signs == 2 or view[last - 2] in b",.:"):
+                    groups = groups[:word]
+                    byte = 0x61
+            if 0x41 <= byte & 0xDF <= 0x5A or (byte == _STAR and i and view[i - 1] == _STAR):
+                found = _numbers(view, groups) or found
+                groups = []
+                # SURNAME/FIRST, as tracks carry it
+                if byte < 0x5B and i > 1 and view[i - 1] == 0x2F and 0x41 <= view[i - 2] <= 0x5A:
+                    wipe(view)
+            word = len(groups)
     return found
 
 
-def _minutes(view: "memoryview", i: int) -> bool:
-    """Two digits stand there and no third: a time of day."""
-    for place in range(i, i + 3):
-        digit = place < len(view) and 0x30 <= view[place] <= 0x39
-        if digit != (place < i + 2):
-            return False
-    return True
-
-
-def _mask_spread(view: "memoryview", places: "list[int]") -> bool:
-    """Any groups of these digits that are a card number together; whether there were some."""
-    groups = [0]
-    for i in range(1, len(places)):
-        if places[i] != places[i - 1] + 1:
-            groups.append(i)
-    groups.append(len(places))
+def _numbers(view: "memoryview", groups: "list[list[int]]") -> bool:
+    """Masks those of these groups that are a card number together; whether there were some. One
+    group is enough without a check digit, but for an application's id (A00000..., D27600...).
+    """
     found = False
-    for i in range(len(groups) - 1):
-        start = groups[i]
-        if view[places[start]] not in b"23456":
-            continue
-        for end in groups[i + 1 : i + 20]:
-            if 13 <= end - start <= 19 and _luhn(bytes([view[p] for p in places[start:end]])):
-                _mask(view, places[start:end])
+    for i in range(len(groups)):
+        places = []
+        for group in groups[i : i + 19]:
+            places += group
+            start = 0
+            while start < len(places) and view[places[start]] == 0x30:
+                start += 1  # a card number does not begin with 0
+            places = places[start:]
+            count = len(places)
+            one = group is groups[i]
+            if count > 12 and (
+                (one and (count > 19 or view[group[0] - 1] not in b"AD"))
+                or (
+                    count < 20
+                    and (one or count << 3 | view[places[0]] & 7 in _LENGTHS)
+                    and _luhn(view, places)
+                )
+            ):
                 found = True
+                for k in range(count):
+                    if count > 19 or hidden(k, count):
+                        view[places[k]] = _STAR
+                start = places[-1] + 1
+                if bytes(view[start : start + 1]) in b"=^Dd":  # the track goes on
+                    wipe(view[start:])
     return found

@@ -329,25 +329,47 @@ def _with_number(dice):
 
 def without_number(texts, luhn=True):
     """No text has a card's number in it: 13 to 19 figures in a row with the right check digit
-    (`luhn`), or one of ours whatever is between its figures but letters and what was masked.
+    (`luhn`), or one of ours whatever is between its figures but letters, dates, times, sums and
+    what was masked.
     """
     for text in texts:
         raw = text.encode() if isinstance(text, str) else text
         row = b""  # figures in a row
-        spread = b""
-        for i, byte in enumerate(raw + b"A"):
+        for byte in raw + b"A":
             if 48 <= byte <= 57:
                 row += bytes((byte,))
                 continue
             if luhn and 13 <= len(row) <= 19 and row[0] != 48:
                 assert not _luhn(row), "a card number came out"
-            spread += row
             row = b""
-            if 65 <= byte & 0xDF <= 90 or _hides(raw, i) or _clock(raw, i):
-                if len(spread) > 12:
-                    for number in _NUMBERS:
-                        assert number not in spread, "a card number came out"
+        raw = _without_moments(raw) + b"A"
+        spread = b""
+        groups = []  # where in it each begins
+        apart = True
+        for i, byte in enumerate(raw):
+            if 48 <= byte <= 57:
+                if apart:
+                    groups.append(len(spread))
+                spread += bytes((byte,))
+                apart = False
+            elif 65 <= byte & 0xDF <= 90 or _hides(raw, i):
+                _without_spread(spread, groups + [len(spread)])
                 spread = b""
+                groups = []
+                apart = True
+            elif byte and byte != 63:
+                apart = True
+
+
+def _without_spread(spread, groups):
+    """None of ours is in it, in whole groups or inside of one."""
+    for number in _NUMBERS:
+        at = spread.find(number)
+        while at >= 0:
+            end = at + len(number)
+            parted = [group for group in groups if at < group < end]
+            assert parted and not (at in groups and end in groups), "a card number came out"
+            at = spread.find(number, at + 1)
 
 
 def _hides(raw, i):
@@ -356,10 +378,29 @@ def _hides(raw, i):
     return raw[i : i + 1] == b"*" and [b for b in beside if 48 <= b <= 57] != list(beside)
 
 
-def _clock(raw, i):
-    """A colon before two figures and no third: a time of day."""
-    behind = [48 <= byte <= 57 for byte in raw[i + 1 : i + 4]]
-    return raw[i : i + 1] == b":" and behind[:2] == [True, True] and behind[2:] != [True]
+def _without_moments(raw):
+    """A letter for each date, time and sum."""
+    out = word = b""
+    for i in range(len(raw) + 1):
+        piece = raw[i : i + 1]
+        if piece and piece in b"0123456789,-./:?":
+            word += piece
+        else:
+            out += (b"A" if is_moment(word) else word) + piece
+            word = b""
+    return out
+
+
+def is_moment(word):
+    """30.11.2026, 14:05:33, 1.234,56: three parts in ten characters; or 14:05, 12,34."""
+    word = word.strip(b",-./:?")
+    bare = word
+    for sign in (b"-", b"/", b":", b","):
+        bare = bare.replace(sign, b".")
+    parts = [part for part in bare.replace(b"?", b"").split(b".") if part]
+    if len(word) > 10:
+        return False
+    return len(parts) == 3 or (len(parts) == 2 and word[-3:-2] in (b",", b".", b":"))
 
 
 def _luhn(figures):

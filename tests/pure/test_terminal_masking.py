@@ -149,6 +149,23 @@ def _below(state, n):
     return (state[0] >> 8) % n
 
 
+def _has_moment(text):
+    """Whether some of it reads as a date, time or sum: three parts in ten characters, or two with
+    two figures behind the last sign.
+    """
+    words = "".join([chr(b) if 44 <= b < 59 else " " if 32 <= b < 127 or b in b"\x81\xe1" else ""
+                     for b in text]).split()  # fmt: skip
+    for word in words:
+        word = word.strip(",-./:")
+        plain = word
+        for sign in "-/:,":
+            plain = plain.replace(sign, ".")
+        parts = len([part for part in plain.split(".") if part])
+        if len(word) < 11 and (parts == 3 or (parts == 2 and word[-3:-2] in (",", ".", ":"))):
+            return True
+    return False
+
+
 def _spliced(state, pan):
     """The number with separators in it, in whatever text."""
     text = (b"", b"Card ", b"PAN:", b"\0", b"12.05.  ", b"\xe1")[_below(state, 6)]
@@ -158,8 +175,7 @@ def _spliced(state, pan):
         if i and (i % group == 0 if group < 8 else not _below(state, 5)):
             several = _below(state, 3)
             apart = APART[_below(state, len(APART))] if not several else apart
-            # a time of day stays: two digits behind a colon, and no third
-            text += b"/" if apart == b":" else apart
+            text += apart
         text += pan[i].encode()
     return text + (b"", b" ok", b"\0\0", b"=2512", b"\xff")[_below(state, 5)]
 
@@ -180,9 +196,13 @@ def _texts_of(made):
 
 def test_no_number_comes_out_whatever_stands_between_its_digits():
     state = [26]
-    for _ in range(400):
+    tried = 0
+    while tried < 400:
         pan = PANS[_below(state, len(PANS))]
         text = _spliced(state, pan)
+        if _has_moment(text.replace(b"12.05.", b"")):
+            continue
+        tried += 1
         for made in (
             build(0x06D1, b"\x00", text),
             build(0x06D3, tlv(6, tlv(0x25, tlv(7, text)))),
