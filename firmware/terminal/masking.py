@@ -199,7 +199,7 @@ def _numbers(view: "memoryview", groups: "list[list[int]]") -> bool:
             count = len(places)
             one = group is groups[i]
             if count > 12 and (
-                (one and (count > 19 or view[group[0] - 1] not in b"AD"))
+                (one and (count > 19 or bytes(view[: group[0] + 3])[-4:] not in b"A000D276"))
                 or (
                     count < 20
                     and (one or count << 3 | view[places[0]] & 7 in _LENGTHS)

@@ -386,12 +386,12 @@ def _without_moments(raw):
         if piece and piece in b"0123456789,-./:?":
             word += piece
         else:
-            out += (b"A" if is_moment(word) else word) + piece
+            out += (b"A" if _is_moment(word) else word) + piece
             word = b""
     return out
 
 
-def is_moment(word):
+def _is_moment(word):
     """30.11.2026, 14:05:33, 1.234,56: three parts in ten characters; or 14:05, 12,34."""
     word = word.strip(b",-./:?")
     bare = word

@@ -1,7 +1,7 @@
 """Card data in texts and in packed digits, made unreadable by the firmware's rule
 (firmware/terminal/masking.py): of a card number first six and last four digits stay, of a track
-behind it and a holder's name nothing. Only here, where people read, dates and times in a printed
-line stay whole beside figures that would make a card's number with them.
+behind it and a holder's name nothing. Dates and times in a printed line stay whole beside figures
+that would make a card's number with them.
 """
 
 from __future__ import annotations
