@@ -14,19 +14,35 @@ from micropython import const
 
 from firmware.clock import WallClock
 from firmware.errors import ConfigError, ForecourtError, LedgerCorrupt
+from firmware.ledger.books import Books
 from firmware.ledger.ledger import Ledger
+from firmware.ledger.ring import Ring
+from firmware.ledger.sector import Sectors
 from firmware.meter.bus import ModbusBus
 from firmware.meter.meter import Meter
+from firmware.meter.plausible import Plausibility
 from firmware.orders.remote import Remote
 from firmware.paper import leave
 from firmware.prices import Prices
 from firmware.screen.screen import Screen
+from firmware.screen.texts import Words
 from firmware.serialio import Serial
+from firmware.session.contactor import ContactorWatch
+from firmware.session.core import Core
 from firmware.session.machine import Machine
 from firmware.session.runner import Runner
+from firmware.session.settlement import Settlement
 from firmware.supervisor import Supervisor
+from firmware.sync.link import Link
+from firmware.sync.outbox import Outbox
 from firmware.sync.sync import Sync
+from firmware.sync.timesync import TimeSync
+from firmware.sync.wire import Wire
+from firmware.terminal.dialogue import Dialogue
+from firmware.terminal.framing import Receiver
+from firmware.terminal.link import SerialLink
 from firmware.terminal.zvt import ZvtTerminal
+from firmware.terminal.zvt_money import Money
 from firmware.view import View
 
 _PARITY = {"N": None, "E": 0, "O": 1}
@@ -63,7 +79,9 @@ def begin(app, reason: str):
         app.runner.record("alarm", {"code": "recovery_failed", "sess": 0, "detail": str(e)})
     if not app.ledger.books.open:
         app.remote.take_in(True)
-    return _tasks(app).run
+    run = _tasks(app).run
+    _give_back(type(app))
+    return run
 
 
 def _keep_why(files: str, what: str) -> None:
@@ -308,6 +326,22 @@ def _tasks(app) -> Supervisor:
     for name, make in app.board.tasks():
         s.add(name, make)
     return s
+
+
+def _give_back(root) -> None:
+    """What only a start asks of the rooms that stay: to make what there is one of, the mount and
+    recovery. Its code is not kept; the next start reads it anew.
+    """
+    for kind in (
+        root, WallClock, Prices, Core, Settlement, ContactorWatch, Remote, Runner, View, Screen,
+        Words, Supervisor, Meter, Plausibility, ModbusBus, Ledger, Ring, Sectors, Books, Sync,
+        Link, Wire, Outbox, TimeSync, ZvtTerminal, Money, Dialogue, SerialLink, Receiver,
+    ):  # fmt: skip
+        kind.__init__ = None  # a del would leave the function in its place of the dict
+    Ring.find = Ring.create = Ring.settle = None  # type: ignore[method-assign]
+    Ledger.mount = Ledger.recent = Books.skip = None  # type: ignore[method-assign]
+    Meter.expect = ModbusBus.request = None  # type: ignore[method-assign]
+    Prices.for_crc = Supervisor.add = None  # type: ignore[method-assign]
 
 
 async def _wait(board) -> None:

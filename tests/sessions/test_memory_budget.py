@@ -45,12 +45,7 @@ _BESIDE = Path(hostsim.bench.__file__).with_name("heap_mpy.py")
 _BLOCK = 16  # bytes, on 32 bits
 
 
-# OPEN DEFECT: the code in RAM grew by some 3 KB (masking, recovery of lost records): with every
-# feature at once a piece of 184 bytes is not had. To be mended first; then this mark goes.
-_RAM = pytest.param(False, marks=pytest.mark.xfail(reason="memory: see above", strict=False))
-
-
-@pytest.mark.parametrize("rom", [_RAM, True], ids=["192 KB, code in RAM", "96 KB, from ROMFS"])
+@pytest.mark.parametrize("rom", [False, True], ids=["192 KB, code in RAM", "96 KB, from ROMFS"])
 def test_everything_at_once_fits_and_leaves_a_reserve(rom):
     """A bank card with an extension, its receipt and a refund; then a member with an own
     tariff.
