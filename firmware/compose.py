@@ -337,7 +337,8 @@ def _give_back(root) -> None:
         Words, Supervisor, Meter, Plausibility, ModbusBus, Ledger, Ring, Sectors, Books, Sync,
         Link, Wire, Outbox, TimeSync, ZvtTerminal, Money, Dialogue, SerialLink, Receiver,
     ):  # fmt: skip
-        kind.__init__ = None  # a del would leave the function in its place of the dict
+        # a `del` would leave the function in its place of the dict
+        kind.__init__ = None  # type: ignore[method-assign]
     Ring.find = Ring.create = Ring.settle = None  # type: ignore[method-assign]
     Ledger.mount = Ledger.recent = Books.skip = None  # type: ignore[method-assign]
     Meter.expect = ModbusBus.request = None  # type: ignore[method-assign]
