@@ -153,7 +153,7 @@ def _scrub(view: "memoryview") -> bool:
     and two signs or one before its last two digits.
     """
     found = False
-    groups = []  # of digits: their places
+    groups: "list[list[int]]" = []  # of digits: their places
     word = 0  # the first of its groups
     apart = True
     for i in range(len(view) + 1):
