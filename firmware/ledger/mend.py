@@ -175,8 +175,8 @@ def cleared(r, next_seq: int) -> bool:
         before >= 0
         and r.first_seq(r.head) == next_seq
         and s.blank(r.head, min(r.pos + FRAME, s.size))  # one frame was torn, and no more is there
+        and s.retire(r.head)  # one that takes no mark would be found again beside the next one
     ):
-        s.retire(r.head)
         s.look(before)
         r.head = before
         r.generation = s.generation

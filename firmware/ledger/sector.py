@@ -159,8 +159,8 @@ class Sectors:
         left the last bits weak: valid now, not valid later."""
         return self.look(n) == USED and self.program(n, _HEADER, self._head[_HEADER:44])
 
-    def retire(self, n: int) -> None:
-        self.program(n, _RETIRE, _ZERO)
+    def retire(self, n: int) -> bool:
+        return self.program(n, _RETIRE, _ZERO)
 
     def erase(self, n: int) -> bool:
         """Erases, sees that all of it is blank, marks it CLEAN; False: a bad sector."""

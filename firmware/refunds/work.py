@@ -163,8 +163,11 @@ def _another_way(app, f: dict) -> int:
 
 
 def unsure(app, f: dict) -> int:
-    """The terminal cannot say any more whether it did it: the acquirer can, by the references."""
-    app.append("alarm", code="refund_unsure", sess=f["sess"], detail=f["refund"])
+    """The terminal cannot say any more whether it did it: the acquirer can, by the references. Not
+    before the back office is told of the doubt: the alarm may find no room.
+    """
+    if not app.append("alarm", code="refund_unsure", sess=f["sess"], detail=f["refund"]):
+        return _RETRY_MAX_MS
     return offer(app, f)
 
 

@@ -321,7 +321,7 @@ _HANGING = "hanging"
 ELSEWHERE = (_DISPUTED, _HANGING)
 """Kinds whose rows are closed by what ends them."""
 
-_OF_PROBLEMS = ("gateway-alarms", "totals")
+_OF_PROBLEMS = ("gateway-alarms", "totals", "unbooked")
 _KINDS = {
     "overlaps": Kind(
         "given back twice",
@@ -389,7 +389,7 @@ _KINDS = {
     ),
 }  # fmt: skip
 ORDER = (
-    "overlaps", "captures", "gateway", "gateway-alarms", "totals", "days", "unproven", "refunds",
-    _HANGING, _DISPUTED, "holds",
+    "overlaps", "captures", "gateway", "gateway-alarms", "unbooked", "totals", "days", "unproven",
+    "refunds", _HANGING, _DISPUTED, "holds",
 )  # fmt: skip
 """Kinds, the most severe first: money that is not there, then books that differ, then waiting."""

@@ -129,6 +129,21 @@ def test_a_refused_record_that_cannot_be_is_not_found(office: BackOffice, ref: s
     assert finance.status == 404
 
 
+def test_money_of_a_session_that_is_not_in_the_books_is_among_them(office: BackOffice) -> None:
+    ledger = paid()
+    first = ledger.records[0]
+    place = {name: first[name] for name in ("epoch", "seq", "at")}
+    ledger.records[0] = place | {"type": "lost", "version": 0}
+    fill(office, ledger)
+    finance = Visitor(office).log_in("finance")
+    page = text_of(finance.get("/payments").text)
+    assert "sessions that are not in the books" in page and "which is not in the books" in page
+    [problem] = [one["id"] for one in office.problems() if one["code"] == "unbooked"]
+    path = "/payments/troubles/unbooked"
+    finance.submit(path, f"{path}/close", ref=str(problem), mark="0", note="an invoice by hand")
+    assert "unbooked" not in [one["code"] for one in office.problems()]
+
+
 def test_nothing_wrong_is_said_too(office: BackOffice) -> None:
     fill(office, paid(2))
     assert "Nothing is wrong" in Visitor(office).log_in("viewer").get("/payments").text

@@ -78,7 +78,8 @@ def spoil(office: BackOffice) -> None:
         failing.payment.failures = 3
         first.opened_at -= 9 * DAY_MS
         db.add(Problem(charger="FH-00001", code="gateway_books", detail="differs", at=NOW_MS))
-        db.add(Problem(charger="FH-00001", code="impossible", detail="captured", at=NOW_MS))
+        for code in ("impossible", "unbooked"):
+            db.add(Problem(charger="FH-00001", code=code, detail="captured", at=NOW_MS))
         db.add(
             Dispute(session_id=twice.id, amount_minor=twice.total_minor, reference="CB-1",
                     opened_at=NOW_MS)

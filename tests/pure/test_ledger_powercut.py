@@ -306,8 +306,10 @@ def cut_one(image, state, model, step, cut, double):
 
 
 def called_lost(flash, ledger, model, step):
-    """The limit in docs/reliability.md: cut in a record's last byte, and again in the first byte of
-    the mark that closes it. Its number is left out; all else is there, and it is written behind."""
+    """The limit in docs/reliability.md: cut in a record's last byte, and again in the first byte
+    of the mark that closes it. Its number is left out; all else is there, and it is written
+    behind.
+    """
     kind, fields = step
     at = model.acked + len(model.texts) + 1
     if kind == "priced":  # a receipt's number is left out as well
@@ -369,3 +371,34 @@ def test_power_cut_at_many_bytes_of_a_session_with_refund():
 
 def test_power_cut_with_the_next_sector_erased_in_advance_and_cut_again_at_mount():
     assert campaign(with_idle, 23, double=True) > 30
+
+
+def test_a_sector_that_takes_nothing_more_after_a_torn_write_is_not_given_back():
+    """It would be found again as the newest one, and what was written after it erased."""
+    for errors in (False, True):
+        flash = FileFlash(sectors=SECTORS)
+        ledger = ledger_on(flash)
+        alarm = {"code": "x", "sess": 0, "detail": "y" * 200}
+        while ledger.ring.head != 2 or ledger.ring.fits(240):
+            ledger.append("alarm", **alarm)
+        flash.cut_at_op = operations(flash, "alarm", alarm) - 1
+        try:
+            ledger.append("alarm", **alarm)
+            raise AssertionError("no cut")
+        except PowerCut:
+            flash.power_on()
+        flash.set_stuck(3, errors)
+        ledger = ledger_on(flash)
+        first = ledger.next_seq
+        seqs = [ledger.append("alarm", **alarm) for _ in range(3)]
+        assert seqs == [first, first + 1, first + 2]
+        ledger = ledger_on(flash)
+        assert ledger.next_seq == first + 3 and ledger.lost == 0
+        assert ledger.append("alarm", **alarm) == first + 3
+        record = ledger.read_after(0)
+        found = []
+        while record:
+            assert record.kind == "alarm"
+            found.append(record.seq)
+            record = ledger.read_after(record.seq)
+        assert found == list(range(1, first + 4))

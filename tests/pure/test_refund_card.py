@@ -45,7 +45,7 @@ class Charger:
                     reason="goodwill", command="")  # fmt: skip
 
     def append(self, kind, **fields):
-        self.ledger.append(kind, **fields)
+        return self.ledger.append(kind, **fields)
 
     def log(self, level, text):
         self.words.append(text)
@@ -208,6 +208,22 @@ def test_a_refund_behind_which_flash_lost_a_record_is_not_paid_again():
     assert c.paid == 0 and c.reads == 0 and c.words == ["sent"]
     assert c.ledger.recent("alarm", 1)[0].fields["code"] == "refund_unsure"
     assert c.ledger.recent("refund_sent", 1)[0].fields["way"] == "acquirer"
+
+
+def test_a_doubt_that_finds_no_room_is_told_before_the_refund_goes_on():
+    """The back office pays what it is not told to be in doubt."""
+    c = Charger(9)
+    c.ledger.books.skip(1)
+    real = c.ledger.free_sectors
+    c.ledger.free_sectors = lambda: 3  # type: ignore[method-assign]
+    for _ in range(2):
+        asyncio.run(c.turn())
+    assert not c.ledger.recent("refund_sent", 1) and c.words == []
+    c.ledger.free_sectors = real  # type: ignore[method-assign]
+    asyncio.run(c.turn())
+    alarm, sent = (c.ledger.recent(kind, 9) for kind in ("alarm", "refund_sent"))
+    assert len(alarm) == len(sent) == 1 and alarm[0].seq < sent[0].seq
+    assert c.words == ["sent"] and c.paid == 0
 
 
 async def away(receipt):
