@@ -18,11 +18,10 @@ from hostsim.backoffice import figures, in_line, lost, refund_records
 from hostsim.backoffice.at_hand import among
 from hostsim.backoffice.likely import unlikely
 from hostsim.backoffice.models import PERIOD_FIELDS, Payment, Period, Record, Session
-from hostsim.backoffice.rules import ELSEWHERE, ELSEWHERE_OF, Impossible, must
+from hostsim.backoffice.rules import ELSEWHERE, ELSEWHERE_OF, HOLD_LOST, Impossible, must
 
 Fields = dict[str, Any]
 _AT_ONCE = 250  # keys in one query
-_HOLD_LOST = "hold_lost"  # nobody paid, an alarm says it (docs/terminal.md)
 
 
 class Books:
@@ -174,7 +173,7 @@ def _opened(record: Record) -> Session:
 def _authorised(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     payment = session.payment
-    again = lost.told_at_last(payment, f)
+    again = lost.told_at_last(books.db, record, session)
     must(payment.state == "asked" or again, f"payment is {payment.state} already")
     must(
         f["amount_minor"] <= payment.hold_minor,
@@ -193,6 +192,7 @@ def _declined(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     payment = session.payment
     payment.code, payment.text = f["code"], f["text"]
+    lost.prove_by_extension(books.db, record, session)
     if payment.state == "asked":  # else an extension was declined and the session goes on
         payment.state = "declined"
         session.state = "declined"
@@ -249,10 +249,9 @@ def _priced(books: Books, record: Record, f: Fields) -> None:
         not session.energised_at or f["start_wh"] == session.start_wh,
         f"starts at {f['start_wh']} Wh, was energised at {session.start_wh} Wh",
     )
-    must(
-        payment.hold_minor == 0 or total <= payment.authorised_minor,
-        f"total {total} is more than the {payment.authorised_minor} authorised",
-    )
+    covered = payment.hold_minor == 0 or total <= payment.authorised_minor
+    said = f"total {total} is more than the {payment.authorised_minor} authorised"
+    must(covered or lost.since_hold(books.db, record), said)
     must(sum(f["lines"][4::5]) == total, "the lines do not add up to the total")
     must(not f.get("vat") or _vat_agrees(f), "the VAT rates do not add up to the bill")
     read_wh, final = session.end_wh, session.state == "delivered"
@@ -303,16 +302,15 @@ def _captured(books: Books, record: Record, f: Fields) -> None:
         over == 0 or (over > 0 and f["how"] == "direct"),
         f"captured {captured} is not the price {session.total_minor}",
     )
-    must(
-        captured + released == payment.authorised_minor,
-        f"captured {captured} and released {released} are not "
-        f"the {payment.authorised_minor} authorised",
-    )
+    held = lost.held(books.db, record, payment, captured + released)
+    said = f"captured {captured} and released {released} are not the {held} authorised"
+    must(captured + released == held, said)
     elsewhere = ELSEWHERE_OF.get(session.method, "")
     must(
         f["how"] == elsewhere if elsewhere else f["how"] not in ELSEWHERE,
         f"taken by {f['how'][:12]!r}, the session's method is {session.method}",
     )
+    _held(payment, held)
     payment.captured_minor, payment.released_minor, payment.how = captured, released, f["how"]
     payment.trace = f["trace"] or payment.trace
     _settle(session, record, "captured")
@@ -324,16 +322,20 @@ def _cancelled(books: Books, record: Record, f: Fields) -> None:
     session = _open_session(books, record)
     payment = session.payment
     released = f["released_minor"]
-    must(
-        released == payment.authorised_minor,
-        f"released {released} is not the {payment.authorised_minor} authorised",
-    )
-    unpaid = f["reason"] == _HOLD_LOST and session.method not in ELSEWHERE_OF
+    held = lost.held(books.db, record, payment, released)
+    must(released == held, f"released {released} is not the {held} authorised")
+    unpaid = f["reason"] == HOLD_LOST and session.method not in ELSEWHERE_OF
     said = f"cancelled although {session.total_minor} was the price"
     must(session.total_minor == 0 or unpaid, said)
+    _held(payment, held)
     payment.released_minor = released
     session.stop_reason = session.stop_reason or f["reason"]
     _settle(session, record, "cancelled")
+
+
+def _held(payment: Payment, amount_minor: int) -> None:
+    payment.authorised_minor = amount_minor
+    payment.hold_minor = max(payment.hold_minor, amount_minor)
 
 
 def _settle(session: Session, record: Record, state: str) -> None:
@@ -349,11 +351,12 @@ def _settle_failed(books: Books, record: Record, f: Fields) -> None:
 
 def _extended(books: Books, record: Record, f: Fields) -> None:
     """`amount_minor` is the whole hold after the extension."""
-    payment = _open_session(books, record).payment
+    payment, held = _powered(books, record).payment, f["amount_minor"]
     must(payment.state == "authorised", f"extended while the payment is {payment.state}")
-    must(f["amount_minor"] >= payment.authorised_minor, "an extension made the hold smaller")
-    payment.authorised_minor = f["amount_minor"]
-    payment.hold_minor = max(payment.hold_minor, f["amount_minor"])
+    less = held < payment.authorised_minor
+    never_said = less and lost.proven(payment) and lost.since_hold(books.db, record)
+    must(not less or never_said, "an extension made the hold smaller")
+    _held(payment, held)
 
 
 def _extend_done(books: Books, record: Record, f: Fields) -> None:
@@ -362,10 +365,11 @@ def _extend_done(books: Books, record: Record, f: Fields) -> None:
     if f["how"] in ELSEWHERE:
         _extended(books, record, f)
         return
-    payment = _open_session(books, record).payment
+    payment, held = _powered(books, record).payment, f["amount_minor"]
     must(payment.state == "authorised", f"extended while the payment is {payment.state}")
-    must(f["amount_minor"] <= payment.authorised_minor, "more is held than was approved")
-    payment.authorised_minor = f["amount_minor"]
+    covered = held <= payment.authorised_minor or lost.since_hold(books.db, record)
+    must(covered, "more is held than was approved")
+    _held(payment, held)
 
 
 def _command(books: Books, record: Record, f: Fields) -> None:

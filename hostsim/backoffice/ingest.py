@@ -213,7 +213,7 @@ class Ingest:
                 self._apply_all(db, [record])
         except BROKEN as exc:
             db.info.pop("chains", None)  # what was kept of them may be rolled back
-            self._impossible(db, record, ingest_texts.fault(exc))
+            self._show(db, record, "impossible", ingest_texts.fault(exc))
 
     def _ack(self, db: Db, found: _Taken) -> Ack | None:
         """No acknowledgement when every record was refused, none behind a conflict, and behind
@@ -344,9 +344,10 @@ class Ingest:
         except Impossible as exc:
             said = lost.unbooked(db, desk, record)
             if said is None:
-                self._impossible(db, record, str(exc))
+                self._show(db, record, "impossible", str(exc))
             elif said:
-                self._show(db, record, lost.CODE, said)
+                first = record.type not in lost.ENDS
+                self._show(db, record, problems.UNBOOKED, said, lost.about(record), first)
         if record.type in ("alarm", "security"):
             detail = f"{record.payload['code']}: {record.payload['detail']}"
             self.report(
@@ -364,14 +365,14 @@ class Ingest:
         if found:
             self._show(db, record, odd.CODE, "; ".join(found))
 
-    def _impossible(self, db: Db, record: Record, why: str) -> None:
-        self._show(db, record, "impossible", why)
-
-    def _show(self, db: Db, record: Record, code: str, what: str) -> None:
+    def _show(
+        self, db: Db, record: Record, code: str, what: str, about: str = "", first: bool = False
+    ) -> None:
         text = json.dumps(record.payload).encode()
-        detail = f"{record.type}: {what}"
+        detail = what if about else f"{record.type}: {what}"
         self.report(
-            db, record.charger, code, detail, record.epoch, record.seq, text, record.at
+            db, record.charger, code, detail, record.epoch, record.seq, text, record.at, about,
+            first,
         )  # fmt: skip
 
     def report(
@@ -385,10 +386,11 @@ class Ingest:
         payload: bytes = b"",
         at: int = 0,
         about: str = "",
+        first: bool = False,
     ) -> None:
-        """One row per problem; the same one again is counted (problems.py, also for `about`)."""
+        """One row per problem (problems.py, also for `about` and `first`)."""
         when = at if 0 < at <= LAST_AT else self._now_ms()
-        problems.report(db, charger, code, detail, when, epoch, seq, payload, about)
+        problems.report(db, charger, code, detail, when, epoch, seq, payload, about, first)
 
 
 def position(db: Db, charger: str, epoch: int) -> int:

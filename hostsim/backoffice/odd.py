@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session as Db
 from hostsim.backoffice import figures
 from hostsim.backoffice.likely import WHOLE
 from hostsim.backoffice.models import Record, Session
-from hostsim.backoffice.rules import ELSEWHERE
+from hostsim.backoffice.rules import ELSEWHERE, HOLD_LOST
 from hostsim.backoffice.tables import Rollout, TariffVersion
 
 CODE = "odd_record"
@@ -35,6 +35,8 @@ def faults(db: Db, record: Record, session: Session | None) -> list[str]:
         return list(_bill(record.payload))
     if record.type == "captured" and session is not None:
         return list(_capture(record.payload, session))
+    if record.type == "cancelled" and session is not None:
+        return _given_away(db, record, session)
     if record.type == "hold_asked":
         return _tariff(db, record)
     return []
@@ -74,6 +76,24 @@ def _capture(f: Fields, session: Session) -> Iterator[str]:
     the books. The terminal may number the capture's receipt anew: it is not compared."""
     if f["how"] not in (*_HOW, *ELSEWHERE):
         yield f"how {f['how'][:40]!r} is none"
+
+
+def _given_away(db: Db, record: Record, session: Session) -> list[str]:
+    """A charger says that the hold is gone; its alarm, which has a row of its own, may be lost, or
+    left out for want of room."""
+    flowed = session.end_wh - session.start_wh if not session.lines else 0
+    if record.payload["reason"] != HOLD_LOST or not (session.total_minor or flowed):
+        return []
+    said = Record.payload
+    alarm = select(Record.id).where(
+        Record.charger == record.charger, Record.epoch == record.epoch, Record.type == "alarm",
+        said["code"].as_string() == HOLD_LOST, said["sess"].as_integer() == session.sess,
+    )  # fmt: skip
+    if db.scalar(alarm.limit(1)) is not None:
+        return []
+    if flowed:
+        return [f"cancelled though {flowed} Wh flowed, whose price is not here: {HOLD_LOST}"]
+    return [f"cancelled though {session.total_minor} was the price: {HOLD_LOST}"]
 
 
 def _tariff(db: Db, record: Record) -> list[str]:

@@ -2,7 +2,7 @@
 again is counted; what comes after somebody closed it is a new row. Whoever holds a charger's
 certificate may make up as many flashes, records and values as he likes: a charger's flashes have
 one open row, a flash's conflicts and gaps one each, and malformed messages one a field; an alarm
-of each start has one for what it says.
+of each start has one for what it says, a session that cannot be booked one.
 """
 
 from __future__ import annotations
@@ -22,22 +22,27 @@ _OF_CHARGER = ("new_epoch", "old_epoch")
 _OF_FLASH = ("conflict", "gap")
 _AT_EACH_START = "ledger_damaged: "
 """An alarm that a charger raises whenever it starts, while that lasts."""
-_NEWEST = (*_OF_FLASH, "malformed")
+UNBOOKED = "unbooked"
+"""Code of what is wrong with a session as a whole (lost.py)."""
+_NEWEST = (*_OF_FLASH, "malformed", UNBOOKED)
 """What their rows say is of the newest."""
 
 
 def report(
     db: Db, charger: str, code: str, detail: str, at: int,
-    epoch: int = 0, seq: int = 0, payload: bytes = b"", about: str = "",
+    epoch: int = 0, seq: int = 0, payload: bytes = b"", about: str = "", first: bool = False,
 ) -> None:  # fmt: skip
     """One open row per problem; the same one again is counted. `about`: what `detail` begins with
-    before a colon or a full stop, for malformed messages of which there is one row."""
+    before a colon or a full stop, for messages and sessions of which there is one row; `first`:
+    what that says already stays."""
     problem = _same(db, _query(charger, code, about or detail, epoch, seq))
     shown = payload[:_LONGEST_PAYLOAD].decode(errors="replace")
     if problem is not None:
         problem.count += 1
         problem.at = at
         problem.epoch = epoch
+        if first:
+            return
         if code in _NEWEST or detail.startswith(_AT_EACH_START):
             problem.seq, problem.detail = seq, detail[:_LONGEST]
             problem.payload = shown or problem.payload
@@ -102,7 +107,7 @@ def _query(charger: str, code: str, about: str, epoch: int, seq: int) -> Select[
     if code in _OF_CHARGER:
         return query
     query = query.where(Problem.epoch == epoch)
-    if code == "malformed":
+    if code in ("malformed", UNBOOKED):
         same = [Problem.detail == about[:_LONGEST]]
         same += [Problem.detail.startswith(about + end, autoescape=True) for end in ":."]
         return query.where(or_(*same))

@@ -14,6 +14,9 @@ OUTSIDE = ("acquirer", "gateway", "account")
 ABOVE = "above_price"
 """Reason of the refund that nobody orders: the terminal took more than the price."""
 
+HOLD_LOST = "hold_lost"
+"""Reason of a cancelled session that nobody paid, and the alarm's code (docs/terminal.md)."""
+
 REASONS = ("goodwill", "fault", "not_delivered", "price", "duplicate", "fraud", "other")
 """Reason codes of a refund's order; the charger knows the same ones."""
 

@@ -4,6 +4,8 @@ back office shows under "Needs a look", and for each alarm and notice a charger 
 
 from __future__ import annotations
 
+from hostsim.backoffice.rules import HOLD_LOST
+
 CODES = {
     "malformed": "A message of this charger keeps to no contract and was left out; if it is a"
     " record, nothing after it comes. Compare its firmware's version with this back office's; if"
@@ -32,9 +34,9 @@ CODES = {
     " the terminal's journal, and ask who keeps the charger.",
     "odd_record": "It is in the books, but no charger of ours writes it so: look at the session's"
     " bill before it is paid out or disputed, and ask who keeps the charger.",
-    "unbooked": "A session ended that the books do not have. Where money was taken, find it in the"
-    " terminal's journal (or with who took it) and write the invoice by hand, or give it back"
-    " there: no refund can be ordered here.",
+    "unbooked": "Its flash lost a record of this session, which the books do not have, or not its"
+    " end. Where money was taken, find it in the terminal's journal (or with who took it) and"
+    " write the invoice by hand, or give it back there: no refund can be ordered here.",
     "epoch_twice": "Two chargers have one flash image: one's ledger was copied to the other. Their"
     " books are kept apart here; have a technician erase the ledger of the newer one.",
     "refund_unknown": "The charger tells of a refund that no order here is of; often the database"
@@ -138,6 +140,8 @@ _SECURITY = {
 def of(code: str, detail: str) -> str:
     """What to do about a problem; "" for a code that has no word here."""
     told = CODES.get(code, "")
+    if code == "odd_record" and detail.endswith(f": {HOLD_LOST}"):
+        return ALARMS[HOLD_LOST]
     if code in ("alarm", "security"):
         return (ALARMS | _SECURITY).get(detail.partition(":")[0], told)
     return told

@@ -45,6 +45,11 @@ def ordered(house: House, ledger: Ledger) -> str:
     return refund
 
 
+def lost(ledger: Ledger) -> None:
+    ledger.put("lost")
+    ledger.records[-1]["version"] = 0
+
+
 def handed_over(house: House, ledger: Ledger, refund: str, *told: str) -> None:
     """`told`: what the charger writes between its decision and the acquirer."""
     same = {"refund": refund, "sess": 1, "amount_minor": 119}
@@ -53,8 +58,7 @@ def handed_over(house: House, ledger: Ledger, refund: str, *told: str) -> None:
         if word == "card":
             ledger.put("refund_sent", **same, way="card", receipt=77, trace=5)
         elif word == "lost":
-            ledger.put("lost")
-            ledger.records[-1]["version"] = 0
+            lost(ledger)
         else:
             ledger.put("alarm", code=word, sess=1, detail=refund)
     ledger.put("refund_sent", **same, way="acquirer", receipt=0, trace=0)
@@ -67,9 +71,10 @@ def handed_over(house: House, ledger: Ledger, refund: str, *told: str) -> None:
     [
         (("card", "lost", "refund_unsure"), "cannot say (receipt 77, trace 5): ask the acquirer"),
         (("lost", "refund_unsure"), "cannot say: ask the acquirer"),
+        (("lost",), "cannot say: ask the acquirer"),
         (("card",), "to the card before (receipt 77, trace 5): see in its journal"),
     ],
-    ids=["approved, then unsure", "unsure", "approved"],
+    ids=["approved, then unsure", "unsure", "a record lost", "approved"],
 )
 def test_what_the_terminal_may_have_given_back_is_paid_by_no_program(
     acquired: House, monkeypatch: pytest.MonkeyPatch, told: tuple[str, ...], said: str
@@ -88,14 +93,17 @@ def test_what_the_terminal_may_have_given_back_is_paid_by_no_program(
     assert refunded(acquired, sale) == 0
 
 
-@pytest.mark.parametrize("told", [(), ("lost",), ("hold_lost",)], ids=str)
+@pytest.mark.parametrize("told", [(), ("hold_lost",)], ids=str)
 def test_a_refund_that_no_terminal_was_told_of_is_paid_by_itself(
     acquired: House, monkeypatch: pytest.MonkeyPatch, told: tuple[str, ...]
 ) -> None:
     sale = cards(acquired, monkeypatch, 119)
     ledger = sold()
+    lost(ledger)
     refund = ordered(acquired, ledger)
     handed_over(acquired, ledger, refund, *told)
+    lost(ledger)
+    fill(acquired.office, ledger, charger=STRANGER)
     assert refunded(acquired, sale) == 119
 
 

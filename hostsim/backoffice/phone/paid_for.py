@@ -5,7 +5,7 @@ another's receipt has. Where its flash or its terminal failed it does not know w
 
 from __future__ import annotations
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session as Db
 
 from hostsim.backoffice.models import Payment, Record, Refund, Session
@@ -38,7 +38,8 @@ def _not_paid_by(db: Db, session: Session) -> str:
 
 
 def _perhaps_paid(db: Db, word: Refund) -> str:
-    """The terminal may have given it back before it was handed over."""
+    """The terminal may have given it back before it was handed over, as an alarm says, or a record
+    that the charger's flash lost meanwhile would."""
     said = Record.payload
     unsure = and_(
         Record.type == "alarm", said["code"].as_string() == "refund_unsure",
@@ -52,12 +53,26 @@ def _perhaps_paid(db: Db, word: Refund) -> str:
         Record.charger == word.charger, Record.epoch == word.epoch, or_(unsure, by_card)
     )
     found = set(db.scalars(query))
-    if not found:
+    if not found and not _lost_meanwhile(db, word):
         return ""
     receipt = f" (receipt {word.receipt}, trace {word.trace})" if word.receipt else ""
-    if "alarm" in found:
+    if "refund_sent" not in found or "alarm" in found:
         return f"the terminal may have given it back, and cannot say{receipt}: ask the acquirer"
     return f"the terminal was to give it to the card before{receipt}: see in its journal"
+
+
+def _lost_meanwhile(db: Db, word: Refund) -> bool:
+    """Whether a record from the decision to the hand-over is lost, or was given up."""
+    mine = Record.charger == word.charger, Record.epoch == word.epoch
+    its = Record.payload["refund"].as_string() == word.refund
+    asked = select(func.min(Record.seq)).where(*mine, its, Record.type == "refund_asked")
+    first = db.scalar(asked)
+    if first is None:
+        return True
+    sent = select(func.max(Record.seq)).where(*mine, its, Record.type == "refund_sent")
+    last = db.scalar(sent) or first
+    here = select(func.count()).where(*mine, Record.seq.between(first, last))
+    return (db.scalar(here.where(Record.type != "lost")) or 0) <= last - first
 
 
 def _not_its_terminal(db: Db, session: Session) -> str:
