@@ -353,7 +353,7 @@ _KINDS = {
         _problems("impossible"), _problem_row,
     ),
     "unbooked": Kind(
-        "sessions that are not in the books", CODES[lost.CODE],
+        "sessions that are not in the books, or not their end", CODES[lost.CODE],
         _problems(lost.CODE), _problem_row,
     ),
     "days": Kind(

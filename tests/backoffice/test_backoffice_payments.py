@@ -137,7 +137,7 @@ def test_money_of_a_session_that_is_not_in_the_books_is_among_them(office: BackO
     fill(office, ledger)
     finance = Visitor(office).log_in("finance")
     page = text_of(finance.get("/payments").text)
-    assert "sessions that are not in the books" in page and "which is not in the books" in page
+    assert "sessions that are not in the books" in page and "it is not in the books" in page
     [problem] = [one["id"] for one in office.problems() if one["code"] == "unbooked"]
     path = "/payments/troubles/unbooked"
     finance.submit(path, f"{path}/close", ref=str(problem), mark="0", note="an invoice by hand")
