@@ -60,7 +60,8 @@ def prove(db: Db, record: Record, session: Session) -> None:
 
 def prove_by_extension(db: Db, record: Record, session: Session) -> None:
     """`record` declines an extension if one was asked for: the hold was approved then."""
-    if session.payment.state == "asked" and _newest(db, record, "extend_asked"):
+    asked = session.payment.state == "asked" and since_hold(db, record)
+    if asked and _newest(db, record, "extend_asked"):
         prove(db, record, session)
 
 
